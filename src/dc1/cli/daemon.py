@@ -37,6 +37,16 @@ def daemon_command(
     engine_api_key: Annotated[
         str | None, typer.Option(envvar="DC1_ENGINE_API_KEY", help="Bearer token for the engine.", show_default=False)
     ] = None,
+    engine_concurrency: Annotated[
+        int | None,
+        typer.Option(
+            envvar="DC1_ENGINE_CONCURRENCY",
+            help="How many calls the engine takes at once; without, it is asked.",
+            min=1,
+            max=4096,
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -106,6 +116,7 @@ def daemon_command(
             # A variable that is set to nothing is unset.
             engine_url=engine_url or None,
             engine_api_key=engine_api_key,
+            engine_concurrency=engine_concurrency,
             model=model,
             cpu_engine=cpu_engine,
             containers=containers,

@@ -21,6 +21,7 @@ COMMAND_VARIABLES = frozenset(
             "ENGINE_URL",
             "ENGINE_API_KEY",
             "MODEL",
+            "ENGINE_CONCURRENCY",
             "CONTAINER_SOCKET",
             "DAEMON_DRAIN_SECONDS",
         ),

@@ -8,7 +8,7 @@ from dc1.daemon.runners.base import Runner
 from dc1.daemon.runners.benchmark import BenchmarkRunner
 from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.daemon.runners.inference.engine import EngineRunner
-from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model, model_in
+from dc1.daemon.runners.inference.engine_llamacpp import SLOTS, LlamaCppEngine, bundled_model, model_in
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.telemetry.machine import MachineTelemetry
 
@@ -28,11 +28,11 @@ def build_runners(config: DaemonConfig, gpus: Sequence[str] = ()) -> list[Runner
     if config.engine_url is not None:
         # The engine may stand elsewhere: only a machine with GPUs of its own can say what it answers on.
         device = "gpu" if gpus else "unknown"
-        runners.append(EngineRunner(OpenAIEngine(config.engine_url, config.engine_api_key, device), len(gpus)))
-    elif config.model is not None:
-        runners.append(EngineRunner(LlamaCppEngine(model_in(config.model)), len(gpus)))
-    elif config.cpu_engine:
-        runners.append(EngineRunner(LlamaCppEngine(bundled_model()), len(gpus)))
+        engine = OpenAIEngine(config.engine_url, config.engine_api_key, device)
+        runners.append(EngineRunner(engine, len(gpus), config.engine_concurrency))
+    elif config.model is not None or config.cpu_engine:
+        model = model_in(config.model) if config.model is not None else bundled_model()
+        runners.append(EngineRunner(LlamaCppEngine(model, config.engine_concurrency or SLOTS), len(gpus)))
     if config.containers:
         runners.append(
             ContainerRunner(

@@ -40,6 +40,9 @@ class DaemonConfig:
     engine_api_key: str | None = field(default=None, repr=False)
     """Sent to the engine as a Bearer token."""
 
+    engine_concurrency: int | None = None
+    """How many calls the engine takes at once; None asks it, and is four for the built-in one."""
+
     model: Path | None = None
     """A GGUF file that the built-in engine serves in place of its own small model."""
 

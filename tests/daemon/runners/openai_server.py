@@ -33,6 +33,8 @@ class OpenAIServer:
     models: Any = field(default_factory=lambda: [{"id": MODEL, "object": "model"}])
     endless: tuple[str, bytes] | None = None
     sent: int = 0
+    pages: dict[str, str] = field(default_factory=dict)
+    """What it says beside the API, by path."""
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
@@ -64,6 +66,8 @@ class OpenAIServer:
                     await writer.drain()
             elif (method, path) == ("GET", "/v1/models"):
                 self._send(writer, 200, json.dumps({"object": "list", "data": self.models}))
+            elif method == "GET" and path in self.pages:
+                self._send(writer, 200, self.pages[path])
             elif (method, path) == ("POST", "/v1/chat/completions"):
                 self.requests.append(json.loads(body))
                 await self._chat(reader, writer)

@@ -104,6 +104,7 @@ class Reporter:
             draining=self._assignments.draining,
             job_types=self._registry.job_types,
             probes=True,
+            inference_slots=self._registry.inference_slots,
         )
 
     async def aclose(self) -> None:

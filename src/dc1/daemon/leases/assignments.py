@@ -122,8 +122,9 @@ class Assignments:
         runner = self._registry.runner_for(work)
         if isinstance(runner, str):
             return runner
-        if self.leases.slots_used + gpu_count(work) > self.slots:
-            return f"{self.leases.slots_used} of {self.slots} slots are taken"
+        calls = self._registry.calls_of(runner)
+        if (full := self._full(runner, calls, gpu_count(work))) is not None:
+            return full
         try:
             # The provider's own last look: whatever is offered, only an approved image runs here.
             approve_images(work.container_spec, work.params, self._registry.approved_images)
@@ -131,12 +132,22 @@ class Assignments:
             return refusal.message
         spec, params = pinned_images(work.container_spec, work.params, self._registry.approved_images)
         work = replace(work, container_spec=spec, params=params)
-        lease = HeldLease(work, gpu_count(work))
+        # An engine holds its GPUs whether it is called or not, and how many calls it takes is no matter of theirs.
+        lease = HeldLease(work, 0 if calls else gpu_count(work))
         self.leases.hold(lease)
         # Kept for the start: by then another runner might be the first that is available.
         self._runners[lease] = runner
         self.idle.clear()
         return None
+
+    def _full(self, runner: Runner, calls: int, gpus: int) -> str | None:
+        """Return what a runner's work has no room for, None when there is room."""
+        if not calls:
+            used = self.leases.slots_used
+            return f"{used} of {self.slots} slots are taken" if used + gpus > self.slots else None
+        # An ended call waits for its receipt only, and the engine is free of it.
+        under_way = sum(self._runners[each] is runner for each in self.leases if each.state is not LeaseState.ENDED)
+        return f"{under_way} of {calls} calls are under way" if under_way >= calls else None
 
     def _find(self, ref: pb.LeaseRef) -> HeldLease | None:
         return self.leases.find(ref.job_id, ref.attempt_number)

@@ -23,11 +23,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a runner can work on this machine now. `reason` says why not (or what was found); `models` it offers."""
+    """Whether a runner can work on this machine now. `reason` says why not (or what was found); `models` it offers.
+
+    `calls` is how many jobs it does at once, whatever GPUs there are; with 0 each takes a GPU's slot.
+    """
 
     available: bool
     reason: str
     models: tuple[str, ...] = ()
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)

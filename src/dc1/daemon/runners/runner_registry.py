@@ -104,6 +104,15 @@ class RunnerRegistry:
                 return _refusal(runner, work) or runner
         return f"model '{work.model}' is not served here"
 
+    def calls_of(self, runner: Runner) -> int:
+        """Return how many jobs a runner does at once, 0 for one whose jobs take a GPU's slot each."""
+        return next((found.calls for each, found in zip(self._runners, self._found, strict=True) if each is runner), 0)
+
+    @property
+    def inference_slots(self) -> int:
+        """How many calls the engines here take at once, 0 when none says."""
+        return sum(found.calls for found in self._found if found.available)
+
     @property
     def job_types(self) -> list[str]:
         """Kinds of work that can be done now, in documented order."""

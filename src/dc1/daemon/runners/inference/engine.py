@@ -42,6 +42,10 @@ class Engine(Protocol):
         """Return the names of the models it serves, the default one first, or raise EngineUnavailableError."""
         ...
 
+    async def concurrency(self) -> int:
+        """Return how many calls it takes at once, 0 when it does not say. Never raises."""
+        ...
+
     async def prepare(self) -> None:
         """Load what the first answer would otherwise wait for, or raise EngineUnavailableError."""
         ...
@@ -60,10 +64,14 @@ class EngineRunner:
 
     kinds = frozenset({JobType.LLM_INFERENCE, JobType.LLM_INFERENCE_DASHED, JobType.VLLM_SERVE})
 
-    def __init__(self, engine: Engine, gpu_count: int = 0) -> None:
-        """`gpu_count` is how many GPUs the engine occupies while it answers, if it does so on GPUs."""
+    def __init__(self, engine: Engine, gpu_count: int = 0, concurrency: int | None = None) -> None:
+        """`gpu_count` is how many GPUs the engine occupies while it answers, if it does so on GPUs.
+
+        `concurrency` is how many calls it takes at once; None asks the engine.
+        """
         self._engine = engine
         self._gpu_count = gpu_count
+        self._concurrency = concurrency
 
     async def probe(self) -> Readiness:
         """Ask the engine for its models."""
@@ -73,7 +81,8 @@ class EngineRunner:
             return Readiness(False, str(unavailable))
         if not models:
             return Readiness(False, "the engine serves no model")
-        return Readiness(True, f"serves {', '.join(models)}", models)
+        calls = self._concurrency or await self._engine.concurrency()
+        return Readiness(True, f"serves {', '.join(models)}, {calls or 'a call for each GPU'} at once", models, calls)
 
     @within_deadline
     async def run(self, work: Work, sink: Sink) -> Result:

@@ -78,6 +78,10 @@ class LlamaCppEngine(OpenAIEngine):
         """Return the one model, if engine and weights are there."""
         return (self._found().name,)
 
+    async def concurrency(self) -> int:
+        """Return the number of slots."""
+        return self._slots
+
     async def prepare(self) -> None:
         """Load the model."""
         async with self._loading:
@@ -121,13 +125,14 @@ class LlamaCppEngine(OpenAIEngine):
         self._death = asyncio.create_task(child.receive())
 
     async def _end(self) -> None:
+        if self._death is not None:
+            # First, or the end that is meant would be noted as one that was not.
+            self._death.cancel()
+            await asyncio.wait({self._death})
+            self._death = None
         if self._child is not None:
             await self._child.kill()
             self._child = None
-        if self._death is not None:
-            await asyncio.wait({self._death})
-            self._death.exception()
-            self._death = None
 
     async def _broken(self, error: httpx.HTTPError) -> RunFailed:
         """Return the failure that a broken connection stands for: as a rule the end of the process."""

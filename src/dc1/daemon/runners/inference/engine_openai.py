@@ -10,6 +10,7 @@ import httpx
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.inference.answer import Answer
 from dc1.daemon.runners.inference.chat import ChatRequest
+from dc1.daemon.runners.inference.concurrency import concurrency
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
 from dc1.daemon.runners.inference.event_stream import EventReader
 from dc1.daemon.runners.inference.refusals import refusal
@@ -41,6 +42,7 @@ class OpenAIEngine:
         address = httpx.URL(root)
         self._device = device
         self._says_usage = True
+        self._root = root
         self._client = httpx.AsyncClient(
             base_url=f"{root}/v1/",
             # Never compressed: a few bytes of it could stand for any number.
@@ -71,6 +73,21 @@ class OpenAIEngine:
             raise EngineUnavailableError(f"{self._client.base_url} takes too long to answer") from error
         except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise EngineUnavailableError(f"{self._client.base_url} does not speak the OpenAI API") from error
+
+    async def concurrency(self) -> int:
+        """Ask the server how many calls it takes at once."""
+        return await concurrency(self._said)
+
+    async def _said(self, path: str) -> bytes | None:
+        """Return what the server says beside the API, None where it says nothing."""
+        try:
+            async with (
+                asyncio.timeout(_MODELS_SECONDS),
+                self._client.stream("GET", f"{self._root}/{path}", timeout=_MODELS_SECONDS) as answer,
+            ):
+                return await _body(answer) if answer.status_code == _OK else None
+        except (httpx.HTTPError, TimeoutError):
+            return None
 
     async def prepare(self) -> None:
         """Do nothing: the server loads its models itself."""
