@@ -814,29 +814,43 @@ class Failure(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     TRANSIENT_FIELD_NUMBER: _builtins.int
+    ENGINE_STATUS_FIELD_NUMBER: _builtins.int
+    ENGINE_CODE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
     error: _builtins.str
     """What happened, in words. They are kept for the provider's owner and admins; the renter is told a sentence of the
     catalogue, by the words where it knows them, else by the category and the exit code.
     """
     category: _builtins.str
-    """One of timeout, oom, execution, invalid_params, invalid_result (the renter's program or order) and image_pull, create, engine, driver,
-    disk, gpu_lost, provider_disconnect (the provider's machine). The server holds it against
+    """One of timeout, oom, execution, invalid_params, invalid_result (the renter's program or order), image_pull, create, engine, driver,
+    disk, gpu_lost, provider_disconnect (the provider's machine) and engine_busy (nobody's fault). The server holds it against
     what it saw of the run: one that was never seen working, or has no exit code other than 0, is not the renter's fault.
     """
     transient: _builtins.bool
     """Whether another attempt may succeed."""
+    engine_status: _builtins.int
+    """The HTTP status with which the engine refused a /v1 call: 400, 413, 422 or 429; 0 when it did not."""
+    engine_code: _builtins.str
+    """The engine's code in the words of the OpenAI API; of these the server knows context_length_exceeded."""
+    retry_after_seconds: _builtins.int
+    """The engine's Retry-After in seconds, if it sent one with its 429."""
     def __init__(
         self,
         *,
         error: _builtins.str = ...,
         category: _builtins.str = ...,
         transient: _builtins.bool = ...,
+        engine_status: _builtins.int = ...,
+        engine_code: _builtins.str = ...,
+        retry_after_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "error", b"error", "transient", b"transient"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "category", b"category", "engine_code", b"engine_code", "engine_status", b"engine_status", "error", b"error", "retry_after_seconds", b"retry_after_seconds", "transient", b"transient"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__retry_after_seconds: _TypeAlias = _typing.Literal["retry_after_seconds"]  # noqa: Y015
+    _WhichOneofArgType__retry_after_seconds: _TypeAlias = _typing.Literal["_retry_after_seconds", b"_retry_after_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_after_seconds) -> _WhichOneofReturnType__retry_after_seconds | None: ...
 
 Global___Failure: _TypeAlias = Failure  # noqa: Y015
 

@@ -377,7 +377,7 @@ class JobDetail(_message.Message):
     @_builtins.property
     def error_category(self) -> _struct_pb2.Value:
         """What happened. The renter's program or order: execution, oom, timeout, invalid_params, invalid_result. The provider's machine:
-        image_pull, create, engine, driver, disk, gpu_lost, provider_disconnect. The market: queue_timeout, server_stop, operator. Null otherwise.
+        image_pull, create, engine, driver, disk, gpu_lost, provider_disconnect. Nobody: queue_timeout, server_stop, operator, engine_busy. Null otherwise.
         """
 
     @_builtins.property

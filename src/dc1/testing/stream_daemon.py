@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -114,10 +114,18 @@ class StreamDaemon:
         return self._outcome(lease, result=json_format.ParseDict(result, Value()), **more)
 
     def fail(
-        self, lease: pb.LeaseRef, error: str, *, transient: bool = False, category: str = "", **more: Any
+        self,
+        lease: pb.LeaseRef,
+        error: str,
+        *,
+        transient: bool = False,
+        category: str = "",
+        refused: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> pb.OutcomeReceipt:
-        """End a run with an error; return once that is settled."""
-        return self._outcome(lease, failure=pb.Failure(error=error, transient=transient, category=category), **more)
+        """End a run with an error, which an engine may have `refused` in numbers; return once that is settled."""
+        failure = pb.Failure(error=error, transient=transient, category=category, **(refused or {}))
+        return self._outcome(lease, failure=failure, **more)
 
     def _outcome(self, lease: pb.LeaseRef, **end: Any) -> pb.OutcomeReceipt:
         self._say(self._script.end(attempt_of(lease), pb.Outcome(**end)))

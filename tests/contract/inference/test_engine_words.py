@@ -8,6 +8,7 @@ import pytest
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered, show
 from tests.contract.inference.chat import ANSWER, TOKENS, Caller, begin, envelope
@@ -67,3 +68,48 @@ def test_a_refusal_is_the_callers_affair(
     assert provider.account()["reputation_score"] == before
     assert market.admin.stats()["total_jobs"] == 5
     assert renter.job(1)["fault"] == "renter"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("told", "seconds"), [({"retry_after_seconds": 7}, 7), ({}, 1), ({"retry_after_seconds": 9**9}, 3600)]
+)
+def test_an_engine_that_is_busy_is_nobodys_fault(
+    renter: Renter,
+    provider: PollDaemon,
+    daemon: StreamDaemon,
+    caller: Caller,
+    *,
+    stream: bool,
+    told: dict[str, int],
+    seconds: int,
+) -> None:
+    """6.2: 429 with the engine's Retry-After."""
+    before = provider.account()["reputation_score"]
+    call = caller.ask(stream=stream)
+    words = "the engine answered 429: slow down, 10.0.0.7"
+    daemon.fail(begin(daemon), words, category="engine_busy", transient=True, refused={"engine_status": 429, **told})
+    error = envelope(call.result(), 429, "rate_limit_exceeded")
+    assert error["retry_after_seconds"] == seconds
+    assert call.result().headers["retry-after"] == str(seconds)
+    assert "10.0.0.7" not in error["message"]
+    job = renter.job(1)
+    assert show(job, "status", "fault", "error_category") == {
+        "status": "failed",
+        "fault": "market",
+        "error_category": "engine_busy",
+    }
+    assert renter.balance() == 1000
+    assert provider.account()["reputation_score"] == before
+
+
+def test_what_a_refusal_says_in_numbers_goes_before_its_words(daemon: StreamDaemon, caller: Caller) -> None:
+    refusals: list[tuple[Json, int, str]] = [
+        ({"engine_status": 422, "engine_code": "context_length_exceeded"}, 400, "context_length_exceeded"),
+        ({"engine_status": 413}, 413, "invalid_request_error"),
+        ({"engine_status": 418}, 400, "invalid_request_error"),
+    ]
+    for told, status, code in refusals:
+        call = caller.ask()
+        daemon.fail(begin(daemon), "the engine answered 400: no", category="invalid_params", refused=told)
+        envelope(call.result(), status, code)

@@ -19,6 +19,7 @@ class OpenAIServer:
     pieces: list[str] = field(default_factory=lambda: ["Hel", "lo ", "بحر"])
     usage: dict[str, int] | None = field(default_factory=lambda: {"prompt_tokens": 7, "completion_tokens": 5})
     refusal: tuple[int, str] | None = None
+    retry_after: str | None = None
     breaks_off: bool = False
     error_frame: str | None = None
     finish_reason: str = "stop"
@@ -81,7 +82,7 @@ class OpenAIServer:
 
     async def _chat(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refusal is not None:
-            self._send(writer, *self.refusal)
+            self._send(writer, *self.refusal, self.retry_after)
             return
         if self.refuses_stream_options and "stream_options" in self.requests[-1]:
             self._send(writer, 400, '{"error": {"message": "Unrecognized request argument: stream_options"}}')
@@ -127,6 +128,8 @@ class OpenAIServer:
         writer.write(f"data: {json.dumps(chunk)}\n\n".encode())
 
     @staticmethod
-    def _send(writer: asyncio.StreamWriter, status: int, body: str) -> None:
+    def _send(writer: asyncio.StreamWriter, status: int, body: str, retry_after: str | None = None) -> None:
         data = body.encode()
-        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(data)}\r\nconnection: close\r\n\r\n".encode() + data)
+        wait = "" if retry_after is None else f"retry-after: {retry_after}\r\n"
+        head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(data)}\r\n{wait}connection: close\r\n\r\n"
+        writer.write(head.encode() + data)

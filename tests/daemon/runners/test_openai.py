@@ -10,6 +10,7 @@ from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.inference.engine import EngineRunner
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType
 from tests.daemon.runners.openai_server import MODEL, MOST_SENT, OpenAIServer
 from tests.daemon.runners.sinks import RecordingSink
@@ -156,7 +157,7 @@ async def test_calls_of_tools_are_put_together() -> None:
             "400: bad top_p",
         ),
         (OpenAIServer(refusal=(404, '{"error": "no such model"}')), "engine", False, "no such model"),
-        (OpenAIServer(refusal=(429, "slow down")), "engine", True, "slow down"),
+        (OpenAIServer(refusal=(429, "slow down")), "engine_busy", True, "slow down"),
         (OpenAIServer(refusal=(503, '{"message": "loading"}')), "engine", True, "loading"),
         (OpenAIServer(refusal=(500, "CUDA out of memory")), "oom", True, "CUDA out of memory"),
         (OpenAIServer(breaks_off=True), "engine", True, "broke off"),
@@ -170,6 +171,32 @@ async def test_failures_keep_their_text(server: OpenAIServer, category: str, tra
             await runner.run(inference({"prompt": "Hi"}), RecordingSink())
     assert failure.value.category == ErrorCategory(category)
     assert failure.value.transient is transient
+
+
+@pytest.mark.parametrize(
+    ("server", "refusal"),
+    [
+        (OpenAIServer(refusal=(429, "slow"), retry_after="7"), EngineRefusal(429, retry_after_seconds=7)),
+        (OpenAIServer(refusal=(429, "slow"), retry_after="9" * 40), EngineRefusal(429, retry_after_seconds=3600)),
+        (OpenAIServer(refusal=(429, "slow"), retry_after="soon"), EngineRefusal(429)),
+        (
+            OpenAIServer(refusal=(429, "slow"), retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
+            EngineRefusal(429, retry_after_seconds=1),
+        ),
+        (
+            OpenAIServer(refusal=(422, json.dumps({"error": {"code": "context_length_exceeded"}}))),
+            EngineRefusal(422, is_too_long=True),
+        ),
+        (OpenAIServer(refusal=(413, "large")), EngineRefusal(413)),
+        (OpenAIServer(refusal=(500, "broken")), None),
+    ],
+)
+async def test_a_refusal_is_told_in_numbers(server: OpenAIServer, refusal: EngineRefusal | None) -> None:
+    async with AsyncExitStack() as market:
+        runner = await start(market, server)
+        with pytest.raises(RunFailed) as failure:
+            await runner.run(inference({"prompt": "Hi"}), RecordingSink())
+    assert failure.value.refusal == refusal
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_every_category_has_a_fault_and_every_fault_its_consequences() -> None:
         (ErrorCategory.INVALID_RESULT, 0, WORKED, Fault.RENTER),
         (ErrorCategory.IMAGE_PULL, 1, WORKED, Fault.PROVIDER),
         (ErrorCategory.GPU_LOST, None, WORKED, Fault.PROVIDER),
+        (ErrorCategory.ENGINE_BUSY, None, WORKED, Fault.MARKET),
         (ErrorCategory.QUEUE_TIMEOUT, None, WORKED, Fault.PROVIDER),
         (ErrorCategory.SERVER_STOP, None, WORKED, Fault.PROVIDER),
     ],
@@ -51,9 +52,9 @@ def test_a_daemons_word_is_held_against_what_was_seen(
 def test_no_word_of_a_daemon_makes_an_idle_run_one_that_is_charged(
     category: ErrorCategory, exit_code: int | None, reached: bool
 ) -> None:
-    """But for a refusal of parameters, which is paid nothing."""
+    """But for a refusal of parameters, which is paid nothing, as is an engine that is busy."""
     fault = fault_of_failure(category, exit_code, Actor.PROVIDER, Seen(False, reached))
-    assert fault is Fault.PROVIDER or category is ErrorCategory.INVALID_PARAMS
+    assert fault is Fault.PROVIDER or category in (ErrorCategory.INVALID_PARAMS, ErrorCategory.ENGINE_BUSY)
 
 
 def test_who_cancels_is_whose_fault_it_is() -> None:

@@ -286,6 +286,8 @@ class Attempts:
             actor=Actor.PROVIDER,
             exclude=not transient,
             exit_code=report.exit_code,
+            fault=Fault.MARKET if report.error_category is ErrorCategory.ENGINE_BUSY else Fault.PROVIDER,
+            refusal=report.refusal,
         )
 
     def _others_fit(self, provider_id: int | None, reference: str) -> bool:

@@ -12,6 +12,7 @@ from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseOutput, LeaseSt
 from dc1.daemon.leases.log_buffer import LogBatch
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work, token_count
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
+from dc1.domain.errors.engine_refusals import CONTEXT_LENGTH_EXCEEDED, EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -134,12 +135,23 @@ def _outcome(of: pb.LeaseRef, ended: AttemptEnd) -> pb.Outcome:
         outcome.failure.error = _text(end.message[:MAX_ERROR_CHARS])
         outcome.failure.category = end.category
         outcome.failure.transient = end.transient
+        _tell_refusal(outcome.failure, end.refusal)
         return outcome
     outcome.result.CopyFrom(to_value(end.payload))
     for name, count in (("prompt_tokens", end.prompt_tokens), ("completion_tokens", end.completion_tokens)):
         if (known := token_count(count)) is not None:
             setattr(outcome, name, known)
     return outcome
+
+
+def _tell_refusal(failure: pb.Failure, refusal: EngineRefusal | None) -> None:
+    if refusal is None:
+        return
+    failure.engine_status = refusal.status
+    if refusal.is_too_long:
+        failure.engine_code = CONTEXT_LENGTH_EXCEEDED
+    if refusal.retry_after_seconds is not None:
+        failure.retry_after_seconds = refusal.retry_after_seconds
 
 
 def _plain(sent: struct_pb2.Value) -> JsonValue:

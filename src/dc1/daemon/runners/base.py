@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 Level = Literal["info", "warn", "error", "debug"]
@@ -65,17 +66,24 @@ class Result:
 class RunFailed(Exception):  # noqa: N818 -- an outcome of the work, not a fault of the program
     """The work ended without a result. A transient failure may succeed elsewhere or later.
 
-    `exit_code` is that of the program, if one ended.
+    `exit_code` is that of the program, if one ended, and `refusal` what an engine said instead of an answer.
     """
 
     def __init__(
-        self, category: ErrorCategory, message: str, *, transient: bool = False, exit_code: int | None = None
+        self,
+        category: ErrorCategory,
+        message: str,
+        *,
+        transient: bool = False,
+        exit_code: int | None = None,
+        refusal: EngineRefusal | None = None,
     ) -> None:
         super().__init__(message)
         self.category = category
         self.message = message
         self.transient = transient
         self.exit_code = exit_code
+        self.refusal = refusal
 
 
 class Sink(Protocol):

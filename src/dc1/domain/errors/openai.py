@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors.base import ApiError
 from dc1.domain.errors.codes import ErrorCode, OpenAICode
+from dc1.domain.errors.engine_refusals import BUSY, EngineRefusal
 
-PROMPT_TOO_LONG = "The prompt is longer than the model's"
-ENGINE_ANSWERED = "The provider's engine answered"
-"""How the catalogue's sentences begin that speak of an engine's refusal."""
+_BUSY_SECONDS = 1
+"""What a caller is told to wait for an engine that does not say how long it is busy."""
 
 # What may go away by itself; a client that repeats any other call gets the same answer.
 _RETRYABLE = (429, 503, 504)
@@ -73,13 +73,18 @@ def provider_unavailable(reason: str) -> ApiError:
     return ApiError(503, reason, OpenAICode.PROVIDER_UNAVAILABLE)
 
 
-def completion_refused(reason: str) -> ApiError:
-    """Say that the engine refused the call for what stands in it; `reason` is the job's sentence of the catalogue."""
-    if reason.startswith(PROMPT_TOO_LONG):
+def completion_refused(reason: str, refusal: EngineRefusal | None) -> ApiError:
+    """Say that the engine refused the call, for what stands in it or as it is busy; `reason` is the job's error."""
+    if refusal is None:
+        return ApiError(400, reason, OpenAICode.INVALID_REQUEST_ERROR)
+    if refusal.status == BUSY:
+        wait = refusal.retry_after_seconds or _BUSY_SECONDS
+        return ApiError(BUSY, reason, OpenAICode.RATE_LIMIT_EXCEEDED, retry_after_seconds=wait)
+    if refusal.is_too_long:
+        # OpenAI says 400 of it, whatever this engine does.
         return ApiError(400, reason, OpenAICode.CONTEXT_LENGTH_EXCEEDED)
     # Sent again as it is, the call would be refused again: clients read that from the status.
-    status = next((each for each in (413, 422) if reason == f"{ENGINE_ANSWERED} {each}"), 400)
-    return ApiError(status, reason, OpenAICode.INVALID_REQUEST_ERROR)
+    return ApiError(refusal.status, reason, OpenAICode.INVALID_REQUEST_ERROR)
 
 
 def completion_timeout() -> ApiError:

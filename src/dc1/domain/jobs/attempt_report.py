@@ -6,6 +6,7 @@ from typing import Self
 
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import invalid_reported_duration
+from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.jobs.failure_texts import RUN_FAILED, cleaned, failure_text
 from dc1.domain.jobs.results import is_benchmark, is_nothing, is_of_other_model, parse_result
 from dc1.domain.jobs.states import (
@@ -29,7 +30,7 @@ class AttemptReport:
     `result` is the object or string to keep; `error` and `error_category` speak of a failure only: `error` to the
     renter, `error_detail` in the daemon's own words to the provider's owner and admins. The reported seconds
     only ever lower the bill, GPU seconds before duration. Tokens price a /v1 call. `is_object` is set where the result
-    is an object of the daemon's own, which no program of a renter printed.
+    is an object of the daemon's own, which no program of a renter printed, `refusal` where an engine would not answer.
     """
 
     completed: bool
@@ -44,6 +45,7 @@ class AttemptReport:
     completion_tokens: int | None = None
     exit_code: int | None = None
     is_object: bool = False
+    refusal: EngineRefusal | None = None
 
     @classmethod
     def read(
@@ -61,6 +63,7 @@ class AttemptReport:
         completion_tokens: int | None = None,
         exit_code: int | None = None,
         is_object: bool = False,
+        refusal: EngineRefusal | None = None,
     ) -> Self:
         """Return the report that a message makes; None stands for what it does not say.
 
@@ -92,6 +95,7 @@ class AttemptReport:
             completion_tokens=_count(completion_tokens),
             exit_code=code,
             is_object=is_object,
+            refusal=None if completed else refusal,
         )
 
     @property

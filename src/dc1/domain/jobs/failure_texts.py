@@ -7,10 +7,10 @@ sentence and its numbers pass; of any other, the sentence of its category. The p
 import re
 from collections.abc import Mapping
 
-from dc1.domain.errors.openai import ENGINE_ANSWERED, PROMPT_TOO_LONG
 from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, NOTHING_HANDED_BACK, ErrorCategory
 
 RUN_FAILED = "The run failed"
+PROMPT_TOO_LONG = "The prompt is longer than the model's"
 OFFER_DECLINED = "The provider declined the offer"
 
 DETAIL_CHARS = 2000
@@ -27,6 +27,7 @@ _OF_CATEGORY: Mapping[ErrorCategory, str] = {
     ErrorCategory.INVALID_RESULT: "The result cannot be read",
     ErrorCategory.CREATE: "The container could not be created",
     ErrorCategory.ENGINE: "The provider's engine failed",
+    ErrorCategory.ENGINE_BUSY: "The provider's engine is busy",
     ErrorCategory.DRIVER: "The provider's driver failed",
     ErrorCategory.DISK: "The provider's disk failed",
     ErrorCategory.GPU_LOST: "The provider lost its GPU",
@@ -80,7 +81,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^model '.*' is not served here$", "The model is not served by the provider"),
         (r"^image '.*' is not approved$", "The image is not approved by the provider"),
         (r"^the provider's daemon was stopped$|^the daemon is draining$", "The provider's daemon was stopped"),
-        (r"^the engine answered (\d{3})(?!\d)", f"{ENGINE_ANSWERED} {{0}}"),
+        (r"^the engine answered (\d{3})(?!\d)", "The provider's engine answered {0}"),
         (r"^the engine's answer broke off", "The answer of the provider's engine broke off"),
         (r"^the engine's connection failed", "The provider's engine could not be reached"),
         (r"^no container engine", "The provider has no container engine"),

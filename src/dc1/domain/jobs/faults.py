@@ -45,6 +45,7 @@ FAULTS: Mapping[ErrorCategory, Fault] = {
     ErrorCategory.IMAGE_PULL: Fault.PROVIDER,
     ErrorCategory.CREATE: Fault.PROVIDER,
     ErrorCategory.ENGINE: Fault.PROVIDER,
+    ErrorCategory.ENGINE_BUSY: Fault.MARKET,
     ErrorCategory.DRIVER: Fault.PROVIDER,
     ErrorCategory.DISK: Fault.PROVIDER,
     ErrorCategory.GPU_LOST: Fault.PROVIDER,
@@ -74,12 +75,12 @@ def fault_of_failure(category: ErrorCategory, exit_code: int | None, actor: Acto
 
     It may always take the blame. To put it on the renter it needs a run that was seen working and, by category, an exit
     code other than 0 or a deadline that has come; a refusal of parameters needs none, for it comes before any work and
-    is therefore paid nothing.
+    is therefore paid nothing, and neither does an engine that is busy: it earns nothing.
     """
     if actor is not Actor.PROVIDER:
         return Fault.MARKET
     said = FAULTS[category]
-    if said is Fault.PROVIDER or category is ErrorCategory.INVALID_PARAMS:
+    if said is Fault.PROVIDER or category in (ErrorCategory.INVALID_PARAMS, ErrorCategory.ENGINE_BUSY):
         return said
     borne_out = seen.worked
     if category is ErrorCategory.EXECUTION:

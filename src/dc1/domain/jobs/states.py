@@ -83,6 +83,7 @@ class ErrorCategory(StrEnum):
     INVALID_RESULT = "invalid_result"
     CREATE = "create"
     ENGINE = "engine"
+    ENGINE_BUSY = "engine_busy"
     DRIVER = "driver"
     DISK = "disk"
     GPU_LOST = "gpu_lost"

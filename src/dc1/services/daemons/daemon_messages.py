@@ -13,6 +13,7 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.base.json_types import MAX_VALUES
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
+from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
@@ -303,8 +304,14 @@ def _as_said(message: pb.Outcome) -> AttemptReport:
         result=from_value(message.result),
         error=message.failure.error,
         category=message.failure.category,
+        refusal=_refusal(message.failure),
         gpu_seconds=message.gpu_seconds if message.HasField("gpu_seconds") else None,
         prompt_tokens=message.prompt_tokens if message.HasField("prompt_tokens") else None,
         completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
     )
+
+
+def _refusal(failure: pb.Failure) -> EngineRefusal | None:
+    wait = failure.retry_after_seconds if failure.HasField("retry_after_seconds") else None
+    return EngineRefusal.read(failure.engine_status, failure.engine_code, wait, failure.error)

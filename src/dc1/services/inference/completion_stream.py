@@ -10,6 +10,7 @@ from dc1.control.scheduling.job_feed import JobUpdate, Lagged, StateChanged, Tok
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
+from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.inference.usage import usage_details
 from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 from dc1.domain.jobs.states import ErrorCategory, JobStatus
@@ -121,9 +122,10 @@ class CompletionStream:
 def _refusal(job: JobRow) -> ApiError:
     if job.error_category == ErrorCategory.TIMEOUT:
         return errors.completion_timeout()
-    if job.error_category == ErrorCategory.INVALID_PARAMS and job.error:
-        # Of the caller: one that took it for the provider's would repeat the call instead of changing it.
-        return errors.completion_refused(job.error)
+    if job.error_category in (ErrorCategory.INVALID_PARAMS, ErrorCategory.ENGINE_BUSY) and job.error:
+        # Of the caller, or of how much is asked at once: one that took it for the provider's failure would repeat the
+        # call instead of changing it or waiting.
+        return errors.completion_refused(job.error, EngineRefusal.stored(job.engine_refusal))
     if job.error_category == ErrorCategory.SERVER_STOP:
         # Not of the provider: the sentence that says who stopped is all there is to say.
         return errors.provider_unavailable(job.error or "The server stopped while the call ran")

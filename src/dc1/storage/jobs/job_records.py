@@ -107,6 +107,7 @@ class JobRow:
     error: str | None
     error_category: ErrorCategory | None
     fault: Fault | None
+    engine_refusal: dict[str, Any] | None
     documents_erased_at_ms: int | None
 
     @property

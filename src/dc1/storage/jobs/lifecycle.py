@@ -13,6 +13,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection
 
 from dc1 import defaults
+from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import CONSEQUENCES, Fault, fault_of_cancel
@@ -108,6 +109,7 @@ def finish(
         completion_tokens=None if usage is None else usage.completion,
         note=cut,
         fault=fault,
+        refusal=report.refusal,
     )
     if fault is not None and running.token_price_halala is not None and CONSEQUENCES[fault].charged:
         # Nobody believes the count of a call that failed: what was relayed is what there is to pay for.
@@ -135,6 +137,7 @@ def lose(
     relayed: RelayedText = NOTHING_RELAYED,
     fault: Fault = Fault.PROVIDER,
     exit_code: int | None = None,
+    refusal: EngineRefusal | None = None,
 ) -> Transition | None:
     """Take a running job from a provider that lost it or failed it, or whom the market takes it from.
 
@@ -155,6 +158,7 @@ def lose(
             error_detail=error_detail,
             exit_code=exit_code,
             fault=fault,
+            refusal=refusal,
         )
         return _cut_off(conn, running, closure, relayed, now_ms)
     # Its hold and its place in the queue stay: the order goes by when a job was submitted.

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
 from dc1.domain.base.clock import month_start_ms
+from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.jobs.faults import CONSEQUENCES, Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
@@ -47,6 +48,7 @@ class Closure:
     completion_tokens: int | None = None
     note: str | None = None
     fault: Fault | None = None
+    refusal: EngineRefusal | None = None
 
     @property
     def outcome(self) -> str:
@@ -192,6 +194,7 @@ def _close_row(
         error=closure.error,
         error_category=closure.error_category,
         fault=closure.fault,
+        engine_refusal=None if closure.refusal is None else closure.refusal.to_store(),
         used_seconds=closure.used_seconds,
         prompt_tokens=closure.prompt_tokens,
         completion_tokens=closure.completion_tokens,

@@ -127,7 +127,7 @@ class OpenAIEngine:
                 said = await _body(response)
                 if "stream_options" in body and response.status_code in _UNKNOWN_KEY and b"stream_options" in said:
                     raise _UsageRefusedError
-                raise refusal(response.status_code, said)
+                raise refusal(response.status_code, said, response.headers)
             try:
                 is_done = await self._read(response, answer, on_token)
             except httpx.HTTPError:

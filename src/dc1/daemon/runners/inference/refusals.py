@@ -1,27 +1,31 @@
 """What an engine says instead of an answer, and whose affair it is: the order's, or the engine's."""
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from dc1.daemon.runners.base import RunFailed
+from dc1.domain.errors.engine_refusals import BUSY, CONTEXT_LENGTH_EXCEEDED, REFUSED, EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory
 
-# What an engine says to an order that it cannot carry out: too long, or with values that it does not take.
-_REFUSED = frozenset({400, 413, 422})
 # Overload and restarts pass; what is wrong with the request does not.
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 # OpenAI's code and llama.cpp's type.
-_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error")
+_TOO_LONG = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
 _MOST_CHARS = 500
+_MOST_DIGITS = 9
 
 
-def refusal(status: int, body: bytes) -> RunFailed:
+def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> RunFailed:
     """Return the failure that an answer other than 200 stands for."""
+    wait = _seconds(headers.get("retry-after", ""))
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        return _failure(status, body.decode(errors="replace")[:_MOST_CHARS])
-    return _failure(status, error_text(said), _is_too_long(said))
+        return _failure(status, body.decode(errors="replace")[:_MOST_CHARS], retry_after_seconds=wait)
+    return _failure(status, error_text(said), is_too_long=_is_too_long(said), retry_after_seconds=wait)
 
 
 def failure_in_answer(chunk: dict[str, Any]) -> RunFailed | None:
@@ -31,9 +35,9 @@ def failure_in_answer(chunk: dict[str, Any]) -> RunFailed | None:
         return None
     error = chunk.get("error") or chunk
     code = error.get("code") if isinstance(error, dict) else None
-    if type(code) is int and code in _REFUSED:
+    if type(code) is int and (code in REFUSED or code == BUSY):
         # Said with status 200, for the stream had begun before the engine looked.
-        return _failure(code, error_text(chunk), _is_too_long(chunk))
+        return _failure(code, error_text(chunk), is_too_long=_is_too_long(chunk))
     return RunFailed(ErrorCategory.ENGINE, f"the engine failed: {error_text(chunk)}", transient=True)
 
 
@@ -49,8 +53,27 @@ def _is_too_long(body: Any) -> bool:
     return isinstance(error, dict) and any(error.get(name) in _TOO_LONG for name in ("code", "type"))
 
 
-def _failure(status: int, said: str, is_too_long: bool = False) -> RunFailed:
-    memory = "out of memory" in said.casefold()
-    category = ErrorCategory.INVALID_PARAMS if status in _REFUSED else ErrorCategory.ENGINE
+def _seconds(retry_after: str) -> int | None:
+    """Return a Retry-After, which is seconds or a date; None of anything else."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdecimal():
+        return int(text[:_MOST_DIGITS])
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return round((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _failure(status: int, said: str, *, is_too_long: bool = False, retry_after_seconds: int | None = None) -> RunFailed:
     text = f"the engine answered {status}{' (prompt too long)' if is_too_long else ''}: {said}"
-    return RunFailed(ErrorCategory.OOM if memory else category, text, transient=status in _RETRYABLE)
+    refused = EngineRefusal.read(status, CONTEXT_LENGTH_EXCEEDED if is_too_long else "", retry_after_seconds, text)
+    return RunFailed(_category(status, said), text, transient=status in _RETRYABLE, refusal=refused)
+
+
+def _category(status: int, said: str) -> ErrorCategory:
+    if "out of memory" in said.casefold():
+        return ErrorCategory.OOM
+    if status == BUSY:
+        return ErrorCategory.ENGINE_BUSY
+    return ErrorCategory.INVALID_PARAMS if status in REFUSED else ErrorCategory.ENGINE

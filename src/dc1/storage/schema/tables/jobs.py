@@ -142,6 +142,8 @@ jobs = Table(
     Column("error", PlainText),
     Column("error_category", StoredEnum(ErrorCategory)),
     Column("fault", StoredEnum(Fault)),
+    # With which status an engine refused a /v1 call, and what it said besides.
+    Column("engine_refusal", ExactJson(OBJECT)),
     # Since when what was sent with it, its result and its log are not kept any more.
     time_column("documents_erased_at_ms", nullable=True),
     change_stamp(),

@@ -1,0 +1,15 @@
+"""With which status an engine refused a /v1 call."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = ""
+down_revision = ""
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("engine_refusal", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("jobs", "engine_refusal")
