@@ -23,6 +23,7 @@ _ADMIN = {
     "withdrawals": "AdminFinanceService",
     "pricing": "AdminFinanceService",
     "gpu-factors": "AdminFinanceService",
+    "token-prices": "AdminFinanceService",
 }
 _BY_NOUN = {"jobs": "JobService", "providers": "ProviderService", "renters": "RenterService"}
 

@@ -135,6 +135,8 @@ CALLS: Mapping[str, Call] = {
     "ReverseFinanceTransaction": Call({"reason": "booked twice"}),
     "RequeueJob": Call({}, job="failed"),
     "ListGpuFactors": PLAIN,
+    "ListTokenPrices": PLAIN,
+    "SetTokenPrices": Call({"prompt_halala": 19}),
     "SetGpuFactor": Call({"factor": 1}),
     "SetPrice": Call({"rate_halala": 10}),
     "SetRenterLimits": Call({"daily_jobs_limit": 1}),

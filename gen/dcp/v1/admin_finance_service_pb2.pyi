@@ -21,6 +21,172 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class ListTokenPricesRequest(_message.Message):
+    """Asks for the prices of tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTokenPricesRequest: _TypeAlias = ListTokenPricesRequest  # noqa: Y015
+
+@_typing.final
+class ListTokenPricesResponse(_message.Message):
+    """The prices of tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICES_FIELD_NUMBER: _builtins.int
+    DEFAULT_HALALA_PER_1M_TOKENS_FIELD_NUMBER: _builtins.int
+    default_halala_per_1m_tokens: _builtins.int
+    """What a million tokens of any other model cost, of prompt and answer alike, in halala."""
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelTokenPrices]:
+        """The models that have prices of their own, by name."""
+
+    def __init__(
+        self,
+        *,
+        prices: _abc.Iterable[Global___ModelTokenPrices] | None = ...,
+        default_halala_per_1m_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_halala_per_1m_tokens", b"default_halala_per_1m_tokens", "prices", b"prices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTokenPricesResponse: _TypeAlias = ListTokenPricesResponse  # noqa: Y015
+
+@_typing.final
+class ModelTokenPrices(_message.Message):
+    """What a million tokens of a model cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_HALALA_FIELD_NUMBER: _builtins.int
+    COMPLETION_HALALA_FIELD_NUMBER: _builtins.int
+    CACHED_HALALA_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model, in lower case."""
+    prompt_halala: _builtins.int
+    """Those of the prompt, in halala."""
+    completion_halala: _builtins.int
+    """Those of the answer, in halala."""
+    cached_halala: _builtins.int
+    """Those of the prompt that the engine had read before, in halala."""
+    updated_at: _builtins.str
+    """When they were set, ISO-8601 UTC."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        prompt_halala: _builtins.int = ...,
+        completion_halala: _builtins.int = ...,
+        cached_halala: _builtins.int = ...,
+        updated_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_halala", b"cached_halala", "completion_halala", b"completion_halala", "model", b"model", "prompt_halala", b"prompt_halala", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelTokenPrices: _TypeAlias = ModelTokenPrices  # noqa: Y015
+
+@_typing.final
+class SetTokenPricesRequest(_message.Message):
+    """Prices to set, each of a million tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_HALALA_FIELD_NUMBER: _builtins.int
+    COMPLETION_HALALA_FIELD_NUMBER: _builtins.int
+    CACHED_HALALA_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model, in any case of letters; its slashes are part of it."""
+    prompt_halala: _builtins.int
+    """Those of the prompt, in halala."""
+    completion_halala: _builtins.int
+    """Those of the answer, in halala; as those of the prompt when absent."""
+    cached_halala: _builtins.int
+    """Those of the prompt that the engine had read before, in halala, at most those of the prompt; as those when absent."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        prompt_halala: _builtins.int | None = ...,
+        completion_halala: _builtins.int | None = ...,
+        cached_halala: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cached_halala", b"_cached_halala", "_completion_halala", b"_completion_halala", "_prompt_halala", b"_prompt_halala", "cached_halala", b"cached_halala", "completion_halala", b"completion_halala", "prompt_halala", b"prompt_halala"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cached_halala", b"_cached_halala", "_completion_halala", b"_completion_halala", "_prompt_halala", b"_prompt_halala", "cached_halala", b"cached_halala", "completion_halala", b"completion_halala", "model", b"model", "prompt_halala", b"prompt_halala"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cached_halala: _TypeAlias = _typing.Literal["cached_halala"]  # noqa: Y015
+    _WhichOneofArgType__cached_halala: _TypeAlias = _typing.Literal["_cached_halala", b"_cached_halala"]  # noqa: Y015
+    _WhichOneofReturnType__completion_halala: _TypeAlias = _typing.Literal["completion_halala"]  # noqa: Y015
+    _WhichOneofArgType__completion_halala: _TypeAlias = _typing.Literal["_completion_halala", b"_completion_halala"]  # noqa: Y015
+    _WhichOneofReturnType__prompt_halala: _TypeAlias = _typing.Literal["prompt_halala"]  # noqa: Y015
+    _WhichOneofArgType__prompt_halala: _TypeAlias = _typing.Literal["_prompt_halala", b"_prompt_halala"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_halala) -> _WhichOneofReturnType__cached_halala | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__completion_halala) -> _WhichOneofReturnType__completion_halala | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt_halala) -> _WhichOneofReturnType__prompt_halala | None: ...
+
+Global___SetTokenPricesRequest: _TypeAlias = SetTokenPricesRequest  # noqa: Y015
+
+@_typing.final
+class SetTokenPricesResponse(_message.Message):
+    """The prices after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_HALALA_FIELD_NUMBER: _builtins.int
+    COMPLETION_HALALA_FIELD_NUMBER: _builtins.int
+    CACHED_HALALA_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model, in lower case."""
+    prompt_halala: _builtins.int
+    """Those of the prompt, in halala."""
+    completion_halala: _builtins.int
+    """Those of the answer, in halala."""
+    cached_halala: _builtins.int
+    """Those of the prompt that the engine had read before, in halala."""
+    updated_at: _builtins.str
+    """When they were set, ISO-8601 UTC."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        prompt_halala: _builtins.int = ...,
+        completion_halala: _builtins.int = ...,
+        cached_halala: _builtins.int = ...,
+        updated_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_halala", b"cached_halala", "completion_halala", b"completion_halala", "model", b"model", "prompt_halala", b"prompt_halala", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTokenPricesResponse: _TypeAlias = SetTokenPricesResponse  # noqa: Y015
+
+@_typing.final
 class GetFinanceSummaryRequest(_message.Message):
     """Asks where the money is."""
 

@@ -81,6 +81,16 @@ class AdminFinanceServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceResponse.FromString,
                 _registered_method=True)
+        self.ListTokenPrices = channel.unary_unary(
+                '/dcp.v1.AdminFinanceService/ListTokenPrices',
+                request_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListTokenPricesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListTokenPricesResponse.FromString,
+                _registered_method=True)
+        self.SetTokenPrices = channel.unary_unary(
+                '/dcp.v1.AdminFinanceService/SetTokenPrices',
+                request_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetTokenPricesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetTokenPricesResponse.FromString,
+                _registered_method=True)
         self.ListGpuFactors = channel.unary_unary(
                 '/dcp.v1.AdminFinanceService/ListGpuFactors',
                 request_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListGpuFactorsRequest.SerializeToString,
@@ -169,6 +179,20 @@ class AdminFinanceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTokenPrices(self, request, context):
+        """Lists the models whose tokens have prices of their own under /v1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTokenPrices(self, request, context):
+        """Sets what tokens of a model cost, from the next call under /v1 on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListGpuFactors(self, request, context):
         """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first.
         """
@@ -230,6 +254,16 @@ def add_AdminFinanceServiceServicer_to_server(servicer, server):
                     servicer.SetPrice,
                     request_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceResponse.SerializeToString,
+            ),
+            'ListTokenPrices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokenPrices,
+                    request_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListTokenPricesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.ListTokenPricesResponse.SerializeToString,
+            ),
+            'SetTokenPrices': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTokenPrices,
+                    request_deserializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetTokenPricesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__finance__service__pb2.SetTokenPricesResponse.SerializeToString,
             ),
             'ListGpuFactors': grpc.unary_unary_rpc_method_handler(
                     servicer.ListGpuFactors,
@@ -487,6 +521,60 @@ class AdminFinanceService:
             '/dcp.v1.AdminFinanceService/SetPrice',
             dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceRequest.SerializeToString,
             dcp_dot_v1_dot_admin__finance__service__pb2.SetPriceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokenPrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminFinanceService/ListTokenPrices',
+            dcp_dot_v1_dot_admin__finance__service__pb2.ListTokenPricesRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__finance__service__pb2.ListTokenPricesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTokenPrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminFinanceService/SetTokenPrices',
+            dcp_dot_v1_dot_admin__finance__service__pb2.SetTokenPricesRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__finance__service__pb2.SetTokenPricesResponse.FromString,
             options,
             channel_credentials,
             insecure,

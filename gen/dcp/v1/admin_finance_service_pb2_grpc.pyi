@@ -64,6 +64,10 @@ class AdminFinanceServiceStub:
     """Lists the rates by kind of work."""
     SetPrice: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetPriceRequest, _admin_finance_service_pb2.SetPriceResponse]
     """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
+    ListTokenPrices: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListTokenPricesRequest, _admin_finance_service_pb2.ListTokenPricesResponse]
+    """Lists the models whose tokens have prices of their own under /v1."""
+    SetTokenPrices: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetTokenPricesRequest, _admin_finance_service_pb2.SetTokenPricesResponse]
+    """Sets what tokens of a model cost, from the next call under /v1 on."""
     ListGpuFactors: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListGpuFactorsRequest, _admin_finance_service_pb2.ListGpuFactorsResponse]
     """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first."""
     SetGpuFactor: _grpc.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetGpuFactorRequest, _admin_finance_service_pb2.SetGpuFactorResponse]
@@ -105,6 +109,10 @@ class AdminFinanceServiceAsyncStub(AdminFinanceServiceStub):
     """Lists the rates by kind of work."""
     SetPrice: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetPriceRequest, _admin_finance_service_pb2.SetPriceResponse]  # type: ignore[assignment]
     """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
+    ListTokenPrices: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListTokenPricesRequest, _admin_finance_service_pb2.ListTokenPricesResponse]  # type: ignore[assignment]
+    """Lists the models whose tokens have prices of their own under /v1."""
+    SetTokenPrices: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetTokenPricesRequest, _admin_finance_service_pb2.SetTokenPricesResponse]  # type: ignore[assignment]
+    """Sets what tokens of a model cost, from the next call under /v1 on."""
     ListGpuFactors: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.ListGpuFactorsRequest, _admin_finance_service_pb2.ListGpuFactorsResponse]  # type: ignore[assignment]
     """Lists the factors of GPU models, by which the price of a machine differs from that of an RTX 4090, the dearest first."""
     SetGpuFactor: _aio.UnaryUnaryMultiCallable[_admin_finance_service_pb2.SetGpuFactorRequest, _admin_finance_service_pb2.SetGpuFactorResponse]  # type: ignore[assignment]
@@ -197,6 +205,22 @@ class AdminFinanceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_finance_service_pb2.SetPriceResponse, _abc.Awaitable[_admin_finance_service_pb2.SetPriceResponse]]:
         """Sets the rate of a kind of work; open jobs keep the rate they were quoted at. Fails with NOT_FOUND for an unknown kind."""
+
+    @_abc_1.abstractmethod
+    def ListTokenPrices(
+        self,
+        request: _admin_finance_service_pb2.ListTokenPricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_finance_service_pb2.ListTokenPricesResponse, _abc.Awaitable[_admin_finance_service_pb2.ListTokenPricesResponse]]:
+        """Lists the models whose tokens have prices of their own under /v1."""
+
+    @_abc_1.abstractmethod
+    def SetTokenPrices(
+        self,
+        request: _admin_finance_service_pb2.SetTokenPricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_finance_service_pb2.SetTokenPricesResponse, _abc.Awaitable[_admin_finance_service_pb2.SetTokenPricesResponse]]:
+        """Sets what tokens of a model cost, from the next call under /v1 on."""
 
     @_abc_1.abstractmethod
     def ListGpuFactors(

@@ -133,16 +133,26 @@ class TokenPricing(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HALALA_PER_1M_TOKENS_FIELD_NUMBER: _builtins.int
+    HALALA_PER_1M_COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    HALALA_PER_1M_CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     halala_per_1m_tokens: _builtins.int
-    """Price of a million tokens, those of the prompt and those of the answer alike, in halala."""
+    """Price of a million tokens of the prompt, in halala. A token costs exactly a millionth of it, and what calls leave below a halala is carried."""
+    halala_per_1m_completion_tokens: _builtins.int
+    """Price of a million tokens of the answer, in halala."""
+    halala_per_1m_cached_tokens: _builtins.int
+    """Price of a million tokens of the prompt that the provider's engine had read before, as it says in `usage.prompt_tokens_details.cached_tokens`,
+    in halala.
+    """
     def __init__(
         self,
         *,
         halala_per_1m_tokens: _builtins.int = ...,
+        halala_per_1m_completion_tokens: _builtins.int = ...,
+        halala_per_1m_cached_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["halala_per_1m_tokens", b"halala_per_1m_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["halala_per_1m_cached_tokens", b"halala_per_1m_cached_tokens", "halala_per_1m_completion_tokens", b"halala_per_1m_completion_tokens", "halala_per_1m_tokens", b"halala_per_1m_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,8 +76,8 @@ class OpenAIServiceServicer:
 
     def CreateChatCompletion(self, request, context):
         """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
-        queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
-        price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold. A token is a
+        queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is the price of as many tokens as the
+        messages have UTF-8 bytes and of `max_tokens`, an answer costs its tokens by the prices of `GET /v1/models` and never more than the hold. A token is a
         byte at least, of answer or messages, and more than that or than `max_tokens` is not believed. A call that the caller leaves, cancels or
         completes by hand, or whose provider is lost, is charged for the text that was relayed; one that fails otherwise, or before its first
         token, costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no

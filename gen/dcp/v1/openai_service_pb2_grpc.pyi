@@ -44,8 +44,8 @@ class OpenAIServiceStub:
     """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`)."""
     CreateChatCompletion: _grpc.UnaryStreamMultiCallable[_openai_service_pb2.CreateChatCompletionRequest, _httpbody_pb2.HttpBody]
     """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
-    queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
-    price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold. A token is a
+    queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is the price of as many tokens as the
+    messages have UTF-8 bytes and of `max_tokens`, an answer costs its tokens by the prices of `GET /v1/models` and never more than the hold. A token is a
     byte at least, of answer or messages, and more than that or than `max_tokens` is not believed. A call that the caller leaves, cancels or
     completes by hand, or whose provider is lost, is charged for the text that was relayed; one that fails otherwise, or before its first
     token, costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
@@ -69,8 +69,8 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`)."""
     CreateChatCompletion: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CreateChatCompletionRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
-    queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
-    price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold. A token is a
+    queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is the price of as many tokens as the
+    messages have UTF-8 bytes and of `max_tokens`, an answer costs its tokens by the prices of `GET /v1/models` and never more than the hold. A token is a
     byte at least, of answer or messages, and more than that or than `max_tokens` is not believed. A call that the caller leaves, cancels or
     completes by hand, or whose provider is lost, is charged for the text that was relayed; one that fails otherwise, or before its first
     token, costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no
@@ -109,8 +109,8 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Answers a conversation. The call goes at once to a daemon on the stream that offers the model and has a slot free; it never waits in a
-        queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is ceil((UTF-8 bytes of the messages + max_tokens) *
-        price / 1000000) halala, an answer costs ceil(total_tokens * price / 1000000) and never more than the hold. A token is a
+        queue. It is a job like any other, whose `job_id` is the answer's `id`: the hold is the price of as many tokens as the
+        messages have UTF-8 bytes and of `max_tokens`, an answer costs its tokens by the prices of `GET /v1/models` and never more than the hold. A token is a
         byte at least, of answer or messages, and more than that or than `max_tokens` is not believed. A call that the caller leaves, cancels or
         completes by hand, or whose provider is lost, is charged for the text that was relayed; one that fails otherwise, or before its first
         token, costs nothing. Calls count in the monthly quota only. Fails with NOT_FOUND (`model_not_found`) when no

@@ -8,7 +8,8 @@ Where a method is: its first path says the service, and a service is a file.
   1. What a daemon says over HTTP: DaemonService. The stream and the long heartbeat, with which it is online, are in ProviderService.
   2. What anybody may read without a credential: MarketService; `/`, `/health` and `/docs`: SystemService; `/v1`: OpenAIService.
   3. `/admin/providers`, `/admin/renters`, `/admin/jobs`: the service of that noun (behind `bulk` and `export` too). Money, which is
-     `/admin/finance`, `/admin/withdrawals`, `/admin/pricing` and `/admin/gpu-factors`: AdminFinanceService. The rest of `/admin`: AdminService.
+     `/admin/finance`, `/admin/withdrawals`, `/admin/pricing`, `/admin/token-prices` and `/admin/gpu-factors`: AdminFinanceService. The rest
+     of `/admin`: AdminService.
   4. `/jobs`, `/providers`, `/renters`: JobService, ProviderService, RenterService.
 Messages stand below their service, or where they are many in a file by their noun beside it (`job_submission.proto`).
 """

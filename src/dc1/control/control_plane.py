@@ -81,7 +81,7 @@ class ControlPlane:
         """Wire the parts together; nothing runs and nothing is read yet."""
         core = Core.empty(db, clock, config)
         dispatcher = Dispatcher(core)
-        catalog = Catalog(db, clock, core.fleet, digests_required=config.image_digests_required)
+        catalog = Catalog(core)
         replicas = Replication(core, dispatcher, catalog, credentials) if db.is_shared else NoReplicas()
         attempts = Attempts(core, dispatcher, replicas)
         submission = Submission(core, dispatcher)
@@ -100,7 +100,7 @@ class ControlPlane:
             attempts=attempts,
             polling=Polling(core, dispatcher, attempts, replicas),
             job_commands=job_commands,
-            completions=Completions(core, dispatcher, submission, job_commands, attempts, replicas),
+            completions=Completions(core, dispatcher, submission, job_commands, attempts, replicas, catalog),
             reaper=Reaper(core, dispatcher, attempts),
             prober=prober,
             fault_watch=FaultWatch(db, clock, core.fleet, prober),

@@ -2,7 +2,7 @@
 
 from dc1.services.admin.approvals import ApprovalCalls
 from dc1.services.admin.audit import AuditCalls
-from dc1.services.admin.catalog import GpuFactorCalls, ImageCalls, PriceCalls
+from dc1.services.admin.catalog import GpuFactorCalls, ImageCalls, PriceCalls, TokenPriceCalls
 from dc1.services.admin.dashboard import DashboardCalls
 from dc1.services.admin.finance import FinanceCalls
 from dc1.services.admin.jobs import SupervisedJobCalls
@@ -85,5 +85,5 @@ class AdminJobServicer(SupervisedJobCalls, AdminJobServiceServicer):
     """Jobs."""
 
 
-class AdminFinanceServicer(FinanceCalls, PriceCalls, GpuFactorCalls, AdminFinanceServiceServicer):
+class AdminFinanceServicer(FinanceCalls, PriceCalls, TokenPriceCalls, GpuFactorCalls, AdminFinanceServiceServicer):
     """Money."""

@@ -81,6 +81,7 @@ GOOD: dict[str, Json] = {
     "/verification/submit": {"challenge_id": "x"},
     "/admin/pricing/{job_type}": {"rate_halala": 1},
     "/admin/gpu-factors/{gpu_model}": {"factor": 1},
+    "/admin/token-prices/{model}": {"prompt_halala": 1},
     "/admin/containers/approve-image": {"image_ref": "team/tool:1"},
     "/admin/providers/{provider_id}/approval-decision": {"decision": "reject", "reason": "x"},
     "/admin/providers/{provider_id}/reject": {"reason": "x"},

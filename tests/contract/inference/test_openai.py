@@ -16,6 +16,7 @@ from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, refused, show
 from tests.contract.inference.chat import ANSWER, CHAT, HELLO, Caller, begin, detail, envelope, finish, serve, streaming
 
+PRICES = ("halala_per_1m_tokens", "halala_per_1m_completion_tokens", "halala_per_1m_cached_tokens")
 MADE = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 TOOLS_WANTED = {"type": "text", "response": "", "finish_reason": "tool_calls", "tool_calls": [MADE]}
 
@@ -326,7 +327,7 @@ def test_models(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None
                 "object": "model",
                 "created": market.clock.now_ms() // 1000,
                 "owned_by": "dc1",
-                "pricing": {"halala_per_1m_tokens": 19},
+                "pricing": dict.fromkeys(PRICES, 19),
             }
             for model in ("b/second", MODEL)
         ],

@@ -20,10 +20,9 @@ from dc1.domain.money.pricing import (
     quote,
     sar_text,
     settle,
-    token_charge,
-    token_hold,
     used_seconds,
 )
+from dc1.domain.money.token_prices import TokenPrices
 
 rates = st.integers(1, 10_000)
 minutes = st.one_of(st.floats(0.1, 1440), st.decimals("0.1", "1440", places=3), st.integers(1, 1440))
@@ -142,19 +141,39 @@ def test_a_report_lowers_the_time_but_never_raises_it() -> None:
     assert used_seconds(60, gpu_seconds=-1) == 0
 
 
+def charge(tokens: int, price: int) -> int:
+    """What tokens of one price cost, where the hold is large enough."""
+    return Settlement.of_tokens(10**12, tokens * price, 0).actual
+
+
 def test_token_prices() -> None:
-    assert token_charge(500, 19) == 1
-    assert token_charge(0, 19) == 0
-    assert token_charge(1_000_001, 19) == 20
-    assert token_hold(1_000_000, 512, 19) == 20
+    assert charge(500, 19) == 1
+    assert charge(0, 19) == 0
+    assert charge(1_000_001, 19) == 20
+    assert TokenPrices.of(19).hold(1_000_000, 512) == 20
+    apart = TokenPrices.of(100, 300, 10)
+    assert apart.hold(1_000_000, 1_000_000) == 400
+    assert apart.price_micro(1000, 100, cached=900) == 100 * 100 + 900 * 10 + 100 * 300
+    assert TokenPrices.of(100) == TokenPrices(100, 100, 100)
+
+
+@given(st.tuples(*[st.integers(0, 10**6)] * 3), st.integers(0, 10**6), st.integers(1, 8192), st.data())
+def test_no_call_costs_more_than_was_held(
+    halala: tuple[int, int, int], size: int, max_tokens: int, data: st.DataObject
+) -> None:
+    prompt_halala, completion_halala, cached_halala = halala
+    prices = TokenPrices(prompt_halala, completion_halala, min(cached_halala, prompt_halala))
+    prompt, made = data.draw(st.integers(0, size)), data.draw(st.integers(0, max_tokens))
+    cached = data.draw(st.integers(0, prompt))
+    assert prices.price_micro(prompt, made, cached) <= prices.hold(size, max_tokens) * MICRO_PER_HALALA
 
 
 @given(st.integers(0, 10**6), st.integers(1, 8192), st.integers(1, 10_000), st.integers(0, 10**6), fees)
 def test_a_call_by_token_is_split_without_remainder(
     size: int, max_tokens: int, price: int, total: int, fee: int
 ) -> None:
-    held = token_hold(size, max_tokens, price)
-    settled = Settlement.split(held, token_charge(total, price), fee)
+    held = TokenPrices.of(price).hold(size, max_tokens)
+    settled = Settlement.of_tokens(held, total * price, fee)
     assert settled.provider + settled.platform + settled.refund == held
 
 
@@ -203,19 +222,19 @@ def test_carried_remainders_make_the_price_of_calls_exact_over_many(
 ) -> None:
     carried, settled = 0, []
     for tokens, more in calls:
-        held = token_hold(tokens + more, 1, price)
-        alone = Settlement.of_tokens(held, tokens, price, fee)
+        held = TokenPrices.of(price).hold(tokens + more, 1)
+        alone = Settlement.of_tokens(held, tokens * price, fee)
         carried = carry(carried, alone.price_micro)
         settled.append(alone.with_price_carried(carried, fee))
         assert settled[-1].actual + settled[-1].refund == held
         assert settled[-1].platform + settled[-1].provider == settled[-1].actual >= 0
-    assert settled[0].actual == token_charge(calls[0][0], price)
-    assert sum(one.actual for one in settled) == token_charge(sum(tokens for tokens, _ in calls), price)
+    assert settled[0].actual == charge(calls[0][0], price)
+    assert sum(one.actual for one in settled) == charge(sum(tokens for tokens, _ in calls), price)
     assert carried == sum(one.price_micro for one in settled)
 
 
 def test_a_call_is_charged_what_is_held_and_carries_nothing_beyond() -> None:
-    settled = Settlement.of_tokens(1, 10**6, 19, 2500)
+    settled = Settlement.of_tokens(1, 10**6 * 19, 2500)
     assert settled == Settlement(actual=1, platform=0, provider=1, refund=0)
     assert (settled.price_micro, settled.share_micro) == (0, 750_000)
 
@@ -230,7 +249,7 @@ def test_whoever_chooses_the_calls_each_provider_gets_its_exact_share(made: list
     paid_ahead, ahead, exact, income = Counter[int](), Counter[int](), Counter[int](), Counter[int]()
     platform = fees = 0
     for renter, provider, price_micro, bps in made:
-        alone = Settlement.of_tokens(10, price_micro, 1, bps)
+        alone = Settlement.of_tokens(10, price_micro, bps)
         paid_ahead[renter] = carry(paid_ahead[renter], alone.price_micro)
         settled = alone.with_price_carried(paid_ahead[renter], bps).with_share_carried(ahead[provider])
         is_first = ahead[provider] == 0
@@ -250,7 +269,7 @@ def test_whoever_chooses_the_calls_each_provider_gets_its_exact_share(made: list
 
 
 def test_a_call_that_is_charged_nothing_is_owed_and_paid_when_it_makes_a_halala() -> None:
-    call = Settlement.of_tokens(10, 800_000, 1, 2500).with_price_carried(0, 2500)
+    call = Settlement.of_tokens(10, 800_000, 2500).with_price_carried(0, 2500)
     assert (call.actual, call.share_micro) == (0, 600_000)
     assert call.with_share_carried(0) == Settlement(0, 0, 0, 10)
     assert call.with_share_carried(-600_000) == Settlement(0, 0, 0, 10, advance=1)

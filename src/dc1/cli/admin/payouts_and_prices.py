@@ -1,4 +1,4 @@
-"""`dc1 admin withdrawals`, `settle-withdrawal`, `release-promo`, `prices`, `set-price` and the factors of GPUs."""
+"""`dc1 admin withdrawals`, `settle-withdrawal`, `release-promo`, prices of minutes and tokens, factors of GPUs."""
 
 from typing import Annotated, Any, Literal
 
@@ -93,6 +93,36 @@ def admin_set_price(
     emit(answer, as_json, lambda body: facts({body["job_type"]: f"{money(body['rate_halala'])} a minute"}))
 
 
+@app.command("token-prices")
+def admin_token_prices(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the models whose tokens have prices of their own."""
+    with RestClient(url, admin_credential(token)) as client:
+        emit(client.get("/admin/token-prices"), as_json, _show_token_prices)
+
+
+@app.command("set-token-price")
+def admin_set_token_price(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as `/v1/models` lists it.")],
+    prompt: Annotated[int, typer.Argument(help="Price of a million tokens of the prompt, in halala.", min=0)],
+    completion: Annotated[
+        int | None,
+        typer.Option(help="The same of the answer; that of the prompt by default.", min=0, show_default=False),
+    ] = None,
+    cached: Annotated[
+        int | None, typer.Option(help="The same of what an engine had read before.", min=0, show_default=False)
+    ] = None,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set what tokens of a model cost. Calls that run keep their prices."""
+    body = {"prompt_halala": prompt, "completion_halala": completion, "cached_halala": cached}
+    with RestClient(url, admin_credential(token)) as client:
+        # Slashes of a name are the path's: an escaped one would be a name with `%2F` to proxies that decode once more.
+        answer = client.patch(path("admin", "token-prices", *model.split("/")), body)
+    emit(answer, as_json, lambda row: _show_token_prices({"prices": [row]}))
+
+
 @app.command("gpu-factors")
 def admin_gpu_factors(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the price factors of GPU models."""
@@ -112,6 +142,18 @@ def admin_set_gpu_factor(
     with RestClient(url, admin_credential(token)) as client:
         answer = client.patch(path("admin", "gpu-factors", gpu_model), {"factor": factor})
     emit(answer, as_json, lambda body: facts({body["gpu_model"]: f"{body['factor']:.2f}"}))
+
+
+def _show_token_prices(body: dict[str, Any]) -> None:
+    listing(
+        ["model", "prompt", "answer", "cached"],
+        (
+            [one["model"], one["prompt_halala"], one["completion_halala"], one["cached_halala"]]
+            for one in body["prices"]
+        ),
+        title="halala per million tokens",
+        empty="Every model has the default price.",
+    )
 
 
 def _show_factors(body: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What admins sell: the price of a minute by job type, the factors of GPUs, and the images that jobs may name."""
+"""What admins sell: the prices of minutes and tokens, the factors of GPUs, and the images that jobs may name."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,12 +6,11 @@ from collections.abc import Set as AbstractSet
 
 import structlog
 
-from dc1.control.fleet.fleet import Fleet
-from dc1.domain.base.clock import Clock
+from dc1.control.scheduling.core import Core
 from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
+from dc1.domain.money.token_prices import TokenPrices
 from dc1.storage.admin import catalog
-from dc1.storage.admin.catalog import GpuFactorRow, ImageRow, PriceRow
-from dc1.storage.engine.database import Database
+from dc1.storage.admin.catalog import GpuFactorRow, ImageRow, PriceRow, TokenPriceRow
 
 log = structlog.get_logger(__name__)
 
@@ -26,14 +25,15 @@ class Catalog:
     Submissions read both from memory; other replicas load them within seconds.
     """
 
-    def __init__(self, db: Database, clock: Clock, fleet: Fleet, *, digests_required: bool) -> None:
-        self._db = db
-        self._fleet = fleet
-        self._digests_required = digests_required
+    def __init__(self, core: Core) -> None:
+        self._db = core.db
+        self._fleet = core.fleet
+        self._config = core.config
         self._left_out: frozenset[str] = frozenset()
-        self._clock = clock
+        self._clock = core.clock
         self._loading = asyncio.Lock()
         self._rates: Mapping[str, int] = {}
+        self._token_prices: Mapping[str, TokenPrices] = {}
         self.approved_images: frozenset[str] = frozenset()
         self.images_by_type: Mapping[str, str] = {}
 
@@ -41,11 +41,17 @@ class Catalog:
         """Read the prices, the factors and the image registry, with everything that was committed before this call."""
         # One after the other, so that an earlier reading cannot come last.
         async with self._loading:
-            self._rates, factors, rows = await self._db.read(
-                lambda conn: (catalog.rates(conn), catalog.list_gpu_factors(conn), catalog.list_images(conn))
+            self._rates, factors, of_tokens, rows = await self._db.read(
+                lambda conn: (
+                    catalog.rates(conn),
+                    catalog.list_gpu_factors(conn),
+                    catalog.list_token_prices(conn),
+                    catalog.list_images(conn),
+                )
             )
+            self._token_prices = {row.model: row.prices for row in of_tokens}
             self._fleet.set_gpu_factors({row.gpu_model: row.factor_pct for row in factors})
-            usable = [image for image in rows if image.is_pinned or not self._digests_required]
+            usable = [image for image in rows if image.is_pinned or not self._config.image_digests_required]
             self.approved_images = frozenset(image.image_ref for image in usable)
             # Of several images of a type, the one that was approved first.
             self.images_by_type = {image.image_type: image.image_ref for image in reversed(usable)}
@@ -73,6 +79,17 @@ class Catalog:
         """Set what machines with a GPU model cost from now on, beside others; `gpu_model` is canonical."""
         now_ms = self._clock.now_ms()
         row = await self._db.write(lambda conn: catalog.set_gpu_factor(conn, gpu_model, factor_pct, now_ms))
+        await self.load()
+        return row
+
+    def token_prices(self, model: str) -> TokenPrices:
+        """Return what tokens of a model cost under /v1: what an admin set, else the setting's price for each."""
+        return self._token_prices.get(model.lower()) or TokenPrices.of(self._config.token_price(model))
+
+    async def set_token_prices(self, model: str, prices: TokenPrices) -> TokenPriceRow:
+        """Set what tokens of a model cost from the next call on."""
+        now_ms = self._clock.now_ms()
+        row = await self._db.write(lambda conn: catalog.set_token_prices(conn, model.lower(), prices, now_ms))
         await self.load()
         return row
 

@@ -12,6 +12,7 @@ import structlog
 from dc1.control.failures import is_told, level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.attempts import Attempts
+from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.submission import Submission
 from dc1.control.scheduling.core import Core
@@ -25,7 +26,6 @@ from dc1.domain.jobs.container_spec import effective_container_spec
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, capability_obstacle
 from dc1.domain.jobs.states import Actor, ComputeType, ErrorCategory, JobSource, JobType, new_job_id
-from dc1.domain.money import pricing
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.unwritable import OutcomeUnknownError
@@ -52,8 +52,10 @@ class Completions:
         job_commands: JobCommands,
         attempts: Attempts,
         replicas: Replicas,
+        catalog: Catalog,
     ) -> None:
         self._db = core.db
+        self._catalog = catalog
         self._clock = core.clock
         self._fleet = core.fleet
         self._config = core.config
@@ -211,7 +213,7 @@ class Completions:
         return errors.model_not_offered(model) if known else errors.model_not_found(model)
 
     def _new_job(self, renter_id: int, call: ChatCall) -> NewJob:
-        price = self._config.token_price(call.model)
+        prices = self._catalog.token_prices(call.model)
         container_spec = effective_container_spec(JobType.LLM_INFERENCE, None, PricingClass.STANDARD)
         return NewJob(
             job_id=new_job_id(self._clock.now_ms()),
@@ -222,11 +224,13 @@ class Completions:
             max_duration_seconds=self._config.completion_timeout_seconds,
             rate_halala_per_minute=0,
             class_multiplier=Decimal(1),
-            cost_halala=pricing.token_hold(call.prompt_bytes, call.max_tokens, price),
+            cost_halala=prices.hold(call.prompt_bytes, call.max_tokens),
             fee_bps=self._config.fee_bps,
             compute_type=ComputeType.INFERENCE,
             model=call.model,
-            token_price_halala=price,
+            token_price_halala=prices.prompt_halala,
+            completion_price_halala=prices.completion_halala,
+            cached_price_halala=prices.cached_halala,
             source=JobSource.V1,
         )
 

@@ -18,10 +18,12 @@ class TokenUsage:
 
     prompt: int = 0
     completion: int = 0
+    cached: int = 0
+    """Those of the prompt that the engine had read before."""
 
     @property
     def total(self) -> int:
-        """What the price is reckoned by."""
+        """All that were read and made."""
         return self.prompt + self.completion
 
 
@@ -57,9 +59,11 @@ class CallBounds:
 
     def believed(self, said: TokenUsage, relayed_bytes: int) -> TokenUsage:
         """Return as much of what a daemon says of an answer of `relayed_bytes` as can be."""
+        prompt = min(max(said.prompt, 0), self.prompt_bytes)
         return TokenUsage(
-            prompt=min(max(said.prompt, 0), self.prompt_bytes),
+            prompt=prompt,
             completion=min(max(said.completion, 0), self.max_tokens, relayed_bytes),
+            cached=min(max(said.cached, 0), prompt),
         )
 
     def counted(self, relayed: RelayedText) -> TokenUsage:
@@ -76,6 +80,13 @@ def result_bytes(result: JsonValue) -> int:
     # Nothing that the caller is not given: whatever else a daemon puts there, it would be paid for.
     size = sum(len(said(result).encode()) for said in (response_text, reasoning_text, refusal_text))
     return size + sum(len(compact(call).encode()) for call in tool_calls(result))
+
+
+def cached_tokens(result: JsonValue) -> int:
+    """Return how many tokens of the prompt an engine says it had read before; it only lowers the bill."""
+    details = result.get("usage_details") if isinstance(result, dict) else None
+    of_prompt = details.get("prompt_tokens_details") if isinstance(details, dict) else None
+    return (as_integer(of_prompt.get("cached_tokens")) or 0) if isinstance(of_prompt, dict) else 0
 
 
 def usage_details(result: JsonValue, prompt_tokens: int, completion_tokens: int) -> JsonObject:

@@ -121,10 +121,11 @@ class Settlement:
         )
 
     @classmethod
-    def of_tokens(cls, held_halala: int, total_tokens: int, price_halala: int, fee_bps: int) -> Self:
+    def of_tokens(cls, held_halala: int, price_micro: int, fee_bps: int) -> Self:
         """Charge tokens by their exact price, rounded up; what that is too much counts towards later calls."""
-        settlement = cls.split(held_halala, token_charge(total_tokens, price_halala), fee_bps)
-        exact_micro = min(total_tokens * price_halala, held_halala * MICRO_PER_HALALA)
+        # Minus twice rounds an integer division up.
+        settlement = cls.split(held_halala, -(-price_micro // MICRO_PER_HALALA), fee_bps)
+        exact_micro = min(price_micro, held_halala * MICRO_PER_HALALA)
         return replace(
             settlement,
             price_micro=settlement.actual * MICRO_PER_HALALA - exact_micro,
@@ -202,14 +203,3 @@ def used_seconds(elapsed: int, gpu_seconds: Number | None = None, duration_secon
         return Decimal(elapsed)
     # A report may lower the bill to nothing and no further, and never raise it.
     return min(max(exact(reported), Decimal(0)), Decimal(elapsed))
-
-
-def token_hold(prompt_bytes: int, max_tokens: int, price_halala: int) -> int:
-    """Return the hold of a /v1 call at `price_halala` per million tokens; a UTF-8 byte is at most one token."""
-    return token_charge(prompt_bytes + max_tokens, price_halala)
-
-
-def token_charge(total_tokens: int, price_halala: int) -> int:
-    """Return the price of `total_tokens` at `price_halala` per million, rounded up."""
-    # Minus twice rounds an integer division up.
-    return -(-total_tokens * price_halala // MICRO_PER_HALALA)

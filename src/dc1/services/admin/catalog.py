@@ -5,11 +5,12 @@ from typing import Any
 from dc1.domain.base.clock import iso
 from dc1.domain.errors import image_not_found, invalid_field
 from dc1.domain.money.machine_prices import HUNDRED, hundredths
+from dc1.domain.money.token_prices import TokenPrices
 from dc1.domain.providers.hardware import gpu_name
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id
 from dc1.storage.admin import catalog
-from dc1.storage.admin.catalog import GpuFactorRow, PriceRow
+from dc1.storage.admin.catalog import GpuFactorRow, PriceRow, TokenPriceRow
 from dcp.v1 import admin_finance_service_pb2 as pb
 from dcp.v1 import admin_service_pb2
 
@@ -53,6 +54,42 @@ def _factor(row: GpuFactorRow) -> dict[str, Any]:
 
 def _price(row: PriceRow) -> dict[str, Any]:
     return {"job_type": row.job_type, "rate_halala": row.rate_halala, "updated_at": iso(row.updated_at_ms)}
+
+
+class TokenPriceCalls(ServicerPart):
+    """What tokens cost under /v1."""
+
+    async def ListTokenPrices(self, request: pb.ListTokenPricesRequest, context: Any) -> pb.ListTokenPricesResponse:
+        """List the models that have prices of their own."""
+        rows = await self._plane.db.read(catalog.list_token_prices)
+        return pb.ListTokenPricesResponse(
+            prices=[pb.ModelTokenPrices(**_token_prices(row)) for row in rows],
+            default_halala_per_1m_tokens=self._plane.config.token_price_halala,
+        )
+
+    async def SetTokenPrices(self, request: pb.SetTokenPricesRequest, context: Any) -> pb.SetTokenPricesResponse:
+        """Set the prices of a model."""
+        prices = TokenPrices.of(
+            request.prompt_halala,
+            request.completion_halala if request.HasField("completion_halala") else None,
+            request.cached_halala if request.HasField("cached_halala") else None,
+        )
+        # The hold is for a prompt that nobody has read before, and must be the dearest end of a call.
+        if prices.cached_halala > prices.prompt_halala:
+            raise invalid_field("cached_halala", "must be at most prompt_halala")
+        return pb.SetTokenPricesResponse(
+            **_token_prices(await self._plane.catalog.set_token_prices(request.model, prices))
+        )
+
+
+def _token_prices(row: TokenPriceRow) -> dict[str, Any]:
+    return {
+        "model": row.model,
+        "prompt_halala": row.prompt_halala,
+        "completion_halala": row.completion_halala,
+        "cached_halala": row.cached_halala,
+        "updated_at": iso(row.updated_at_ms),
+    }
 
 
 class ImageCalls(ServicerPart):

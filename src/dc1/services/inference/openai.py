@@ -43,13 +43,18 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         return self._model(*self._plane.completions.one_served(request.model))
 
     def _model(self, name: str, first_ms: int) -> pb.ServedModel:
+        prices = self._plane.catalog.token_prices(name)
         return pb.ServedModel(
             id=name,
             object="model",
             # In seconds, as OpenAI counts; everything else here counts milliseconds.
             created=first_ms // 1000,
             owned_by=_OWNER,
-            pricing=pb.TokenPricing(halala_per_1m_tokens=self._plane.config.token_price(name)),
+            pricing=pb.TokenPricing(
+                halala_per_1m_tokens=prices.prompt_halala,
+                halala_per_1m_completion_tokens=prices.completion_halala,
+                halala_per_1m_cached_tokens=prices.cached_halala,
+            ),
         )
 
     @streamed_when(_asks_for_stream)

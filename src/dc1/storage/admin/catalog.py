@@ -1,4 +1,4 @@
-"""The catalogue keeps the rates by job type, the factors of GPU models and the images that may run."""
+"""The catalogue keeps the prices of minutes and tokens, the factors of GPU models and the images that may run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,9 +7,10 @@ from sqlalchemy import Connection, delete, select, update
 
 from dc1.domain.errors import image_not_found, price_not_found
 from dc1.domain.jobs import images
+from dc1.domain.money.token_prices import TokenPrices
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import upsert
-from dc1.storage.schema.tables import container_images, gpu_factors, prices
+from dc1.storage.schema.tables import container_images, gpu_factors, prices, token_prices
 
 DEFAULT_PRICE = "default"
 
@@ -33,6 +34,22 @@ class GpuFactorRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPriceRow:
+    """What tokens of a model cost, by its name in lower case, in halala per million."""
+
+    model: str
+    prompt_halala: int
+    completion_halala: int
+    cached_halala: int
+    updated_at_ms: int
+
+    @property
+    def prices(self) -> TokenPrices:
+        """The three."""
+        return TokenPrices(self.prompt_halala, self.completion_halala, self.cached_halala)
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRow:
     """An approved container image, by its full reference (registry included)."""
 
@@ -51,6 +68,7 @@ class ImageRow:
 
 _price_shape = Shape(PriceRow, prices)
 _factor_shape = Shape(GpuFactorRow, gpu_factors)
+_token_shape = Shape(TokenPriceRow, token_prices)
 _image_shape = Shape(ImageRow, container_images)
 
 
@@ -89,6 +107,19 @@ def set_gpu_factor(conn: Connection, gpu_model: str, factor_pct: int, now_ms: in
     statement = upsert(conn, gpu_factors, ("gpu_model",), replace=("factor_pct", "updated_at_ms"))
     row = GpuFactorRow(gpu_model, factor_pct, now_ms)
     statement.run(conn, _factor_shape.values(row))
+    return row
+
+
+def list_token_prices(conn: Connection) -> list[TokenPriceRow]:
+    """Return the prices of every model that has its own, by name."""
+    return _token_shape.all(conn.execute(select(*_token_shape.columns).order_by(token_prices.c.model)))
+
+
+def set_token_prices(conn: Connection, model: str, prices: TokenPrices, now_ms: int) -> TokenPriceRow:
+    """Set the prices of a model, by its name in lower case, for calls from now on."""
+    row = TokenPriceRow(model, prices.prompt_halala, prices.completion_halala, prices.cached_halala, now_ms)
+    values = _token_shape.values(row)
+    upsert(conn, token_prices, ("model",), replace=tuple(name for name in values if name != "model")).run(conn, values)
     return row
 
 

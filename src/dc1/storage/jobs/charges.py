@@ -101,10 +101,10 @@ def _seconds_since_work(job: JobRow, now_ms: int) -> int:
 
 def bill(job: JobRow, seconds: Decimal, usage: TokenUsage | None = None) -> Settlement:
     """Return what a run costs: a /v1 call by its tokens, another by the seconds used."""
-    if job.token_price_halala is None:
+    if (prices := job.token_prices) is None:
         # A run that began before machines had prices is billed as it was sold.
         price_bps = UNIT_PRICE_BPS if job.run_price_bps is None else job.run_price_bps
         terms = (job.cost_halala, job.rate_halala_per_minute, job.class_multiplier, job.fee_bps)
         return settle(*terms, seconds, price_bps)
-    tokens = 0 if usage is None else usage.total
-    return Settlement.of_tokens(job.cost_halala, tokens, job.token_price_halala, job.fee_bps)
+    price_micro = 0 if usage is None else prices.price_micro(usage.prompt, usage.completion, usage.cached)
+    return Settlement.of_tokens(job.cost_halala, price_micro, job.fee_bps)

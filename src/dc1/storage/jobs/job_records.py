@@ -9,6 +9,7 @@ from dc1.domain.jobs.placement import Requirement, TaskObstacle
 from dc1.domain.jobs.states import TERMINAL, ComputeType, ErrorCategory, JobSource, JobStatus, JobType, Phase
 from dc1.domain.jobs.tasks.daemon_tasks import Ordered, time_obstacle
 from dc1.domain.money.pricing import PricingClass
+from dc1.domain.money.token_prices import TokenPrices
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.schema.tables import job_specs, jobs
 
@@ -73,6 +74,8 @@ class JobRow:
     prefers_price: bool
     is_scriptable: bool
     token_price_halala: int | None
+    completion_price_halala: int | None
+    cached_price_halala: int | None
     fee_bps: int
     cost_halala: int
     promo_held_halala: int
@@ -95,6 +98,7 @@ class JobRow:
     used_seconds: Decimal | None
     prompt_tokens: int | None
     completion_tokens: int | None
+    cached_tokens: int | None
     actual_cost_halala: int | None
     provider_earned_halala: int | None
     dc1_fee_halala: int | None
@@ -109,6 +113,13 @@ class JobRow:
     fault: Fault | None
     engine_refusal: dict[str, Any] | None
     documents_erased_at_ms: int | None
+
+    @property
+    def token_prices(self) -> TokenPrices | None:
+        """What its tokens cost; None for a job that is paid by time."""
+        if self.token_price_halala is None:
+            return None
+        return TokenPrices.of(self.token_price_halala, self.completion_price_halala, self.cached_price_halala)
 
     @property
     def earned_halala(self) -> int:

@@ -107,6 +107,7 @@ def finish(
         exit_code=report.exit_code,
         prompt_tokens=None if usage is None else usage.prompt,
         completion_tokens=None if usage is None else usage.completion,
+        cached_tokens=None if usage is None else usage.cached,
         note=cut,
         fault=fault,
         refusal=report.refusal,

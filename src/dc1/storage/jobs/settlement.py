@@ -46,6 +46,7 @@ class Closure:
     exit_code: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
     note: str | None = None
     fault: Fault | None = None
     refusal: EngineRefusal | None = None
@@ -198,6 +199,7 @@ def _close_row(
         used_seconds=closure.used_seconds,
         prompt_tokens=closure.prompt_tokens,
         completion_tokens=closure.completion_tokens,
+        cached_tokens=closure.cached_tokens,
         actual_cost_halala=settlement.actual,
         provider_earned_halala=settlement.provider,
         dc1_fee_halala=settlement.platform,

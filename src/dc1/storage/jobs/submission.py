@@ -48,7 +48,7 @@ class NewJob:
     `provider_id` is where the scheduler would put it, with `slots` GPUs in all, or None to queue it;
     `named_provider_id` the only one the renter accepts. `hold_price_bps` is what the job takes of the price of the
     dearest machine it may land on, `machine_price_bps` what one GPU of the chosen one costs. `duration_minutes` is None
-    for a /v1 call, which has `token_price_halala` (per million tokens) instead. `model` is as sent; `gpu_type` is
+    for a /v1 call, which has prices per million tokens instead. `model` is as sent; `gpu_type` is
     canonical.
     """
 
@@ -75,6 +75,8 @@ class NewJob:
     prewarm_requested: bool = False
     checkpoint_enabled: bool = False
     token_price_halala: int | None = None
+    completion_price_halala: int | None = None
+    cached_price_halala: int | None = None
     source: JobSource = JobSource.API
     hold_price_bps: int | None = None
     machine_price_bps: int = UNIT_PRICE_BPS

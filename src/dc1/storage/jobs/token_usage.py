@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from dc1.domain.inference.usage import CallBounds, RelayedText, TokenUsage, result_bytes
+from dc1.domain.inference.usage import CallBounds, RelayedText, TokenUsage, cached_tokens, result_bytes
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor
 from dc1.storage.jobs import jobs
@@ -17,7 +17,7 @@ def of_report(
     Jobs that are paid by time keep what was reported; None where nothing was.
     """
     has_said = report.prompt_tokens is not None or report.completion_tokens is not None
-    said = TokenUsage(report.prompt_tokens or 0, report.completion_tokens or 0)
+    said = TokenUsage(report.prompt_tokens or 0, report.completion_tokens or 0, cached_tokens(report.result))
     if job.token_price_halala is None:
         return (said if has_said else None), None
     if report.actor is not Actor.PROVIDER:
@@ -40,7 +40,7 @@ def _bounds(conn: Connection, job: JobRow) -> CallBounds:
 
 
 def _cut(said: TokenUsage, believed: TokenUsage) -> str | None:
-    if said == believed:
+    if (said.prompt, said.completion) == (believed.prompt, believed.completion):
         return None
     return (
         f"The provider reported {said.prompt} + {said.completion} tokens; "

@@ -79,15 +79,18 @@ _CLAIMS = {
         WHERE provider <> paid_provider OR platform <> paid_platform OR refund <> paid_back
     """,
     # Of the jobs settled since remainders are carried; of earlier ones nobody knows.
-    "job {0} cost {1} and left {2} millionths of {3} tokens at {4}": """
+    "job {0} cost {1} and left {2} millionths of {3} for its tokens": """
         SELECT * FROM (
             SELECT id, actual_cost_halala AS actual, carried_price_micro_halala AS price_left,
-                COALESCE(prompt_tokens, 0) + COALESCE(completion_tokens, 0) AS tokens, token_price_halala AS price,
+                (COALESCE(prompt_tokens, 0) - COALESCE(cached_tokens, 0)) * CAST(token_price_halala AS BIGINT)
+                    + COALESCE(cached_tokens, 0) * CAST(COALESCE(cached_price_halala, token_price_halala) AS BIGINT)
+                    + COALESCE(completion_tokens, 0)
+                        * CAST(COALESCE(completion_price_halala, token_price_halala) AS BIGINT) AS price,
                 cost_halala AS held
             FROM jobs WHERE carried_price_micro_halala IS NOT NULL
         ) AS settled
         WHERE price IS NOT NULL AND (actual > 0 OR price_left <> 0) AND actual * 1000000 - price_left <>
-            CASE WHEN tokens * price < held * 1000000 THEN tokens * price ELSE held * 1000000 END
+            CASE WHEN price < held * 1000000 THEN price ELSE held * 1000000 END
     """,
     # What its run made is what was charged less what went beyond the exact price; divided first, as the product of a
     # large price with the share would not fit. Where shares were not carried yet, the one of the charge was.

@@ -8,6 +8,7 @@ from dc1.storage.schema.tables.admin import (
     gpu_factors,
     prices,
     replicas,
+    token_prices,
     write_probes,
 )
 from dc1.storage.schema.tables.jobs import (
@@ -73,6 +74,7 @@ __all__ = [
     "renter_days",
     "renters",
     "replicas",
+    "token_prices",
     "totals",
     "webhook_deliveries",
     "withdrawals",

@@ -24,6 +24,17 @@ gpu_factors = Table(
     CheckConstraint("factor_pct BETWEEN 1 AND 10000", name="factor"),
 )
 
+token_prices = Table(
+    # By the model's name in lower case, in halala per million tokens; a model that is not here has the setting's price.
+    "token_prices",
+    metadata,
+    Column("model", PlainText, primary_key=True),
+    Column("prompt_halala", Integer, nullable=False),
+    Column("completion_halala", Integer, nullable=False),
+    Column("cached_halala", Integer, nullable=False),
+    time_column("updated_at_ms"),
+)
+
 container_images = Table(
     "container_images",
     metadata,

@@ -101,7 +101,11 @@ jobs = Table(
     Column("prefers_price", Boolean, nullable=False, server_default=false()),
     # Whether it can be a task of a daemon that runs scripts alone.
     Column("is_scriptable", Boolean, nullable=False, server_default=true()),
+    # Of a call under /v1, per million tokens of its prompt, of its answer, and of what of the prompt was read before;
+    # NULL in the latter two stands for the first.
     Column("token_price_halala", Integer),
+    Column("completion_price_halala", Integer),
+    Column("cached_price_halala", Integer),
     Column("fee_bps", Integer, nullable=False),
     Column("cost_halala", BigInteger, nullable=False),
     # How much of the cost was taken from starter credit, and how much of that the provider earned.
@@ -127,6 +131,7 @@ jobs = Table(
     Column("used_seconds", ExactDecimal),
     Column("prompt_tokens", BigInteger),
     Column("completion_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
     Column("actual_cost_halala", BigInteger),
     Column("provider_earned_halala", BigInteger),
     Column("dc1_fee_halala", BigInteger),
