@@ -46,7 +46,12 @@ class HeartbeatRequest(_message.Message):
     def gpu_status(self) -> _struct_pb2.Value:
         """The GPU's state. A string `s` is stored as `{"status": s}`. In the object: `gpu_vram_mib`, `vram_mb`, `free_vram_mib` (MiB, 0 to 1048576),
         `gpu_util_pct` (0 to 100), `temp_c` (-40 to 150), `power_w` (0 to 2000), `gpu_count` (1 to 64), `gpu_name`, `os_info`, `driver_version`, `cuda_version`,
-        `compute_capability`, `daemon_version`, `python_version`, `all_gpus` (the first 32 are kept); other keys are kept as they are.
+        `compute_capability`, `daemon_version`, `python_version`, `all_gpus` (the first 32 are kept); other keys are kept as they are. Of the first
+        card, and of each in `all_gpus` beside `index`, `gpu_uuid` and the above: `sm_clock_mhz`, `sm_clock_max_mhz` (0 to 10000), `throttle_reasons`
+        (names of NVML's clock event reasons, as in `sw_power_cap` and `hw_thermal_slowdown`), `power_limit_w`, `power_limit_default_w` (0 to 5000),
+        `ecc_corrected`, `ecc_uncorrected` (since the driver was loaded), `ecc_corrected_total`, `ecc_uncorrected_total` (in the card's life),
+        `ecc_uncorrected_new` (in the last hour) and `xid_errors` (of the last hour: objects with `xid`, `count`, `seconds_ago`). A card with a fatal
+        Xid or new uncorrected errors is given no work. Null or absent is what a card does not tell.
         """
 
     @_builtins.property

@@ -32,7 +32,7 @@ class Agent:
         """Make a daemon of these runners, which are closed when `run` ends."""
         self._config = config
         self._registry = RunnerRegistry(runners)
-        self.assignments = Assignments(self._registry)
+        self.assignments = Assignments(self._registry, telemetry.gpu_failure_since)
         """The leases it holds."""
         self._reporter = Reporter(telemetry, self._registry, self.assignments)
         self._connection = Connection(config, self.assignments, self._reporter, self._registry)

@@ -1,5 +1,6 @@
 """A daemon put together from its configuration."""
 
+import threading
 from collections.abc import Sequence
 
 from dc1.daemon.agent import Agent
@@ -12,13 +13,25 @@ from dc1.daemon.runners.inference.engine_llamacpp import SLOTS, LlamaCppEngine, 
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.telemetry.machine import MachineTelemetry
 
+DRIVER_SECONDS = 30.0
+"""How long a daemon that starts waits for the GPU driver."""
+
 
 def build_agent(config: DaemonConfig) -> Agent:
-    """Return a daemon for this machine. Blocks for as long as the GPU driver takes to answer."""
-    # Read once before there is an event loop to stall: opening the driver for the first time takes seconds.
+    """Return a daemon for this machine. Blocks while the GPU driver takes to answer, half a minute at most."""
     telemetry = MachineTelemetry(DAEMON_VERSION)
-    gpus = [gpu.uuid for gpu in telemetry.read().gpus]
-    return Agent(config, build_runners(config, gpus), telemetry)
+    return Agent(config, build_runners(config, _first_gpus(telemetry)), telemetry)
+
+
+def _first_gpus(telemetry: MachineTelemetry) -> Sequence[str]:
+    """Return the GPUs by UUID; none yet of a driver that hangs, which beats tell of once it answers."""
+    found: list[str] = []
+    # Read once before there is an event loop to stall: opening the driver for the first time takes seconds. In a
+    # thread that is left to a driver which never answers, for the machine still has a processor to offer.
+    first = threading.Thread(target=lambda: found.extend(gpu.uuid for gpu in telemetry.read().gpus), daemon=True)
+    first.start()
+    first.join(DRIVER_SECONDS)
+    return list(found)
 
 
 def build_runners(config: DaemonConfig, gpus: Sequence[str] = ()) -> list[Runner]:

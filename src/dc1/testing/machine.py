@@ -15,6 +15,7 @@ class MadeUpMachine:
 
     def __init__(self, gpu_count: int = 1, gpu_name: str = "NVIDIA H100", **facts: int | str) -> None:
         self.closed = False
+        self.gpu_failure: str | None = None
         self.status: JsonObject = {
             "gpu_name": gpu_name,
             "gpu_count": gpu_count,
@@ -29,6 +30,10 @@ class MadeUpMachine:
     def to_gpu_status(self) -> JsonObject:
         """Return the reading as a heartbeat says it."""
         return self.status
+
+    def gpu_failure_since(self, started: float) -> str | None:
+        """Return what its GPUs are said to have failed of, whenever it was."""
+        return self.gpu_failure
 
     def close(self) -> None:
         """Note that nobody reads any more."""

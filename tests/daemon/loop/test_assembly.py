@@ -1,10 +1,13 @@
+import threading
 from typing import Any
 
 import pytest
 
+from dc1.daemon import build
 from dc1.daemon.build import build_runners
 from dc1.daemon.config import DaemonConfig
 from dc1.domain.jobs.states import JobType
+from tests.daemon.telemetry.nvml_library import Device, NvmlLibrary
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,14 @@ async def test_configuration_decides_which_runners_there_are(settings: dict[str,
 def test_secrets_are_not_printed_with_the_configuration() -> None:
     config = DaemonConfig(key="dc1-provider-secret", server="localhost:8083", engine_api_key="engine-secret")
     assert "secret" not in repr(config)
+
+
+async def test_a_driver_that_never_answers_keeps_no_daemon_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    library = NvmlLibrary(Device("NVIDIA L40S", "GPU-1")).install(monkeypatch)
+    opened = library._functions["nvmlInitWithFlags"]
+    monkeypatch.setitem(library._functions, "nvmlInitWithFlags", lambda flags: answers.wait(60) and opened(flags))
+    monkeypatch.setattr(build, "DRIVER_SECONDS", 0.1)
+    config = DaemonConfig(key="dc1-provider-secret", server="localhost:8083", cpu_engine=False, containers=False)
+    assert build.build_agent(config).assignments.slots == 1
+    answers.set()

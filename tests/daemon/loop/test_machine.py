@@ -2,7 +2,9 @@
 
 import pytest
 
+from dc1.daemon.runners.base import RunFailed
 from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.states import ErrorCategory
 from dc1.testing.machine import MadeUpMachine
 from tests.daemon.loop.fake_server import FakeServer
 from tests.daemon.loop.scripted_runner import ScriptedImageRunner
@@ -57,3 +59,31 @@ async def test_containers_are_run_for_the_provider_that_the_server_names(server:
         stream.offer(job_type="training")
         await stream.next("accept")
         assert runner.served == [(7, ["dc1/trainer:1"])]
+
+
+async def test_a_card_that_fails_is_lent_no_more(server: FakeServer) -> None:
+    server.beat_interval_seconds = 0.05
+    runner, telemetry = ScriptedImageRunner(), MadeUpMachine()
+    telemetry.status = gpus("GPU-1", "GPU-2")
+    async with connected(server, runner, telemetry) as (daemon, stream):
+        failing = gpus("GPU-1", "GPU-2")
+        failing["all_gpus"][0]["xid_errors"] = [{"xid": 79, "count": 1, "seconds_ago": 2}]  # type: ignore[call-overload, index]
+        telemetry.status = failing
+        await stream.next("beat", lambda beat: "xid_errors" in str(beat.state.report.gpu_status))
+        assert (runner.gpus, daemon.agent.assignments.slots) == (["GPU-2"], 1)
+
+
+@pytest.mark.parametrize(("gpu_failure", "category"), [(None, "execution"), ("Xid 48, double-bit", "gpu_lost")])
+async def test_a_run_whose_card_fails_is_not_its_programs_fault(
+    server: FakeServer, gpu_failure: str | None, category: str
+) -> None:
+    runner, telemetry = ScriptedImageRunner(), MadeUpMachine()
+    telemetry.gpu_failure = gpu_failure
+    async with connected(server, runner, telemetry) as (_, stream):
+        stream.offer(job_type="training")
+        await stream.next("accept")
+        stream.start()
+        run = await runner.next_run()
+        run.fail(RunFailed(ErrorCategory.EXECUTION, "the program ended with exit code 1", exit_code=1))
+        outcome = await stream.next("outcome")
+        assert (outcome.failure.category, outcome.exit_code, outcome.failure.transient) == (category, 1, False)

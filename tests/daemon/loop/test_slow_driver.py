@@ -43,3 +43,18 @@ async def test_beats_repeat_the_last_sample_until_the_driver_answers(
         told = 41
         while told != 42:
             told = (await stream.next("beat")).state.report.gpu_status.struct_value["temp_c"]
+
+
+async def test_a_driver_that_hangs_from_the_start_is_given_no_work_for_cards(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter, "SAMPLE_SECONDS", 0.1)
+    server.beat_interval_seconds = 0.2
+    machine = SlowMachine()
+    machine.answers.clear()
+    async with connected(server, telemetry=machine) as (_, stream):
+        told = (await stream.next("beat")).state.report.gpu_status.struct_value
+        assert told["gpus_present"] == 0
+        assert list(told["problems"]) == ["the NVIDIA driver does not answer"]
+        machine.answers.set()
+        await stream.next("beat", lambda beat: "gpu_name" in beat.state.report.gpu_status.struct_value)

@@ -4,6 +4,8 @@ The real pynvml calls it as it would C.
 """
 
 import ctypes
+import queue
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +18,12 @@ _MIG_SLOTS = 7
 _SUCCESS = int(pynvml.NVML_SUCCESS)
 
 
-@dataclass
+@dataclass(eq=False)
 class Device:
-    """A card or a MIG instance. `errors` maps a function of the library to the error it returns for this device."""
+    """A card or a MIG instance. `errors` maps a function of the library to the error it returns for this device.
+
+    `ecc` counts errors by (kind, counter) of NVML; `limit_milliwatts` is of 450 W by default.
+    """
 
     name: str
     uuid: str
@@ -28,6 +33,10 @@ class Device:
     temp_c: int = 61
     milliwatts: int = 215_449
     capability: tuple[int, int] = (8, 9)
+    sm_clock_mhz: int = 2520
+    throttle_mask: int = 0x1
+    limit_milliwatts: int = 450_000
+    ecc: dict[tuple[int, int], int] = field(default_factory=dict)
     mig_enabled: bool = False
     instances: dict[int, "Device"] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
@@ -43,6 +52,9 @@ class NvmlLibrary:
         self.init_error: int = _SUCCESS
         self.missing: set[str] = set()
         self.open_count = 0
+        self.events: queue.Queue[tuple[Device, int]] = queue.Queue()
+        self.waits = threading.Event()
+        """Set once somebody waits for events."""
         self._devices: list[Device] = []
         self._functions: dict[str, Callable[..., int]] = {
             "nvmlInitWithFlags": self._init,
@@ -65,6 +77,32 @@ class NvmlLibrary:
             ),
             "nvmlDeviceGetCudaComputeCapability": self._of_device("nvmlDeviceGetCudaComputeCapability", _capability),
             "nvmlDeviceGetMigMode": self._of_device("nvmlDeviceGetMigMode", _mig_mode),
+            "nvmlDeviceGetClockInfo": self._of_device(
+                "nvmlDeviceGetClockInfo", lambda d, _, out: _set(out, d.sm_clock_mhz)
+            ),
+            "nvmlDeviceGetMaxClockInfo": self._of_device(
+                "nvmlDeviceGetMaxClockInfo", lambda d, _, out: _set(out, 3105)
+            ),
+            "nvmlDeviceGetCurrentClocksEventReasons": self._of_device(
+                "nvmlDeviceGetCurrentClocksEventReasons", lambda d, out: _set(out, d.throttle_mask)
+            ),
+            "nvmlDeviceGetCurrentClocksThrottleReasons": self._of_device(
+                "nvmlDeviceGetCurrentClocksThrottleReasons", lambda d, out: _set(out, d.throttle_mask)
+            ),
+            "nvmlDeviceGetPowerManagementLimit": self._of_device(
+                "nvmlDeviceGetPowerManagementLimit", lambda d, out: _set(out, d.limit_milliwatts)
+            ),
+            "nvmlDeviceGetPowerManagementDefaultLimit": self._of_device(
+                "nvmlDeviceGetPowerManagementDefaultLimit", lambda d, out: _set(out, 450_000)
+            ),
+            "nvmlDeviceGetTotalEccErrors": self._of_device(
+                "nvmlDeviceGetTotalEccErrors",
+                lambda d, kind, counter, out: _set(out, d.ecc.get((kind.value, counter.value), 0)),
+            ),
+            "nvmlEventSetCreate": lambda out: _SUCCESS,
+            "nvmlEventSetFree": lambda _: _SUCCESS,
+            "nvmlDeviceRegisterEvents": self._of_device("nvmlDeviceRegisterEvents", lambda d, kinds, events: _SUCCESS),
+            "nvmlEventSetWait_v2": self._wait,
             "nvmlDeviceGetMaxMigDeviceCount": lambda _, out: _set(out, _MIG_SLOTS),
         }
 
@@ -89,6 +127,16 @@ class NvmlLibrary:
         self.open_count -= 1
         return _SUCCESS
 
+    def _wait(self, _: Any, out: Any, milliseconds: Any) -> int:
+        self.waits.set()
+        try:
+            device, xid = self.events.get(timeout=milliseconds.value / 1000)
+        except queue.Empty:
+            return int(pynvml.NVML_ERROR_TIMEOUT)
+        out._obj.eventType = pynvml.nvmlEventTypeXidCriticalError
+        out._obj.eventData = xid
+        return self._give_handle(device, ctypes.byref(out._obj, type(out._obj).device.offset))
+
     def _handle_by_index(self, index: Any, out: Any) -> int:
         return self._give_handle(self.cards[index.value], out)
 
@@ -99,8 +147,10 @@ class NvmlLibrary:
     def _give_handle(self, device: Device, out: Any) -> int:
         if error := device.errors.get("handle"):
             return error
-        self._devices.append(device)
-        number = ctypes.c_void_p(len(self._devices))
+        # The same handle each time, as the driver gives it.
+        if device not in self._devices:
+            self._devices.append(device)
+        number = ctypes.c_void_p(self._devices.index(device) + 1)
         ctypes.memmove(out, ctypes.byref(number), ctypes.sizeof(number))
         return _SUCCESS
 

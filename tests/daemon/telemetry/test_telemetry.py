@@ -1,18 +1,35 @@
 """Telemetry through the real binding, on a stand-in for the driver's library, and on a real card where there is one."""
 
 import platform
+from typing import cast
 
 import pynvml
 import pytest
 
 from dc1.daemon.telemetry.machine import MachineTelemetry
+from dc1.domain.gpus.card_health import offered_cards
 from tests.daemon.telemetry.nvml_library import Device, NvmlLibrary
 
 RTX_4090 = "NVIDIA GeForce RTX 4090"
+HEALTH = {
+    "sm_clock_mhz": 2520,
+    "sm_clock_max_mhz": 3105,
+    "throttle_reasons": ["gpu_idle"],
+    "power_limit_w": 450.0,
+    "power_limit_default_w": 450.0,
+    "ecc_corrected": 0,
+    "ecc_uncorrected": 0,
+    "ecc_corrected_total": 0,
+    "ecc_uncorrected_total": 0,
+    "ecc_uncorrected_new": 0,
+}
+"""Of a card that nothing is wrong with."""
+UNHEARD = {"nvmlDeviceRegisterEvents": int(pynvml.NVML_ERROR_NOT_SUPPORTED)}
+"""Of a card that tells no Xids, as on Windows."""
 
 
 def test_one_card_fills_the_heartbeats_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    NvmlLibrary(Device(RTX_4090, "GPU-1")).install(monkeypatch)
+    NvmlLibrary(Device(RTX_4090, "GPU-1", errors=UNHEARD)).install(monkeypatch)
     status = MachineTelemetry("3.3.0").read().to_gpu_status()
     machine = {"os_info", "python_version", "cpu_count", "memory_mib", "free_memory_mib"}
     assert {name: value for name, value in status.items() if name not in machine} == {
@@ -26,6 +43,7 @@ def test_one_card_fills_the_heartbeats_fields(monkeypatch: pytest.MonkeyPatch) -
         "temp_c": 61,
         "power_w": 215.4,
         "compute_capability": "8.9",
+        **HEALTH,
         "gpu_count": 1,
         "gpus_present": 1,
         "all_gpus": [
@@ -39,16 +57,24 @@ def test_one_card_fills_the_heartbeats_fields(monkeypatch: pytest.MonkeyPatch) -
                 "temp_c": 61,
                 "power_w": 215.4,
                 "compute_capability": "8.9",
+                **HEALTH,
             }
         ],
     }
 
 
-def test_several_cards_are_all_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    NvmlLibrary(Device(RTX_4090, "GPU-1"), Device("NVIDIA L40S", "GPU-2", vram_mib=46068)).install(monkeypatch)
-    reading = MachineTelemetry("3.3.0").read()
-    assert [(gpu.uuid, gpu.vram_mib) for gpu in reading.gpus] == [("GPU-1", 24564), ("GPU-2", 46068)]
-    assert reading.to_gpu_status()["gpu_count"] == 2
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_of_cards_of_two_models_one_is_offered_in_whatever_order(
+    monkeypatch: pytest.MonkeyPatch, order: tuple[int, ...]
+) -> None:
+    cards = [Device(RTX_4090, "GPU-1"), Device(RTX_4090, "GPU-2"), Device("NVIDIA L40S", "GPU-3", vram_mib=46068)]
+    NvmlLibrary(*(cards[place] for place in order)).install(monkeypatch)
+    status = MachineTelemetry("3.3.0").read().to_gpu_status()
+    assert (status["gpu_name"], status["gpu_count"], status["gpus_present"]) == (RTX_4090, 2, 2)
+    assert len(cast("list[object]", status["all_gpus"])) == 3
+    other = f"GPU {order.index(2)} is not offered: it is a NVIDIA L40S, and this machine offers its {RTX_4090}"
+    assert status["problems"] == [other]
+    assert sorted(str(card["gpu_uuid"]) for card in offered_cards(status)) == ["GPU-1", "GPU-2"]
 
 
 @pytest.mark.parametrize(("cuda", "text"), [(12080, "12.8"), (13000, "13.0"), (11040, "11.4")])
@@ -125,7 +151,9 @@ def test_mig_instances_stand_in_for_their_card(monkeypatch: pytest.MonkeyPatch) 
     first = reading.gpus[0]
     assert (first.vram_mib, first.free_vram_mib, first.util_pct) == (4864, 4800, None)
     assert (first.temp_c, first.power_w, first.compute_capability) == (50, 215.4, "8.0")
-    assert reading.to_gpu_status()["gpu_count"] == 3
+    # A slice is sold as what it is, and the whole card has more to sell.
+    status = reading.to_gpu_status()
+    assert (status["gpu_name"], status["gpu_count"]) == ("NVIDIA A100-SXM4-40GB", 1)
 
 
 def test_mig_card_without_instances_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

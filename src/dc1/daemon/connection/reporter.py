@@ -14,6 +14,7 @@ from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners import bridge
 from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.gpus.card_health import failure_of, offered_cards
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
@@ -41,6 +42,10 @@ class TelemetrySource(Protocol):
 
     def read(self) -> TelemetrySample:
         """Measure now, which may block. Never raises."""
+        ...
+
+    def gpu_failure_since(self, started: float) -> str | None:
+        """Return in words what was fatal to a GPU since a time of `time.monotonic()`, None for nothing."""
         ...
 
     def close(self) -> None:
@@ -79,6 +84,10 @@ class Reporter:
                 if not self._unreadable:
                     log.warning("telemetry_unreadable", error=in_words(error)[:500])
                 self._unreadable = True
+        elif not self._gpu_status:
+            # A driver that hangs from the start: a machine that says nothing of its cards would be taken at its word
+            # of the last time, and be given work for them.
+            self._adopt({"gpus_present": 0, "problems": ["the NVIDIA driver does not answer"]})
 
     @property
     def daemon_version(self) -> str | None:
@@ -129,11 +138,13 @@ class Reporter:
         # Tried before it is kept: a beat that cannot be written would be the end of every stream from now on.
         messages.to_value(status)
         self._gpu_status = status
-        self._assignments.slots = max(1, count) if isinstance(count, int) else 1
-        gpus = [gpu for gpu in _list(status, "all_gpus") if isinstance(gpu, dict)]
-        self._registry.use_gpus([str(gpu.get("gpu_uuid")) for gpu in gpus])
+        # Those of another model are not what is sold, and a card that fails would only fail the next job too.
+        listed = [gpu for gpu in offered_cards(status) if gpu.get("gpu_uuid")]
+        usable = [gpu for gpu in listed if failure_of(gpu) is None]
+        self._assignments.slots = max(1, count - len(listed) + len(usable)) if isinstance(count, int) else 1
+        self._registry.use_gpus([str(gpu["gpu_uuid"]) for gpu in usable])
         self._notices.machine(
-            [str(gpu.get("gpu_name")) for gpu in gpus], [str(one) for one in _list(status, "problems")]
+            [str(gpu.get("gpu_name")) for gpu in usable], [str(one) for one in _list(status, "problems")]
         )
 
     async def _measure(self) -> JsonObject:

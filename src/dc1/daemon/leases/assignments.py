@@ -8,7 +8,7 @@ import structlog
 
 from dc1.daemon.leases import messages
 from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseState, LeaseTable
-from dc1.daemon.leases.running_jobs import RunningJobs
+from dc1.daemon.leases.running_jobs import GpuFailureSince, RunningJobs, no_gpu_failure
 from dc1.daemon.runners.base import RunFailed, Runner
 from dc1.daemon.runners.container.options import gpu_count
 from dc1.daemon.runners.runner_registry import RunnerRegistry
@@ -27,7 +27,7 @@ class Assignments:
     Every request may come again: the answer is the same and nothing is done twice.
     """
 
-    def __init__(self, registry: RunnerRegistry) -> None:
+    def __init__(self, registry: RunnerRegistry, gpu_failure_since: GpuFailureSince = no_gpu_failure) -> None:
         self.leases = LeaseTable()
         self.slots = 1
         self.draining = False
@@ -37,7 +37,7 @@ class Assignments:
         """Set while no lease is held."""
         self.idle.set()
         self._registry = registry
-        self._running = RunningJobs(changed=self.changed.set, doubted=registry.look_again)
+        self._running = RunningJobs(self.changed.set, registry.look_again, gpu_failure_since)
         self._runners: dict[HeldLease, Runner] = {}
 
     def offer(self, assignment: report_pb2.Assignment) -> str | None:

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 import structlog
 
@@ -26,7 +27,15 @@ _THROWN_AWAY_LINES = 1_000
 _THROWN_AWAY_PAUSE_SECONDS = 0.05
 # Together 20,000 lines a second: more than a program that works prints, and a twentieth of what `yes` would.
 
+GpuFailureSince: TypeAlias = Callable[[float], str | None]
+"""Says what was fatal to a GPU since a time of `time.monotonic()`, None for nothing."""
+
 log = structlog.get_logger(__name__)
+
+
+def no_gpu_failure(started: float) -> str | None:
+    """Say that nothing was fatal to a GPU."""
+    return None
 
 
 class LeaseSink:
@@ -74,15 +83,22 @@ class LeaseSink:
 class RunningJobs:
     """Every run of this daemon."""
 
-    def __init__(self, changed: Callable[[], None], doubted: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        doubted: Callable[[], None],
+        gpu_failure_since: GpuFailureSince = no_gpu_failure,
+    ) -> None:
         """Make an empty set of runs.
 
         Args:
             changed: Called when a lease has something new to tell.
             doubted: Called when a runner may have become unavailable.
+            gpu_failure_since: Asked of a run that failed.
         """
         self._changed = changed
         self._doubted = doubted
+        self._gpu_failure_since = gpu_failure_since
         self._runs: dict[HeldLease, asyncio.Task[None]] = {}
         self._stopping: set[asyncio.Task[Result]] = set()
 
@@ -116,7 +132,7 @@ class RunningJobs:
         try:
             end: Result | RunFailed = sendable(await self._work(lease, runner, deadline))
         except RunFailed as failure:
-            end = failure
+            end = self._by_its_card(failure, started)
         except Exception:
             # Nobody awaits this task: without an end the lease would be held, and the renter wait, for ever.
             log.exception("run_failed", job_id=lease.job_id, attempt=lease.attempt)
@@ -129,6 +145,15 @@ class RunningJobs:
         # What may go well elsewhere may be this machine's fault: look before the next offer comes.
         if isinstance(end, RunFailed) and end.transient:
             self._doubted()
+
+    def _by_its_card(self, failure: RunFailed, started: float) -> RunFailed:
+        """Return a failure as that of a card which failed meanwhile: its program ends as if it were at fault itself."""
+        # Refused parameters never came to a card. Which of several it had is not asked: in doubt nobody pays for it.
+        why = None if failure.category is ErrorCategory.INVALID_PARAMS else self._gpu_failure_since(started)
+        if why is None:
+            return failure
+        message = f"a GPU failed ({why}): {failure.message}"
+        return RunFailed(ErrorCategory.GPU_LOST, message, exit_code=failure.exit_code)
 
     async def _work(self, lease: HeldLease, runner: Runner, deadline: float) -> Result:
         """Do the work by the deadline. A runner that is slow to stop is left behind to do so."""
