@@ -4,7 +4,6 @@ import pytest
 
 from dc1.daemon.leases.leases import (
     DRAIN_SECONDS,
-    TOKEN_SPACING_SECONDS,
     AttemptEnd,
     HeldLease,
     LeaseOutput,
@@ -16,6 +15,7 @@ from dc1.daemon.leases.leases import (
 )
 from dc1.daemon.leases.log_buffer import MAX_BATCH_LINES, MAX_UNRECEIPTED, LogBatch, LogBuffer
 from dc1.daemon.leases.running_jobs import LeaseSink
+from dc1.daemon.leases.token_pace import GATHERED_SECONDS
 from dc1.daemon.runners.base import Result, Work
 from dc1.domain.jobs.states import JobType, Phase
 
@@ -44,16 +44,39 @@ def test_accepted_lease_has_nothing_to_tell() -> None:
     assert lease.due_at() is None
 
 
-def test_tokens_are_sent_at_once_then_gathered() -> None:
+def test_tokens_are_sent_at_once_and_together_what_waited() -> None:
     lease = make_lease()
     lease.token("a", 1.0)
     assert lease.due_at() == 1.0
     assert lease.take(1.0) == TokenBatch("a", 1)
     lease.token("b", 1.001)
     lease.token("c", 1.002)
-    assert lease.due_at() == 1.0 + TOKEN_SPACING_SECONDS
-    assert lease.take(1.01) is None
-    assert lease.take(1.03) == TokenBatch("bc", 2, offset=1)
+    assert lease.due_at() == 1.001
+    assert lease.take(1.003) == TokenBatch("bc", 2, offset=1)
+
+
+def test_under_load_tokens_are_gathered_until_it_is_over() -> None:
+    table, leases = LeaseTable(), [make_lease(f"job-{number}") for number in range(50)]
+    for lease in leases:
+        table.hold(lease)
+    sent = 0
+    for turn in range(10):
+        now = 1.0 + turn / 1000
+        for lease in leases:
+            lease.token("a", now)
+        while table.take(now) is not None:
+            sent += 1
+    assert sent == 200, "as many as are sent at once in 0.1 s"
+    held = next(lease for lease in leases if lease.tokens)
+    assert held.due_at() == pytest.approx(1.003 + GATHERED_SECONDS)
+    while table.take(1.05) is not None:
+        sent += 1
+    assert sent == 250, "what was held back goes, a batch a run"
+    assert table.take(1.2) is None
+    leases[0].token("b", 1.2)
+    assert table.take(1.2) is not None
+    leases[0].token("c", 1.201)
+    assert table.take(1.201) is not None
 
 
 def test_tokens_nobody_fetches_are_bounded() -> None:

@@ -34,6 +34,8 @@ class OpenAIServer:
     models: Any = field(default_factory=lambda: [{"id": MODEL, "object": "model"}])
     endless: tuple[str, bytes] | None = None
     sent: int = 0
+    looks: int = 0
+    """How often it was asked for its models."""
     pages: dict[str, str] = field(default_factory=dict)
     """What it says beside the API, by path."""
     url: str = ""
@@ -66,6 +68,7 @@ class OpenAIServer:
                     self.sent += len(self.endless[1])
                     await writer.drain()
             elif (method, path) == ("GET", "/v1/models"):
+                self.looks += 1
                 self._send(writer, 200, json.dumps({"object": "list", "data": self.models}))
             elif method == "GET" and path in self.pages:
                 self._send(writer, 200, self.pages[path])

@@ -9,11 +9,9 @@ import structlog
 
 from dc1.containment import contained
 from dc1.daemon.leases.log_buffer import LogBatch, LogBuffer
+from dc1.daemon.leases.token_pace import TokenPace
 from dc1.daemon.runners.base import Level, Result, RunFailed, Work
 from dc1.domain.jobs.states import ErrorCategory, Phase
-
-TOKEN_SPACING_SECONDS = 0.03
-"""Least time between two batches of tokens."""
 
 MAX_TOKEN_CHARS = 200_000
 """Generated text kept for a server that cannot be reached; the oldest goes first, for the result has it all."""
@@ -73,6 +71,7 @@ class TokenBuffer:
         self._pieces: deque[str] = deque()
         self._chars = 0
         self._offset = 0
+        self.pace = TokenPace()
         self._opened_at = 0.0
         self._taken_at = float("-inf")
 
@@ -93,8 +92,8 @@ class TokenBuffer:
 
     def due_at(self) -> float | None:
         """Return when the text may be sent; None without any."""
-        # The first text after a pause is due at once; only what follows it closely is gathered.
-        return max(self._opened_at, self._taken_at + TOKEN_SPACING_SECONDS) if self._pieces else None
+        # Text is due at once; what is made while the stream is written to, or under load, goes together.
+        return max(self._opened_at, self._taken_at + self.pace.pause_seconds) if self._pieces else None
 
     def take(self, now: float) -> TokenBatch:
         """Return the text and forget it."""
@@ -103,6 +102,7 @@ class TokenBuffer:
         self._offset += self._chars
         self._chars = 0
         self._taken_at = now
+        self.pace.sent(now)
         return tokens
 
 
@@ -252,6 +252,7 @@ class LeaseTable:
 
     def __init__(self) -> None:
         self._leases: dict[str, HeldLease] = {}
+        self._pace = TokenPace()
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -272,6 +273,7 @@ class LeaseTable:
     def hold(self, lease: HeldLease) -> None:
         """Add a lease, in place of any other on the same job."""
         self._leases[lease.job_id] = lease
+        lease.tokens.pace = self._pace
 
     def forget(self, lease: HeldLease) -> None:
         """Remove a lease; one that is not held is left alone."""

@@ -72,15 +72,18 @@ class EngineRunner:
         self._engine = engine
         self._gpu_count = gpu_count
         self._concurrency = concurrency
+        self._served: tuple[str, ...] = ()
 
     async def probe(self) -> Readiness:
         """Ask the engine for its models."""
+        self._served = ()
         try:
             models = await self._engine.models()
         except EngineUnavailableError as unavailable:
             return Readiness(False, str(unavailable))
         if not models:
             return Readiness(False, "the engine serves no model")
+        self._served = models
         calls = self._concurrency or await self._engine.concurrency()
         return Readiness(True, f"serves {', '.join(models)}, {calls or 'a call for each GPU'} at once", models, calls)
 
@@ -90,15 +93,19 @@ class EngineRunner:
         started = time.monotonic()
         request = parse_chat(work.params)
         try:
-            # Asked anew: the engine's owner may have changed its models since the last probe.
-            model = _choose_model(work.model, await self._engine.models())
+            model = await self._model(work.model)
             await sink.phase(Phase.LOADING_MODEL)
             await self._engine.prepare()
         except EngineUnavailableError as unavailable:
             raise RunFailed(ErrorCategory.ENGINE, str(unavailable), transient=True) from unavailable
         await sink.phase(Phase.GENERATING)
         generating = time.monotonic()
-        completion = await self._engine.chat(model, request, sink.token)
+        try:
+            completion = await self._engine.chat(model, request, sink.token)
+        except RunFailed:
+            # It may be that the engine's owner has changed its models: the next call looks again.
+            self._served = ()
+            raise
         ended = time.monotonic()
         # An answer may take less than the clock's resolution, and a rate needs a divisor.
         seconds = max(ended - generating, 1e-6)
@@ -122,16 +129,23 @@ class EngineRunner:
             gpu_seconds=0.0 if completion.device == "cpu" else round(seconds * self._gpu_count, 3),
         )
 
+    async def _model(self, wanted: str | None) -> str:
+        """Return the name of the model that is called."""
+        # The look of a minute ago is good enough, as long as it has the name and no call has failed since.
+        if (found := _served_name(wanted, self._served)) is None:
+            self._served = await self._engine.models()
+            found = _served_name(wanted, self._served)
+        if found is None:
+            raise RunFailed(ErrorCategory.ENGINE, f"model '{wanted}' is not served here")
+        return found
+
     async def aclose(self) -> None:
         """Close the engine."""
         await self._engine.aclose()
 
 
-def _choose_model(wanted: str | None, served: tuple[str, ...]) -> str:
+def _served_name(wanted: str | None, served: tuple[str, ...]) -> str | None:
     """Return the served name that `wanted` means, whatever its case; the default model when none is wanted."""
-    if wanted is None and served:
-        return served[0]
-    for name in served:
-        if wanted is not None and name.casefold() == wanted.casefold():
-            return name
-    raise RunFailed(ErrorCategory.ENGINE, f"model '{wanted}' is not served here")
+    if wanted is None:
+        return next(iter(served), None)
+    return next((name for name in served if name.casefold() == wanted.casefold()), None)
