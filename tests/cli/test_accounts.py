@@ -364,6 +364,13 @@ def test_a_list(
             "rejected",
         ),
         (
+            ["admin", "settle-withdrawal", "wreq-1", "paid", "--reference", "SARIE 42"],
+            "PATCH /admin/withdrawals/wreq-1",
+            {"status": "paid", "bank_reference": "SARIE 42"},
+            {**WITHDRAWAL, "status": "paid", "bank_reference": "SARIE 42"},
+            "SARIE 42",
+        ),
+        (
             ["admin", "set-price", "training", "26"],
             "PATCH /admin/pricing/training",
             {"rate_halala": 26},

@@ -781,6 +781,7 @@ class AdminWithdrawal(_message.Message):
     CASH_HALALA_FIELD_NUMBER: _builtins.int
     PROMO_HALALA_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
+    BANK_REFERENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the withdrawal, `wreq-…`."""
     provider_id: _builtins.int
@@ -811,6 +812,10 @@ class AdminWithdrawal(_message.Message):
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___SharedTrait]:
         """What the owner shares with renters and with other owners."""
 
+    @_builtins.property
+    def bank_reference(self) -> _struct_pb2.Value:
+        """What the bank calls the transfer, as the operator noted it; null before that."""
+
     def __init__(
         self,
         *,
@@ -827,10 +832,11 @@ class AdminWithdrawal(_message.Message):
         cash_halala: _builtins.int = ...,
         promo_halala: _builtins.int = ...,
         flags: _abc.Iterable[Global___SharedTrait] | None = ...,
+        bank_reference: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bank_reference", b"bank_reference", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "cash_halala", b"cash_halala", "created_at", b"created_at", "flags", b"flags", "iban", b"iban", "id", b"id", "promo_halala", b"promo_halala", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "bank_reference", b"bank_reference", "cash_halala", b"cash_halala", "created_at", b"created_at", "flags", b"flags", "iban", b"iban", "id", b"id", "promo_halala", b"promo_halala", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -881,27 +887,35 @@ class UpdateWithdrawalRequest(_message.Message):
     WITHDRAWAL_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    BANK_REFERENCE_FIELD_NUMBER: _builtins.int
     withdrawal_id: _builtins.str
     """Id of the withdrawal, `wreq-…`."""
     status: _builtins.str
     """processing, paid, failed or rejected."""
     reason: _builtins.str
     """Why; shown to the provider."""
+    bank_reference: _builtins.str
+    """What the bank calls the transfer; shown to the provider. What was noted with an earlier move stays when absent."""
     def __init__(
         self,
         *,
         withdrawal_id: _builtins.str = ...,
         status: _builtins.str | None = ...,
         reason: _builtins.str | None = ...,
+        bank_reference: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_status", b"_status", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bank_reference", b"_bank_reference", "_reason", b"_reason", "_status", b"_status", "bank_reference", b"bank_reference", "reason", b"reason", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_status", b"_status", "reason", b"reason", "status", b"status", "withdrawal_id", b"withdrawal_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bank_reference", b"_bank_reference", "_reason", b"_reason", "_status", b"_status", "bank_reference", b"bank_reference", "reason", b"reason", "status", b"status", "withdrawal_id", b"withdrawal_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bank_reference: _TypeAlias = _typing.Literal["bank_reference"]  # noqa: Y015
+    _WhichOneofArgType__bank_reference: _TypeAlias = _typing.Literal["_bank_reference", b"_bank_reference"]  # noqa: Y015
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
     _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bank_reference) -> _WhichOneofReturnType__bank_reference | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
     @_typing.overload
@@ -927,6 +941,7 @@ class UpdateWithdrawalResponse(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     CASH_HALALA_FIELD_NUMBER: _builtins.int
     PROMO_HALALA_FIELD_NUMBER: _builtins.int
+    BANK_REFERENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the withdrawal, `wreq-…`."""
     provider_id: _builtins.int
@@ -953,6 +968,10 @@ class UpdateWithdrawalResponse(_message.Message):
     def reason(self) -> _struct_pb2.Value:
         """Why it failed or was rejected; null otherwise."""
 
+    @_builtins.property
+    def bank_reference(self) -> _struct_pb2.Value:
+        """What the bank calls the transfer, as the operator noted it; null before that."""
+
     def __init__(
         self,
         *,
@@ -968,10 +987,11 @@ class UpdateWithdrawalResponse(_message.Message):
         updated_at: _builtins.str = ...,
         cash_halala: _builtins.int = ...,
         promo_halala: _builtins.int = ...,
+        bank_reference: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bank_reference", b"bank_reference", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "cash_halala", b"cash_halala", "created_at", b"created_at", "iban", b"iban", "id", b"id", "promo_halala", b"promo_halala", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "bank_reference", b"bank_reference", "cash_halala", b"cash_halala", "created_at", b"created_at", "iban", b"iban", "id", b"id", "promo_halala", b"promo_halala", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -468,6 +468,7 @@ class Withdrawal(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     CASH_HALALA_FIELD_NUMBER: _builtins.int
     PROMO_HALALA_FIELD_NUMBER: _builtins.int
+    BANK_REFERENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the withdrawal, `wreq-…`."""
     amount_halala: _builtins.int
@@ -490,6 +491,10 @@ class Withdrawal(_message.Message):
     def reason(self) -> _struct_pb2.Value:
         """Why it failed or was rejected; null otherwise."""
 
+    @_builtins.property
+    def bank_reference(self) -> _struct_pb2.Value:
+        """What the bank calls the transfer, as the operator noted it; null before that."""
+
     def __init__(
         self,
         *,
@@ -503,10 +508,11 @@ class Withdrawal(_message.Message):
         updated_at: _builtins.str = ...,
         cash_halala: _builtins.int = ...,
         promo_halala: _builtins.int = ...,
+        bank_reference: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bank_reference", b"bank_reference", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "cash_halala", b"cash_halala", "created_at", b"created_at", "iban_hint", b"iban_hint", "id", b"id", "promo_halala", b"promo_halala", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "amount_sar", b"amount_sar", "bank_reference", b"bank_reference", "cash_halala", b"cash_halala", "created_at", b"created_at", "iban_hint", b"iban_hint", "id", b"id", "promo_halala", b"promo_halala", "reason", b"reason", "status", b"status", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,6 +30,7 @@ WITHDRAWAL: Json = {
     "iban_hint": text,
     "status": text,
     "reason": or_null(text),
+    "bank_reference": or_null(text),
     "created_at": time,
     "updated_at": time,
     "cash_halala": integer,
@@ -108,6 +109,7 @@ def test_a_withdrawal_is_shown_with_a_masked_account(market: LocalMarket, eighte
         "iban_hint": HINT,
         "status": "pending",
         "reason": None,
+        "bank_reference": None,
         "created_at": market.now(),
         "updated_at": market.now(),
         "cash_halala": 0,
@@ -251,6 +253,20 @@ class TestOperators:
             "pending": 18 - left - paid,
             "last_payout": market.now() if paid else None,
         }
+
+    @small
+    def test_what_the_bank_calls_a_transfer_stays_with_it(self, market: LocalMarket, eighteen: PollDaemon) -> None:
+        path = f"/admin/withdrawals/{answered(withdraw(eighteen, 10), 201)['withdrawal_id']}"
+        admin = market.admin
+        noted = answered(admin.patch(path, {"status": "processing", "bank_reference": " SARIE 2026-0042 "}))
+        assert noted["bank_reference"] == "SARIE 2026-0042"
+        too_long = refused(admin.patch(path, {"status": "paid", "bank_reference": "x" * 141}), 400, "Validation failed")
+        assert fields(too_long) == ["bank_reference"]
+        # Said once is enough: the last move has nothing new to say of it.
+        assert answered(admin.patch(path, {"status": "paid"}))["bank_reference"] == "SARIE 2026-0042"
+        listed = (answered(admin.get("/admin/withdrawals")), answered(eighteen.get("/providers/me/withdrawals")))
+        for rows in (*listed, answered(eighteen.get("/providers/me/export"))):
+            assert [row["bank_reference"] for row in rows["withdrawals"]] == ["SARIE 2026-0042"]
 
     @pytest.mark.parametrize(
         ("first", "then"),

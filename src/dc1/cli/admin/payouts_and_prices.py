@@ -34,13 +34,18 @@ def admin_settle_withdrawal(
     # Without `pending`, in which every withdrawal begins and to which none returns.
     status: Annotated[Literal["processing", "paid", "failed", "rejected"], typer.Argument(help="What became of it.")],
     reason: Annotated[str | None, typer.Option(help="Why; the provider reads it.", show_default=False)] = None,
+    bank_reference: Annotated[
+        str | None,
+        typer.Option("--reference", help="What the bank calls the transfer; the provider reads it.", show_default=False),
+    ] = None,
     token: AdminToken = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Say what became of a withdrawal. What was not paid goes back to the provider."""
     with RestClient(url, admin_credential(token)) as client:
-        answer = client.patch(path("admin", "withdrawals", withdrawal), {"status": status, "reason": reason})
+        body = {"status": status, "reason": reason, "bank_reference": bank_reference}
+        answer = client.patch(path("admin", "withdrawals", withdrawal), body)
     emit(
         answer,
         as_json,
@@ -50,6 +55,7 @@ def admin_settle_withdrawal(
                 "status": body["status"],
                 "amount": money(body["amount_halala"]),
                 "provider": f"{body['provider_name']} ({body['provider_id']})",
+                "bank's reference": body.get("bank_reference"),
             }
         ),
     )
@@ -186,7 +192,7 @@ def _flag(flag: dict[str, Any]) -> str:
 
 def _show_withdrawals(body: dict[str, Any]) -> None:
     listing(
-        ["withdrawal", "asked", "provider", "SAR", "of starter credit", "IBAN", "status", "reason", "shares"],
+        ["withdrawal", "asked", "provider", "SAR", "of starter credit", "IBAN", "status", "reason", "reference", "shares"],
         (
             [
                 one["id"],
@@ -197,6 +203,8 @@ def _show_withdrawals(body: dict[str, Any]) -> None:
                 one["iban"],
                 one["status"],
                 one["reason"],
+                # Servers from before it was kept do not say it.
+                one.get("bank_reference"),
                 "; ".join(_flag(flag) for flag in one["flags"]),
             ]
             for one in body["withdrawals"]

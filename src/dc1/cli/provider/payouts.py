@@ -97,7 +97,7 @@ def _show_withdrawal(body: dict[str, Any]) -> None:
 
 def _show_withdrawals(body: dict[str, Any]) -> None:
     listing(
-        ["withdrawal", "asked", "SAR", "to", "status", "reason"],
+        ["withdrawal", "asked", "SAR", "to", "status", "reason", "reference"],
         (
             [
                 one["id"],
@@ -106,6 +106,8 @@ def _show_withdrawals(body: dict[str, Any]) -> None:
                 one["iban_hint"],
                 one["status"],
                 one["reason"],
+                # Servers from before it was kept do not say it.
+                one.get("bank_reference"),
             ]
             for one in body["withdrawals"]
         ),

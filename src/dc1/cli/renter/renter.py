@@ -6,6 +6,7 @@ import typer
 
 from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
+from dc1.cli.errors import CommandError
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
 from dc1.cli.output import emit, facts, listing, machine, moment, money, sar
 from dc1.cli.renter import accounts, jobs
@@ -48,16 +49,21 @@ def renter_balance(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJso
 
 @app.command("topup")
 def renter_topup(
-    # The one amount in SAR, as the route takes it; all others are halala.
-    sar: Annotated[float, typer.Argument(help="How much to add, 0.01 to 1000 SAR.")],
+    halala: Annotated[
+        int | None, typer.Argument(help="How much to add, in halala, 1 to 100000.", min=1, show_default=False)
+    ] = None,
+    sar: Annotated[float | None, typer.Option(help="How much in SAR instead.", min=0.01, show_default=False)] = None,
     key: RenterKey = None,
     idempotency_key: IdempotencyKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Add money to the wallet. Not every marketplace allows that without a payment."""
+    if (halala is None) == (sar is None):
+        raise CommandError("Say how much: `dc1 renter topup 1000` adds 1000 halala, `--sar 10` as much in SAR.")
+    amount = {"amount_sar": sar} if halala is None else {"amount_halala": halala}
     with RestClient(url, renter_credential(key)) as client:
-        answer = client.post("/renters/topup", {"amount_sar": sar}, idempotency_key=idempotency_key)
+        answer = client.post("/renters/topup", amount, idempotency_key=idempotency_key)
         emit(
             answer,
             as_json,

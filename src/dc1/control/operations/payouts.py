@@ -47,13 +47,19 @@ class Payouts:
             hooked(hook, lambda conn: withdrawals.create(conn, provider_id, amount_halala, iban, now_ms))
         )
 
-    async def move(self, withdrawal_id: str, target: WithdrawalStatus, reason: str | None) -> WithdrawalRow:
-        """Take a withdrawal to another state.
+    async def move(
+        self, withdrawal_id: str, target: WithdrawalStatus, reason: str | None, bank_reference: str | None
+    ) -> WithdrawalRow:
+        """Take a withdrawal to another state, and note what the bank calls the transfer.
 
         Raises `Withdrawal not found` and the 409 of a state that does not follow.
         """
         now_ms = self._clock.now_ms()
-        return await self._db.write(lambda conn: withdrawals.change_status(conn, withdrawal_id, target, reason, now_ms))
+        return await self._db.write(
+            lambda conn: withdrawals.change_status(
+                conn, withdrawal_id, target, reason, now_ms, bank_reference=bank_reference
+            )
+        )
 
     async def release_promo(self, provider_id: int, reason: str, renter_id: int | None) -> tuple[int, Earnings]:
         """Let a provider withdraw what it earned from starter credit, of one renter or of all.

@@ -117,7 +117,8 @@ class FinanceCalls(ServicerPart):
     async def UpdateWithdrawal(self, request: pb.UpdateWithdrawalRequest, context: Any) -> pb.UpdateWithdrawalResponse:
         """Move a withdrawal on."""
         target, reason = WithdrawalStatus(request.status), request.reason.strip() or None
-        row = await self._plane.payouts.move(request.withdrawal_id, target, reason)
+        reference = request.bank_reference.strip() or None
+        row = await self._plane.payouts.move(request.withdrawal_id, target, reason, reference)
         return pb.UpdateWithdrawalResponse(**_withdrawal(row))
 
     async def GetFinanceSummary(
@@ -204,6 +205,7 @@ def _withdrawal(row: WithdrawalRow) -> dict[str, Any]:
         "iban": row.iban,
         "status": row.status,
         "reason": to_value(row.reason),
+        "bank_reference": to_value(row.bank_reference),
         "created_at": iso(row.created_at_ms),
         "updated_at": iso(row.updated_at_ms),
     }

@@ -162,6 +162,7 @@ def withdrawal_message(row: WithdrawalRow) -> pb.Withdrawal:
         iban_hint=iban_hint(row.iban),
         status=row.status,
         reason=to_value(row.reason),
+        bank_reference=to_value(row.bank_reference),
         created_at=iso(row.created_at_ms),
         updated_at=iso(row.updated_at_ms),
         cash_halala=row.cash_halala,

@@ -26,7 +26,7 @@ from dc1.storage.schema.tables import promo_earnings, providers, withdrawals
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalRow:
-    """A withdrawal; `reason` says why it failed or was rejected.
+    """A withdrawal; `reason` says why it failed or was rejected, `bank_reference` what the bank calls the transfer.
 
     `promo_halala` is how much of the amount was earned from starter credit.
     """
@@ -40,6 +40,7 @@ class WithdrawalRow:
     iban: str
     status: WithdrawalStatus
     reason: str | None
+    bank_reference: str | None
     created_at_ms: int
     updated_at_ms: int
 
@@ -97,9 +98,15 @@ def _released_promo(conn: Connection, provider_id: int) -> int:
 
 
 def change_status(
-    conn: Connection, withdrawal_id: str, target: WithdrawalStatus, reason: str | None, now_ms: int
+    conn: Connection,
+    withdrawal_id: str,
+    target: WithdrawalStatus,
+    reason: str | None,
+    now_ms: int,
+    *,
+    bank_reference: str | None = None,
 ) -> WithdrawalRow:
-    """Take a withdrawal to another state; `reason` is kept where the amount goes back.
+    """Take a withdrawal to another state; `reason` is kept where the amount goes back, `bank_reference` wherever given.
 
     Raises:
         withdrawal_not_found: there is none with this id.
@@ -113,7 +120,10 @@ def change_status(
     if not can_change_to(locked.status, target):
         raise errors.illegal_withdrawal_transition(locked.status, target)
     kept = reason if target in RETURNED else None
-    changes = {"status": target, "reason": kept, "updated_at_ms": now_ms}
+    changes: dict[str, object] = {"status": target, "reason": kept, "updated_at_ms": now_ms}
+    if bank_reference is not None:
+        # Else what was noted when the transfer was begun stays.
+        changes["bank_reference"] = bank_reference
     conn.execute(update(withdrawals).where(wanted).values(**changes))
     # Read after the change, for what the new status does to the amount.
     row = _known(conn, wanted)

@@ -93,6 +93,7 @@ withdrawals = Table(
     Column("iban", Text, nullable=False),
     Column("status", StoredEnum(WithdrawalStatus), nullable=False),
     Column("reason", PlainText),
+    Column("bank_reference", PlainText),
     time_column("created_at_ms"),
     time_column("updated_at_ms"),
     one_of("status", WithdrawalStatus, "status"),
