@@ -127,6 +127,8 @@ def test_a_file_that_cannot_be_written(server: ScriptedServer, run: Run, tmp_pat
 
 def test_wrong_use_is_exit_code_2(run: Run) -> None:
     assert run("renter", "topup", "much").exit_code == 2
+    assert run("renter", "topup", "10", "--sar", "10", "--key", "k").exit_code == 1
+    assert run("renter", "topup", "--key", "k").exit_code == 1
     assert run("admin", "approve", "0").exit_code == 2
     assert run("renter", "nothing").exit_code == 2
 

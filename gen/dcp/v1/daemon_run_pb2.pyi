@@ -312,7 +312,7 @@ class ReportEndpointReadyRequest(_message.Message):
     port: _builtins.int
     """The port."""
     provider_ip: _builtins.str
-    """The address, which must be public."""
+    """The address, which must be public; the one that the call comes from when null or absent."""
     attempt_number: _builtins.int
     """The attempt that serves; absent: the current one, if the caller holds it."""
     def __init__(
@@ -931,6 +931,7 @@ class DaemonJob(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     DOCUMENTS_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    PROVIDER_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     job_id: _builtins.str
@@ -953,6 +954,8 @@ class DaemonJob(_message.Message):
     """When it was accepted, ISO-8601 UTC."""
     documents_left_out: _builtins.bool
     """True where the answer would be too large with `params` and `container_spec`, which are then empty. Absent otherwise."""
+    provider_earnings_halala: _builtins.int
+    """The provider's share in halala: what it earned once settled, of the quote before."""
     @_builtins.property
     def model(self) -> _struct_pb2.Value:
         """The model the job asks for; null when it names none."""
@@ -992,10 +995,11 @@ class DaemonJob(_message.Message):
         started_at: _struct_pb2.Value | None = ...,
         completed_at: _struct_pb2.Value | None = ...,
         documents_left_out: _builtins.bool | None = ...,
+        provider_earnings_halala: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out", "completed_at", b"completed_at", "container_spec", b"container_spec", "documents_left_out", b"documents_left_out", "model", b"model", "params", b"params", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out", "attempt_number", b"attempt_number", "completed_at", b"completed_at", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "earned_halala", b"earned_halala", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out", "attempt_number", b"attempt_number", "completed_at", b"completed_at", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "earned_halala", b"earned_halala", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "provider_earnings_halala", b"provider_earnings_halala", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__documents_left_out: _TypeAlias = _typing.Literal["documents_left_out"]  # noqa: Y015
     _WhichOneofArgType__documents_left_out: _TypeAlias = _typing.Literal["_documents_left_out", b"_documents_left_out"]  # noqa: Y015

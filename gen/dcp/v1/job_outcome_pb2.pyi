@@ -52,12 +52,21 @@ class CancelJobResponse(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     REFUNDED_HALALA_FIELD_NUMBER: _builtins.int
     CHARGED_HALALA_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     refunded_halala: _builtins.int
     """What went back to the wallet, in halala."""
     charged_halala: _builtins.int
     """What the time used was charged at, in halala."""
+    id: _builtins.str
+    """Public id, as the submission and the renter's list show it."""
+    job_id: _builtins.str
+    """The same."""
+    status: _builtins.str
+    """Status of the job."""
     @_builtins.property
     def job(self) -> _job_pb2.JobDetail:
         """The job."""
@@ -69,10 +78,13 @@ class CancelJobResponse(_message.Message):
         job: _job_pb2.JobDetail | None = ...,
         refunded_halala: _builtins.int = ...,
         charged_halala: _builtins.int = ...,
+        id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        status: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_halala", b"charged_halala", "job", b"job", "refunded_halala", b"refunded_halala", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_halala", b"charged_halala", "id", b"id", "job", b"job", "job_id", b"job_id", "refunded_halala", b"refunded_halala", "status", b"status", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,8 +121,17 @@ class CompleteJobResponse(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     BILLING_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
+    id: _builtins.str
+    """Public id, as the submission and the renter's list show it."""
+    job_id: _builtins.str
+    """The same."""
+    status: _builtins.str
+    """Status of the job."""
     @_builtins.property
     def job(self) -> _job_pb2.JobDetail:
         """The job."""
@@ -125,10 +146,13 @@ class CompleteJobResponse(_message.Message):
         success: _builtins.bool = ...,
         job: _job_pb2.JobDetail | None = ...,
         billing: _job_pb2.Billing | None = ...,
+        id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        status: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["billing", b"billing", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing", b"billing", "job", b"job", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing", b"billing", "id", b"id", "job", b"job", "job_id", b"job_id", "status", b"status", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

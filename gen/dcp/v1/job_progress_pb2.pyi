@@ -53,6 +53,7 @@ class GetJobResponse(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     CONTAINER_IMAGE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Public id."""
     status: _builtins.str
@@ -61,6 +62,8 @@ class GetJobResponse(_message.Message):
     """Image of a container job; empty for other jobs."""
     created_at: _builtins.str
     """When it was accepted, ISO-8601 UTC."""
+    job_id: _builtins.str
+    """Public id once more, under the name that all answers have."""
     @_builtins.property
     def job(self) -> _job_pb2.JobDetail:
         """The job."""
@@ -73,10 +76,11 @@ class GetJobResponse(_message.Message):
         status: _builtins.str = ...,
         container_image: _builtins.str = ...,
         created_at: _builtins.str = ...,
+        job_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_image", b"container_image", "created_at", b"created_at", "id", b"id", "job", b"job", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_image", b"container_image", "created_at", b"created_at", "id", b"id", "job", b"job", "job_id", b"job_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

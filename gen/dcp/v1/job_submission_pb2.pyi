@@ -244,8 +244,8 @@ class SubmitJobResponse(_message.Message):
     """Always true."""
     queued: _builtins.bool
     """Whether the job waits for a provider or a free slot."""
-    id: _builtins.int
-    """Row id, from 1."""
+    id: _builtins.str
+    """Public id, as lists and cancelling show it; the number of the row is `job.id`."""
     job_id: _builtins.str
     """Public id, `job-<epoch ms>-<6 of a-z0-9>`. Every `job_id` parameter takes either id."""
     renter_id: _builtins.int
@@ -339,7 +339,7 @@ class SubmitJobResponse(_message.Message):
         job: _job_pb2.Job | None = ...,
         queued: _builtins.bool = ...,
         message: _struct_pb2.Value | None = ...,
-        id: _builtins.int = ...,
+        id: _builtins.str = ...,
         job_id: _builtins.str = ...,
         renter_id: _builtins.int = ...,
         provider_id: _struct_pb2.Value | None = ...,
@@ -627,8 +627,17 @@ class RetryJobResponse(_message.Message):
 
     SUCCESS_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
+    id: _builtins.str
+    """Public id of the new job, as lists and cancelling show it."""
+    job_id: _builtins.str
+    """The same."""
+    status: _builtins.str
+    """Status of the new job."""
     @_builtins.property
     def job(self) -> _job_pb2.JobDetail:
         """The new job; its `retried_from_job_id` names the failed one."""
@@ -638,10 +647,13 @@ class RetryJobResponse(_message.Message):
         *,
         success: _builtins.bool = ...,
         job: _job_pb2.JobDetail | None = ...,
+        id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        status: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "job_id", b"job_id", "status", b"status", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x63p/v1/provider_machines.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xcd\x04\n\x07Machine\x12\n\n\x02id\x18\x01 \x01(\r\x12\x10\n\x08owner_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x17\n\x0f\x61pproval_status\x18\x05 \x01(\t\x12?\n\x0frejected_reason\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x11\n\tgpu_model\x18\x07 \x01(\t\x12\x10\n\x08gpu_type\x18\x08 \x01(\t\x12\x14\n\x0cgpu_vram_mib\x18\t \x01(\r\x12\x11\n\tgpu_count\x18\n \x01(\r\x12\x38\n\x08location\x18\x0b \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0f\n\x07is_live\x18\x0c \x01(\x08\x12\x11\n\tis_paused\x18\r \x01(\x08\x12>\n\x0elast_heartbeat\x18\x0e \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x64\x61\x65mon_version\x18\x0f \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x18\n\x10reputation_score\x18\x10 \x01(\r\x12\x12\n\ntotal_jobs\x18\x11 \x01(\r\x12\x1d\n\x15total_earnings_halala\x18\x12 \x01(\x01\x12\x0b\n\x03\x61sk\x18\x13 \x01(\x01\x12\x12\n\ncreated_at\x18\x14 \x01(\t\x12\x12\n\ngpu_source\x18\x15 \x01(\t\"\xb8\x02\n\x11\x41\x64\x64MachineRequest\x12#\n\x04name\x18\x01 \x01(\tB\x10\xbaH\tr\x04\x10\x02\x18\x64\xc8\x01\x01\xd0\xc1\x18\x01H\x00\x88\x01\x01\x12\x1f\n\tgpu_model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x01\x88\x01\x01\x12\x0f\n\x02os\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x1f\n\x08location\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01H\x03\x88\x01\x01\x12-\n\x07vram_gb\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x90@)\x00\x00\x00\x00\x00\x00\xf0?H\x04\x88\x01\x01\x12\x45\n\rresource_spec\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x16\xca\xc1\x18\x12\n\x06object\n\x06string\x10\x01\x42\x07\n\x05_nameB\x0c\n\n_gpu_modelB\x05\n\x03_osB\x0b\n\t_locationB\n\n\x08_vram_gb\"m\n\x12\x41\x64\x64MachineResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12 \n\x07machine\x18\x04 \x01(\x0b\x32\x0f.dcp.v1.Machine\"\x92\x02\n\x13ListMachinesRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1c\n\x06offset\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01\x88\x01\x01\x12q\n\x06status\x18\x03 \x01(\tB\\\xbaHYrWR\nregisteredR\x06onlineR\x08\x64\x65gradedR\x07offlineR\x06pausedR\tsuspendedR\x07pendingR\x08\x61pprovedR\x08rejectedH\x02\x88\x01\x01\x12\x1f\n\tgpu_model\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x03\x88\x01\x01\x42\x08\n\x06_limitB\t\n\x07_offsetB\t\n\x07_statusB\x0c\n\n_gpu_model\"H\n\x14ListMachinesResponse\x12!\n\x08machines\x18\x01 \x03(\x0b\x32\x0f.dcp.v1.Machine\x12\r\n\x05total\x18\x02 \x01(\r\"*\n\x14RemoveMachineRequest\x12\x12\n\nmachine_id\x18\x01 \x01(\t\"_\n\x15RemoveMachineResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x15\n\rrequeued_jobs\x18\x02 \x01(\r\x12\x1e\n\x16\x64\x65letion_scheduled_for\x18\x03 \x01(\t\"-\n\x17RotateMachineKeyRequest\x12\x12\n\nmachine_id\x18\x01 \x01(\t\"l\n\x18RotateMachineKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x12\n\nmachine_id\x18\x02 \x01(\r\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12\x1a\n\x12old_key_expires_at\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x63p/v1/provider_machines.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xcd\x04\n\x07Machine\x12\n\n\x02id\x18\x01 \x01(\r\x12\x10\n\x08owner_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x17\n\x0f\x61pproval_status\x18\x05 \x01(\t\x12?\n\x0frejected_reason\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x11\n\tgpu_model\x18\x07 \x01(\t\x12\x10\n\x08gpu_type\x18\x08 \x01(\t\x12\x14\n\x0cgpu_vram_mib\x18\t \x01(\r\x12\x11\n\tgpu_count\x18\n \x01(\r\x12\x38\n\x08location\x18\x0b \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0f\n\x07is_live\x18\x0c \x01(\x08\x12\x11\n\tis_paused\x18\r \x01(\x08\x12>\n\x0elast_heartbeat\x18\x0e \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x64\x61\x65mon_version\x18\x0f \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x18\n\x10reputation_score\x18\x10 \x01(\r\x12\x12\n\ntotal_jobs\x18\x11 \x01(\r\x12\x1d\n\x15total_earnings_halala\x18\x12 \x01(\x01\x12\x0b\n\x03\x61sk\x18\x13 \x01(\x01\x12\x12\n\ncreated_at\x18\x14 \x01(\t\x12\x12\n\ngpu_source\x18\x15 \x01(\t\"\xf2\x02\n\x11\x41\x64\x64MachineRequest\x12#\n\x04name\x18\x01 \x01(\tB\x10\xbaH\tr\x04\x10\x02\x18\x64\xc8\x01\x01\xd0\xc1\x18\x01H\x00\x88\x01\x01\x12\x1f\n\tgpu_model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x01\x88\x01\x01\x12\x0f\n\x02os\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x1f\n\x08location\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01H\x03\x88\x01\x01\x12-\n\x07vram_gb\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x90@)\x00\x00\x00\x00\x00\x00\xf0?H\x04\x88\x01\x01\x12\x45\n\rresource_spec\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x16\xca\xc1\x18\x12\n\x06object\n\x06string\x10\x01\x12\x38\n\x08gpu_spec\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06object\x10\x01\x42\x07\n\x05_nameB\x0c\n\n_gpu_modelB\x05\n\x03_osB\x0b\n\t_locationB\n\n\x08_vram_gb\"m\n\x12\x41\x64\x64MachineResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12 \n\x07machine\x18\x04 \x01(\x0b\x32\x0f.dcp.v1.Machine\"\x92\x02\n\x13ListMachinesRequest\x12\x1b\n\x05limit\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1c\n\x06offset\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01\x88\x01\x01\x12q\n\x06status\x18\x03 \x01(\tB\\\xbaHYrWR\nregisteredR\x06onlineR\x08\x64\x65gradedR\x07offlineR\x06pausedR\tsuspendedR\x07pendingR\x08\x61pprovedR\x08rejectedH\x02\x88\x01\x01\x12\x1f\n\tgpu_model\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18xH\x03\x88\x01\x01\x42\x08\n\x06_limitB\t\n\x07_offsetB\t\n\x07_statusB\x0c\n\n_gpu_model\"H\n\x14ListMachinesResponse\x12!\n\x08machines\x18\x01 \x03(\x0b\x32\x0f.dcp.v1.Machine\x12\r\n\x05total\x18\x02 \x01(\r\"*\n\x14RemoveMachineRequest\x12\x12\n\nmachine_id\x18\x01 \x01(\t\"_\n\x15RemoveMachineResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x15\n\rrequeued_jobs\x18\x02 \x01(\r\x12\x1e\n\x16\x64\x65letion_scheduled_for\x18\x03 \x01(\t\"-\n\x17RotateMachineKeyRequest\x12\x12\n\nmachine_id\x18\x01 \x01(\t\"l\n\x18RotateMachineKeyResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x12\n\nmachine_id\x18\x02 \x01(\r\x12\x0f\n\x07\x61pi_key\x18\x03 \x01(\t\x12\x1a\n\x12old_key_expires_at\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDMACHINEREQUEST'].fields_by_name['vram_gb']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\220@)\000\000\000\000\000\000\360?'
   _globals['_ADDMACHINEREQUEST'].fields_by_name['resource_spec']._loaded_options = None
   _globals['_ADDMACHINEREQUEST'].fields_by_name['resource_spec']._serialized_options = b'\312\301\030\022\n\006object\n\006string\020\001'
+  _globals['_ADDMACHINEREQUEST'].fields_by_name['gpu_spec']._loaded_options = None
+  _globals['_ADDMACHINEREQUEST'].fields_by_name['gpu_spec']._serialized_options = b'\312\301\030\n\n\006object\020\001'
   _globals['_LISTMACHINESREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTMACHINESREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_LISTMACHINESREQUEST'].fields_by_name['offset']._loaded_options = None
@@ -63,19 +65,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MACHINE']._serialized_start=124
   _globals['_MACHINE']._serialized_end=713
   _globals['_ADDMACHINEREQUEST']._serialized_start=716
-  _globals['_ADDMACHINEREQUEST']._serialized_end=1028
-  _globals['_ADDMACHINERESPONSE']._serialized_start=1030
-  _globals['_ADDMACHINERESPONSE']._serialized_end=1139
-  _globals['_LISTMACHINESREQUEST']._serialized_start=1142
-  _globals['_LISTMACHINESREQUEST']._serialized_end=1416
-  _globals['_LISTMACHINESRESPONSE']._serialized_start=1418
-  _globals['_LISTMACHINESRESPONSE']._serialized_end=1490
-  _globals['_REMOVEMACHINEREQUEST']._serialized_start=1492
-  _globals['_REMOVEMACHINEREQUEST']._serialized_end=1534
-  _globals['_REMOVEMACHINERESPONSE']._serialized_start=1536
-  _globals['_REMOVEMACHINERESPONSE']._serialized_end=1631
-  _globals['_ROTATEMACHINEKEYREQUEST']._serialized_start=1633
-  _globals['_ROTATEMACHINEKEYREQUEST']._serialized_end=1678
-  _globals['_ROTATEMACHINEKEYRESPONSE']._serialized_start=1680
-  _globals['_ROTATEMACHINEKEYRESPONSE']._serialized_end=1788
+  _globals['_ADDMACHINEREQUEST']._serialized_end=1086
+  _globals['_ADDMACHINERESPONSE']._serialized_start=1088
+  _globals['_ADDMACHINERESPONSE']._serialized_end=1197
+  _globals['_LISTMACHINESREQUEST']._serialized_start=1200
+  _globals['_LISTMACHINESREQUEST']._serialized_end=1474
+  _globals['_LISTMACHINESRESPONSE']._serialized_start=1476
+  _globals['_LISTMACHINESRESPONSE']._serialized_end=1548
+  _globals['_REMOVEMACHINEREQUEST']._serialized_start=1550
+  _globals['_REMOVEMACHINEREQUEST']._serialized_end=1592
+  _globals['_REMOVEMACHINERESPONSE']._serialized_start=1594
+  _globals['_REMOVEMACHINERESPONSE']._serialized_end=1689
+  _globals['_ROTATEMACHINEKEYREQUEST']._serialized_start=1691
+  _globals['_ROTATEMACHINEKEYREQUEST']._serialized_end=1736
+  _globals['_ROTATEMACHINEKEYRESPONSE']._serialized_start=1738
+  _globals['_ROTATEMACHINEKEYRESPONSE']._serialized_end=1846
 # @@protoc_insertion_point(module_scope)

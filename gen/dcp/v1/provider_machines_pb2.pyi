@@ -141,6 +141,7 @@ class AddMachineRequest(_message.Message):
     LOCATION_FIELD_NUMBER: _builtins.int
     VRAM_GB_FIELD_NUMBER: _builtins.int
     RESOURCE_SPEC_FIELD_NUMBER: _builtins.int
+    GPU_SPEC_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, 2 to 100 characters after trimming."""
     gpu_model: _builtins.str
@@ -153,7 +154,13 @@ class AddMachineRequest(_message.Message):
     """VRAM in GiB, 1 to 1024."""
     @_builtins.property
     def resource_spec(self) -> _struct_pb2.Value:
-        """Free description of the machine, at most 256 KiB of JSON."""
+        """Free description of the machine, at most 256 KiB of JSON. `vram_mib` in it is claimed where nothing else says it."""
+
+    @_builtins.property
+    def gpu_spec(self) -> _struct_pb2.Value:
+        """What the GPU is claimed to be, where `gpu_model` and `vram_gb` do not say it: `gpu_name` (or `name`, `model`), `vram_mib` (or `vram_mb`,
+        `vram_gb`) and `gpu_count` (or `count`).
+        """
 
     def __init__(
         self,
@@ -164,10 +171,11 @@ class AddMachineRequest(_message.Message):
         location: _builtins.str | None = ...,
         vram_gb: _builtins.float | None = ...,
         resource_spec: _struct_pb2.Value | None = ...,
+        gpu_spec: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_location", b"_location", "_name", b"_name", "_os", b"_os", "_vram_gb", b"_vram_gb", "gpu_model", b"gpu_model", "location", b"location", "name", b"name", "os", b"os", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_location", b"_location", "_name", b"_name", "_os", b"_os", "_vram_gb", b"_vram_gb", "gpu_model", b"gpu_model", "gpu_spec", b"gpu_spec", "location", b"location", "name", b"name", "os", b"os", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_location", b"_location", "_name", b"_name", "_os", b"_os", "_vram_gb", b"_vram_gb", "gpu_model", b"gpu_model", "location", b"location", "name", b"name", "os", b"os", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_location", b"_location", "_name", b"_name", "_os", b"_os", "_vram_gb", b"_vram_gb", "gpu_model", b"gpu_model", "gpu_spec", b"gpu_spec", "location", b"location", "name", b"name", "os", b"os", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
     _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015

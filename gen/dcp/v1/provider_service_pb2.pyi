@@ -37,6 +37,7 @@ class RegisterProviderRequest(_message.Message):
     LOCATION_COUNTRY_FIELD_NUMBER: _builtins.int
     VRAM_GB_FIELD_NUMBER: _builtins.int
     RESOURCE_SPEC_FIELD_NUMBER: _builtins.int
+    GPU_SPEC_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, 2 to 100 characters after trimming."""
     email: _builtins.str
@@ -55,7 +56,13 @@ class RegisterProviderRequest(_message.Message):
     """The VRAM that is claimed in GiB, 1 to 1024."""
     @_builtins.property
     def resource_spec(self) -> _struct_pb2.Value:
-        """Free description of the machine, at most 256 KiB of JSON."""
+        """Free description of the machine, at most 256 KiB of JSON. `vram_mib` in it is claimed where nothing else says it."""
+
+    @_builtins.property
+    def gpu_spec(self) -> _struct_pb2.Value:
+        """What the GPU is claimed to be, where `gpu_model` and `vram_gb` do not say it: `gpu_name` (or `name`, `model`), `vram_mib` (or `vram_mb`,
+        `vram_gb`) and `gpu_count` (or `count`).
+        """
 
     def __init__(
         self,
@@ -69,10 +76,11 @@ class RegisterProviderRequest(_message.Message):
         location_country: _builtins.str | None = ...,
         vram_gb: _builtins.float | None = ...,
         resource_spec: _struct_pb2.Value | None = ...,
+        gpu_spec: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_gpu_model", b"_gpu_model", "_location", b"_location", "_location_country", b"_location_country", "_name", b"_name", "_os", b"_os", "_phone", b"_phone", "_vram_gb", b"_vram_gb", "email", b"email", "gpu_model", b"gpu_model", "location", b"location", "location_country", b"location_country", "name", b"name", "os", b"os", "phone", b"phone", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_gpu_model", b"_gpu_model", "_location", b"_location", "_location_country", b"_location_country", "_name", b"_name", "_os", b"_os", "_phone", b"_phone", "_vram_gb", b"_vram_gb", "email", b"email", "gpu_model", b"gpu_model", "gpu_spec", b"gpu_spec", "location", b"location", "location_country", b"location_country", "name", b"name", "os", b"os", "phone", b"phone", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_gpu_model", b"_gpu_model", "_location", b"_location", "_location_country", b"_location_country", "_name", b"_name", "_os", b"_os", "_phone", b"_phone", "_vram_gb", b"_vram_gb", "email", b"email", "gpu_model", b"gpu_model", "location", b"location", "location_country", b"location_country", "name", b"name", "os", b"os", "phone", b"phone", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_gpu_model", b"_gpu_model", "_location", b"_location", "_location_country", b"_location_country", "_name", b"_name", "_os", b"_os", "_phone", b"_phone", "_vram_gb", b"_vram_gb", "email", b"email", "gpu_model", b"gpu_model", "gpu_spec", b"gpu_spec", "location", b"location", "location_country", b"location_country", "name", b"name", "os", b"os", "phone", b"phone", "resource_spec", b"resource_spec", "vram_gb", b"vram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
     _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015

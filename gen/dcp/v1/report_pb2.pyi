@@ -36,6 +36,7 @@ class HeartbeatRequest(_message.Message):
     MODEL_CACHE_FIELD_NUMBER: _builtins.int
     CONTAINER_RESTART_COUNT_FIELD_NUMBER: _builtins.int
     JOB_TYPES_FIELD_NUMBER: _builtins.int
+    GPU_SPEC_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     provider_ip: _builtins.str
@@ -86,6 +87,13 @@ class HeartbeatRequest(_message.Message):
         for a daemon that knows nothing but `task_spec`, and is given only what can be put there; on the stream the daemon's state says it.
         """
 
+    @_builtins.property
+    def gpu_spec(self) -> _struct_pb2.Value:
+        """Facts of the GPU that neither `gpu_info` nor `gpu_status` tells: an object with `gpu_name` (or `name`, `model`), `vram_mib` (or `vram_mb`,
+        `vram_gb`), `gpu_count` (or `count`), `driver_version`, `cuda_version`, `compute_capability`; what is none changes nothing. `resource_spec`
+        may have `vram_mib` too, which is read last.
+        """
+
     def __init__(
         self,
         *,
@@ -100,10 +108,11 @@ class HeartbeatRequest(_message.Message):
         model_cache: _struct_pb2.Value | None = ...,
         container_restart_count: _struct_pb2.Value | None = ...,
         job_types: _struct_pb2.Value | None = ...,
+        gpu_spec: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_status", b"gpu_status", "job_types", b"job_types", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_spec", b"gpu_spec", "gpu_status", b"gpu_status", "job_types", b"job_types", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_status", b"gpu_status", "job_types", b"job_types", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_provider_hostname", b"_provider_hostname", "_provider_ip", b"_provider_ip", "api_key", b"api_key", "cached_models", b"cached_models", "container_restart_count", b"container_restart_count", "gpu_info", b"gpu_info", "gpu_spec", b"gpu_spec", "gpu_status", b"gpu_status", "job_types", b"job_types", "model_cache", b"model_cache", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "resource_spec", b"resource_spec", "vllm_models", b"vllm_models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -190,6 +199,7 @@ class Assignment(_message.Message):
     TIMEOUT_AT_FIELD_NUMBER: _builtins.int
     TASK_SPEC_HMAC_FIELD_NUMBER: _builtins.int
     COST_PER_GPU_SECOND_HALALA_FIELD_NUMBER: _builtins.int
+    PROVIDER_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     job_id: _builtins.str
@@ -206,6 +216,8 @@ class Assignment(_message.Message):
     """Seconds the run may take; it is stopped then."""
     cost_per_gpu_second_halala: _builtins.float
     """What a second on one GPU costs the renter, in halala."""
+    provider_earnings_halala: _builtins.int
+    """The provider's share of the quote, in halala: the most that the job can bring it."""
     @_builtins.property
     def model(self) -> _struct_pb2.Value:
         """Model to run; null when the job names none."""
@@ -270,10 +282,11 @@ class Assignment(_message.Message):
         timeout_at: _struct_pb2.Value | None = ...,
         task_spec_hmac: _struct_pb2.Value | None = ...,
         cost_per_gpu_second_halala: _builtins.float = ...,
+        provider_earnings_halala: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "cost_per_gpu_second_halala", b"cost_per_gpu_second_halala", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "cost_per_gpu_second_halala", b"cost_per_gpu_second_halala", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "provider_earnings_halala", b"provider_earnings_halala", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

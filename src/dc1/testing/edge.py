@@ -28,9 +28,10 @@ class Edge:
 
     Args:
         directory: where Envoy's files and an empty, migrated database to copy from are kept.
+        trusted_proxies: how many proxies before it are believed what they say of clients.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, trusted_proxies: int = 0) -> None:
         self.loop = LoopThread()
         # Chosen here, since it is written into Envoy's configuration before there is a server to ask.
         self.grpc_socket = directory / "run" / "grpc.sock"
@@ -42,6 +43,7 @@ class Edge:
             # Every worker keeps connections of its own to the server; one is enough for a test.
             concurrency=1,
             limits_enabled=False,
+            trusted_proxies=trusted_proxies,
             cors_origins=(CORS_ORIGIN,),
         )
         self._envoy = Envoy(self.config)

@@ -67,6 +67,8 @@ def test_several_faults_are_told_at_once(rest: Rest) -> None:
         {"resource_spec": False},
         {"resource_spec": [8]},
         {"resource_spec": {"notes": "x" * 262_144}},
+        {"gpu_spec": "H100"},
+        {"gpu_spec": [{"gpu_name": "H100"}]},
     ],
     ids=lambda change: next(iter(change)),
 )

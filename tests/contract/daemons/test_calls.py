@@ -346,7 +346,7 @@ def test_only_serving_jobs_have_an_endpoint(market: LocalMarket, renter: Renter,
     provider.next()
     path, ready = "/jobs/1/endpoint-ready", {"port": 8000, "provider_ip": "8.8.8.8"}
     refused(provider.post(path, ready), 409, "Job is not a running vllm_serve job")
-    refused(provider.post(path, {}), 400, "Missing required fields: port, provider_ip")
+    refused(provider.post(path, {}), 400, "Missing required fields: port")
     refused(provider.post(path, {**ready, "port": 80}), 400, "Validation failed")
     refused(provider.post("/jobs/nope/endpoint-ready", ready), 404, "Job not found")
     refused(market.add_provider().post(path, ready), 403, "Forbidden")

@@ -86,6 +86,20 @@ def test_a_task_comes_with_a_code_that_its_daemon_can_check(
     assert not valid(market.add_provider(), hmac=code, job_id=job["job_id"])
 
 
+def test_what_a_job_brings_is_said_before_and_after(renter: Renter, provider: PollDaemon) -> None:
+    """Contract 8: of the quote of 45 three quarters, and of what was charged in the end."""
+    job = renter.submit()
+
+    def listed() -> Json:
+        (row,) = answered(provider.get(f"/providers/{provider.key}/jobs", params={"key": provider.key}))["jobs"]
+        return show(row, "provider_earnings_halala", "earned_halala")
+
+    assert listed() == {"provider_earnings_halala": 34, "earned_halala": 0}
+    assert provider.next()["provider_earnings_halala"] == 34
+    settled = provider.result(job["job_id"])["billing"]["provider_earned_halala"]
+    assert listed() == {"provider_earnings_halala": settled, "earned_halala": settled}
+
+
 def test_a_job_without_a_task_has_no_code(renter: Renter, provider: PollDaemon) -> None:
     renter.submit()
     assert show(provider.next(), "task_spec", "task_spec_hmac", "cost_per_gpu_second_halala") == {

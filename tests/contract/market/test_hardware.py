@@ -1,7 +1,10 @@
 """Contract 4.3: machines are what was reported and measured, whatever their owners claim."""
 
+import pytest
+
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Admin, Renter
+from dc1.testing.rest import Json
 from tests.contract.expect import answered, refused, show
 
 VERSION = {"daemon_version": "3.3.0"}
@@ -25,6 +28,28 @@ def test_a_machine_without_a_gpu_is_sold_as_one(market: LocalMarket, renter: Ren
         assert renter.submit(**order)["status"] == "queued"
         refused(renter.try_submit(**order, provider_id=owner.id), 400, "Provider does not meet GPU requirements")
     assert renter.submit()["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("said", "model", "vram_mib", "gpu_count"),
+    [
+        ({"gpu_spec": {"name": "H100", "vram_gb": 80, "count": 2}}, "H100", 81_920, 2),
+        ({"gpu_model": "A100", "gpu_spec": {"gpu_name": "H100", "vram_mib": 40_960}}, "A100", 40_960, 1),
+        ({"vram_gb": 24, "resource_spec": {"vram_mib": 8192}}, "", 24_576, 1),
+        ({"resource_spec": {"vram_mib": 8192}}, "", 8192, 1),
+    ],
+)
+def test_a_description_claims_and_then_reports(
+    market: LocalMarket, said: Json, model: str, vram_mib: int, gpu_count: int
+) -> None:
+    """Contract 2.2 and 3.4: clients describe the machine in `gpu_spec` and `resource_spec`."""
+    owner = market.register_provider(**{"gpu_model": None} | said)
+    hardware = ("gpu_model", "gpu_vram_mib", "gpu_count", "gpu_source")
+    assert show(owner.account(), *hardware) == dict(zip(hardware, (model, vram_mib, gpu_count, "claimed"), strict=True))
+    market.admin.approve(owner.id)
+    owner.heartbeat({"gpu_spec": {"gpu_name": "NVIDIA L4"}, "resource_spec": {"vram_mib": 23_034}})
+    assert owner.account()["gpu_type"] == "L4"
+    assert show(owner.account(), *hardware[1:]) == {"gpu_vram_mib": 23_034, "gpu_count": 1, "gpu_source": "reported"}
 
 
 def test_a_gpu_that_cannot_be_gets_no_work_for_gpus_until_an_admin_decides(

@@ -35,6 +35,7 @@ JOB: Json = {
 
 SUBMITTED: Json = {
     **JOB,
+    "id": text,
     "success": flag,
     "job": JOB,
     "queued": flag,
@@ -70,7 +71,14 @@ JOB_DETAIL: Json = {
     "source": text,
 }
 
-SHOWN_JOB: Json = {"job": JOB_DETAIL, "id": text, "status": text, "container_image": text, "created_at": time}
+SHOWN_JOB: Json = {
+    "job": JOB_DETAIL,
+    "id": text,
+    "job_id": text,
+    "status": text,
+    "container_image": text,
+    "created_at": time,
+}
 
 OUTPUT: Json = {
     "job_id": text,

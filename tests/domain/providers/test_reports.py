@@ -78,6 +78,29 @@ def test_refusals(body: JsonObject, text: str) -> None:
     assert (caught.value.status, caught.value.message) == (400, text)
 
 
+@pytest.mark.parametrize(
+    ("body", "hardware"),
+    [
+        ({"gpu_spec": {"gpu_name": "RTX 4090", "vram_mib": 24564, "gpu_count": 2}}, ("RTX 4090", 24564, 2)),
+        ({"gpu_spec": {"name": "L4", "vram_gb": 24, "count": "1"}}, ("L4", 24576, 1)),
+        ({"gpu_spec": {"model": "L4", "vram_mb": 23000.4}}, ("L4", 23000, None)),
+        ({"resource_spec": {"vram_mib": 8192, "cores": 8}}, (None, 8192, None)),
+        ({"gpu_spec": {"vram_mib": 4096}, "resource_spec": {"vram_mib": 8192}}, (None, 4096, None)),
+        # What was looked at wins over what is described.
+        (
+            {"gpu_status": {"gpu_name": "T4"}, "gpu_spec": {"gpu_name": "H100", "vram_mib": 15360}},
+            ("T4", 15360, None),
+        ),
+        ({"gpu_status": {"gpus_present": 0}, "gpu_spec": {"gpu_name": "H100", "vram_mib": 81559}}, (None, None, None)),
+        ({"gpu_spec": {"gpu_name": "", "vram_mib": -1, "gpu_count": 65}}, (None, None, None)),
+        ({"gpu_spec": "H100", "resource_spec": "vram_mib: 8192"}, (None, None, None)),
+        ({"gpu_spec": [{"gpu_name": "H100"}], "resource_spec": {"vram_mib": True}}, (None, None, None)),
+    ],
+)
+def test_descriptions_say_what_the_report_does_not(body: JsonObject, hardware: tuple[object, ...]) -> None:
+    assert read_report(body).facts.hardware == hardware
+
+
 def test_gpu_info_wins_and_an_empty_name_says_nothing() -> None:
     report = read_report(
         {

@@ -36,7 +36,9 @@ def admin_settle_withdrawal(
     reason: Annotated[str | None, typer.Option(help="Why; the provider reads it.", show_default=False)] = None,
     bank_reference: Annotated[
         str | None,
-        typer.Option("--reference", help="What the bank calls the transfer; the provider reads it.", show_default=False),
+        typer.Option(
+            "--reference", help="What the bank calls the transfer; the provider reads it.", show_default=False
+        ),
     ] = None,
     token: AdminToken = None,
     url: Url = DEFAULT_URL,
@@ -192,7 +194,18 @@ def _flag(flag: dict[str, Any]) -> str:
 
 def _show_withdrawals(body: dict[str, Any]) -> None:
     listing(
-        ["withdrawal", "asked", "provider", "SAR", "of starter credit", "IBAN", "status", "reason", "reference", "shares"],
+        [
+            "withdrawal",
+            "asked",
+            "provider",
+            "SAR",
+            "of starter credit",
+            "IBAN",
+            "status",
+            "reason",
+            "reference",
+            "shares",
+        ],
         (
             [
                 one["id"],

@@ -1,7 +1,6 @@
 """Machines are judged by what their daemons checked and measured."""
 
-from ipaddress import ip_address
-
+from dc1.domain.base.addresses import parse_address
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import as_number
 from dc1.domain.providers.reports import metric_of
@@ -35,12 +34,9 @@ def vram_used_mib(gpu_status: JsonObject | None, vram_mib: int | None) -> float:
 
 def endpoint_url(address: str, port: int) -> str | None:
     """Return where a service is reached, None when the address is not a public one."""
-    try:
-        parsed = ip_address(address.strip())
-    except ValueError:
-        return None
+    parsed = parse_address(address)
     # Renters are sent there: nothing inside the operator's network may be named.
-    if not parsed.is_global or parsed.is_multicast:
+    if parsed is None or not parsed.is_global or parsed.is_multicast:
         return None
     host = f"[{parsed}]" if parsed.version == 6 else str(parsed)
     return f"http://{host}:{port}"

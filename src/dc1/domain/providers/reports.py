@@ -1,6 +1,6 @@
 """A heartbeat's report, read leniently: what cannot be right becomes null, and nothing of it fails the beat."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -37,6 +37,11 @@ _CACHE_METRICS = {
     "total_mb": _Range(0, MAX_EXACT_INTEGER),
     "used_pct": _Range(0, 100),
 }
+# The keys under which descriptions of machines have the same facts, the first that is there counts.
+_SPEC_NAMES = ("gpu_name", "gpu_model", "name", "model")
+_SPEC_VRAM = ("vram_mib", "gpu_vram_mib", "vram_mb")
+_SPEC_TEXTS = ("driver_version", "cuda_version", "compute_capability")
+_GIB = _Range(0, 1024)
 _TEXT_LIMITS = {
     "gpu_name": 200,
     "os_info": 200,
@@ -123,13 +128,18 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
     """
     gpu_status = _gpu_status(body.get("gpu_status"))
     gpu_info = _gpu_info(body.get("gpu_info"))
+    gpu_spec = body.get("gpu_spec")
     model_cache = body.get("model_cache")
     resource_spec = body.get("resource_spec")
-    for name in ("gpu_status", "gpu_info", "resource_spec", "model_cache"):
+    for name in ("gpu_status", "gpu_info", "gpu_spec", "resource_spec", "model_cache"):
         if is_oversized(body.get(name)):
             raise invalid_field(name, "must be at most 256 KiB of JSON")
+    facts = _facts(gpu_status or {}, gpu_info)
+    if metric_of(gpu_status, "gpus_present") != 0:
+        # A description may outlive the card that it describes; what was looked at now has the last word.
+        facts = specified(gpu_spec, resource_spec).updated(facts)
     return Report(
-        facts=_facts(gpu_status or {}, gpu_info),
+        facts=facts,
         gpu_status=gpu_status,
         cached_models=_model_names(body.get("cached_models")),
         vllm_models=_model_names(body.get("vllm_models")),
@@ -139,6 +149,27 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
         provider_ip=_short_text(body.get("provider_ip"), 64),
         provider_hostname=_short_text(body.get("provider_hostname"), 255),
         job_types=_job_types(body.get("job_types")),
+    )
+
+
+def specified(gpu_spec: JsonValue, resource_spec: JsonValue) -> Facts:
+    """Return what descriptions of a machine say of its GPU; whatever is none says nothing."""
+    spec = gpu_spec if isinstance(gpu_spec, dict) else {}
+    resources = resource_spec if isinstance(resource_spec, dict) else {}
+
+    def first(names: Sequence[str], source: JsonObject, allowed: _Range) -> int | float | None:
+        return next((found for name in names if (found := _metric(source.get(name), allowed))), None)
+
+    gib = first(("vram_gb",), spec, _GIB)
+    vram = first(_SPEC_VRAM, spec, _MIB) or (gib and gib * 1024) or first(_SPEC_VRAM, resources, _MIB)
+    count = first(("gpu_count", "count"), spec, _GPU_METRICS["gpu_count"])
+    texts = {name: _short_text(spec.get(name), _TEXT_LIMITS[name]) or None for name in _SPEC_TEXTS}
+    names = (_short_text(spec.get(name), _TEXT_LIMITS["gpu_name"]) for name in _SPEC_NAMES)
+    return Facts(
+        gpu_name=next((name for name in names if name), None),
+        vram_mib=None if vram is None else round(vram),
+        gpu_count=None if count is None else int(count),
+        **texts,
     )
 
 

@@ -24,7 +24,7 @@ from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import calling_provider, own_provider
 from dc1.services.api.values import NULL, from_value, message_json, time_value, to_struct, to_value
 from dc1.services.jobs.access import known_job, shown, statuses_of
-from dc1.services.jobs.messages import MOST_DOCUMENTS, billing, polled_assignment
+from dc1.services.jobs.messages import MOST_DOCUMENTS, billing, polled_assignment, provider_share
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -96,9 +96,13 @@ class RunCalls(ServicerPart):
         Raises:
             invalid_field: Renters could not reach the address.
         """
-        url = machine_grading.endpoint_url(request.provider_ip, request.port)
+        # The client's address as trusted proxies name it, for a machine that does not know its own.
+        url = machine_grading.endpoint_url(request.provider_ip or current_call().address, request.port)
         if url is None:
-            raise errors.invalid_field("provider_ip", "must be a public address")
+            asked = (
+                "must be a public address" if request.provider_ip else "is needed: the call comes from no public one"
+            )
+            raise errors.invalid_field("provider_ip", asked)
         attempt = request.attempt_number if request.HasField("attempt_number") else None
         await self._plane.attempts.endpoint_ready(caller_id(), request.job_id, attempt, url)
         return pb.ReportEndpointReadyResponse(success=True, endpoint_url=url)
@@ -288,6 +292,7 @@ def _daemon_job(job: JobRow, spec: JobSpec | None) -> pb.DaemonJob:
         max_duration_seconds=job.max_duration_seconds,
         cost_halala=job.cost_halala,
         earned_halala=job.earned_halala,
+        provider_earnings_halala=provider_share(job),
         container_spec=None if spec is None else to_struct(daemon_container_spec(spec.container_spec)),
         params=NULL if spec is None else to_value(spec.params),
         documents_left_out=True if spec is None else None,

@@ -16,7 +16,7 @@ from dc1.services.api.hooks import normalised_by
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import NULL, to_value
 from dc1.services.jobs.access import readable_with_spec, shown
-from dc1.services.jobs.messages import job_detail, job_fields
+from dc1.services.jobs.messages import job_detail, job_fields, public_head
 from dc1.services.jobs.submissions import normalise, submit_body
 from dc1.storage.engine.transaction_hook import TransactionHook
 from dcp.v1 import job_outcome_pb2
@@ -67,7 +67,9 @@ class JobCommandCalls(ServicerPart):
 
         def answer(new: Submitted) -> pb.RetryJobResponse:
             return pb.RetryJobResponse(
-                success=True, job=job_detail(new.job, new.spec, now_ms, new.position, new.waiting_for)
+                success=True,
+                **public_head(new.job),
+                job=job_detail(new.job, new.spec, now_ms, new.position, new.waiting_for),
             )
 
         return await self._idempotent.run(pb.RetryJobResponse, retry, answer)
@@ -82,6 +84,7 @@ class JobCommandCalls(ServicerPart):
         job = await self._plane.job_commands.cancel(found.id, actor)
         return job_outcome_pb2.CancelJobResponse(
             success=True,
+            **public_head(job),
             job=shown(self._plane, job, spec),
             # 0 where there is none: what clients expect to be a number is never null (contract 8).
             refunded_halala=job.refunded_halala or 0,
@@ -179,7 +182,7 @@ def _submit_answer(submitted: Submitted) -> pb.SubmitJobResponse:
         ),
         # Twice: some clients read `job`, others the top level (contract 8).
         job=Job(**shared),
-        **shared,
+        **(shared | public_head(job)),
     )
 
 

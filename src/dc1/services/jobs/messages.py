@@ -16,7 +16,7 @@ from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.jobs.submission import PREFERENCES
 from dc1.domain.jobs.tasks.daemon_tasks import daemon_task
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
-from dc1.domain.money.pricing import elapsed_seconds, halala_to_sar, rate_per_minute
+from dc1.domain.money.pricing import Settlement, elapsed_seconds, halala_to_sar, rate_per_minute
 from dc1.services.api.values import NULL, time_value, to_struct, to_value
 from dc1.storage.jobs.job_events import EventRow
 from dc1.storage.jobs.job_logs import LogRow
@@ -61,6 +61,11 @@ def job_fields(
         "max_rate_halala_per_minute": NULL if most is None else to_value(plain(most)),
         "prefer": PREFERENCES[job.prefers_price],
     }
+
+
+def public_head(job: JobRow) -> dict[str, str]:
+    """Return what every answer about one job has at its top level: its public id, under both names, and its status."""
+    return {"id": job.job_id, "job_id": job.job_id, "status": job.status}
 
 
 def minute_rate(job: JobRow, price_bps: int | None) -> float | None:
@@ -198,6 +203,7 @@ def assignment_message(assignment: Assignment, images: Mapping[str, str]) -> rep
         # On the stream a task comes as it was sent, not as text, and over text alone a code can be told.
         task_spec_hmac=NULL,
         cost_per_gpu_second_halala=_cost_per_second(job),
+        provider_earnings_halala=provider_share(job),
     )
 
 
@@ -220,6 +226,13 @@ def polled_assignment(
     shown.task_spec.CopyFrom(to_value(text))
     shown.task_spec_hmac.CopyFrom(NULL if text is None else to_value(task_signature(key_hash, text)))
     return shown
+
+
+def provider_share(job: JobRow) -> int:
+    """Return what a job earned its provider once it is settled, its share of the quote before, in halala."""
+    if job.is_terminal:
+        return job.earned_halala
+    return Settlement.split(job.cost_halala, job.cost_halala, job.fee_bps).provider
 
 
 def _cost_per_second(job: JobRow) -> float:

@@ -13,7 +13,7 @@ from dc1.services.api.call import Principal, current_call
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
 from dc1.services.jobs.invoices import invoice_lines
-from dc1.services.jobs.messages import billing, minute_rate
+from dc1.services.jobs.messages import billing, minute_rate, public_head
 from dc1.services.jobs.output import OutputCalls, output_body, stored_image
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -36,7 +36,9 @@ class JobOutcomeCalls(OutputCalls):
         found, spec = await readable_with_spec(self._plane, request.job_id)
         actor = Actor.ADMIN if current_call().principal.role is Role.ADMIN else Actor.RENTER
         job = await self._plane.job_commands.complete(found.id, actor)
-        return pb.CompleteJobResponse(success=True, job=shown(self._plane, job, spec), billing=billing(job))
+        return pb.CompleteJobResponse(
+            success=True, **public_head(job), job=shown(self._plane, job, spec), billing=billing(job)
+        )
 
     async def ListJobExecutions(
         self, request: pb.ListJobExecutionsRequest, context: Any

@@ -11,7 +11,7 @@ from dc1.services.api.values import time_text
 from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown, statuses_of
 from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.log_stream import LogReader
-from dc1.services.jobs.messages import SCHEMA_VERSION, container_image, job_summary, log_line
+from dc1.services.jobs.messages import SCHEMA_VERSION, container_image, job_summary, log_line, public_head
 from dc1.services.jobs.output import OutputCalls, output_body
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs, jobs
@@ -38,8 +38,7 @@ class JobReadingCalls(OutputCalls):
         detail = shown(self._plane, job, spec)
         return pb.GetJobResponse(
             job=detail,
-            id=job.job_id,
-            status=job.status,
+            **public_head(job),
             container_image=container_image(spec.container_spec),
             created_at=detail.submitted_at,
         )

@@ -15,7 +15,7 @@ from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import meant_machines, own_machine
 from dc1.services.api.values import row_id, time_value, to_value
-from dc1.services.providers.declared import declared_spec, declared_vram_mib
+from dc1.services.providers.declared import declared
 from dc1.storage.providers import owners
 from dc1.storage.providers.owners import NewMachine
 from dcp.v1 import provider_machines_pb2 as pb
@@ -31,12 +31,10 @@ class OwnedMachineCalls(ServicerPart):
         """Put a machine into the caller's account."""
         new = NewMachine(
             name=request.name,
-            gpu_model=request.gpu_model,
             os=canonical_os(request.os or _USUAL_OS),
             location=request.location or None,
-            vram_mib=declared_vram_mib(request),
-            resource_spec=declared_spec(request.resource_spec),
             registered_from=network(current_call().address),
+            **declared(request),
         )
         added = await self._plane.provider_accounts.add_machine(caller_id(), new, current_call().principal.key_id)
         machine = await self._plane.provider(added.account.id)

@@ -17,7 +17,7 @@ from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_session import connect
 from dc1.services.daemons.heartbeats import check_heartbeat, report_body
 from dc1.services.daemons.message_budget import MessageBudget
-from dc1.services.providers.declared import declared_spec, declared_vram_mib
+from dc1.services.providers.declared import declared
 from dc1.services.providers.messages import Income, provider_job, provider_message
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -52,14 +52,12 @@ class ProviderCalls(ServicerPart):
         new = NewProvider(
             name=request.name,
             email=request.email,
-            gpu_model=request.gpu_model,
             os=canonical_os(request.os),
             phone=request.phone or None,
             # `location_country` is the contract's alias of the field (3.4).
             location=request.location or request.location_country or None,
-            vram_mib=declared_vram_mib(request),
-            resource_spec=declared_spec(request.resource_spec),
             registered_from=network(current_call().address),
+            **declared(request),
         )
 
         opened = await self._plane.provider_accounts.register(new)

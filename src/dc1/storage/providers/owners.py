@@ -29,13 +29,14 @@ _SHARED = (
 
 @dataclass(frozen=True, slots=True)
 class NewMachine:
-    """A further machine of an owner; `os` is linux, windows or mac and `vram_mib` what the owner declared."""
+    """A further machine of an owner; `os` is linux, windows or mac, `vram_mib` and `gpu_count` what was declared."""
 
     name: str
     gpu_model: str
     os: str
     location: str | None = None
     vram_mib: int | None = None
+    gpu_count: int | None = None
     resource_spec: Any = None
     registered_from: str | None = None
 

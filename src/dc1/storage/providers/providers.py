@@ -25,7 +25,7 @@ _DAY = ("provider_id", "day_ms")
 
 @dataclass(frozen=True, slots=True)
 class NewProvider:
-    """A registration; `os` is linux, windows or mac and `vram_mib` what the owner declared."""
+    """A registration; `os` is linux, windows or mac and `vram_mib` and `gpu_count` what the owner declared."""
 
     name: str
     email: str
@@ -34,6 +34,7 @@ class NewProvider:
     phone: str | None = None
     location: str | None = None
     vram_mib: int | None = None
+    gpu_count: int | None = None
     resource_spec: Any = None
     registered_from: str | None = None
 
