@@ -44,6 +44,7 @@ BALANCE: dict[str, Any] = {
 DASHBOARD: dict[str, Any] = {
     "stats": {
         "total_providers": 1,
+        "total_owners": 1,
         "online_now": 1,
         "offline": 0,
         "total_renters": 1,

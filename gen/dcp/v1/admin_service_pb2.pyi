@@ -103,6 +103,7 @@ class DashboardStats(_message.Message):
     TIMESTAMP_FIELD_NUMBER: _builtins.int
     REFUSED_CALLS_FIELD_NUMBER: _builtins.int
     REFUSED_AT_EDGE_FIELD_NUMBER: _builtins.int
+    TOTAL_OWNERS_FIELD_NUMBER: _builtins.int
     total_providers: _builtins.int
     """Every provider account, rejected and deleted ones included."""
     online_now: _builtins.int
@@ -139,6 +140,8 @@ class DashboardStats(_message.Message):
     """Calls that the server refused since it started."""
     refused_at_edge: _builtins.float
     """Calls that the edge beside it refused without asking it, since that started; the metrics have both by method and reason."""
+    total_owners: _builtins.int
+    """Owners' accounts, each of which is one of `total_providers` and may hold further machines."""
     def __init__(
         self,
         *,
@@ -160,10 +163,11 @@ class DashboardStats(_message.Message):
         timestamp: _builtins.str = ...,
         refused_calls: _builtins.float = ...,
         refused_at_edge: _builtins.float = ...,
+        total_owners: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_jobs", b"active_jobs", "active_renters", b"active_renters", "completed_jobs", b"completed_jobs", "failed_jobs", b"failed_jobs", "offline", b"offline", "online_now", b"online_now", "refused_at_edge", b"refused_at_edge", "refused_calls", b"refused_calls", "timestamp", b"timestamp", "today_dc1_fees_halala", b"today_dc1_fees_halala", "today_jobs", b"today_jobs", "today_revenue_halala", b"today_revenue_halala", "total_dc1_fees_halala", b"total_dc1_fees_halala", "total_jobs", b"total_jobs", "total_providers", b"total_providers", "total_renter_balance_halala", b"total_renter_balance_halala", "total_renters", b"total_renters", "total_revenue_halala", b"total_revenue_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_jobs", b"active_jobs", "active_renters", b"active_renters", "completed_jobs", b"completed_jobs", "failed_jobs", b"failed_jobs", "offline", b"offline", "online_now", b"online_now", "refused_at_edge", b"refused_at_edge", "refused_calls", b"refused_calls", "timestamp", b"timestamp", "today_dc1_fees_halala", b"today_dc1_fees_halala", "today_jobs", b"today_jobs", "today_revenue_halala", b"today_revenue_halala", "total_dc1_fees_halala", b"total_dc1_fees_halala", "total_jobs", b"total_jobs", "total_owners", b"total_owners", "total_providers", b"total_providers", "total_renter_balance_halala", b"total_renter_balance_halala", "total_renters", b"total_renters", "total_revenue_halala", b"total_revenue_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

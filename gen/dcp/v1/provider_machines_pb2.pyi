@@ -215,7 +215,7 @@ class AddMachineResponse(_message.Message):
     provider_id: _builtins.int
     """Its id, for clients that read one of providers."""
     api_key: _builtins.str
-    """Its daemon's key. It is shown only here; the server keeps a hash."""
+    """Its daemon's key. It is shown only here; the server keeps a hash. Empty in the answer to a repetition under an Idempotency-Key."""
     @_builtins.property
     def machine(self) -> Global___Machine:
         """The machine."""

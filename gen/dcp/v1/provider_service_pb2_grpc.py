@@ -292,7 +292,8 @@ class ProviderServiceServicer:
 
     def AddMachine(self, request, context):
         """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
-        goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+        goes to the account. It begins with the account's preferences. A repetition under its Idempotency-Key adds none and is answered without the
+        key, which is stored nowhere: `RotateMachineKey` gives another one. Fails with ABORTED (409) when the account has as many machines as one may.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -102,7 +102,8 @@ class ProviderServiceStub:
     """
     AddMachine: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.AddMachineRequest, _provider_machines_pb2.AddMachineResponse]
     """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
-    goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+    goes to the account. It begins with the account's preferences. A repetition under its Idempotency-Key adds none and is answered without the
+    key, which is stored nowhere: `RotateMachineKey` gives another one. Fails with ABORTED (409) when the account has as many machines as one may.
     """
     ListMachines: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.ListMachinesRequest, _provider_machines_pb2.ListMachinesResponse]
     """Lists the caller's machines, the first one first."""
@@ -188,7 +189,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """
     AddMachine: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.AddMachineRequest, _provider_machines_pb2.AddMachineResponse]  # type: ignore[assignment]
     """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
-    goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+    goes to the account. It begins with the account's preferences. A repetition under its Idempotency-Key adds none and is answered without the
+    key, which is stored nowhere: `RotateMachineKey` gives another one. Fails with ABORTED (409) when the account has as many machines as one may.
     """
     ListMachines: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.ListMachinesRequest, _provider_machines_pb2.ListMachinesResponse]  # type: ignore[assignment]
     """Lists the caller's machines, the first one first."""
@@ -373,7 +375,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_machines_pb2.AddMachineResponse, _abc.Awaitable[_provider_machines_pb2.AddMachineResponse]]:
         """Puts a further machine into the caller's account, with a key of its own. It is given work once an admin has approved it; what it earns
-        goes to the account. It begins with the account's preferences. Fails with ABORTED (409) when the account has as many machines as one may.
+        goes to the account. It begins with the account's preferences. A repetition under its Idempotency-Key adds none and is answered without the
+        key, which is stored nowhere: `RotateMachineKey` gives another one. Fails with ABORTED (409) when the account has as many machines as one may.
         """
 
     @_abc_1.abstractmethod

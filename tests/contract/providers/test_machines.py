@@ -27,6 +27,26 @@ def run(market: LocalMarket, renter: Renter, machine: PollDaemon) -> int:
     return job_id
 
 
+def test_a_machine_is_added_once_under_a_key(market: LocalMarket, provider: PollDaemon) -> None:
+    """Contract 6.6: of the two answers only the first has the key, which is stored nowhere."""
+    body, once = {"name": "Rack 2", "gpu_model": "T4"}, {"idempotency-key": "k1"}
+    first = provider.post("/providers/me/machines", body, headers=once)
+    again = provider.post("/providers/me/machines", body, headers=once)
+    added = answered(first, 201)
+    assert added["api_key"].startswith("dc1-provider-")
+    assert answered(again, 201) == {**added, "api_key": ""}
+    assert again.headers["idempotent-replayed"] == "true"
+    other = provider.post("/providers/me/machines", {**body, "name": "Rack 3"}, headers=once)
+    refused(other, 409, code="IDEMPOTENCY_MISMATCH")
+    assert answered(provider.get("/providers/me/machines"))["total"] == 2
+    assert show(market.admin.stats(), "total_providers", "total_owners") == {"total_providers": 2, "total_owners": 1}
+    market.restart()
+    assert show(market.admin.stats(), "total_providers", "total_owners") == {"total_providers": 2, "total_owners": 1}
+    # Nobody is locked out by an answer that was lost.
+    path = f"/providers/me/machines/{added['provider_id']}/rotate-key"
+    assert answered(provider.post(path))["api_key"] != added["api_key"]
+
+
 def test_a_machine_has_its_own_id_key_and_approval(market: LocalMarket, provider: PollDaemon) -> None:
     provider.post("/providers/preferences", {"ask": 0.9})
     added = answered(provider.post(MACHINES, {"name": "Rack 2", "gpu_model": "H100", "vram_gb": 80}), 201)

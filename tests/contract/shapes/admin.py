@@ -8,6 +8,7 @@ DASHBOARD: Json = {
         **dict.fromkeys(
             (
                 "total_providers",
+                "total_owners",
                 "online_now",
                 "offline",
                 "total_renters",

@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dc1.domain.providers.fault_outliers import Runs, outliers
 
 
@@ -39,3 +42,14 @@ def test_a_renter_counts_the_same_at_several_machines() -> None:
     cheat = at(*[(5, 5)] * 8, first_renter=30)
     many = {machine: at(*[(4, 0)] * 20, first_renter=100 * machine) for machine in range(3, 9)}
     assert list(outliers({1: cheat, 2: cheat, **many})) == [1, 2]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.booleans()), max_size=40))
+def test_what_is_forgotten_leaves_no_trace(ended: list[tuple[int, bool, bool]]) -> None:
+    """A running window is what is counted anew of what it still holds."""
+    window, old, recount = Runs(), Runs(), Runs()
+    for renter_id, is_fault, is_old in ended:
+        window.add(renter_id, 1, is_fault)
+        (old if is_old else recount).add(renter_id, 1, is_fault)
+    window.forget(old)
+    assert (window.ended, sorted(window.shares)) == (recount.ended, sorted(recount.shares))

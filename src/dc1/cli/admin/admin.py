@@ -151,13 +151,18 @@ def admin_books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJso
         raise typer.Exit(1)
 
 
+def _owners(stats: dict[str, Any]) -> str:
+    # Servers from before owners had several machines count none.
+    return f", of {stats['total_owners']} owners" if "total_owners" in stats else ""
+
+
 # Public, as the demo ends with the same page.
 def show_dashboard(body: dict[str, Any]) -> None:
     """Print an answer of `GET /admin/dashboard`."""
     stats = body["stats"]
     facts(
         {
-            "providers": f"{stats['total_providers']}, {stats['online_now']} online",
+            "providers": f"{stats['total_providers']}, {stats['online_now']} online{_owners(stats)}",
             "renters": f"{stats['total_renters']}, {stats['active_renters']} active",
             "in wallets": money(stats["total_renter_balance_halala"]),
             "jobs": f"{stats['total_jobs']}: {stats['completed_jobs']} completed, {stats['failed_jobs']} failed, "

@@ -6,8 +6,8 @@ import typer
 
 from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider_credential
-from dc1.cli.output import emit, facts, listing, machine, moment, sar
+from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, ProviderKey, Url, provider_credential
+from dc1.cli.output import emit, facts, listing, machine, moment, notes, sar
 
 app = Commands(help="The machines of the account.", no_args_is_help=True)
 
@@ -21,6 +21,7 @@ def machine_add(
     os: Annotated[str, typer.Option(help="linux, windows or mac.")] = "linux",
     vram_gb: Annotated[float | None, typer.Option(help="VRAM in GB, 1 to 1024.", show_default=False)] = None,
     location: Annotated[str | None, typer.Option(help="Where the machine stands.", show_default=False)] = None,
+    idempotency_key: IdempotencyKey = None,
     key: ProviderKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -29,7 +30,8 @@ def machine_add(
     # No address: a machine is found by its owner's, which the key names.
     body = {"name": name, "gpu_model": gpu_model, "os": os, "vram_gb": vram_gb, "location": location}
     with RestClient(url, provider_credential(key)) as client:
-        emit(client.post("/providers/me/machines", body), as_json, _show_added)
+        answer = client.post("/providers/me/machines", body, idempotency_key=idempotency_key)
+    emit(answer, as_json, _show_added)
 
 
 @app.command("list")
@@ -71,6 +73,8 @@ def machine_rotate_key(
 def _show_added(body: dict[str, Any]) -> None:
     added = body["machine"]
     facts({"machine": added["id"], "key": body["api_key"], "approval": added["approval_status"]})
+    if not body["api_key"]:
+        notes.print(f"It was added before, and its key is shown once: `dc1 provider machine rotate-key {added['id']}`.")
 
 
 def _show_machines(body: dict[str, Any]) -> None:

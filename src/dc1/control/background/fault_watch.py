@@ -27,6 +27,10 @@ log = structlog.get_logger(__name__)
 _Work = defaultdict[str, defaultdict[int, Runs]]
 
 
+def _no_work() -> _Work:
+    return defaultdict(lambda: defaultdict(Runs))
+
+
 class FaultWatch:
     """Counts the ended runs of a week by what they ran, and knows the providers that stand out."""
 
@@ -35,8 +39,9 @@ class FaultWatch:
         self._clock = clock
         self._fleet = fleet
         self._prober = prober
-        # By day, so that a week's oldest can be forgotten.
+        # By day, so that a week's oldest can be forgotten, and the sum of them, which a look must not add up again.
         self._days: dict[int, _Work] = {}
+        self._week: _Work = _no_work()
         self._read = 0, 0
         self._since_ms: dict[int, int] = {}
         self._to_probe: set[int] = set()
@@ -54,11 +59,11 @@ class FaultWatch:
         now_ms = self._clock.now_ms()
         first_day = day_start_ms(now_ms) - (_KEPT_DAYS - 1) * DAY_MS
         for day in [day for day in self._days if day < first_day]:
-            del self._days[day]
+            self._forget(self._days.pop(day))
         await self._read_ended(first_day, now_ms - _SETTLED_MS)
         found: set[int] = set()
-        for what in {what for work in self._days.values() for what in work}:
-            found |= set(outliers(self._week(what)))
+        for providers in list(self._week.values()):
+            found |= set(outliers(providers))
             # Others' calls go first: a large market has many kinds of work.
             await asyncio.sleep(0)
         self._judge(found, now_ms)
@@ -69,21 +74,23 @@ class FaultWatch:
         while more:
             rows = await self._db.read(lambda conn: monitoring.ended_runs(conn, self._read, until_ms, _ROWS))
             for row in rows:
-                work = self._days.setdefault(day_start_ms(row.ended_ms), defaultdict(lambda: defaultdict(Runs)))
-                work[row.what][row.provider_id].add(row.renter_id, 1, row.is_renters_fault)
+                for work in (self._days.setdefault(day_start_ms(row.ended_ms), _no_work()), self._week):
+                    work[row.what][row.provider_id].add(row.renter_id, 1, row.is_renters_fault)
                 # Of each row: where the next page fails, none is counted twice.
                 self._read = row.ended_ms, row.job_id
             more = len(rows) == _ROWS
             if not more:
                 self._read = max(self._read, (until_ms + 1, 0))
 
-    def _week(self, what: str) -> dict[int, Runs]:
-        week: defaultdict[int, Runs] = defaultdict(Runs)
-        for work in self._days.values():
-            for provider_id, runs in work[what].items() if what in work else ():
-                for renter_id, ended in runs.ended.items():
-                    week[provider_id].add(renter_id, ended, runs.faulted[renter_id])
-        return week
+    def _forget(self, work: _Work) -> None:
+        for what, providers in work.items():
+            kept = self._week[what]
+            for provider_id, runs in providers.items():
+                kept[provider_id].forget(runs)
+                if not kept[provider_id].ended:
+                    del kept[provider_id]
+            if not kept:
+                del self._week[what]
 
     def _judge(self, found: set[int], now_ms: int) -> None:
         for provider_id in found - self._since_ms.keys():

@@ -30,11 +30,18 @@ class FleetLists:
         self._presence = presence
         self._gpu_counts = gpu_counts
         self._newest: list[int] = []
+        self._owners = 0
 
     def signed_up(self, provider: Provider) -> None:
         """Note that an account came in."""
         # By id, which grows with each registration: accounts that are loaded come in another order.
         self._newest = nlargest(_NEWEST_SIGNUPS, (*self._newest, provider.id))
+        # Once for each: an account keeps its owner, and one that is closed stays in the count of all.
+        self._owners += provider.owner_id is None
+
+    def owners(self) -> int:
+        """Return how many accounts hold the machines."""
+        return self._owners
 
     def available(self) -> list[Provider]:
         """Return the providers that may be given work, busy ones included: most VRAM first, then by id."""

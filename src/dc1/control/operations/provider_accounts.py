@@ -24,6 +24,7 @@ from dc1.domain.base.clock import ERASED_AFTER_MS
 from dc1.domain.providers.preferences import RunMode
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection
+from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
 from dc1.storage.money import withdrawals
 from dc1.storage.providers import owners, providers
 from dc1.storage.providers.owners import NewMachine
@@ -77,8 +78,10 @@ class ProviderAccounts:
         self._fleet.add(provider_from_row(account))
         return OpenedProvider(account, key.key)
 
-    async def add_machine(self, owner_id: int, new: NewMachine, key_id: str | None) -> OpenedProvider:
-        """Put a machine that waits for approval into an owner's account.
+    async def add_machine(
+        self, owner_id: int, new: NewMachine, key_id: str | None, hook: TransactionHook[OpenedProvider] = NO_HOOK
+    ) -> OpenedProvider:
+        """Put a machine that waits for approval into an owner's account; `hook` shares the transaction.
 
         `key_id` is the key that the call came with. Raises `Invalid API key` when it was replaced meanwhile, and
         `An account has at most … machines`.
@@ -86,13 +89,14 @@ class ProviderAccounts:
         key = keys.new_key(KeyRole.PROVIDER)
         now_ms, most = self._clock.now_ms(), self._config.machines_per_owner
 
-        def add(conn: Connection) -> ProviderRow:
+        def add(conn: Connection) -> OpenedProvider:
             require_current(conn, key_id)
-            return _with_key(conn, owners.add_machine(conn, owner_id, new, most, now_ms), key, now_ms)
+            machine = _with_key(conn, owners.add_machine(conn, owner_id, new, most, now_ms), key, now_ms)
+            return OpenedProvider(machine, key.key)
 
-        machine = await self._db.write(add)
-        self._fleet.add(provider_from_row(machine))
-        return OpenedProvider(machine, key.key)
+        opened = await self._db.write(hooked(hook, add))
+        self._fleet.add(provider_from_row(opened.account))
+        return opened
 
     async def set_preferences(self, provider: Provider, changes: Mapping[str, Any]) -> None:
         """Change when and how far the machine may be used.

@@ -30,6 +30,11 @@ class Runs:
         self.ended[renter_id] += runs
         self.faulted[renter_id] += faulted
 
+    def forget(self, runs: "Runs") -> None:
+        """Take runs out that were counted before; a renter without any is not known any more."""
+        self.ended -= runs.ended
+        self.faulted -= runs.faulted
+
     @property
     def shares(self) -> list[float]:
         """The share of faults of each renter; each counts once, so that none decides by how much it orders."""

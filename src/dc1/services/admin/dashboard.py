@@ -44,6 +44,7 @@ class DashboardCalls(ServicerPart):
         online = fleet.lists.online_on_dashboard()
         return pb.DashboardStats(
             total_providers=len(fleet),
+            total_owners=fleet.lists.owners(),
             online_now=online,
             # By the dashboard's own measure of five minutes, and not by the liveness that lists show.
             offline=len(fleet) - online,

@@ -85,8 +85,11 @@ class IdempotentCalls:
         answer_type: type[M],
         effect: Callable[[TransactionHook[R]], Awaitable[R]],
         answer: Callable[[R], M],
+        kept: Callable[[R], M] | None = None,
     ) -> M:
         """Return the `answer` to what `effect` did, or the one stored before; the call went through `check`.
+
+        Where an answer has a secret, which is stored nowhere, `kept` is what a repetition is told.
 
         `effect` runs one transaction with the hook it is given. `answer` says the same each time it is asked and looks
         at nothing but the result: for a call with a key, the database's thread asks it first.
@@ -100,7 +103,7 @@ class IdempotentCalls:
         if keyed.kept is not None:
             return _replayed(keyed.kept, answer_type)
         try:
-            return answer(await effect(_KeptOnce(keyed, answer, self._clock.now_ms(), self._ttl_ms)))
+            return answer(await effect(_KeptOnce(keyed, kept or answer, self._clock.now_ms(), self._ttl_ms)))
         except _AnsweredMeanwhile as meanwhile:
             return _replayed(meanwhile.kept, answer_type)
 

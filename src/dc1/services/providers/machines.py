@@ -4,7 +4,9 @@ from collections.abc import Collection
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
+from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
+from dc1.control.operations.provider_accounts import OpenedProvider
 from dc1.domain import errors
 from dc1.domain.base.clock import iso
 from dc1.domain.money.machine_prices import HUNDRED
@@ -12,7 +14,7 @@ from dc1.domain.money.shared_traits import network
 from dc1.domain.providers.hardware import canonical_gpu_type, canonical_os, is_of_gpu_type
 from dc1.domain.providers.liveness import Liveness
 from dc1.services.api.call import caller_id, current_call
-from dc1.services.api.parts import ServicerPart
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.provider_access import meant_machines, own_machine
 from dc1.services.api.values import row_id, time_value, to_value
 from dc1.services.providers.declared import declared
@@ -27,6 +29,10 @@ _USUAL_OS = "linux"
 class OwnedMachineCalls(ServicerPart):
     """Owners and their machines."""
 
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._idempotent = parts.idempotent
+
     async def AddMachine(self, request: pb.AddMachineRequest, context: Any) -> pb.AddMachineResponse:
         """Put a machine into the caller's account."""
         new = NewMachine(
@@ -36,13 +42,24 @@ class OwnedMachineCalls(ServicerPart):
             registered_from=network(current_call().address),
             **declared(request),
         )
-        added = await self._plane.provider_accounts.add_machine(caller_id(), new, current_call().principal.key_id)
-        machine = await self._plane.provider(added.account.id)
-        return pb.AddMachineResponse(
-            success=True,
-            provider_id=machine.id,
-            api_key=added.api_key,
-            machine=_machine(self._plane, machine, 0),
+        owner_id, key_id = caller_id(), current_call().principal.key_id
+
+        def without_key(added: OpenedProvider) -> pb.AddMachineResponse:
+            # Of the row and not of the fleet, which a transaction that may be undone must not look into.
+            machine = _machine(self._plane, provider_from_row(added.account), 0)
+            return pb.AddMachineResponse(success=True, provider_id=machine.id, machine=machine)
+
+        def with_key(added: OpenedProvider) -> pb.AddMachineResponse:
+            answer = without_key(added)
+            answer.api_key = added.api_key
+            return answer
+
+        return await self._idempotent.run(
+            pb.AddMachineResponse,
+            lambda hook: self._plane.provider_accounts.add_machine(owner_id, new, key_id, hook),
+            with_key,
+            # The key is shown once and stored nowhere: who missed it gives the machine another one.
+            kept=without_key,
         )
 
     async def ListMachines(self, request: pb.ListMachinesRequest, context: Any) -> pb.ListMachinesResponse:

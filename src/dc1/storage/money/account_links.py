@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, or_, select
 
 from dc1.domain.money.shared_traits import SharedTrait, Traits, network, shared_traits
-from dc1.storage.schema.tables import promo_earnings, providers, renters, withdrawals
+from dc1.storage.schema.tables import account_id_of, promo_earnings, providers, renters, withdrawals
 
 _MOST_RENTERS = 10_000
 """Renters looked at for one page; an operator who sees a hundred of them needs no more."""
@@ -33,9 +33,8 @@ def of_providers(conn: Connection, provider_ids: Collection[int]) -> dict[int, l
 def _owners(conn: Connection) -> dict[int, Traits]:
     # All of them, of which a market has few; what is compared is not what an index could find. An owner is where any of
     # its machines is.
-    account_id = func.coalesce(providers.c.owner_id, providers.c.id)
     columns = (
-        account_id,
+        account_id_of(providers),
         providers.c.owner_id,
         providers.c.email,
         providers.c.registered_from,

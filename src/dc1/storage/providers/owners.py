@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from dc1.domain import errors
 from dc1.storage.engine.row_mapping import inserted_id
 from dc1.storage.providers.providers import NO_CHANNEL, of_account
-from dc1.storage.schema.tables import providers
+from dc1.storage.schema.tables import account_id_of, providers
 
 _OPEN = providers.c.deleted_at_ms.is_(None)
 _SHARED = (
@@ -87,7 +87,7 @@ def earned_by_machine(conn: Connection, owner_id: int) -> dict[int, int]:
 
 def account_of(conn: Connection, provider_id: int) -> int:
     """Return the owner's account that a machine belongs to."""
-    query = select(func.coalesce(providers.c.owner_id, providers.c.id)).where(providers.c.id == provider_id)
+    query = select(account_id_of(providers)).where(providers.c.id == provider_id)
     return int(conn.execute(query).scalar_one())
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, select, update
 
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord, weight_at
 from dc1.storage.engine.statements import PreparedStatement, upsert
-from dc1.storage.schema.tables import provider_faults, providers
+from dc1.storage.schema.tables import account_id_of, provider_faults, providers
 
 _KEY = ("provider_id", "renter_id", "day_ms")
 _AHEAD = (providers.c.carried_share_micro_halala, providers.c.carried_promo_share_micro_halala)
@@ -18,7 +18,7 @@ _CARRIED = PreparedStatement(
     # one with many machines has one wallet.
     select(providers.c.id, *_AHEAD)
     .select_from(_machine)
-    .join(providers, providers.c.id == func.coalesce(_machine.c.owner_id, _machine.c.id))
+    .join(providers, providers.c.id == account_id_of(_machine))
     .where(_machine.c.id == bindparam("provider"))
     .with_for_update(key_share=True, of=providers)
 )

@@ -23,6 +23,7 @@ from dc1.storage.schema.tables.jobs import (
 )
 from dc1.storage.schema.tables.money import accounts, movements, postings, promo_earnings, totals, withdrawals
 from dc1.storage.schema.tables.providers import (
+    account_id_of,
     approval_decisions,
     challenges,
     daemon_events,
@@ -42,6 +43,7 @@ from dc1.storage.schema.tables.renters import (
 )
 
 __all__ = [
+    "account_id_of",
     "accounts",
     "api_keys",
     "approval_decisions",

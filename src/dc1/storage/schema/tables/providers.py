@@ -1,6 +1,23 @@
 """Providers, the decisions on them, and what their daemons report and have to prove."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Float,
+    ForeignKey,
+    FromClause,
+    Index,
+    Integer,
+    Table,
+    Text,
+    false,
+    func,
+    text,
+)
 
 from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.preferences import RunMode
@@ -112,6 +129,13 @@ providers = Table(
     one_of("channel", ("none", "post", "stream"), "channel"),
     one_of("run_mode", RunMode, "run_mode"),
 )
+
+
+def account_id_of(machine: FromClause) -> ColumnElement[Any]:
+    """Return whose account a machine belongs to, by its row: the owner's, or its own."""
+    return func.coalesce(machine.c.owner_id, machine.c.id)
+
+
 stamp_index(providers)
 # For the approval queue, the longest waiting first.
 Index("ix_providers_approval_status_id", providers.c.approval_status, providers.c.id)
