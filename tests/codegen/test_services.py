@@ -40,7 +40,7 @@ def routed() -> Iterator[Any]:
 def service_of(path: str, *, is_open_read: bool) -> str:
     if admin := _ADMIN_NOUN.match(path):
         return _ADMIN.get(admin[1], "AdminService")
-    if path.startswith("/v1/"):
+    if path.startswith("/v1/") or (path.startswith("/vllm/") and not is_open_read):
         return "OpenAIService"
     if _SYSTEM.fullmatch(path):
         return "SystemService"

@@ -76,7 +76,7 @@ CALLS: Mapping[str, Call] = {
     **dict.fromkeys(("GetJobInvoice", "GetJobOutput"), Call(job="completed")),
     "GetJobOutputImage": Call(job="image"),
     "CompleteJob": Call({}, job="running"),
-    "CreateChatCompletion": Call(lambda scene: scene.question()),
+    **dict.fromkeys(("CreateChatCompletion", "CompleteChat"), Call(lambda scene: scene.question())),
     "RetryJob": Call({}, job="failed"),
     "EstimateJob": Call(J3),
     "SubmitJob": Call(J3),

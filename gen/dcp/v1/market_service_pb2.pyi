@@ -719,21 +719,31 @@ class ListModelsResponse(_message.Message):
 
     MODELS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many there are."""
+    object: _builtins.str
+    """Always `list`."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedModel]:
         """The models."""
+
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedModel]:
+        """The models once more, for clients that read the list as the OpenAI API has it."""
 
     def __init__(
         self,
         *,
         models: _abc.Iterable[Global___OfferedModel] | None = ...,
         total: _builtins.int = ...,
+        object: _builtins.str = ...,
+        data: _abc.Iterable[Global___OfferedModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "models", b"models", "object", b"object", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -755,6 +765,7 @@ class OfferedModel(_message.Message):
     VRAM_GB_FIELD_NUMBER: _builtins.int
     MIN_GPU_VRAM_GB_FIELD_NUMBER: _builtins.int
     AVG_PRICE_SAR_PER_MIN_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The name that jobs ask for."""
     model_id: _builtins.str
@@ -775,6 +786,8 @@ class OfferedModel(_message.Message):
     """The same, under the name other clients read."""
     avg_price_sar_per_min: _builtins.float
     """What a minute of LLM inference costs, in SAR."""
+    id: _builtins.str
+    """The name that jobs ask for, under the name that the OpenAI API has for it."""
     def __init__(
         self,
         *,
@@ -788,10 +801,11 @@ class OfferedModel(_message.Message):
         vram_gb: _builtins.int = ...,
         min_gpu_vram_gb: _builtins.int = ...,
         avg_price_sar_per_min: _builtins.float = ...,
+        id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_price_sar_per_min", b"avg_price_sar_per_min", "display_name", b"display_name", "min_gpu_vram_gb", b"min_gpu_vram_gb", "model", b"model", "model_id", b"model_id", "providers_count", b"providers_count", "providers_online", b"providers_online", "providers_total", b"providers_total", "status", b"status", "vram_gb", b"vram_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_price_sar_per_min", b"avg_price_sar_per_min", "display_name", b"display_name", "id", b"id", "min_gpu_vram_gb", b"min_gpu_vram_gb", "model", b"model", "model_id", b"model_id", "providers_count", b"providers_count", "providers_online", b"providers_online", "providers_total", b"providers_total", "status", b"status", "vram_gb", b"vram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

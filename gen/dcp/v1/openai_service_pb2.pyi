@@ -97,6 +97,11 @@ class ServedModel(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     OWNED_BY_FIELD_NUMBER: _builtins.int
     PRICING_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PROVIDERS_ONLINE_FIELD_NUMBER: _builtins.int
+    VRAM_GB_FIELD_NUMBER: _builtins.int
+    MIN_GPU_VRAM_GB_FIELD_NUMBER: _builtins.int
+    AVG_PRICE_SAR_PER_MIN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Name of the model, as calls name it; the case of letters does not matter."""
     object: _builtins.str
@@ -105,6 +110,16 @@ class ServedModel(_message.Message):
     """When the market first saw it offered, in epoch seconds."""
     owned_by: _builtins.str
     """Always `dc1`."""
+    status: _builtins.str
+    """`available` where a provider with it is online, else `unavailable`."""
+    providers_online: _builtins.int
+    """Providers with it that are online."""
+    vram_gb: _builtins.int
+    """Least VRAM of a machine that has it, in whole GiB; 0 when unknown."""
+    min_gpu_vram_gb: _builtins.int
+    """The same, under the name other clients read."""
+    avg_price_sar_per_min: _builtins.float
+    """What a minute of LLM inference costs with it as a job, in SAR."""
     @_builtins.property
     def pricing(self) -> Global___TokenPricing:
         """What it costs."""
@@ -117,10 +132,15 @@ class ServedModel(_message.Message):
         created: _builtins.int = ...,
         owned_by: _builtins.str = ...,
         pricing: Global___TokenPricing | None = ...,
+        status: _builtins.str = ...,
+        providers_online: _builtins.int = ...,
+        vram_gb: _builtins.int = ...,
+        min_gpu_vram_gb: _builtins.int = ...,
+        avg_price_sar_per_min: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pricing", b"pricing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "id", b"id", "object", b"object", "owned_by", b"owned_by", "pricing", b"pricing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_price_sar_per_min", b"avg_price_sar_per_min", "created", b"created", "id", b"id", "min_gpu_vram_gb", b"min_gpu_vram_gb", "object", b"object", "owned_by", b"owned_by", "pricing", b"pricing", "providers_online", b"providers_online", "status", b"status", "vram_gb", b"vram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,6 +201,30 @@ class CreateChatCompletionRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateChatCompletionRequest: _TypeAlias = CreateChatCompletionRequest  # noqa: Y015
+
+@_typing.final
+class CompleteChatRequest(_message.Message):
+    """A conversation to answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def completion(self) -> _struct_pb2.Struct:
+        """The body, as that of `/v1/chat/completions`."""
+
+    def __init__(
+        self,
+        *,
+        completion: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteChatRequest: _TypeAlias = CompleteChatRequest  # noqa: Y015
 
 @_typing.final
 class ChatCompletionBody(_message.Message):
@@ -326,6 +370,56 @@ class ChatCompletion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChatCompletion: _TypeAlias = ChatCompletion  # noqa: Y015
+
+@_typing.final
+class PricedChatCompletion(_message.Message):
+    """The answer to a conversation, and what it cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    COST_HALALA_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Public id of the call's job: `GET /jobs/{job_id}` shows it with its bill."""
+    object: _builtins.str
+    """Always `chat.completion`."""
+    created: _builtins.int
+    """When the call came, in epoch seconds."""
+    model: _builtins.str
+    """Name of the model, as it was sent."""
+    cost_halala: _builtins.int
+    """What the call was charged, in halala."""
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatChoice]:
+        """The answer; always one."""
+
+    @_builtins.property
+    def usage(self) -> Global___ChatUsage:
+        """What was counted and paid."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        object: _builtins.str = ...,
+        created: _builtins.int = ...,
+        model: _builtins.str = ...,
+        choices: _abc.Iterable[Global___ChatChoice] | None = ...,
+        usage: Global___ChatUsage | None = ...,
+        cost_halala: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "cost_halala", b"cost_halala", "created", b"created", "id", b"id", "model", b"model", "object", b"object", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PricedChatCompletion: _TypeAlias = PricedChatCompletion  # noqa: Y015
 
 @_typing.final
 class ChatChoice(_message.Message):

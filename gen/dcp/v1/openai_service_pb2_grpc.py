@@ -52,6 +52,11 @@ class OpenAIServiceStub:
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.CompleteChat = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CompleteChat',
+                request_serializer=dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class OpenAIServiceServicer:
@@ -89,6 +94,14 @@ class OpenAIServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompleteChat(self, request, context):
+        """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
+        `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OpenAIServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +118,11 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
             'CreateChatCompletion': grpc.unary_stream_rpc_method_handler(
                     servicer.CreateChatCompletion,
                     request_deserializer=dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CompleteChat': grpc.unary_stream_rpc_method_handler(
+                    servicer.CompleteChat,
+                    request_deserializer=dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -190,6 +208,33 @@ class OpenAIService:
             target,
             '/dcp.v1.OpenAIService/CreateChatCompletion',
             dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteChat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CompleteChat',
+            dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

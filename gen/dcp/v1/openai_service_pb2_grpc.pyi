@@ -53,6 +53,10 @@ class OpenAIServiceStub:
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
     """
+    CompleteChat: _grpc.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]
+    """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
+    `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
+    """
 
 @_typing.type_check_only
 class OpenAIServiceAsyncStub(OpenAIServiceStub):
@@ -77,6 +81,10 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+    """
+    CompleteChat: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
+    `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
     """
 
 class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -117,6 +125,16 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
         (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
         without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteChat(
+        self,
+        request: _openai_service_pb2.CompleteChatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
+        `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
         """
 
 def add_OpenAIServiceServicer_to_server(servicer: OpenAIServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

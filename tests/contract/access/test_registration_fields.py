@@ -6,15 +6,14 @@ import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.rest import Json, Rest
+from tests.contract import quiet
 from tests.contract.expect import fields, refused
 
 NOURA: Json = {"name": "Noura Salem", "email": "noura@example.sa"}
 NAJD: Json = {"name": "Najd GPU", "email": "gpu@example.sa", "gpu_model": "RTX 4090", "os": "linux"}
 
 
-@pytest.fixture(scope="module")
-def market(quiet_market: LocalMarket) -> LocalMarket:
-    return quiet_market
+market = quiet.market
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,10 @@ from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Rest
 from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.waiting import eventually
+from tests.contract import quiet
 from tests.contract.expect import answered, refused
 
-
-@pytest.fixture(scope="module")
-def market(quiet_market: LocalMarket) -> LocalMarket:
-    return quiet_market
-
-
-@pytest.fixture(scope="module")
-def renter(market: LocalMarket) -> Renter:
-    return market.add_renter()
-
-
-@pytest.fixture(scope="module")
-def provider(market: LocalMarket) -> PollDaemon:
-    return market.add_provider()
+market, renter, provider = quiet.market, quiet.renter, quiet.provider
 
 
 @pytest.mark.parametrize(

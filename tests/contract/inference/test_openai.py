@@ -328,6 +328,11 @@ def test_models(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None
                 "created": market.clock.now_ms() // 1000,
                 "owned_by": "dc1",
                 "pricing": dict.fromkeys(PRICES, 19),
+                "status": "available",
+                "providers_online": 1,
+                "vram_gb": 24,
+                "min_gpu_vram_gb": 24,
+                "avg_price_sar_per_min": 0.15,
             }
             for model in ("b/second", MODEL)
         ],

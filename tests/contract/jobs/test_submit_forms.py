@@ -5,26 +5,13 @@ from typing import Any
 
 import pytest
 
-from dc1.testing.market import LocalMarket
 from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import MODEL, PollDaemon
 from dc1.testing.rest import Json
+from tests.contract import quiet
 from tests.contract.expect import answered, refused, show
 
-
-@pytest.fixture(scope="module")
-def market(quiet_market: LocalMarket) -> LocalMarket:
-    return quiet_market
-
-
-@pytest.fixture(scope="module")
-def renter(market: LocalMarket) -> Renter:
-    return market.add_renter()
-
-
-@pytest.fixture(scope="module")
-def provider(market: LocalMarket) -> PollDaemon:
-    return market.add_provider()
+market, renter, provider = quiet.market, quiet.renter, quiet.provider
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.people import J3, Admin, Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.rest import Json, Rest
+from tests.contract import quiet
 from tests.contract.expect import answered, fields, refused
 
 JOB_TYPES = (
@@ -16,19 +17,7 @@ JOB_TYPES = (
 )
 
 
-@pytest.fixture(scope="module")
-def market(quiet_market: LocalMarket) -> LocalMarket:
-    return quiet_market
-
-
-@pytest.fixture(scope="module")
-def renter(market: LocalMarket) -> Renter:
-    return market.add_renter()
-
-
-@pytest.fixture(scope="module")
-def provider(market: LocalMarket) -> PollDaemon:
-    return market.add_provider()
+market, renter, provider = quiet.market, quiet.renter, quiet.provider
 
 
 @pytest.fixture(autouse=True)

@@ -51,23 +51,20 @@ AVAILABLE: Json = {
     "degraded_count": integer,
     "timestamp": time,
 }
-MODELS: Json = {
-    "models": [
-        {
-            "model": text,
-            "model_id": text,
-            "display_name": text,
-            "providers_online": integer,
-            "providers_total": integer,
-            "providers_count": integer,
-            "status": text,
-            "vram_gb": integer,
-            "min_gpu_vram_gb": integer,
-            "avg_price_sar_per_min": number,
-        }
-    ],
-    "total": integer,
+MODEL_ROW: Json = {
+    "id": text,
+    "model": text,
+    "model_id": text,
+    "display_name": text,
+    "providers_online": integer,
+    "providers_total": integer,
+    "providers_count": integer,
+    "status": text,
+    "vram_gb": integer,
+    "min_gpu_vram_gb": integer,
+    "avg_price_sar_per_min": number,
 }
+MODELS: Json = {"object": text, "models": [MODEL_ROW], "data": [MODEL_ROW], "total": integer}
 PRICING: Json = {
     "success": flag,
     "pricing": [{"job_type": text, "rate_halala_per_minute": integer, "rate_sar_per_hour": number}],
@@ -258,7 +255,7 @@ class TestModels:
         (model,) = answered(market.rest.get("/providers/models"))["models"]
         assert show(model, "providers_online", "providers_total") == {"providers_online": 0, "providers_total": 1}
         answered(market.admin.patch("/admin/providers/1/reject", {"reason": "gone"}))
-        assert answered(market.rest.get("/providers/models")) == {"models": [], "total": 0}
+        assert answered(market.rest.get("/providers/models"))["models"] == []
 
 
 class TestMetrics:

@@ -1,19 +1,24 @@
 """OpenAIService: inference for programs that speak the OpenAI chat API."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
+from dc1.control.fleet.model_offers import offer_of_model
+from dc1.domain.base.json_types import compact
 from dc1.domain.inference.chat import ChatCall, read_chat
+from dc1.domain.jobs.states import JobType
 from dc1.services.api.call import caller_id, caller_scoped_key
 from dc1.services.api.hooks import streamed_when
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import from_struct
 from dc1.services.inference.completion_stream import CompletionStream, streamed, whole
+from dc1.services.inference.models import model_figures
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
@@ -21,7 +26,7 @@ from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 _OWNER = "dc1"
 
 
-def _asks_for_stream(request: pb.CreateChatCompletionRequest) -> bool:
+def _asks_for_stream(request: pb.CreateChatCompletionRequest | pb.CompleteChatRequest) -> bool:
     fields = request.completion.fields
     return "stream" in fields and fields["stream"].bool_value
 
@@ -55,6 +60,10 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
                 halala_per_1m_completion_tokens=prices.completion_halala,
                 halala_per_1m_cached_tokens=prices.cached_halala,
             ),
+            **model_figures(
+                offer_of_model(self._plane.fleet, name, self._plane.clock.now_ms()),
+                self._plane.catalog.rate(JobType.LLM_INFERENCE),
+            ),
         )
 
     @streamed_when(_asks_for_stream)
@@ -67,6 +76,15 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         async with self._held(call) as completion, aclosing(answer(completion)) as bodies:
             async for body in bodies:
                 yield body
+
+    @streamed_when(_asks_for_stream)
+    async def CompleteChat(self, request: pb.CompleteChatRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Answer a conversation, and say what it cost."""
+        call = read_chat(from_struct(request.completion))
+        answer = streamed if call.stream else whole
+        async with self._held(call) as completion, aclosing(answer(completion)) as bodies:
+            async for body in bodies:
+                yield body if call.stream else _priced(body, completion.job)
 
     @asynccontextmanager
     async def _held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
@@ -93,3 +111,9 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         except Exception:  # the call was refused, and its caller told so
             return
         await self._plane.completions.abandon(job.id)
+
+
+def _priced(body: HttpBody, job: JobRow) -> HttpBody:
+    # A charge is an integer, and clients that read it divide it: where nothing was charged it is 0 and not absent.
+    answer = json.loads(body.data) | {"cost_halala": job.actual_cost_halala or 0}
+    return HttpBody(content_type=body.content_type, data=compact(answer).encode())

@@ -1,21 +1,19 @@
 """What the market offers: models, prices, images, templates, the queue, and the daemon to install."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
+from dc1.control.fleet.model_offers import ModelOffer, model_offers
 from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
-from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.jobs.states import JOB_TYPES, JobType
 from dc1.domain.jobs.templates import TEMPLATES, Template
-from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import halala_to_sar
-from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.services.api.paging import sliced
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import to_struct
+from dc1.services.inference.models import model_figures
 from dc1.storage.admin import catalog
 from dc1.storage.admin.catalog import ImageRow
 from dcp.v1 import market_service_pb2 as pb
@@ -26,30 +24,12 @@ class OfferedCalls(ServicerPart):
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models that approved providers have on disk or serve."""
-        offers = sorted(self._offers().values(), key=lambda offer: (-offer.online, offer.model.lower()))
+        offers = model_offers(self._plane.fleet, self._plane.clock.now_ms()).values()
         rate = self._plane.catalog.rate(JobType.LLM_INFERENCE)
-        return pb.ListModelsResponse(
-            models=[_model(offer, rate) for offer in sliced(offers, request)], total=len(offers)
-        )
-
-    def _offers(self) -> dict[str, "_Offer"]:
-        now_ms, thresholds = self._plane.clock.now_ms(), self._plane.fleet.thresholds
-        offers: dict[str, _Offer] = {}
-        for provider in self._plane.fleet:
-            # Paused and offline ones count as well: this says what the market has, `providers_online` what can be had
-            # now.
-            if provider.approval is not Approval.APPROVED or provider.suspended:
-                continue
-            online = provider.status(now_ms, thresholds) is ProviderStatus.ONLINE
-            # By the lower-cased name, as placement compares (contract 4.3), so one provider with two spellings counts
-            # once.
-            for name, model in {model.lower(): model for model in provider.models}.items():
-                offer = offers.setdefault(name, _Offer(model))
-                offer.total += 1
-                offer.online += online
-                offer.note_vram(provider.vram_mib)
-                offer.prices_bps += provider.price_bps(self._plane.fleet.prices)
-        return offers
+        found = sorted(offers, key=lambda offer: (-offer.online, offer.model.lower()))
+        models = [_model(offer, rate) for offer in sliced(found, request)]
+        # Twice: some clients read `models`, others `data`, as the OpenAI API has it (contract 8).
+        return pb.ListModelsResponse(object="list", models=models, data=models, total=len(found))
 
     async def GetPricing(self, request: pb.GetPricingRequest, context: Any) -> pb.GetPricingResponse:
         """Show the rates that billing uses."""
@@ -159,38 +139,16 @@ def minute_rates(plane: ControlPlane) -> dict[str, int]:
     return {job_type.value: plane.catalog.rate(job_type) for job_type in JOB_TYPES}
 
 
-@dataclass(slots=True)
-class _Offer:
-    """A model as some provider spells it, how many providers have it, and what one GPU of each costs, added up."""
-
-    model: str
-    online: int = 0
-    total: int = 0
-    least_vram_mib: int | None = None
-    prices_bps: int = 0
-
-    def note_vram(self, vram_mib: int | None) -> None:
-        """Count a machine with so much of it, None for one that does not say."""
-        known = [vram for vram in (self.least_vram_mib, vram_mib) if vram]
-        self.least_vram_mib = min(known, default=None)
-
-
-def _model(offer: _Offer, rate_halala_per_minute: int) -> pb.OfferedModel:
-    least = vram_gb(offer.least_vram_mib or 0)
+def _model(offer: ModelOffer, rate_halala_per_minute: int) -> pb.OfferedModel:
     return pb.OfferedModel(
         model=offer.model,
-        # Twice, under the names of contract 3.1 and those that older clients read (contract 8).
+        # Under the names of contract 3.1 and those that older clients read (contract 8).
+        id=offer.model,
         model_id=offer.model,
         display_name=offer.model.rpartition("/")[2] or offer.model,
-        providers_online=offer.online,
         providers_total=offer.total,
         providers_count=offer.total,
-        status="available" if offer.online else "unavailable",
-        vram_gb=least,
-        min_gpu_vram_gb=least,
-        avg_price_sar_per_min=round(
-            halala_to_sar(rate_halala_per_minute) * offer.prices_bps / offer.total / UNIT_PRICE_BPS, 6
-        ),
+        **model_figures(offer, rate_halala_per_minute),
     )
 
 

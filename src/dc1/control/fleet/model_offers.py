@@ -1,0 +1,66 @@
+"""What the market has of each model: who offers it, how many of them can be had now, and what that takes and costs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.domain.jobs.placement import vram_gb
+from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
+from dc1.domain.money.pricing import halala_to_sar
+from dc1.domain.providers.liveness import Approval, ProviderStatus
+
+
+@dataclass(slots=True)
+class ModelOffer:
+    """A model as some provider spells it, how many providers have it, and what one GPU of each costs, added up."""
+
+    model: str
+    online: int = 0
+    total: int = 0
+    least_vram_mib: int | None = None
+    prices_bps: int = 0
+
+    def note_vram(self, vram_mib: int | None) -> None:
+        """Count a machine with so much of it, None for one that does not say."""
+        known = [vram for vram in (self.least_vram_mib, vram_mib) if vram]
+        self.least_vram_mib = min(known, default=None)
+
+    @property
+    def least_vram_gb(self) -> int:
+        """The least VRAM of a machine that has the model, in whole GiB; 0 when none says."""
+        return vram_gb(self.least_vram_mib or 0)
+
+    def mean_sar_per_minute(self, rate_halala_per_minute: int) -> float:
+        """Return what a minute costs there in the mean, where one on an RTX 4090 costs that rate; 0 with nobody."""
+        prices = self.prices_bps / self.total if self.total else 0
+        return round(halala_to_sar(rate_halala_per_minute) * prices / UNIT_PRICE_BPS, 6)
+
+
+def model_offers(fleet: Fleet, now_ms: int) -> dict[str, ModelOffer]:
+    """Return what approved providers offer of every model, by its name in lower case."""
+    return _offers(fleet, fleet, now_ms)
+
+
+def offer_of_model(fleet: Fleet, model: str, now_ms: int) -> ModelOffer:
+    """Return what approved providers offer of one model, which may be nothing."""
+    known = (provider for each in fleet.offered.providers_of(model) if (provider := fleet.get(each)) is not None)
+    return _offers(fleet, known, now_ms).get(model.lower(), ModelOffer(model))
+
+
+def _offers(fleet: Fleet, providers: Iterable[Provider], now_ms: int) -> dict[str, ModelOffer]:
+    offers: dict[str, ModelOffer] = {}
+    for provider in providers:
+        # Paused and offline ones count as well: this says what the market has, `online` what can be had now.
+        if provider.approval is not Approval.APPROVED or provider.suspended:
+            continue
+        online = provider.status(now_ms, fleet.thresholds) is ProviderStatus.ONLINE
+        price_bps = provider.price_bps(fleet.prices)
+        # By the lower-cased name, as placement compares (contract 4.3), so one provider with two spellings counts once.
+        for name, model in {model.lower(): model for model in provider.models}.items():
+            offer = offers.setdefault(name, ModelOffer(model))
+            offer.total += 1
+            offer.online += online
+            offer.note_vram(provider.vram_mib)
+            offer.prices_bps += price_bps
+    return offers

@@ -1,0 +1,26 @@
+"""What every list of models says of one."""
+
+from typing import TypedDict
+
+from dc1.control.fleet.model_offers import ModelOffer
+
+
+class ModelFigures(TypedDict):
+    """The fields that clients read of a model, wherever it is listed (contract 8)."""
+
+    status: str
+    providers_online: int
+    vram_gb: int
+    min_gpu_vram_gb: int
+    avg_price_sar_per_min: float
+
+
+def model_figures(offer: ModelOffer, rate_halala_per_minute: int) -> ModelFigures:
+    """Return what is said of an offered model; the rate is what a minute of LLM inference costs."""
+    return ModelFigures(
+        status="available" if offer.online else "unavailable",
+        providers_online=offer.online,
+        vram_gb=offer.least_vram_gb,
+        min_gpu_vram_gb=offer.least_vram_gb,
+        avg_price_sar_per_min=offer.mean_sar_per_minute(rate_halala_per_minute),
+    )
