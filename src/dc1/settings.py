@@ -155,12 +155,12 @@ class Settings(BaseSettings):
     token_prices: Annotated[dict[str, TokenPrice], NoDecode] = Field(
         default={}, description="The same by model, as a JSON object; models that are not in it have the price above."
     )
+    # With the wait that follows less than 600 s, after which the edge ends calls that are silent.
     completion_timeout_seconds: int = Field(
-        # The edge ends calls that are silent for 600 s.
-        default=defaults.COMPLETION_TIMEOUT_SECONDS,
-        ge=1,
-        le=540,
-        description="How long a /v1 call may run before it is answered with 504.",
+        default=defaults.COMPLETION_TIMEOUT_SECONDS, ge=1, le=540, description="How long a /v1 call may run."
+    )
+    completion_queue_seconds: Seconds = Field(
+        default=defaults.COMPLETION_QUEUE_SECONDS, le=60, description="How long a call waits for a free provider."
     )
     quota_daily_jobs: PositiveInt = Field(
         default=defaults.QUOTA_DAILY_JOBS, description="Submissions of one renter in a UTC day."

@@ -27,6 +27,7 @@ class ControlConfig:
     token_price_halala: int = defaults.TOKEN_PRICE_HALALA
     token_prices: Mapping[str, int] = field(default_factory=dict)
     completion_timeout_seconds: int = defaults.COMPLETION_TIMEOUT_SECONDS
+    completion_queue_seconds: float = defaults.COMPLETION_QUEUE_SECONDS
     starter_credit_halala: int = defaults.STARTER_CREDIT_HALALA
     topup_enabled: bool = defaults.TOPUP_ENABLED
     image_digests_required: bool = False

@@ -40,6 +40,7 @@ def control_config(settings: Settings) -> ControlConfig:
         token_price_halala=settings.token_price_halala,
         token_prices={model.lower(): price for model, price in settings.token_prices.items()},
         completion_timeout_seconds=settings.completion_timeout_seconds,
+        completion_queue_seconds=settings.completion_queue_seconds,
         daemon_latest_version=settings.daemon_latest_version,
         daemon_min_version=settings.resolved_daemon_min_version,
         installer_base_url=settings.installer_base_url,

@@ -1,7 +1,7 @@
 """Takes back what providers lost or left unanswered, and ends what is overdue."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
 
 import structlog
 
@@ -25,6 +25,9 @@ _PRESENCE_SECONDS = 0.25
 _DEADLINES_SECONDS = 1.0
 _PURGE_SECONDS = 3600.0
 _DUE_AT_ONCE = 500
+_RETURN_MS = 1_000
+"""Callers of /v1 wait no longer than this for a daemon whose stream broke, when another one can answer them."""
+
 _NEWS_MS = 5_000
 """How much later than a job's news that of its provider may come, when another server gave the job out."""
 
@@ -53,8 +56,21 @@ class Reaper:
         # A provider that cannot be abandoned stays on the list of the lost, so the next round tries again.
         await _each(self._abandon(provider) for provider in self._fleet.presence.lost())
         await _each(self._attempts.bookability_changed(provider) for provider in self._fleet.presence.take_refusing())
+        await _each(self._attempts.lose_calls(provider) for provider in self._gone())
         unanswered = self._leases.unanswered(self._clock.now_ms())
         await _each(self._attempts.withdraw(lease, "The daemon did not answer the offer") for lease in unanswered)
+
+    def _gone(self) -> Iterator[Provider]:
+        """Yield who holds jobs and has been without a stream for longer than a daemon takes to open another."""
+        lost_before_ms = self._clock.now_ms() - _RETURN_MS
+        for provider_id in self._leases.provider_ids():
+            provider = self._fleet.get(provider_id)
+            presence = None if provider is None or provider.stream_replica is not None else provider.presence
+            if presence is None or presence.stream_open or presence.stream_lost_ms is None:
+                continue
+            if presence.stream_lost_ms <= lost_before_ms:
+                assert provider is not None
+                yield provider
 
     async def _abandon(self, provider: Provider) -> None:
         log.info("provider_lost", provider_id=provider.id)

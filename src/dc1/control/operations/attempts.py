@@ -4,9 +4,8 @@ Every write is fenced by the attempt number in the database. Memory follows afte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 import structlog
 
@@ -16,13 +15,13 @@ from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import Lagged, LogLines, StateChanged, TokenChunk
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.replicas import Replicas
+from dc1.control.scheduling.retries import Retries
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.failure_texts import OFFER_DECLINED, cleaned, known_sentence
 from dc1.domain.jobs.faults import Fault
-from dc1.domain.jobs.placement import capability_obstacle
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobSource, JobStatus, JobType, Phase
 from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection
@@ -32,8 +31,6 @@ from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force, running_i
 from dc1.storage.jobs.job_logs import LogLine, LogRow
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob
-
-_MOST_ASKED = 1000
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +66,7 @@ class Attempts:
         self._leases = core.leases
         self._job_feed = core.job_feed
         self._queue_deadline_seconds = core.config.limits.queue_deadline_seconds
+        self._retries = Retries(core)
         self._dispatcher = dispatcher
         self._replicas = replicas
 
@@ -141,9 +139,10 @@ class Attempts:
         async with lease.changing:
             if lease.running or not self._leases.is_current(lease):
                 return None
-            job = await self._db.write(
-                lambda conn: lifecycle.unclaim(conn, lease.row_id, lease.provider_id, now_ms, reason=reason)
-            )
+            goes_on = self._retries.may_follow(lease)
+            again_seconds = self._retries.queue_seconds(lease.assignment.job) if goes_on else None
+            unclaim = partial(lifecycle.unclaim, reason=reason, again_seconds=again_seconds)
+            job = await self._db.write(lambda conn: unclaim(conn, lease.row_id, lease.provider_id, now_ms))
             if job is None or not self._dispatcher.learn(job):
                 return None
             self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
@@ -242,7 +241,9 @@ class Attempts:
         row_ids = () if lease is None else (lease.row_id,)
 
         # For the same reason: who else could run it is known here only.
-        others = (not report.completed or report.is_doubtful) and self._others_fit(provider_id, reference)
+        failed = None if provider_id is None else self._leases.named(provider_id, reference)
+        may_fail = not report.completed or report.is_doubtful
+        others = may_fail and failed is not None and self._retries.others_fit(failed)
 
         def work(conn: Connection, relayed: RelayedText) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.
@@ -253,7 +254,7 @@ class Attempts:
                 transient or (others and charges.judged(evidence, taken, now_ms) is Fault.PROVIDER)
             )
             moved = (
-                self._failed_here(conn, job, taken, now_ms, transient=transient)
+                self._failed_here(conn, job, taken, now_ms, transient=transient, others=others)
                 if is_lost
                 else lifecycle.finish(conn, job, taken, now_ms, evidence=evidence)
             )
@@ -271,7 +272,7 @@ class Attempts:
         return ReportReceipt(job, retried=job.status == JobStatus.QUEUED, promoted_on=promoted_on)
 
     def _failed_here(
-        self, conn: Connection, job: LockedJob, report: AttemptReport, now_ms: int, *, transient: bool
+        self, conn: Connection, job: LockedJob, report: AttemptReport, now_ms: int, *, transient: bool, others: bool
     ) -> lifecycle.Transition | None:
         """Put a job back that its provider failed; one that would fail it again does not get it again."""
         return lifecycle.lose(
@@ -279,7 +280,7 @@ class Attempts:
             job,
             job.attempt_number,
             now_ms,
-            queue_deadline_seconds=self._queue_deadline_seconds,
+            queue_deadline_seconds=self._retries.queue_seconds(job),
             category=report.error_category,
             error=report.error,
             error_detail=report.error_detail,
@@ -288,22 +289,15 @@ class Attempts:
             exit_code=report.exit_code,
             fault=Fault.MARKET if report.error_category is ErrorCategory.ENGINE_BUSY else Fault.PROVIDER,
             refusal=report.refusal,
+            may_retry=others or job.source is not JobSource.V1,
         )
 
-    def _others_fit(self, provider_id: int | None, reference: str) -> bool:
-        """Tell whether a job that its provider fails for good could run on another one, now or once that is free."""
-        lease = None if provider_id is None else self._leases.named(provider_id, reference)
-        if lease is None or lease.assignment.job.source is JobSource.V1:
-            return False
-        job = lease.assignment.job
-        if job.named_provider_id is not None:
-            return False
-        wanted = replace(job.requirement, excluded_provider_id=provider_id)
-        tried = {provider_id, *(job.lost_by or ())}
-        # A walk, as it happens once for a failed job and ends with the first that fits; so many are enough to believe
-        # that one will, for a job that waits in vain is refunded too.
-        views = islice((self._fleet.view(other) for other in self._fleet if other.id not in tried), _MOST_ASKED)
-        return any(view.takes_new_work and capability_obstacle(view, wanted) is None for view in views)
+    async def lose_calls(self, provider: Provider) -> None:
+        """Take the calls from a daemon that went without a word, which another one can answer while it is awaited."""
+        for lease in self._leases.of_provider(provider.id):
+            is_call = lease.assignment.job.source is JobSource.V1
+            if is_call and self._retries.may_follow(lease):
+                await self.lose(lease, "The provider disconnected")
 
     async def provider_lost(self, provider: Provider) -> None:
         """Take everything from a provider that went offline, unless there is a reason to wait for it."""
@@ -317,13 +311,14 @@ class Attempts:
         `by_operator` says that nobody is to blame. True when that put the job back into the queue.
         """
         if await self.withdraw(lease, reason):
-            return lease.assignment.job.source != JobSource.V1
+            return self._leases.of_job(lease.row_id) is None and lease.row_id in self._dispatcher.queue
         if not lease.running:
             return False
         now_ms = self._clock.now_ms()
         lose = partial(self.lose_in, lease=lease, now_ms=now_ms, reason=reason, by_operator=by_operator)
         with self._leases.settling(lease.row_id):
-            moved = await self._db.write(lose)
+            may_retry = self._retries.others_fit(lease)
+            moved = await self._db.write(partial(lose, may_retry=may_retry))
             if moved is None:
                 return False
             self.left(moved, lease.provider_id, StopReason.SUPERSEDED)
@@ -338,6 +333,7 @@ class Attempts:
         *,
         exclude: bool = False,
         by_operator: bool = False,
+        may_retry: bool = True,
     ) -> lifecycle.Transition | None:
         """As `lose`, in the caller's transaction and for a run only; `left` follows once that is durable."""
         return lifecycle.lose(
@@ -345,12 +341,13 @@ class Attempts:
             lease.row_id,
             lease.attempt,
             now_ms,
-            queue_deadline_seconds=self._queue_deadline_seconds,
+            queue_deadline_seconds=self._retries.queue_seconds(lease.assignment.job),
             category=ErrorCategory.OPERATOR if by_operator else ErrorCategory.PROVIDER_DISCONNECT,
             error=reason,
             exclude=exclude,
             relayed=lease.relayed,
             fault=Fault.MARKET if by_operator else Fault.PROVIDER,
+            may_retry=may_retry,
         )
 
     async def bookability_changed(self, provider: Provider) -> None:

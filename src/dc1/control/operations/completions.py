@@ -18,6 +18,7 @@ from dc1.control.operations.submission import Submission
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.replicas import Replicas
+from dc1.control.scheduling.retries import MOST_CALL_RETRIES
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.inference.chat import ChatCall
@@ -68,9 +69,10 @@ class Completions:
         # Calls somebody waits for, by row id, and whether their text goes out as it comes.
         self._answered: dict[int, bool] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        # The caller waits with an open connection: a second attempt would give a text that starts anew in the middle.
         self._limits = replace(
-            core.config.limits, max_retries=0, queue_deadline_seconds=core.config.completion_timeout_seconds
+            core.config.limits,
+            max_retries=MOST_CALL_RETRIES,
+            queue_deadline_seconds=core.config.completion_timeout_seconds,
         )
 
     def served(self) -> Mapping[str, int]:
@@ -175,7 +177,7 @@ class Completions:
         now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> None:
-            for job in jobs.load_active(conn):
+            for job in (*jobs.load_active(conn), *jobs.load_queue(conn)):
                 if job.source == JobSource.V1:
                     _stopped(conn, job, now_ms, NOTHING_RELAYED)
 
@@ -239,7 +241,7 @@ def _stopped(conn: Connection, job: JobRow, now_ms: int, relayed: RelayedText) -
     """End a call for which the server that answered it is gone; None when it has ended."""
     why = ErrorCategory.SERVER_STOP
     if job.provider_id is None:
-        return None
+        return lifecycle.drop(conn, job.id, now_ms, why, _SERVER_STOPPED)
     offered = lifecycle.unclaim(
         conn, job.id, job.provider_id, now_ms, reason=_SERVER_STOPPED, category=why, fault=Fault.MARKET
     )
@@ -255,6 +257,7 @@ def _stopped(conn: Connection, job: JobRow, now_ms: int, relayed: RelayedText) -
         error=_SERVER_STOPPED,
         relayed=relayed,
         fault=Fault.MARKET,
+        may_retry=False,
     )
 
 

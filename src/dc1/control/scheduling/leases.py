@@ -160,6 +160,10 @@ class Leases:
         """Return everything a provider holds."""
         return list(self._by_provider.get(provider_id, {}).values())
 
+    def provider_ids(self) -> list[int]:
+        """Return who holds anything."""
+        return list(self._by_provider)
+
     def is_current(self, lease: Lease) -> bool:
         """Tell whether a lease is still the one in force."""
         return self._by_row.get(lease.row_id) is lease

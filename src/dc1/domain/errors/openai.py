@@ -8,7 +8,7 @@ from dc1.domain.errors.codes import ErrorCode, OpenAICode
 from dc1.domain.errors.engine_refusals import BUSY, EngineRefusal
 
 _BUSY_SECONDS = 1
-"""What a caller is told to wait for an engine that does not say how long it is busy."""
+"""What a caller is told to wait for engines that do not say how long they are busy."""
 
 # What may go away by itself; a client that repeats any other call gets the same answer.
 _RETRYABLE = (429, 503, 504)
@@ -65,7 +65,8 @@ def model_not_offered(model: str) -> ApiError:
 
 def no_capacity_available(model: str) -> ApiError:
     """Say that everybody who offers the model is busy."""
-    return ApiError(503, f"Every provider of model '{model}' is busy", OpenAICode.NO_CAPACITY_AVAILABLE)
+    text = f"Every provider of model '{model}' is busy"
+    return ApiError(503, text, OpenAICode.NO_CAPACITY_AVAILABLE, retry_after_seconds=_BUSY_SECONDS)
 
 
 def provider_unavailable(reason: str) -> ApiError:

@@ -101,7 +101,8 @@ class Requirement:
     must not get it any more, and a machine whose GPU costs more than `max_price_bps` does not fit. With `prefers_price`
     the cheapest is taken before the best. `at_once` is set for a /v1 call, which takes a daemon on the stream that
     offers its model by name. `task_obstacle` keeps a job from daemons that run scripts alone, and so does having been
-    handed it before, as those in `handed_to` were: such a daemon drops a job whose id it knows.
+    handed it before, as those in `handed_to` were: such a daemon drops a job whose id it knows. A call never goes to
+    one of them again: its caller waits, and they failed it a moment ago.
     """
 
     named_provider_id: int | None = None
@@ -126,7 +127,8 @@ class Requirement:
 
     def passes_over(self, view: ProviderView) -> bool:
         """Tell whether one machine must not get the job, though others like it may."""
-        return view.id == self.excluded_provider_id or (view.scripted and view.id in self.handed_to)
+        had_it = (view.scripted or self.at_once) and view.id in self.handed_to
+        return had_it or view.id == self.excluded_provider_id
 
     @classmethod
     def of_order(

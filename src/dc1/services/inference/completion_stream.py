@@ -126,6 +126,9 @@ def _refusal(job: JobRow) -> ApiError:
         # Of the caller, or of how much is asked at once: one that took it for the provider's failure would repeat the
         # call instead of changing it or waiting.
         return errors.completion_refused(job.error, EngineRefusal.stored(job.engine_refusal))
+    if job.error_category == ErrorCategory.QUEUE_TIMEOUT:
+        # The provider that had it failed it, and no other was free in time.
+        return errors.no_capacity_available(job.model or "")
     if job.error_category == ErrorCategory.SERVER_STOP:
         # Not of the provider: the sentence that says who stopped is all there is to say.
         return errors.provider_unavailable(job.error or "The server stopped while the call ran")

@@ -15,7 +15,7 @@ from dc1.domain.providers.liveness import Approval
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import webhook_events
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.job_transitions import allowed, locked, locked_if_free, move, write
+from dc1.storage.jobs.job_transitions import LockedJob, allowed, locked, locked_if_free, move, write
 from dc1.storage.jobs.jobs import LEASED
 from dc1.storage.jobs.settlement import Closure, close
 from dc1.storage.money import counters
@@ -116,15 +116,19 @@ def unclaim(
     reason: str | None = None,
     category: ErrorCategory = ErrorCategory.PROVIDER_DISCONNECT,
     fault: Fault | None = None,
+    again_seconds: float | None = None,
 ) -> JobRow | None:
     """Take back a pending job from a provider that is not bookable or did not answer; no retry is counted.
 
-    It waits again, but for a /v1 call, which fails with a full refund, of this `category` and by this `fault`.
+    It waits again, but for a /v1 call, which waits for another provider for `again_seconds` and has one retry less;
+    without them, or once its retries are used up, it fails with a full refund, of this `category` and by this `fault`.
     """
     job = locked(conn, job_id)
     if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
         return None
     # Its caller waits for the answer and not for a place in the queue.
+    if job.source == JobSource.V1 and again_seconds is not None and job.retry_count < job.max_retries:
+        return _sent_on(conn, job, provider_id, now_ms, again_seconds, reason)
     if job.source == JobSource.V1:
         closure = Closure(
             JobStatus.FAILED,
@@ -144,6 +148,27 @@ def unclaim(
         now_ms,
         message=reason,
         provider_id=None,
+    )
+
+
+def _sent_on(
+    conn: Connection, job: LockedJob, provider_id: int, now_ms: int, again_seconds: float, reason: str | None
+) -> JobRow:
+    # Counted, unlike other offers that came to nothing: its caller would wait for one machine after the other.
+    deadline_ms = now_ms + round(again_seconds * 1000)
+    return move(
+        conn,
+        job,
+        JobStatus.QUEUED,
+        JobEvent.STATUS_CHANGED,
+        Actor.SCHEDULER,
+        now_ms,
+        message=reason,
+        provider_id=None,
+        lost_by=sorted({*(job.lost_by or ()), provider_id}),
+        retry_count=job.retry_count + 1,
+        queue_deadline_at_ms=deadline_ms,
+        due_at_ms=deadline_ms,
     )
 
 
@@ -177,7 +202,9 @@ def start(
             return None
     # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
     attempt = job.attempt_number + 1
-    timeout_at_ms = now_ms + job.run_deadline_seconds * 1000
+    # The caller of a call waits for all attempts together.
+    begun_ms = job.submitted_at_ms if job.source == JobSource.V1 and job.retry_count else now_ms
+    timeout_at_ms = begun_ms + job.run_deadline_seconds * 1000
     after = move(
         conn,
         job,
@@ -224,4 +251,6 @@ def _may_run_on(job: JobRow, provider_id: int, price_bps: int | None) -> bool:
     # The price once more: whoever asked with older news must not be paid less than it asks, and nobody pays more than
     # was held.
     is_held_for = price_bps is None or job.hold_price_bps is None or price_bps <= job.hold_price_bps
-    return is_held_for and job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id
+    had_it = job.source is JobSource.V1 and provider_id in (job.lost_by or ())
+    may_have_it = job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id
+    return is_held_for and may_have_it and not had_it

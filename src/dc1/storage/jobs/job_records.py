@@ -146,6 +146,7 @@ class JobRow:
             gpu_count=self.gpu_count,
             job_type=self.job_type,
             excluded_provider_id=self.excluded_provider_id,
+            at_once=self.source is JobSource.V1,
             max_price_bps=None if hold is None or self.named_provider_id is not None else hold // self.gpu_count,
             prefers_price=self.prefers_price,
             needs_gpu=self.needs_gpu,

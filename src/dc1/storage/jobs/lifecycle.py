@@ -24,6 +24,7 @@ from dc1.domain.jobs.states import (
     Actor,
     ErrorCategory,
     JobEvent,
+    JobSource,
     JobStatus,
     Phase,
     is_producing,
@@ -49,6 +50,7 @@ __all__ = [
     "Transition",
     "cancel",
     "claim_all",
+    "drop",
     "end_overdue",
     "endpoint_ready",
     "finish",
@@ -139,17 +141,18 @@ def lose(
     fault: Fault = Fault.PROVIDER,
     exit_code: int | None = None,
     refusal: EngineRefusal | None = None,
+    may_retry: bool = True,
 ) -> Transition | None:
     """Take a running job from a provider that lost it or failed it, or whom the market takes it from.
 
-    It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up; of
-    a /v1 answer what was `relayed` is paid then, for the caller has it. With `exclude` the provider does not get the
-    job again, unless the job names it. None when the job does not run in this attempt.
+    It goes back to its place in the queue with its hold, or fails with a full refund once its retries are used up, or
+    where it `may_retry` no more; of a /v1 answer what was `relayed` is paid then, for the caller has it. With `exclude`
+    the provider does not get the job again, unless the job names it. None when the job does not run in this attempt.
     """
     running = _running(conn, job, attempt, None)
     if running is None or not allowed(running, JobStatus.QUEUED, actor):
         return None
-    if running.retry_count >= running.max_retries:
+    if running.retry_count >= running.max_retries or not may_retry:
         closure = Closure(
             JobStatus.FAILED,
             JobEvent.FAILED,
@@ -256,18 +259,32 @@ def _idled(conn: Connection, job: LockedJob, now_ms: int, queue_deadline_seconds
         category=ErrorCategory.TIMEOUT,
         error=NO_WORK_SHOWN,
         exclude=True,
+        # The time of a call is its caller's.
+        may_retry=job.source != JobSource.V1,
     )
 
 
 def _expire(conn: Connection, job: LockedJob, now_ms: int) -> Transition | None:
     if job.queue_deadline_at_ms is None or now_ms < job.queue_deadline_at_ms:
         return None
+    return _unserved(conn, job, now_ms, ErrorCategory.QUEUE_TIMEOUT, NO_PROVIDER_IN_TIME)
+
+
+def drop(conn: Connection, job_id: int, now_ms: int, category: ErrorCategory, error: str) -> Transition | None:
+    """Fail a job that waits, by nobody's fault and with a full refund; None when it does not wait."""
+    job = locked(conn, job_id)
+    if job is None or job.status != JobStatus.QUEUED:
+        return None
+    return _unserved(conn, job, now_ms, category, error)
+
+
+def _unserved(conn: Connection, job: LockedJob, now_ms: int, category: ErrorCategory, error: str) -> Transition:
     closure = Closure(
         JobStatus.FAILED,
         JobEvent.FAILED,
         Actor.SERVER,
-        error=NO_PROVIDER_IN_TIME,
-        error_category=ErrorCategory.QUEUE_TIMEOUT,
+        error=error,
+        error_category=category,
         fault=Fault.MARKET,
     )
     return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms)
