@@ -244,6 +244,6 @@ class SmallMarket:
             assert lease.attempt == row.attempt_number + (not running)
         for provider in self.control.fleet:
             used = sum(row.gpu_count for row in active.values() if row.provider_id == provider.id)
-            assert provider.occupied == used <= provider.slots
+            assert provider.gpus_held + provider.calls == used <= provider.slots
             await self._check_counts(provider)
         assert await self.see(ledger_audit.verify) == []

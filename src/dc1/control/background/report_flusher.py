@@ -116,6 +116,7 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         cached_models=list(provider.cached_models),
         vllm_models=list(provider.vllm_models),
         job_types=None if provider.job_types is None else sorted(provider.job_types),
+        inference_slots=provider.inference_slots,
         gpu_status=provider.gpu_status,
         model_cache=provider.model_cache,
         resource_spec=provider.resource_spec,

@@ -27,8 +27,8 @@ def _rank(view: ProviderView) -> _Rank:
     return (view.status is not ProviderStatus.ONLINE, -view.reputation, view.id)
 
 
-class FreeProviders:
-    """The providers that can take work now, sorted within their kind and price."""
+class FreeSlots:
+    """Providers that can take work now, sorted within their kind and price."""
 
     def __init__(self) -> None:
         self._members: ByKind[list[_Rank]] = ByKind(list)
@@ -106,6 +106,44 @@ class FreeProviders:
         return ()
 
 
+class FreeProviders:
+    """The providers that can take work now, by slots and by the calls that their engines take."""
+
+    def __init__(self) -> None:
+        self._slots = FreeSlots()
+        self._calls = FreeSlots()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def put(self, view: ProviderView) -> None:
+        """Index a provider as it stands now, or drop it when it can take no work."""
+        self._slots.put(view)
+        if view.streaming and view.models:
+            self._calls.put(view.for_calls)
+        else:
+            self._calls.drop(view.id)
+
+    def drop(self, provider_id: int) -> None:
+        """Forget a provider."""
+        self._slots.drop(provider_id)
+        self._calls.drop(provider_id)
+
+    def best(self, requirement: Requirement, *, prewarm: bool = False, avoid: Collection[int] = ()) -> int | None:
+        """Return the provider that should run a job, or None when none can now.
+
+        Providers in `avoid` are taken only when no other fits.
+        """
+        return self._of(requirement).best(requirement, prewarm=prewarm, avoid=avoid)
+
+    def fitting(self, requirement: Requirement) -> Iterator[int]:
+        """Yield the providers that could start a job now."""
+        return self._of(requirement).fitting(requirement)
+
+    def _of(self, requirement: Requirement) -> FreeSlots:
+        return self._calls if requirement.at_once else self._slots
+
+
 class Availability:
     """Whom work can be given to, by this server and by others, and whose answer changes though nobody says anything."""
 
@@ -134,14 +172,14 @@ class Availability:
             self._scheduled[provider.id] = provider
         else:
             self._scheduled.pop(provider.id, None)
-        if view.reluctance is not None and provider.occupied:
+        if view.reluctance is not None and not provider.is_idle:
             self._refusing[provider.id] = provider
         self.local.put(view)
         if provider.stream_replica is None:
             self.remote.drop(provider.id)
         else:
             # The view shows it as full, which is right for this server only.
-            self.remote.put(replace(view, occupied=provider.occupied))
+            self.remote.put(replace(view, occupied=provider.occupied, calls=provider.calls))
 
     def take_rescheduled(self) -> list[Provider]:
         """Return whose schedule may have opened or closed since the last call: all that have one, once a minute."""

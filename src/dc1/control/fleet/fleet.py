@@ -13,7 +13,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.reports import Reports
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import provider_not_found
-from dc1.domain.jobs.placement import ProviderView
+from dc1.domain.jobs.placement import ProviderView, Room
 from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, AskBounds
 from dc1.domain.providers.liveness import Approval, Presence, Thresholds
 from dc1.domain.providers.measurements import Measurement
@@ -195,17 +195,19 @@ class Fleet:
 
     # Work
 
-    def occupy(self, provider_id: int, gpu_count: int) -> None:
-        """Note that a job took slots of a provider."""
+    def occupy(self, provider_id: int, room: Room) -> None:
+        """Note that a job took room of a provider."""
         provider = self._all[provider_id]
-        provider.occupied += gpu_count
+        provider.gpus_held += room.gpus
+        provider.calls += room.calls
         self._index(provider)
 
-    def release(self, provider_id: int, gpu_count: int) -> None:
-        """Note that a job gave its slots back."""
+    def release(self, provider_id: int, room: Room) -> None:
+        """Note that a job gave its room back."""
         provider = self._all.get(provider_id)
         if provider is not None:
-            provider.occupied = max(0, provider.occupied - gpu_count)
+            provider.gpus_held = max(0, provider.gpus_held - room.gpus)
+            provider.calls = max(0, provider.calls - room.calls)
             self._index(provider)
 
     def count_run(self, provider_id: int, standing: Standing) -> None:

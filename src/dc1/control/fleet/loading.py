@@ -71,6 +71,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         cached_models=tuple(row.cached_models or ()),
         vllm_models=tuple(row.vllm_models or ()),
         job_types=None if row.job_types is None else frozenset(row.job_types),
+        inference_slots=row.inference_slots,
         resource_spec=row.resource_spec,
         model_cache=row.model_cache,
         container_restart_count=row.container_restart_count,

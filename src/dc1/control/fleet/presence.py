@@ -11,6 +11,9 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Channel, Liveness, Presence, Thresholds
 from dc1.domain.providers.reports import Report
 
+MOST_CALLS = 4_096
+"""No engine answers more at once; what a daemon says beyond it is not believed."""
+
 FAILOVER_GRACE_SECONDS = 10
 """How much longer than usual a daemon may take to come back when it was the server that went away."""
 
@@ -62,13 +65,16 @@ class PresenceTracker:
         # drains.
         self._queues.place(provider)
 
-    def stream_beat(self, provider: Provider, report: Report, job_types: frozenset[str], *, draining: bool) -> None:
+    def stream_beat(
+        self, provider: Provider, report: Report, job_types: frozenset[str], *, draining: bool, calls: int = 0
+    ) -> None:
         """Fold in the state that came on the stream."""
         now_ms = self._clock.now_ms()
         # A stream's place does not hang on when it was last heard, so the queue stays as it is on the most frequent
         # call.
         provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms, signed_off=False)
         provider.job_types = job_types
+        provider.inference_slots = min(calls, MOST_CALLS)
         provider.draining = draining
         self._reported(provider, report, now_ms, streamed=True)
 

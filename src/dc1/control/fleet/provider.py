@@ -51,6 +51,7 @@ _REPORT_FIELDS = (
     "cached_models",
     "vllm_models",
     "job_types",
+    "inference_slots",
     "resource_spec",
     "model_cache",
     "container_restart_count",
@@ -105,7 +106,9 @@ class Provider:
     stream_replica: str | None = None
     stream_instance: str | None = None
     second_daemon_at_ms: int | None = None
-    occupied: int = 0
+    gpus_held: int = 0
+    inference_slots: int = 0
+    calls: int = 0
     used_by_others_pct: float | None = None
     completed_jobs: int = 0
     failed_jobs: int = 0
@@ -176,6 +179,16 @@ class Provider:
     def slots(self) -> int:
         """How many jobs of one GPU it can run at once; GPUs that are only claimed take no work."""
         return max(1, self.facts.gpu_count or 1) if self.has_gpu else 1
+
+    @property
+    def occupied(self) -> int:
+        """How many slots are taken: a call takes one of an engine that does not say how many calls it takes."""
+        return self.gpus_held if self.inference_slots else self.gpus_held + self.calls
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of ours is on it."""
+        return not self.gpus_held and not self.calls
 
     @property
     def gpu_count(self) -> int:
@@ -278,6 +291,8 @@ class Provider:
             status=self.status(now_ms, thresholds),
             slots=self.slots,
             occupied=self.slots if full else self.occupied,
+            call_slots=self.inference_slots,
+            calls=self.inference_slots if full else self.calls,
             has_gpu=self.has_gpu and self.mismatch is None,
             below_model=self.performance is Performance.BELOW_MODEL,
             vram_mib=self.preferences.usable_vram_mib(self.vram_mib),
@@ -369,7 +384,7 @@ class Provider:
 
     def _note_use_by_others(self) -> None:
         # While a job of ours runs, the GPU's use says nothing of anybody else's.
-        if self.occupied == 0:
+        if self.is_idle:
             self.used_by_others_pct = metric_of(self.gpu_status, "gpu_util_pct")
 
     def count_beat(self, now_ms: int) -> None:

@@ -191,7 +191,7 @@ class Completions:
         provider_id = self._fleet.availability.remote.best(requirement)
         if provider_id is None:
             return None
-        self._fleet.occupy(provider_id, requirement.gpu_count)
+        self._fleet.occupy(provider_id, requirement.room)
         return self._fleet.known(provider_id)
 
     def _offering(self, requirement: Requirement) -> Iterator[Provider]:

@@ -9,6 +9,7 @@ from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
+from dc1.domain.jobs.placement import Room
 from dc1.domain.jobs.states import JobStatus
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
@@ -68,7 +69,13 @@ class Submission:
         name = None if reserved is None else reserved.name
         if reserved is not None:
             price_bps = reserved.price_bps(self._fleet.prices)
-            new = replace(new, provider_id=reserved.id, slots=reserved.slots, machine_price_bps=price_bps)
+            new = replace(
+                new,
+                provider_id=reserved.id,
+                slots=reserved.slots,
+                call_slots=reserved.inference_slots,
+                machine_price_bps=price_bps,
+            )
 
         def work(conn: Connection) -> Submitted:
             job = lifecycle.submit(conn, new, limits, now_ms)
@@ -83,7 +90,7 @@ class Submission:
             # Cancelled callers come here too, though a transaction that has begun is committed all the same: servicers
             # run commands shielded from callers who leave, or memory would not hear of such a job.
             if reserved is not None:
-                self._dispatcher.unplace(reserved.id, new.gpu_count)
+                self._dispatcher.unplace(reserved.id, Room.of(new.source, new.gpu_count))
             if isinstance(error, ApiError) and error.code in _BUDGET_SPENT:
                 await self._tell_of_refusal(new, limits, now_ms)
             raise

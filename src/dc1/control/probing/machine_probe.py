@@ -101,7 +101,7 @@ class MachineProbe:
         if self.provider.presence.stream_lost_ms is not None:
             raise ProbeStoppedError("its stream was lost", again=True)
         # A job is worth more than a measurement of how fast the machine would have been without it.
-        if self.provider.occupied:
+        if not self.provider.is_idle:
             raise ProbeStoppedError("the machine got work", again=True)
 
     # Asking

@@ -104,7 +104,7 @@ class Prober:
     def _is_free(self, provider: Provider) -> bool:
         is_here = provider.presence.stream_open and provider.stream_replica is None and provider.probes
         may_work = provider.approval is Approval.APPROVED and not (provider.suspended or provider.deleted)
-        is_idle = not provider.occupied and not provider.draining and provider.id not in self._running
+        is_idle = provider.is_idle and not provider.draining and provider.id not in self._running
         return is_here and may_work and is_idle
 
     def _is_due(self, provider: Provider) -> bool:

@@ -17,7 +17,7 @@ from dc1.control.scheduling.job_versions import JobVersions
 from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.scheduler import Match, Scheduler
 from dc1.control.scheduling.sessions import StopReason
-from dc1.domain.jobs.placement import Requirement, queue_key
+from dc1.domain.jobs.placement import Requirement, Room, queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.database import Connection
@@ -78,7 +78,7 @@ class Dispatcher:
             running=running,
             timeout_at_ms=job.timeout_at_ms,
         )
-        self._fleet.occupy(provider_id, job.gpu_count)
+        self._fleet.occupy(provider_id, job.room)
         self._leases.add(lease)
         session = self._sessions.get(provider_id)
         if not running and session is not None:
@@ -141,12 +141,12 @@ class Dispatcher:
         if first is not None and before is not None and queue_key(first) < before:
             self.wake(provider_id)
             return None
-        self._fleet.occupy(provider_id, requirement.gpu_count)
+        self._fleet.occupy(provider_id, requirement.room)
         return provider
 
-    def unplace(self, provider_id: int, gpu_count: int) -> None:
+    def unplace(self, provider_id: int, room: Room) -> None:
         """Give reserved slots back and let somebody else have them."""
-        self._fleet.release(provider_id, gpu_count)
+        self._fleet.release(provider_id, room)
         self.wake(provider_id)
 
     # Jobs in and out
@@ -158,7 +158,7 @@ class Dispatcher:
             self._offer(job, spec)
             return
         if reserved is not None:
-            self.unplace(reserved.id, job.gpu_count)
+            self.unplace(reserved.id, job.room)
         if is_news:
             self.requeued(job)
 
@@ -206,7 +206,7 @@ class Dispatcher:
         session = self._sessions.get(lease.provider_id)
         if stop is not None and session is not None:
             session.stop(lease.job_id, lease.attempt, stop)
-        self.unplace(lease.provider_id, lease.gpu_count)
+        self.unplace(lease.provider_id, lease.room)
         return lease
 
     def has_work_for(self, provider_id: int | None) -> bool:
@@ -260,7 +260,7 @@ class Dispatcher:
                         self._scheduler.undo(match)
                     else:
                         # The feed was first, and took slots of its own.
-                        self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
+                        self._fleet.release(match.provider_id, match.job.requirement.room)
                 return False
             return True
 
@@ -268,7 +268,10 @@ class Dispatcher:
         # Reserved in memory is not claimed: other replicas and submissions write to the same rows, and what the
         # database refuses comes back. Many in one transaction, because the commit is what takes time.
         now_ms = self._clock.now_ms()
-        claims = [lifecycle.Claim(item.job.id, item.provider_id, item.slots, item.price_bps) for item in matches]
+        claims = [
+            lifecycle.Claim(item.job.id, item.provider_id, item.slots, item.price_bps, item.call_slots)
+            for item in matches
+        ]
 
         def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec] | None], set[int]]:
             claimed = lifecycle.claim_all(conn, claims, now_ms)
@@ -284,7 +287,7 @@ class Dispatcher:
                 continue
             # Also when the claim succeeded and the feed told of it first: `follow` has taken slots for the lease by
             # itself, and those that were reserved for it here are too many.
-            self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
+            self._fleet.release(match.provider_id, match.job.requirement.room)
             if match.job.id in still_queued and self._leases.of_job(match.job.id) is None:
                 self.queue.add(match.job)
             else:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
+from dc1.domain.jobs.placement import Room
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 _MOST_HELD_BACK = 1_000
@@ -82,9 +83,9 @@ class Lease:
         return self.assignment.job.job_id
 
     @property
-    def gpu_count(self) -> int:
-        """Slots it takes."""
-        return self.assignment.job.gpu_count
+    def room(self) -> Room:
+        """What it takes of its provider."""
+        return self.assignment.job.room
 
 
 class Leases:

@@ -12,12 +12,13 @@ from dc1.domain.base.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A waiting job and the provider whose slots, each at `price_bps`, are reserved for it in memory."""
+    """A waiting job and the provider whose slots, each at `price_bps`, or calls are reserved for it in memory."""
 
     job: WaitingJob
     provider_id: int
     slots: int
     price_bps: int
+    call_slots: int
 
 
 class Scheduler:
@@ -64,13 +65,15 @@ class Scheduler:
             # Out of the queue and into the slots before anything is written: the next look finds neither again.
             chosen = self._chosen_for(job, provider)
             self._queue.remove(job.id)
-            self._fleet.occupy(chosen.id, job.requirement.gpu_count)
-            matches.append(Match(job, chosen.id, chosen.slots, chosen.price_bps(self._fleet.prices)))
+            self._fleet.occupy(chosen.id, job.requirement.room)
+            matches.append(
+                Match(job, chosen.id, chosen.slots, chosen.price_bps(self._fleet.prices), chosen.inference_slots)
+            )
         return matches
 
     def undo(self, match: Match) -> None:
         """Give the slots back, and let the job wait again."""
-        self._fleet.release(match.provider_id, match.job.requirement.gpu_count)
+        self._fleet.release(match.provider_id, match.job.requirement.room)
         self._queue.add(match.job)
 
     def next_for(self, provider: Provider) -> WaitingJob | None:

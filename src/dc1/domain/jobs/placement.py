@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import as_integer, as_number, plain
-from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType
+from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType, JobSource
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import PRICING_CLASSES
 from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type, requested_gpu_type
@@ -39,6 +39,18 @@ class Admission(StrEnum):
     NO_ELIGIBLE_JOB_FOR_PROVIDER = "NO_ELIGIBLE_JOB_FOR_PROVIDER"
 
 
+class Room(NamedTuple):
+    """What a job takes of a machine: GPUs, or one of the calls that its engine takes at once."""
+
+    gpus: int
+    calls: int = 0
+
+    @classmethod
+    def of(cls, source: JobSource, gpu_count: int) -> Self:
+        """Return what a job takes that came from there."""
+        return cls(0, 1) if source is JobSource.V1 else cls(gpu_count)
+
+
 class TaskObstacle(StrEnum):
     """Why an order cannot be given to a daemon that runs scripts alone."""
 
@@ -58,7 +70,8 @@ class ProviderView:
     daemon has a runner for, None when it did not say. `streaming` is set while the daemon is on the stream and not
     about to leave, `scripted` where it polls and runs scripts alone. `only_named` is set where jobs must name the
     provider, and `reluctance` says why the owner's preferences keep new work away now. `price_bps` is what one GPU
-    costs, in ten-thousandths of the rate of a kind of work.
+    costs, in ten-thousandths of the rate of a kind of work. `call_slots` is how many /v1 calls the engine takes beside
+    all that, of which it has `calls`; with 0 each takes a slot.
     """
 
     id: int
@@ -80,11 +93,28 @@ class ProviderView:
     only_named: bool = False
     reluctance: Reluctance | None = None
     price_bps: int = UNIT_PRICE_BPS
+    call_slots: int = 0
+    calls: int = 0
+
+    @property
+    def for_calls(self) -> Self:
+        """The provider as a /v1 call finds it: by the calls that its engine takes at once, where it says how many.
+
+        A call is paid by its tokens, so that the machine's own price is no matter.
+        """
+        if not self.call_slots:
+            return self
+        return replace(self, slots=self.call_slots, occupied=self.calls, call_slots=0, price_bps=UNIT_PRICE_BPS)
 
     @property
     def bookable(self) -> bool:
         """Whether the provider may be given work."""
         return is_bookable(self.approval, self.status)
+
+    @property
+    def share(self) -> float:
+        """How much of it is in use."""
+        return self.occupied / self.slots
 
     @property
     def takes_new_work(self) -> bool:
@@ -119,6 +149,11 @@ class Requirement:
     needs_gpu: bool = False
     task_obstacle: TaskObstacle | None = None
     handed_to: frozenset[int] = frozenset()
+
+    @property
+    def room(self) -> Room:
+        """What it takes of a machine."""
+        return Room(0, 1) if self.at_once else Room(self.gpu_count)
 
     @property
     def names_gpu(self) -> bool:
@@ -254,6 +289,8 @@ def is_affordable(price_bps: int, requirement: Requirement) -> bool:
 
 def placement_obstacle(view: ProviderView, requirement: Requirement) -> Admission | None:
     """Return why a job cannot start on this provider now, or None when it fits."""
+    if requirement.at_once:
+        view = view.for_calls
     reason = availability_obstacle(view) or capability_obstacle(view, requirement)
     if reason is None and view.occupied + requirement.gpu_count > view.slots:
         return Admission.PROVIDER_BUSY
@@ -275,9 +312,9 @@ def choose(
     """Return the id of the best fitting provider, or None when none fits.
 
     Online goes before degraded, then come a cached model, reputation, the lower price, what was not measured to be
-    below its model, idleness and the lower id; `prewarm` puts the cached model first, an order that prefers the price
-    has it before reputation. Reputations up to REPUTATION_SLACK below the best count as equal to it. Providers in
-    `avoid` are taken only when no other fits.
+    below its model, the share in use and the lower id; `prewarm` puts the cached model first, an order that prefers the
+    price has it before reputation. Reputations up to REPUTATION_SLACK below the best count as equal to it. Providers
+    in `avoid` are taken only when no other fits.
     """
     return best_of([view for view in views if fits(view, requirement)], requirement, prewarm=prewarm, avoid=avoid)
 
@@ -309,7 +346,7 @@ def best_of(
     # Against the best of them and not in steps: two that differ by a point are equal wherever a step would lie.
     least = max(view.reputation for view in candidates) - REPUTATION_SLACK
     equals = (view for view in candidates if view.reputation >= least)
-    return min(equals, key=lambda view: (view.price_bps, view.below_model, view.occupied, -view.reputation, view.id)).id
+    return min(equals, key=lambda view: (view.price_bps, view.below_model, view.share, -view.reputation, view.id)).id
 
 
 class Waiting(Protocol):

@@ -134,7 +134,11 @@ class DaemonMessages:
     def _fold(self, state: pb.DaemonState) -> None:
         report = read_report(report_body(state.report))
         self._plane.fleet.presence.stream_beat(
-            self._provider, report, frozenset(state.job_types), draining=state.draining
+            self._provider,
+            report,
+            frozenset(state.job_types),
+            draining=state.draining,
+            calls=state.inference_slots,
         )
         self._provider.probes = state.probes
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, case, func, insert, select
 
 from dc1.domain.jobs.faults import Fault
+from dc1.domain.jobs.placement import Room
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement
@@ -35,9 +36,17 @@ _LOCK_PROVIDER = PreparedStatement(
     )
     .with_for_update(key_share=True)
 )
+_IS_CALL = jobs.c.source == JobSource.V1
 # Counted anew from a partial index of leases: a number that is kept could drift from them.
 _OCCUPIED = PreparedStatement(
     select(func.coalesce(func.sum(jobs.c.gpu_count), 0)).where(jobs.c.provider_id == bindparam("wanted"), LEASED)
+)
+# Of machines whose engines say how many calls they take, which are no matter of their GPUs.
+_OCCUPIED_BY_KIND = PreparedStatement(
+    select(
+        func.coalesce(func.sum(case((_IS_CALL, 0), else_=jobs.c.gpu_count)), 0),
+        func.coalesce(func.sum(case((_IS_CALL, 1), else_=0)), 0),
+    ).where(jobs.c.provider_id == bindparam("wanted"), LEASED)
 )
 _INSERT_ATTEMPT = PreparedStatement(
     insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms", "price_bps"]
@@ -49,24 +58,31 @@ def occupied_slots(conn: Connection, provider_id: int) -> int:
     return int(_OCCUPIED.rows(conn, {"wanted": provider_id})[0][0])
 
 
-def reserve(conn: Connection, provider_id: int, needed: int, slots: int) -> bool:
-    """Tell whether the provider may take work and has `needed` of its `slots` free.
+def reserve(conn: Connection, provider_id: int, needed: Room, slots: int, call_slots: int = 0) -> bool:
+    """Tell whether the provider may take work and has what is `needed` of its `slots` and `call_slots` free.
+
+    Without slots for calls a call takes one of the others.
 
     True holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
     """
     if not _LOCK_PROVIDER.rows(conn, {"wanted": provider_id}):
         return False
-    return occupied_slots(conn, provider_id) + needed <= slots
+    if not call_slots:
+        return occupied_slots(conn, provider_id) + needed.gpus + needed.calls <= slots
+    ((gpus, calls),) = _OCCUPIED_BY_KIND.rows(conn, {"wanted": provider_id})
+    taken, most = (calls + needed.calls, call_slots) if needed.calls else (gpus + needed.gpus, slots)
+    return int(taken) <= most
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A waiting job that is to be given to a provider with so many `slots` in all, each at `price_bps`."""
+    """A waiting job that is to be given to a provider with so many `slots` and `call_slots`, each at `price_bps`."""
 
     job_id: int
     provider_id: int
     slots: int
     price_bps: int = UNIT_PRICE_BPS
+    call_slots: int = 0
 
 
 def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[JobRow | None]:
@@ -93,7 +109,7 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
     price_bps = run_price_bps(job, wanted.price_bps)
     if not _may_run_on(job, wanted.provider_id, price_bps):
         return None
-    if not reserve(conn, wanted.provider_id, job.gpu_count, wanted.slots):
+    if not reserve(conn, wanted.provider_id, job.room, wanted.slots, wanted.call_slots):
         return None
     return write(
         conn,
@@ -181,6 +197,7 @@ def start(
     now_ms: int,
     *,
     price_bps: int = UNIT_PRICE_BPS,
+    call_slots: int = 0,
 ) -> JobRow | None:
     """Start a run on a provider that holds the job pending, or that takes it from the queue itself, at `price_bps`.
 
@@ -198,7 +215,9 @@ def start(
     else:
         # Straight from the queue, by a poll: nobody reserved a slot for it before.
         price_of_run = run_price_bps(job, price_bps)
-        if not _may_run_on(job, provider_id, price_of_run) or not reserve(conn, provider_id, job.gpu_count, slots):
+        if not _may_run_on(job, provider_id, price_of_run):
+            return None
+        if not reserve(conn, provider_id, job.room, slots, call_slots):
             return None
     # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
     attempt = job.attempt_number + 1

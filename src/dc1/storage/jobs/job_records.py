@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from dc1.domain.jobs.faults import Fault
-from dc1.domain.jobs.placement import Requirement, TaskObstacle
+from dc1.domain.jobs.placement import Requirement, Room, TaskObstacle
 from dc1.domain.jobs.states import TERMINAL, ComputeType, ErrorCategory, JobSource, JobStatus, JobType, Phase
 from dc1.domain.jobs.tasks.daemon_tasks import Ordered, time_obstacle
 from dc1.domain.money.pricing import PricingClass
@@ -130,6 +130,11 @@ class JobRow:
     def is_terminal(self) -> bool:
         """Whether no move is left."""
         return self.status in TERMINAL
+
+    @property
+    def room(self) -> Room:
+        """What it takes of a machine."""
+        return Room.of(self.source, self.gpu_count)
 
     @property
     def requirement(self) -> Requirement:

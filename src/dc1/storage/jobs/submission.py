@@ -11,7 +11,7 @@ from dc1 import defaults
 from dc1.domain import errors
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.base.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
-from dc1.domain.jobs.placement import CLASS_RANK
+from dc1.domain.jobs.placement import CLASS_RANK, Room
 from dc1.domain.jobs.states import (
     TEST_RENTER_ID,
     Actor,
@@ -45,7 +45,7 @@ from dc1.storage.schema.tables import renters as renters_table
 class NewJob:
     """A job that passed every check but those of money; amounts in halala.
 
-    `provider_id` is where the scheduler would put it, with `slots` GPUs in all, or None to queue it;
+    `provider_id` is where the scheduler would put it, with `slots` GPUs and `call_slots` in all, or None to queue it;
     `named_provider_id` the only one the renter accepts. `hold_price_bps` is what the job takes of the price of the
     dearest machine it may land on, `machine_price_bps` what one GPU of the chosen one costs. `duration_minutes` is None
     for a /v1 call, which has prices per million tokens instead. `model` is as sent; `gpu_type` is
@@ -67,6 +67,7 @@ class NewJob:
     named_provider_id: int | None = None
     provider_id: int | None = None
     slots: int = 0
+    call_slots: int = 0
     gpu_count: int = 1
     min_vram_gb: float | None = None
     gpu_type: str | None = None
@@ -109,7 +110,7 @@ class SubmissionLimits:
         )
 
 
-_NOT_KEPT = ("spec", "slots", "machine_price_bps", "submitted_by")
+_NOT_KEPT = ("spec", "slots", "call_slots", "machine_price_bps", "submitted_by")
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in _NOT_KEPT]
 # Whatever a new job does not have yet is None.
 _BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
@@ -273,7 +274,8 @@ def tell_of_refusal(conn: Connection, new: NewJob, limits: SubmissionLimits, now
 
 def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> JobRow:
     # The scheduler's choice may be old by now; a slot that is gone only means that the job waits.
-    placed = new.provider_id is not None and reserve(conn, new.provider_id, new.gpu_count, new.slots)
+    room = Room.of(new.source, new.gpu_count)
+    placed = new.provider_id is not None and reserve(conn, new.provider_id, room, new.slots, new.call_slots)
     # Nobody waits in a queue with a connection open.
     if new.source == JobSource.V1 and not placed:
         raise errors.no_capacity_available(new.model or "")

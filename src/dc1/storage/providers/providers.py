@@ -70,6 +70,7 @@ class StoredReport:
     cached_models: list[str] | None = None
     vllm_models: list[str] | None = None
     job_types: list[str] | None = None
+    inference_slots: int = 0
     gpu_status: dict[str, Any] | None = None
     model_cache: dict[str, Any] | None = None
     resource_spec: Any = None
@@ -129,6 +130,7 @@ class ProviderRow:
     cached_models: list[str] | None
     vllm_models: list[str] | None
     job_types: list[str] | None
+    inference_slots: int
     gpu_status: dict[str, Any] | None
     model_cache: dict[str, Any] | None
     resource_spec: Any

@@ -99,6 +99,8 @@ providers = Table(
     Column("cached_models", ExactJson(TEXTS)),
     Column("vllm_models", ExactJson(TEXTS)),
     Column("job_types", ExactJson(TEXTS)),
+    # How many /v1 calls its engine takes at once; 0 of a daemon that does not say.
+    counter("inference_slots"),
     Column("gpu_status", ExactJson(OBJECT)),
     Column("model_cache", ExactJson(OBJECT)),
     Column("resource_spec", ExactJson),
