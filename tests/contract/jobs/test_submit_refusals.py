@@ -238,3 +238,32 @@ def test_the_checks_have_an_order(renter: Renter, rest: Rest) -> None:
     listed: Json = {"duration_minutes": 1, "job_type": "training"}
     refused(renter.try_submit(everything_wrong, **listed), 400, code="INVALID_ENUM")
     refused(renter.try_submit(everything_wrong, **listed, pricing_class="economy"), 400, code="INVALID_GPU_TYPE")
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "named"),
+    [
+        ({"command": "ls"}, "Missing required fields: container_image", []),
+        ({"container_image": ""}, "Missing required fields: container_image", []),
+        ({"container_image": "evil/x:1"}, "container_image is not approved", []),
+        ({"container_image": "no name!"}, "container_image is not approved", []),
+        ({"container_image": "x" * 256}, "Validation failed", ["container_image"]),
+        ({"container_image": "busybox:1.36", "command": 5}, "Validation failed", ["command"]),
+        ({"container_image": "busybox:1.36", "max_duration_seconds": 5}, "Validation failed", ["max_duration_seconds"]),
+        (
+            {"container_image": "busybox:1.36", "max_duration_seconds": 9**9},
+            "Validation failed",
+            ["max_duration_seconds"],
+        ),
+        (
+            {"container_image": "busybox:1.36", "max_duration_seconds": 700_000},
+            "Validation failed",
+            ["max_duration_seconds"],
+        ),
+    ],
+)
+def test_the_short_form_is_refused_in_its_own_words(renter: Renter, body: Json, error: str, named: list[str]) -> None:
+    """Contract 8: its user knows neither `job_type` nor `duration_minutes` nor `container_spec`."""
+    for path in ("/jobs/submit", "/jobs", "/jobs/estimate"):
+        refusal = refused(renter.post(path, body), 400, error)
+        assert [fault["field"] for fault in refusal.get("fields", [])] == named

@@ -109,8 +109,13 @@ def _approved_names(source: JsonObject, names: Collection[str], approved: Collec
     return {name: known for name, image in sent.items() if (known := approved_as(image, approved)) is not None}
 
 
-def approve_images(spec: JsonObject | None, params: JsonObject | None, approved: Collection[str]) -> None:
-    """Check that every image that is named is `approved`, in whatever spelling.
+def approve_images(
+    spec: JsonObject | None,
+    params: JsonObject | None,
+    approved: Collection[str],
+    image_field: str = "container_spec.image",
+) -> None:
+    """Check that every image that is named is `approved`, in whatever spelling; `image_field` said the spec's.
 
     Raises:
         image_not_approved: the first that is not.
@@ -124,7 +129,9 @@ def approve_images(spec: JsonObject | None, params: JsonObject | None, approved:
             if image in (None, ""):
                 continue
             if not isinstance(image, str) or approved_as(image, approved) is None:
-                raise image_not_approved(f"{prefix}.{name}")
+                raise image_not_approved(
+                    image_field if source is spec and name == _IMAGE_KEYS[0] else f"{prefix}.{name}"
+                )
 
 
 _IMAGE_TYPES = {

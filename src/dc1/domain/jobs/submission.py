@@ -74,6 +74,7 @@ class SubmitBody:
     env_vars: Mapping[str, str] = field(default_factory=dict)
     max_rate_halala_per_minute: Number | None = None
     prefer: str | None = None
+    short_form: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,9 @@ def accept(
     if isinstance(body.task_spec, str):
         raise errors.raw_task_spec()
     check_container_spec(body.container_spec)
-    approve_images(body.container_spec, body.params, approved_images)
+    # By the name under which its user sent it.
+    image_field = "container_image" if body.short_form else "container_spec.image"
+    approve_images(body.container_spec, body.params, approved_images, image_field)
     _check_needs(job_type, body)
     sent_spec = with_approved_images(body.container_spec, approved_images)
 
@@ -203,11 +206,13 @@ def accept(
 def _duration_violations(body: SubmitBody, most_seconds: int) -> list[FieldViolation]:
     """Return what is too long for this market, whose limit the protos' own rules cannot know."""
     found = []
-    # As minutes that are sent: a third of one more is no second more, but it is money.
-    if exact(body.duration_minutes) * 60 > most_seconds:
+    runs_too_long = body.max_duration_seconds is not None and body.max_duration_seconds > most_seconds
+    # As minutes that are sent: a third of one more is no second more, but it is money. The short form makes them of the
+    # seconds, which are named.
+    if exact(body.duration_minutes) * 60 > most_seconds and not (body.short_form and runs_too_long):
         most_minutes = plain(Decimal(most_seconds) / 60)
         found.append(FieldViolation("duration_minutes", f"must be at most {most_minutes}"))
-    if body.max_duration_seconds is not None and body.max_duration_seconds > most_seconds:
+    if runs_too_long:
         found.append(FieldViolation("max_duration_seconds", f"must be at most {most_seconds}"))
     return found
 
