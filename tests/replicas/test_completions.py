@@ -75,6 +75,7 @@ def test_it_is_paid_at_whichever_replica_it_is_cancelled(
         assert answered(canceller.cancel(1))["charged_halala"] == 1
 
 
+@pytest.mark.settings(completion_queue_seconds=0)
 def test_two_replicas_never_give_one_slot_twice(
     pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
 ) -> None:

@@ -151,7 +151,11 @@ class ControlPlane:
         await asyncio.wait({self._running})
 
     def drain(self) -> None:
-        """Take no more daemons, and send the readers of jobs to the next server; calls in flight go on."""
+        """Take no more daemons, and send the readers of jobs to the next server; calls in flight go on.
+
+        Those that only wait for a provider do so there.
+        """
+        self.completions.drain()
         self.sessions.take_no_more()
         self.job_feed.close()
 

@@ -99,6 +99,11 @@ class Server:
         """How many daemons hold a stream, as the server sees it."""
         return len(self.market.sessions)
 
+    @property
+    def calls_waiting(self) -> int:
+        """How many calls under /v1 wait for a provider."""
+        return self.market.completions.waiting
+
     def stop(self) -> None:
         """Stop as a server does that is asked to: its parts end in order, and what they hold is stored."""
         self._loop.run(self._app.drain(_DRAIN_SECONDS))

@@ -117,6 +117,7 @@ def test_a_model_of_a_provider_that_is_not_approved(market: LocalMarket, renter:
     envelope(renter.post(CHAT, HELLO), 404, "model_not_found")
 
 
+@pytest.mark.settings(completion_queue_seconds=0)
 def test_no_room(market: LocalMarket, renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
     call = caller.ask()
     lease = begin(daemon)

@@ -1,4 +1,4 @@
-"""Calls under /v1: which models can be called, and a call's way to a daemon that answers it at once or not at all."""
+"""Calls under /v1: which models can be called, and a call's way to a daemon that answers it."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,14 @@ from dc1.control.operations.attempts import Attempts
 from dc1.control.operations.catalog import Catalog
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.submission import Submission
+from dc1.control.scheduling.call_queue import CallQueue
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.retries import MOST_CALL_RETRIES
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
+from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.chat import ChatCall
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.container_spec import effective_container_spec
@@ -66,6 +68,8 @@ class Completions:
         self._replicas = replicas
         self._leases = core.leases
         self._attempts = attempts
+        self._queue = CallQueue(self._place, dispatcher.unplace)
+        dispatcher.tell_of_room(self._queue.serve_soon)
         # Calls somebody waits for, by row id, and whether their text goes out as it comes.
         self._answered: dict[int, bool] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -100,23 +104,40 @@ class Completions:
                 return spelled, self._fleet.offered.first_ms(model) or self._clock.now_ms()
         raise errors.model_not_found(model)
 
-    async def start(self, renter_id: int, call: ChatCall, scoped_key_id: str | None = None) -> JobRow:
-        """Hold the price of a call, made with that scoped key if with any, and offer it to a daemon on the stream.
+    async def reserve(self, renter_id: int, model: str) -> Provider:
+        """Reserve room for a call on the provider that should answer it, and wait for it where there is none.
 
-        Raises model_not_found, model_not_offered and no_capacity_available, and what a submission raises; nothing is
-        held then.
+        Raises model_not_found, model_not_offered and no_capacity_available. `start` has to follow at once; a caller who
+        leaves before has left nothing behind.
+        """
+        requirement = _requirement(model)
+        # Who came before has the next room.
+        if not self._queue.is_waited_for(requirement):
+            reserved = self._place(requirement)
+            if reserved is None and await self._replicas.catch_up():
+                reserved = self._place(requirement)
+            if reserved is not None:
+                return reserved
+        refusal = await self._refusal(model, requirement)
+        seconds = self._config.completion_queue_seconds
+        if refusal.code is not OpenAICode.NO_CAPACITY_AVAILABLE or not seconds:
+            raise refusal
+        reserved = await self._queue.wait(renter_id, requirement, seconds)
+        if reserved is None:
+            raise refusal
+        return reserved
+
+    async def start(
+        self, renter_id: int, call: ChatCall, reserved: Provider, scoped_key_id: str | None = None
+    ) -> JobRow:
+        """Hold the price of a call, made with that scoped key if with any, and offer it where room is `reserved`.
+
+        Raises no_capacity_available and what a submission raises; nothing is held then, and the room is given back.
 
         Raises:
             OutcomeUnknownError: the database was lost meanwhile; what it holds then is given back.
         """
-        requirement = _requirement(call.model)
         new = replace(self._new_job(renter_id, call), scoped_key_id=scoped_key_id)
-        reserved = self._place(requirement)
-        if reserved is None:
-            await self._replicas.catch_up()
-            reserved = self._place(requirement)
-        if reserved is None:
-            raise await self._refusal(call.model, requirement)
         try:
             job = (await self._submission.submit(new, reserved, self._limits)).job
         except OutcomeUnknownError:
@@ -126,6 +147,15 @@ class Completions:
             raise
         self._answered[job.id] = call.stream
         return job
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a provider."""
+        return len(self._queue)
+
+    def drain(self) -> None:
+        """Send who waits for a provider to the next server."""
+        self._queue.close()
 
     def answered(self, row_id: int) -> None:
         """Note that nobody waits for a call any more."""

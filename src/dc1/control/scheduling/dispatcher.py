@@ -46,6 +46,7 @@ class Dispatcher:
         self._versions = JobVersions()
         self._declined: dict[int, dict[int, int]] = {}
         self._dispatching = asyncio.Lock()
+        self._tell_of_room: Callable[[], None] = lambda: None
 
     async def load(self) -> None:
         """Read the queue and the leases that were in force when the server last stopped."""
@@ -219,6 +220,11 @@ class Dispatcher:
     def wake(self, provider_id: int) -> None:
         """Look for work for a provider, soon."""
         self._scheduler.wake(provider_id)
+        self._tell_of_room()
+
+    def tell_of_room(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever a provider may have become free."""
+        self._tell_of_room = tell
 
     def wake_fitting(self) -> None:
         """Look for providers for everything that is waited for: heals whatever was missed."""

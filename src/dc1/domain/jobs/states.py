@@ -36,7 +36,7 @@ class JobType(StrEnum):
 
 
 class JobSource(StrEnum):
-    """How jobs come in. A /v1 call has a caller who waits for it, so it never waits itself."""
+    """How jobs come in. A /v1 call has a caller who waits for it, so it waits for seconds at most."""
 
     API = "api"
     V1 = "v1"

@@ -91,7 +91,10 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         """Start a call, and end it with the block: nobody else waits for it."""
         # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds money is
         # shielded here.
-        starting = asyncio.ensure_future(self._plane.completions.start(caller_id(), call, caller_scoped_key()))
+        reserved = await self._plane.completions.reserve(caller_id(), call.model)
+        starting = asyncio.ensure_future(
+            self._plane.completions.start(caller_id(), call, reserved, caller_scoped_key())
+        )
         completion: CompletionStream | None = None
         try:
             # A caller may leave while the call is being committed; then it is ended as soon as it is known.
