@@ -6,6 +6,8 @@ from itertools import count
 from typing import TypeVar
 
 from dc1.control.background.fault_watch import LOOK_SECONDS
+from dc1.domain.providers.measurements import Device, Measurement
+from dc1.domain.providers.mismatches import Performance
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Database
 from tests.control.scripted_daemon import ScriptedDaemon
@@ -21,6 +23,9 @@ PURSE_HALALA = 1_000_000
 STARTER_HALALA = 1_000
 _LOOK_TICKS = round(LOOK_SECONDS / TICK_SECONDS)
 MODEL = "NVIDIA GeForce RTX 4090"
+MODELS = dict.fromkeys((OwnerKind.OVERSTATES, OwnerKind.UNDERPERFORMS), "NVIDIA H100 80GB HBM3")
+MEASURED = {OwnerKind.OVERSTATES: (0.5, 9.0), OwnerKind.UNDERPERFORMS: (110.0, 280.0)}
+"""Trillions of operations and gigabytes of memory a second, by a probe."""
 
 
 class Economy:
@@ -44,7 +49,11 @@ class Economy:
         await self.market.load()
         for kind in (*_kinds(OwnerKind.HONEST, owner_cheats, machines - 1, share), OwnerKind.FRIEND):
             provider = await self.market.provider(gpus=1)
-            self.market.heartbeat(provider, {"gpu_status": {"gpu_name": MODEL}})
+            self.market.heartbeat(provider, {"gpu_status": {"gpu_name": MODELS.get(kind, MODEL)}})
+            if kind in MEASURED:
+                # What the probe at its approval comes to, which is a test of its own.
+                measured = Measurement(*MEASURED[kind], Device.GPU, self._now_ms())
+                self.market.control.fleet.set_measurement(provider, measured, "measured")
             await self.market.control.provider_accounts.set_preferences(
                 provider, {"ask_pct": self.chance.choice((80, 100, 120))}
             )
@@ -110,7 +119,10 @@ class Economy:
         await control.fault_watch.look()
         for machine in self.machines:
             provider = control.fleet.known(machine.daemon.provider_id)
-            if control.fault_watch.since_ms(provider.id) is not None and not provider.suspended:
+            blames = control.fault_watch.since_ms(provider.id) is not None
+            # What cannot be its model at all is priced as no GPU by the market itself, and left at work.
+            is_weak = provider.performance is Performance.BELOW_MODEL and provider.mismatch is None
+            if (blames or is_weak) and not provider.suspended:
                 await control.provider_supervision.suspend(provider)
                 self.suspended.append(machine)
 

@@ -27,10 +27,13 @@ class OwnerKind(StrEnum):
     LOSES = "stops half-way and is not heard of any more"
     BLAMES = "shows a sign of work, does none, and reports the program's exit 1 at the end"
     SITS = "shows a sign of work and sits until the deadline"
+    OVERSTATES = "reports an H100 and has a processor, whose figures no H100 can have"
+    UNDERPERFORMS = "reports an H100 and does what a T4 does, which a throttled H100 might"
     FRIEND = "runs jobs that a friend pays with starter credit, and withdraws"
 
 
 RENTER_CHEATS = tuple(kind for kind in RenterKind if kind not in {RenterKind.HONEST, RenterKind.STARTER_CREDIT})
 OWNER_CHEATS = tuple(kind for kind in OwnerKind if kind not in {OwnerKind.HONEST, OwnerKind.FRIEND})
-ALERTED = frozenset({OwnerKind.BLAMES, OwnerKind.SITS})
-"""Each of whose runs looks as a renter's fault does: only many of them tell, and an operator acts."""
+ALERTED = frozenset({OwnerKind.BLAMES, OwnerKind.SITS, OwnerKind.UNDERPERFORMS})
+"""Told of by an alert, on which an operator acts: each run of the first two looks as a renter's fault does, and only
+many of them tell; the last one may be a sick card, which is priced as a sound one and taken after its equals."""

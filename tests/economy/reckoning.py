@@ -19,7 +19,9 @@ ROUNDING_HALALA = 1.0
 """A bill is rounded up to a halala, of which the provider's share may be all."""
 
 Kind = TypeVar("Kind", RenterKind, OwnerKind)
-_WORKING = {OwnerKind.HONEST, OwnerKind.INFLATES, OwnerKind.FRIEND}
+_WORKING = {OwnerKind.HONEST, OwnerKind.INFLATES, OwnerKind.OVERSTATES, OwnerKind.FRIEND}
+_MOST_BPS = 12_000
+"""The highest ask: nobody here has a card that is worth more than an RTX 4090, whatever is reported."""
 
 
 @dataclass(slots=True)
@@ -115,7 +117,11 @@ def _worth(job: JobRow, order: Order, truth: Truth | None) -> Fraction:
     """Return what the work of the last run is worth at its machine; work of a machine that cheats is worth nothing."""
     if truth is None or truth.kind not in _WORKING:
         return Fraction(0)
-    price = Fraction(job.run_price_bps or 10_000, 10_000) * job.rate_halala_per_minute * Fraction(job.class_multiplier)
+    price = (
+        Fraction(min(job.run_price_bps or 10_000, _MOST_BPS), 10_000)
+        * job.rate_halala_per_minute
+        * Fraction(job.class_multiplier)
+    )
     return price * Fraction(truth.worked_seconds) / 60
 
 

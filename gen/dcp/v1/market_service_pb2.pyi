@@ -235,7 +235,7 @@ class MarketProvider(_message.Message):
     reliability_score: _builtins.int
     """Reputation, 0 to 100."""
     price_per_hour_sar: _builtins.float
-    """What an hour of LLM inference costs there, in SAR. The price does not depend on the provider."""
+    """What an hour of LLM inference costs there on one GPU, by the factor of its model and what its owner asks, in SAR."""
     heartbeat_age_seconds: _builtins.float
     """Seconds since the server last heard of the daemon."""
     run_mode: _builtins.str
@@ -604,7 +604,7 @@ class AvailableProvider(_message.Message):
     reliability_score: _builtins.int
     """Reputation, 0 to 100."""
     price_per_hour_sar: _builtins.float
-    """What an hour of LLM inference costs there, in SAR. The price does not depend on the provider."""
+    """What an hour of LLM inference costs there on one GPU, by the factor of its model and what its owner asks, in SAR."""
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     gpu_factor: _builtins.float
