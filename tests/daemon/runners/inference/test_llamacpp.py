@@ -20,6 +20,7 @@ from dc1.daemon.runners.inference.engine import EngineRunner
 from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
+from dc1.testing.waiting import eventually
 from tests.daemon.runners.sinks import RecordingSink
 
 pytestmark = pytest.mark.model
@@ -34,6 +35,11 @@ def inference(params: JsonObject, *, model: str | None = None, deadline: float =
 
 def settings(**given: Any) -> DaemonConfig:
     return DaemonConfig(key="dc1-provider-x", server="127.0.0.1:8083", containers=False, **given)
+
+
+def children() -> set[int]:
+    """The processes that this one's event loop has started."""
+    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()}
 
 
 @pytest.fixture
@@ -215,11 +221,27 @@ async def test_a_file_that_llama_cpp_refuses_is_the_engine_s_failure(tmp_path: P
     file = tmp_path / "empty.gguf"
     file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
     (runner,) = build_runners(settings(model=file))[:1]
+    found = await runner.probe()
     with pytest.raises(RunFailed, match="the model did not load") as failure:
         await runner.run(inference({"prompt": "Hi"}), RecordingSink())
     await runner.aclose()
     assert failure.value.category == ErrorCategory.ENGINE
     assert str(tmp_path) not in str(failure.value)
+    assert not found.available
+    assert found.reason.startswith("the model did not load")
+
+
+async def test_a_caller_that_leaves_does_not_stop_the_loading() -> None:
+    engine, others = LlamaCppEngine(bundled_model()), children()
+    waiting = asyncio.create_task(engine.prepare())
+    processes = await asyncio.to_thread(eventually, lambda: children() - others, "the engine's process", 30)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    await engine.prepare()
+    loaded = engine.pid
+    await engine.aclose()
+    assert {loaded} == processes
+    assert children() == others
 
 
 async def test_unknown_model_is_refused(runner: EngineRunner) -> None:

