@@ -9,6 +9,8 @@ local PREFLIGHT = {
   ["access-control-max-age"] = "86400",
 }
 local EXPOSED = "retry-after, idempotent-replayed, ratelimit-policy, ratelimit-limit, ratelimit-remaining, ratelimit-reset, "
+  .. "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+  .. "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
   .. "x-request-id, deprecation, sunset, link"
 
 -- The origin as it may be echoed, nil unless the deployment lists it (`*` lists all), and whether the deployment lists any.

@@ -16,6 +16,9 @@ def _split(value: object) -> object:
 
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
+Limit: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""How many there may be; any number when 0."""
+
 TokenPrice: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000)]
 Multiplier: TypeAlias = Annotated[Decimal, Field(gt=0, le=100)]
 # Not decoded: pydantic would want JSON in the variable, and people write lists with commas.

@@ -18,7 +18,7 @@ from dc1 import defaults
 from dc1.defaults import PricingClassName
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, cleaned, is_sendable, read_secret
-from dc1.setting_types import Multiplier, Networks, Port, Seconds, Texts, TokenPrice
+from dc1.setting_types import Limit, Multiplier, Networks, Port, Seconds, Texts, TokenPrice
 
 _ADMIN_TOKEN_CHARACTERS = 32
 """What nobody guesses: 128 bits of randomness, even in hexadecimal digits."""
@@ -62,9 +62,7 @@ class Settings(BaseSettings):
         default=8, description="Most connections to PostgreSQL, or most readers of SQLite, up to four."
     )
     log_format: Literal["console", "json"] = Field(default="console", description="How log lines look.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severe line to log."
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe line.")
     clock_reset: bool = Field(default=False, description="Whether this start takes the machine's time anew.")
 
     http_host: str = Field(
@@ -155,6 +153,10 @@ class Settings(BaseSettings):
     token_prices: Annotated[dict[str, TokenPrice], NoDecode] = Field(
         default={}, description="The same by model, as a JSON object; models that are not in it have the price above."
     )
+    # Not of the market: one renter's agents must not take what others came for.
+    completion_requests_per_minute: Limit = Field(default=600, description="Calls of a renter in a minute; any when 0.")
+    completion_tokens_per_minute: Limit = Field(default=2_000_000, description="Tokens of a renter, likewise.")
+    completion_streams: Limit = Field(default=100, description="Streamed calls of a renter at a time, likewise.")
     # With the wait that follows less than 600 s, after which the edge ends calls that are silent.
     completion_timeout_seconds: int = Field(
         default=defaults.COMPLETION_TIMEOUT_SECONDS, ge=1, le=540, description="How long a /v1 call may run."
@@ -162,9 +164,7 @@ class Settings(BaseSettings):
     completion_queue_seconds: Seconds = Field(
         default=defaults.COMPLETION_QUEUE_SECONDS, le=60, description="How long a call waits for a free provider."
     )
-    quota_daily_jobs: PositiveInt = Field(
-        default=defaults.QUOTA_DAILY_JOBS, description="Submissions of one renter in a UTC day."
-    )
+    quota_daily_jobs: PositiveInt = Field(default=defaults.QUOTA_DAILY_JOBS, description="Jobs of a renter a day.")
     quota_monthly_halala: PositiveInt = Field(
         default=defaults.QUOTA_MONTHLY_HALALA, description="Spend of one renter in a UTC month, in halala."
     )
@@ -176,9 +176,7 @@ class Settings(BaseSettings):
         default=False,
         description="Whether jobs may name only images that were approved with their digests; so in production when unset.",
     )
-    machines_per_owner: PositiveInt = Field(
-        default=defaults.MACHINES_PER_OWNER, description="Most machines that one owner's account may have."
-    )
+    machines_per_owner: PositiveInt = Field(default=defaults.MACHINES_PER_OWNER, description="Machines of an owner.")
     withdraw_min_halala: PositiveInt = Field(
         default=defaults.WITHDRAW_MIN_HALALA, description="Smallest withdrawal, in halala."
     )

@@ -830,31 +830,55 @@ class SetRenterLimitsRequest(_message.Message):
     RENTER_ID_FIELD_NUMBER: _builtins.int
     MONTHLY_LIMIT_HALALA_FIELD_NUMBER: _builtins.int
     DAILY_JOBS_LIMIT_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
     renter_id: _builtins.str
     """Account id."""
     monthly_limit_halala: _builtins.int
     """Spend of a UTC month in halala, 0 to 2000000000; that of the settings when absent."""
     daily_jobs_limit: _builtins.int
     """Submissions of a UTC day, 0 to 1000000; that of the settings when absent."""
+    requests_per_minute: _builtins.int
+    """Calls under /v1 in a minute; that of the settings when absent."""
+    tokens_per_minute: _builtins.int
+    """Tokens of prompts and answers under /v1 in a minute; that of the settings when absent."""
+    streams: _builtins.int
+    """Streamed calls at a time; that of the settings when absent."""
     def __init__(
         self,
         *,
         renter_id: _builtins.str = ...,
         monthly_limit_halala: _builtins.int | None = ...,
         daily_jobs_limit: _builtins.int | None = ...,
+        requests_per_minute: _builtins.int | None = ...,
+        tokens_per_minute: _builtins.int | None = ...,
+        streams: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit", "_monthly_limit_halala", b"_monthly_limit_halala", "daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit", "_monthly_limit_halala", b"_monthly_limit_halala", "_requests_per_minute", b"_requests_per_minute", "_streams", b"_streams", "_tokens_per_minute", b"_tokens_per_minute", "daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit", "_monthly_limit_halala", b"_monthly_limit_halala", "daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "renter_id", b"renter_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit", "_monthly_limit_halala", b"_monthly_limit_halala", "_requests_per_minute", b"_requests_per_minute", "_streams", b"_streams", "_tokens_per_minute", b"_tokens_per_minute", "daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "renter_id", b"renter_id", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__daily_jobs_limit: _TypeAlias = _typing.Literal["daily_jobs_limit"]  # noqa: Y015
     _WhichOneofArgType__daily_jobs_limit: _TypeAlias = _typing.Literal["_daily_jobs_limit", b"_daily_jobs_limit"]  # noqa: Y015
     _WhichOneofReturnType__monthly_limit_halala: _TypeAlias = _typing.Literal["monthly_limit_halala"]  # noqa: Y015
     _WhichOneofArgType__monthly_limit_halala: _TypeAlias = _typing.Literal["_monthly_limit_halala", b"_monthly_limit_halala"]  # noqa: Y015
+    _WhichOneofReturnType__requests_per_minute: _TypeAlias = _typing.Literal["requests_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__requests_per_minute: _TypeAlias = _typing.Literal["_requests_per_minute", b"_requests_per_minute"]  # noqa: Y015
+    _WhichOneofReturnType__streams: _TypeAlias = _typing.Literal["streams"]  # noqa: Y015
+    _WhichOneofArgType__streams: _TypeAlias = _typing.Literal["_streams", b"_streams"]  # noqa: Y015
+    _WhichOneofReturnType__tokens_per_minute: _TypeAlias = _typing.Literal["tokens_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__tokens_per_minute: _TypeAlias = _typing.Literal["_tokens_per_minute", b"_tokens_per_minute"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_jobs_limit) -> _WhichOneofReturnType__daily_jobs_limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__monthly_limit_halala) -> _WhichOneofReturnType__monthly_limit_halala | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_per_minute) -> _WhichOneofReturnType__requests_per_minute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__streams) -> _WhichOneofReturnType__streams | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_minute) -> _WhichOneofReturnType__tokens_per_minute | None: ...
 
 Global___SetRenterLimitsRequest: _TypeAlias = SetRenterLimitsRequest  # noqa: Y015
 
@@ -868,6 +892,9 @@ class SetRenterLimitsResponse(_message.Message):
     RENTER_ID_FIELD_NUMBER: _builtins.int
     MONTHLY_LIMIT_HALALA_FIELD_NUMBER: _builtins.int
     DAILY_JOBS_LIMIT_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     renter_id: _builtins.int
@@ -876,6 +903,18 @@ class SetRenterLimitsResponse(_message.Message):
     """Spend of a UTC month in halala."""
     daily_jobs_limit: _builtins.int
     """Submissions of a UTC day."""
+    @_builtins.property
+    def requests_per_minute(self) -> _struct_pb2.Value:
+        """Calls under /v1 in a minute; null for any number."""
+
+    @_builtins.property
+    def tokens_per_minute(self) -> _struct_pb2.Value:
+        """Tokens of prompts and answers under /v1 in a minute; null for any number."""
+
+    @_builtins.property
+    def streams(self) -> _struct_pb2.Value:
+        """Streamed calls at a time; null for any number."""
+
     def __init__(
         self,
         *,
@@ -883,10 +922,13 @@ class SetRenterLimitsResponse(_message.Message):
         renter_id: _builtins.int = ...,
         monthly_limit_halala: _builtins.int = ...,
         daily_jobs_limit: _builtins.int = ...,
+        requests_per_minute: _struct_pb2.Value | None = ...,
+        tokens_per_minute: _struct_pb2.Value | None = ...,
+        streams: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "renter_id", b"renter_id", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "renter_id", b"renter_id", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "success", b"success", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

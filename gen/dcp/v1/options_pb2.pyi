@@ -531,7 +531,7 @@ error_statuses: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.Method
 429, 500, 503 and 504 everywhere, 401 behind a credential, 403 behind a renter's or an admin's, 413 with a body.
 """
 streamed_rate_limit: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___RateLimit]
-"""The bucket in which calls that ask for a stream are counted too."""
+"""Read by nobody any more: how many streams there may be at a time is said by the settings."""
 max_body_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """Largest body of the method over REST, in bytes; absent means that of the API."""
 key_in_path: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___KeyInPath]

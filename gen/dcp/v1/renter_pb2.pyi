@@ -193,6 +193,10 @@ class RenterKey(_message.Message):
     REVOKED_AT_FIELD_NUMBER: _builtins.int
     MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
     SPENT_THIS_MONTH_HALALA_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the key; not secret."""
     key_hint: _builtins.str
@@ -225,6 +229,24 @@ class RenterKey(_message.Message):
     def monthly_budget_halala(self) -> _struct_pb2.Value:
         """What it may spend in a UTC month, in halala; null for any amount."""
 
+    @_builtins.property
+    def requests_per_minute(self) -> _struct_pb2.Value:
+        """Calls under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def tokens_per_minute(self) -> _struct_pb2.Value:
+        """Tokens of prompts and answers under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def streams(self) -> _struct_pb2.Value:
+        """Streamed calls at a time; null for no limit of its own."""
+
+    @_builtins.property
+    def models(self) -> _struct_pb2.Value:
+        """The models that it may name, in any case of letters; null for every model, and for jobs that name none. A key with models orders
+        nothing else.
+        """
+
     def __init__(
         self,
         *,
@@ -238,10 +260,14 @@ class RenterKey(_message.Message):
         revoked_at: _struct_pb2.Value | None = ...,
         monthly_budget_halala: _struct_pb2.Value | None = ...,
         spent_this_month_halala: _builtins.int = ...,
+        requests_per_minute: _struct_pb2.Value | None = ...,
+        tokens_per_minute: _struct_pb2.Value | None = ...,
+        streams: _struct_pb2.Value | None = ...,
+        models: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "last_used_at", b"last_used_at", "monthly_budget_halala", b"monthly_budget_halala", "revoked_at", b"revoked_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "last_used_at", b"last_used_at", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "revoked_at", b"revoked_at", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_hint", b"key_hint", "label", b"label", "last_used_at", b"last_used_at", "monthly_budget_halala", b"monthly_budget_halala", "revoked_at", b"revoked_at", "scopes", b"scopes", "spent_this_month_halala", b"spent_this_month_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_hint", b"key_hint", "label", b"label", "last_used_at", b"last_used_at", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "revoked_at", b"revoked_at", "scopes", b"scopes", "spent_this_month_halala", b"spent_this_month_halala", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

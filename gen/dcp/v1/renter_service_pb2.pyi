@@ -322,15 +322,31 @@ class CreateRenterKeyRequest(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """A name to tell it by, at most 80 characters."""
     expires_at: _builtins.str
     """When it stops by itself, ISO-8601; never when absent."""
     monthly_budget_halala: _builtins.int
     """What it may spend in a UTC month, in halala, 0 to 2000000000; any amount when absent."""
+    requests_per_minute: _builtins.int
+    """Calls under /v1 in a minute; absent for no limit of its own."""
+    tokens_per_minute: _builtins.int
+    """Tokens of prompts and answers under /v1 in a minute; absent for no limit of its own."""
+    streams: _builtins.int
+    """Streamed calls at a time; absent for no limit of its own."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the key may do: of inference, jobs.read, billing, balance.read, admin. Only `inference` when empty."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The models that it may name, in any case of letters; none for every model, and for jobs that name none. A key with models orders
+        nothing else.
+        """
 
     def __init__(
         self,
@@ -339,10 +355,14 @@ class CreateRenterKeyRequest(_message.Message):
         label: _builtins.str | None = ...,
         expires_at: _builtins.str | None = ...,
         monthly_budget_halala: _builtins.int | None = ...,
+        requests_per_minute: _builtins.int | None = ...,
+        tokens_per_minute: _builtins.int | None = ...,
+        streams: _builtins.int | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "_requests_per_minute", b"_requests_per_minute", "_streams", b"_streams", "_tokens_per_minute", b"_tokens_per_minute", "expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "_requests_per_minute", b"_requests_per_minute", "_streams", b"_streams", "_tokens_per_minute", b"_tokens_per_minute", "expires_at", b"expires_at", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "scopes", b"scopes", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
@@ -350,12 +370,24 @@ class CreateRenterKeyRequest(_message.Message):
     _WhichOneofArgType__label: _TypeAlias = _typing.Literal["_label", b"_label"]  # noqa: Y015
     _WhichOneofReturnType__monthly_budget_halala: _TypeAlias = _typing.Literal["monthly_budget_halala"]  # noqa: Y015
     _WhichOneofArgType__monthly_budget_halala: _TypeAlias = _typing.Literal["_monthly_budget_halala", b"_monthly_budget_halala"]  # noqa: Y015
+    _WhichOneofReturnType__requests_per_minute: _TypeAlias = _typing.Literal["requests_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__requests_per_minute: _TypeAlias = _typing.Literal["_requests_per_minute", b"_requests_per_minute"]  # noqa: Y015
+    _WhichOneofReturnType__streams: _TypeAlias = _typing.Literal["streams"]  # noqa: Y015
+    _WhichOneofArgType__streams: _TypeAlias = _typing.Literal["_streams", b"_streams"]  # noqa: Y015
+    _WhichOneofReturnType__tokens_per_minute: _TypeAlias = _typing.Literal["tokens_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__tokens_per_minute: _TypeAlias = _typing.Literal["_tokens_per_minute", b"_tokens_per_minute"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__label) -> _WhichOneofReturnType__label | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__monthly_budget_halala) -> _WhichOneofReturnType__monthly_budget_halala | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_per_minute) -> _WhichOneofReturnType__requests_per_minute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__streams) -> _WhichOneofReturnType__streams | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_minute) -> _WhichOneofReturnType__tokens_per_minute | None: ...
 
 Global___CreateRenterKeyRequest: _TypeAlias = CreateRenterKeyRequest  # noqa: Y015
 
@@ -372,6 +404,10 @@ class CreateRenterKeyResponse(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the key; not secret."""
     key: _builtins.str
@@ -394,6 +430,24 @@ class CreateRenterKeyResponse(_message.Message):
     def monthly_budget_halala(self) -> _struct_pb2.Value:
         """What it may spend in a UTC month, in halala; null for any amount."""
 
+    @_builtins.property
+    def requests_per_minute(self) -> _struct_pb2.Value:
+        """Calls under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def tokens_per_minute(self) -> _struct_pb2.Value:
+        """Tokens of prompts and answers under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def streams(self) -> _struct_pb2.Value:
+        """Streamed calls at a time; null for no limit of its own."""
+
+    @_builtins.property
+    def models(self) -> _struct_pb2.Value:
+        """The models that it may name, in any case of letters; null for every model, and for jobs that name none. A key with models orders
+        nothing else.
+        """
+
     def __init__(
         self,
         *,
@@ -404,10 +458,14 @@ class CreateRenterKeyResponse(_message.Message):
         expires_at: _struct_pb2.Value | None = ...,
         created_at: _builtins.str = ...,
         monthly_budget_halala: _struct_pb2.Value | None = ...,
+        requests_per_minute: _struct_pb2.Value | None = ...,
+        tokens_per_minute: _struct_pb2.Value | None = ...,
+        streams: _struct_pb2.Value | None = ...,
+        models: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key", b"key", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key", b"key", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "scopes", b"scopes", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -456,27 +514,53 @@ Global___ListRenterKeysResponse: _TypeAlias = ListRenterKeysResponse  # noqa: Y0
 
 @_typing.final
 class UpdateRenterKeyRequest(_message.Message):
-    """The budget of a scoped key."""
+    """What a scoped key is held to from now on. What is absent stays as it is; something has to be said."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_ID_FIELD_NUMBER: _builtins.int
     MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id of the key."""
     @_builtins.property
     def monthly_budget_halala(self) -> _struct_pb2.Value:
-        """What it may spend in a UTC month, in halala, 0 to 2000000000; null for any amount. Required."""
+        """What it may spend in a UTC month, in halala, 0 to 2000000000; null for any amount."""
+
+    @_builtins.property
+    def requests_per_minute(self) -> _struct_pb2.Value:
+        """Calls under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def tokens_per_minute(self) -> _struct_pb2.Value:
+        """Tokens of prompts and answers under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def streams(self) -> _struct_pb2.Value:
+        """Streamed calls at a time; null for no limit of its own."""
+
+    @_builtins.property
+    def models(self) -> _struct_pb2.Value:
+        """The models that it may name, in any case of letters; null for every model, and for jobs that name none. A key with models orders
+        nothing else.
+        """
 
     def __init__(
         self,
         *,
         key_id: _builtins.str = ...,
         monthly_budget_halala: _struct_pb2.Value | None = ...,
+        requests_per_minute: _struct_pb2.Value | None = ...,
+        tokens_per_minute: _struct_pb2.Value | None = ...,
+        streams: _struct_pb2.Value | None = ...,
+        models: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -484,7 +568,7 @@ Global___UpdateRenterKeyRequest: _TypeAlias = UpdateRenterKeyRequest  # noqa: Y0
 
 @_typing.final
 class UpdateRenterKeyResponse(_message.Message):
-    """The budget that is in force."""
+    """What is in force."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -492,6 +576,10 @@ class UpdateRenterKeyResponse(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     MONTHLY_BUDGET_HALALA_FIELD_NUMBER: _builtins.int
     SPENT_THIS_MONTH_HALALA_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     id: _builtins.str
@@ -502,6 +590,24 @@ class UpdateRenterKeyResponse(_message.Message):
     def monthly_budget_halala(self) -> _struct_pb2.Value:
         """What it may spend in a UTC month, in halala; null for any amount."""
 
+    @_builtins.property
+    def requests_per_minute(self) -> _struct_pb2.Value:
+        """Calls under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def tokens_per_minute(self) -> _struct_pb2.Value:
+        """Tokens of prompts and answers under /v1 in a minute; null for no limit of its own."""
+
+    @_builtins.property
+    def streams(self) -> _struct_pb2.Value:
+        """Streamed calls at a time; null for no limit of its own."""
+
+    @_builtins.property
+    def models(self) -> _struct_pb2.Value:
+        """The models that it may name, in any case of letters; null for every model, and for jobs that name none. A key with models orders
+        nothing else.
+        """
+
     def __init__(
         self,
         *,
@@ -509,10 +615,14 @@ class UpdateRenterKeyResponse(_message.Message):
         id: _builtins.str = ...,
         monthly_budget_halala: _struct_pb2.Value | None = ...,
         spent_this_month_halala: _builtins.int = ...,
+        requests_per_minute: _struct_pb2.Value | None = ...,
+        tokens_per_minute: _struct_pb2.Value | None = ...,
+        streams: _struct_pb2.Value | None = ...,
+        models: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["monthly_budget_halala", b"monthly_budget_halala"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "monthly_budget_halala", b"monthly_budget_halala", "spent_this_month_halala", b"spent_this_month_halala", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "spent_this_month_halala", b"spent_this_month_halala", "streams", b"streams", "success", b"success", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

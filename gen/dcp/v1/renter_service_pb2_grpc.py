@@ -209,7 +209,8 @@ class RenterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRenterKey(self, request, context):
-        """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+        """Sets what a scoped key is held to: its calls, tokens and streams under /v1, the models that it may name, and what it may spend in a
+        UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
         pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
         key the caller does not have.
         """

@@ -70,7 +70,8 @@ class RenterServiceStub:
     ListRenterKeys: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterKeysRequest, _renter_service_pb2.ListRenterKeysResponse]
     """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
     UpdateRenterKey: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.UpdateRenterKeyRequest, _renter_service_pb2.UpdateRenterKeyResponse]
-    """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+    """Sets what a scoped key is held to: its calls, tokens and streams under /v1, the models that it may name, and what it may spend in a
+    UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
     pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
     key the caller does not have.
     """
@@ -151,7 +152,8 @@ class RenterServiceAsyncStub(RenterServiceStub):
     ListRenterKeys: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.ListRenterKeysRequest, _renter_service_pb2.ListRenterKeysResponse]  # type: ignore[assignment]
     """Lists the caller's scoped keys, revoked and expired ones included, newest first."""
     UpdateRenterKey: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.UpdateRenterKeyRequest, _renter_service_pb2.UpdateRenterKeyResponse]  # type: ignore[assignment]
-    """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+    """Sets what a scoped key is held to: its calls, tokens and streams under /v1, the models that it may name, and what it may spend in a
+    UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
     pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
     key the caller does not have.
     """
@@ -271,7 +273,8 @@ class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _renter_service_pb2.UpdateRenterKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_renter_service_pb2.UpdateRenterKeyResponse, _abc.Awaitable[_renter_service_pb2.UpdateRenterKeyResponse]]:
-        """Sets what a scoped key may spend in a UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
+        """Sets what a scoped key is held to: its calls, tokens and streams under /v1, the models that it may name, and what it may spend in a
+        UTC month, or lets it spend anything again: its orders and its calls under /v1 that would
         pass the budget are refused with 429 `KEY_BUDGET`. What it has spent stays counted. Fails with NOT_FOUND `Key not found` for a
         key the caller does not have.
         """

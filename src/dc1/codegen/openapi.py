@@ -171,12 +171,11 @@ def _summary(comment: str) -> str:
 
 
 def _limit_note(method: Node) -> str:
-    limit, streamed = method.option("dcp.v1.rate_limit"), method.option("dcp.v1.streamed_rate_limit")
+    limit = method.option("dcp.v1.rate_limit")
     if not limit:
         return ""
     who = "address" if limit.get("key") == "RATE_LIMIT_KEY_ADDRESS" else "account"
-    of_them = f", {streamed['limit']} of them streamed," if streamed else ""
-    return f"At most {limit['limit']} calls{of_them} per {who} in {limit['window_seconds']} seconds."
+    return f"At most {limit['limit']} calls per {who} in {limit['window_seconds']} seconds."
 
 
 def _filled(**members: Any) -> Schema:

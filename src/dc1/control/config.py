@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dc1 import defaults
+from dc1.domain.access.call_limits import NO_LIMITS, CallLimits
 from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, AskBounds
 from dc1.domain.money.pricing import CLASS_MULTIPLIERS, PricingClass
 from dc1.domain.providers.liveness import Thresholds
@@ -26,6 +27,7 @@ class ControlConfig:
     fee_bps: int = defaults.PLATFORM_FEE_BPS
     token_price_halala: int = defaults.TOKEN_PRICE_HALALA
     token_prices: Mapping[str, int] = field(default_factory=dict)
+    call_limits: CallLimits = NO_LIMITS
     completion_timeout_seconds: int = defaults.COMPLETION_TIMEOUT_SECONDS
     completion_queue_seconds: float = defaults.COMPLETION_QUEUE_SECONDS
     starter_credit_halala: int = defaults.STARTER_CREDIT_HALALA

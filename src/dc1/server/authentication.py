@@ -214,6 +214,8 @@ def _principal(identity: Identity) -> Principal:
         key_hash=identity.key_hash,
         key_is_replaced=identity.is_replaced,
         owner_id=identity.owner_id,
+        call_limits=identity.call_limits,
+        key_limits=identity.key_limits,
     )
 
 

@@ -1,6 +1,7 @@
 """The settings that the layers below the server follow, as they take them."""
 
 from dc1.control.config import ControlConfig
+from dc1.domain.access.call_limits import NO_LIMITS, CallLimits
 from dc1.domain.money.machine_prices import HUNDRED, AskBounds
 from dc1.domain.money.pricing import PricingClass
 from dc1.domain.providers.liveness import Thresholds
@@ -39,9 +40,21 @@ def control_config(settings: Settings) -> ControlConfig:
         beat_interval_seconds=settings.beat_interval_seconds,
         token_price_halala=settings.token_price_halala,
         token_prices={model.lower(): price for model, price in settings.token_prices.items()},
+        call_limits=_call_limits(settings),
         completion_timeout_seconds=settings.completion_timeout_seconds,
         completion_queue_seconds=settings.completion_queue_seconds,
         daemon_latest_version=settings.daemon_latest_version,
         daemon_min_version=settings.resolved_daemon_min_version,
         installer_base_url=settings.installer_base_url,
+    )
+
+
+def _call_limits(settings: Settings) -> CallLimits:
+    # Where nobody is limited, keys are held to what their owners said all the same.
+    if not settings.rate_limits_enabled:
+        return NO_LIMITS
+    return CallLimits(
+        settings.completion_requests_per_minute or None,
+        settings.completion_tokens_per_minute or None,
+        settings.completion_streams or None,
     )

@@ -79,7 +79,6 @@ class MethodOptions:
     master_key_only: bool = False
     admits_replaced_key: bool = False
     bucket: Bucket = GENERAL_BUCKET
-    streamed_bucket: Bucket | None = None
     success_status: int = 200
     internal_error_text: str = ""
     honours_idempotency_key: bool = False
@@ -143,7 +142,6 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         master_key_only=access.master_key_only,
         admits_replaced_key=access.replaced_key,
         bucket=_bucket(options.Extensions[options_pb2.rate_limit]) or GENERAL_BUCKET,
-        streamed_bucket=_bucket(options.Extensions[options_pb2.streamed_rate_limit]),
         success_status=options.Extensions[options_pb2.success_status] or 200,
         internal_error_text=options.Extensions[options_pb2.internal_error_text],
         honours_idempotency_key=options.Extensions[options_pb2.idempotency_key],

@@ -44,6 +44,7 @@ from dc1.storage.engine.unwritable import OutcomeUnknownError, unwritable_reason
 
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LIMIT_HEADERS = "x-ratelimit-"
 _log = structlog.get_logger(__name__)
 # Of this process, as the log is.
 _failures = FailureLog()
@@ -221,7 +222,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
         # Outside the block: `abort` raises by itself, and its error is none to be turned into a refusal.
         if refusal is not None:
             metadata = trailers(refusal, is_rest=call.is_rest, in_openai_envelope=options.has_openai_errors)
-            await context.abort(status_code(refusal), refusal.message, metadata)
+            # What a caller has left is said of refusals too; the other headers are those of an answer.
+            left = [header for header in call.headers.items() if header[0].startswith(_LIMIT_HEADERS)]
+            await context.abort(status_code(refusal), refusal.message, (*metadata, *left))
 
     @asynccontextmanager
     async def _admitted(
@@ -294,15 +297,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
         # Only a caller who was let in is counted by what is in the request.
         names_job = by_job and counted.account_id is not None
         message = _read(request, call, options) if request is not None and names_job else None
-        subject = _subject(counted, call.address, options.bucket, message)
-        self._limiter.spend(options.bucket, subject)
+        self._limiter.spend(options.bucket, _subject(counted, call.address, options.bucket, message))
         if request is not None:
             message = _read(request, call, options)
-        if options.streamed_bucket is not None:
-            # A limit that nobody can count for is a mistake in the servicer, and must not pass for no limit.
-            assert hooks.asks_for_stream is not None
-            if hooks.asks_for_stream(message):
-                self._limiter.spend(options.streamed_bucket, subject)
         # After the limit, so that trying keys for their scopes is not free.
         require_rights(options, call.principal)
         enter(call)

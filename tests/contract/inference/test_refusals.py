@@ -1,7 +1,6 @@
 """Every error of /v1 has the OpenAI envelope: keys, money, limits, models and the lack of providers."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx
 import pytest
@@ -138,23 +137,6 @@ def test_a_provider_without_a_list_of_models_is_given_no_call(
     daemon = market.connect(provider, {**REPORT, "cached_models": []})
     envelope(renter.post(CHAT, HELLO), 503, "model_not_served")
     assert not daemon.beat().offers
-
-
-@pytest.mark.settings(rate_limits_enabled=True)
-def test_limits(market: LocalMarket, renter: Renter) -> None:
-    def calls(count: int, **changes: Any) -> list[httpx.Response]:
-        return [renter.post(CHAT, {**HELLO, "model": "none/none", **changes}) for _ in range(count)]
-
-    *passed, limited = calls(6, stream=True)
-    assert {response.status_code for response in passed} == {404}
-    error = envelope(limited, 429, "rate_limit_exceeded")
-    assert (error["retry_after_seconds"], error["retry_after_ms"]) == (60, 60_000)
-    assert limited.headers["retry-after"] == "60"
-    *passed, limited = calls(55)
-    assert {response.status_code for response in passed} == {404}
-    envelope(limited, 429, "rate_limit_exceeded")
-    market.advance(60)
-    envelope(calls(1, stream=True)[0], 404, "model_not_found")
 
 
 def test_a_server_that_is_down(market: LocalMarket, renter: Renter) -> None:

@@ -107,8 +107,10 @@ def test_a_renter_has_limits_of_its_own_and_is_told_when_they_are_near(
     """Vector 73."""
     settings_of(renter, webhook_url=receiver.url)
     path = f"/admin/renters/{renter.id}/limits"
-    limited = answered(market.admin.patch(path, {"monthly_limit_halala": 90, "daily_jobs_limit": 2}))
-    assert limited == {"success": True, "renter_id": renter.id, "monthly_limit_halala": 90, "daily_jobs_limit": 2}
+    wanted = {"monthly_limit_halala": 90, "daily_jobs_limit": 2}
+    limited = answered(market.admin.patch(path, wanted))
+    calls = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "streams"))
+    assert limited == {"success": True, "renter_id": renter.id, **wanted, **calls}
     renter.submit()
     renter.submit()
     refused(renter.try_submit(), 429, code="QUOTA_DAILY", daily_jobs_limit=2)
@@ -383,5 +385,7 @@ def test_a_scoped_key_has_a_budget_of_its_own(
     )
     refused(market.rest.patch(path, {"monthly_budget_halala": None}, key=made["key"]), 403, code="SCOPE_MISSING")
     changed = answered(change({"monthly_budget_halala": None}))
-    assert changed == {"success": True, "id": made["id"], "monthly_budget_halala": None, "spent_this_month_halala": 45}
+    limits = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "streams", "models"))
+    spent = {"monthly_budget_halala": None, "spent_this_month_halala": 45}
+    assert changed == {"success": True, "id": made["id"], **spent, **limits}
     answered(submit(), 201)

@@ -64,20 +64,35 @@ def admin_renter_limits(
     daily_jobs: Annotated[
         int | None, typer.Option(help="Submissions of a day.", min=0, show_default="the setting")
     ] = None,
+    requests: Annotated[
+        int | None,
+        typer.Option("--requests-per-minute", help="Calls under /v1 in a minute.", min=0, show_default="the setting"),
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens-per-minute", help="Tokens in a minute.", min=0, show_default="the setting")
+    ] = None,
+    streams: Annotated[
+        int | None, typer.Option(help="Streamed calls at a time.", min=0, show_default="the setting")
+    ] = None,
     token: AdminToken = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Set a renter's monthly and daily limits."""
-    # What is left out goes back to the operator's setting, and is not kept as it was: the call sets both.
-    body = {"monthly_limit_halala": monthly, "daily_jobs_limit": daily_jobs}
+    """Set a renter's limits: of a month, of a day, and of calls under /v1."""
+    # What is left out goes back to the operator's setting, and is not kept as it was: the call sets all.
+    calls = {"requests_per_minute": requests, "tokens_per_minute": tokens, "streams": streams}
+    body = {"monthly_limit_halala": monthly, "daily_jobs_limit": daily_jobs, **calls}
     with RestClient(url, admin_credential(token)) as client:
         answer = client.patch(path("admin", "renters", renter, "limits"), body)
     emit(
         answer,
         as_json,
         lambda shown: facts(
-            {"spend a month": money(shown["monthly_limit_halala"]), "jobs a day": shown["daily_jobs_limit"]}
+            {
+                "spend a month": money(shown["monthly_limit_halala"]),
+                "jobs a day": shown["daily_jobs_limit"],
+                **{name.replace("_", " "): shown[name] for name in calls},
+            }
         ),
     )
 

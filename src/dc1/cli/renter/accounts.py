@@ -1,6 +1,6 @@
 """`dc1 renter transactions`, `pricing`, `models`, commands for keys, `webhook` and `deliveries`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -57,6 +57,20 @@ def renter_keys(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson =
         emit(client.get("/renters/me/keys"), as_json, _show_keys)
 
 
+Requests: TypeAlias = Annotated[
+    int | None, typer.Option("--requests-per-minute", help="Calls under /v1 in a minute.", min=0, show_default=False)
+]
+Tokens: TypeAlias = Annotated[
+    int | None, typer.Option("--tokens-per-minute", help="Tokens in a minute.", min=0, show_default=False)
+]
+Streams: TypeAlias = Annotated[
+    int | None, typer.Option("--streams", help="Streamed calls at a time.", min=0, show_default=False)
+]
+Models: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--model", help="A model it may name; may be repeated.", show_default="every model")
+]
+
+
 @app.command("create-key")
 def renter_create_key(
     scope: Annotated[
@@ -73,6 +87,10 @@ def renter_create_key(
     budget: Annotated[
         int | None, typer.Option(metavar="HALALA", help="What it may spend in a month.", show_default="any amount")
     ] = None,
+    requests: Requests = None,
+    tokens: Tokens = None,
+    streams: Streams = None,
+    model: Models = None,
     key: RenterKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -82,6 +100,8 @@ def renter_create_key(
     body: dict[str, Any] = {"scopes": scope or None, "label": label, "expires_at": expires_at}
     if budget is not None:
         body["monthly_budget_halala"] = budget
+    held_to = _limits(requests, tokens, streams, model)
+    body |= {name: value for name, value in held_to.items() if value is not None}
     with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/keys", body)
     emit(
@@ -119,6 +139,33 @@ def renter_key_budget(
         as_json,
         lambda body: facts({"spends a month": _budget(body), "spent": money(body["spent_this_month_halala"])}),
     )
+
+
+@app.command("key-limits")
+def renter_key_limits(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The scoped key's id, as `keys` lists it.")],
+    requests: Requests = None,
+    tokens: Tokens = None,
+    streams: Streams = None,
+    model: Models = None,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set what a scoped key may call under /v1. What is left out is limited no more."""
+    with RestClient(url, renter_credential(key)) as client:
+        # Nulls are sent: what is absent would stay as it is.
+        answer = client.patch(path("renters", "me", "keys", key_id), _limits(requests, tokens, streams, model))
+    emit(answer, as_json, lambda body: facts({name: body[name] for name in _limits(None, None, None, None)}))
+
+
+def _limits(requests: int | None, tokens: int | None, streams: int | None, models: list[str] | None) -> dict[str, Any]:
+    return {
+        "requests_per_minute": requests,
+        "tokens_per_minute": tokens,
+        "streams": streams,
+        "models": models or None,
+    }
 
 
 @app.command("revoke-key")

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from dc1.domain import errors
 from dc1.domain.access import keys
+from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, KeyLimits
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
+from dc1.storage.accounts import key_limits, renters
 from dc1.storage.accounts import keys as key_rows
-from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.providers import providers
 
@@ -38,6 +39,8 @@ class Identity:
     expires_at_ms: int | None
     suspended: bool
     owner_id: int | None = None
+    call_limits: CallLimits = NO_LIMITS
+    key_limits: KeyLimits = UNLIMITED_KEY
 
     @property
     def role(self) -> Role:
@@ -179,22 +182,33 @@ class Credentials:
         found = await self._account(key_role, row.owner_id)
         if found is None:
             return None
-        status, owner_id = found
+        status, owner_id, call_limits = found
         # By the kind of key and not by what stands in its row: no scopes at all would be every right.
         scopes = frozenset(row.scopes or ()) if key_role is KeyRole.SCOPED else None
         suspended = status is AccountStatus.SUSPENDED
         return Identity(
-            row.key_id, row.key_hash, key_role, row.owner_id, scopes, row.expires_at_ms, suspended, owner_id
+            row.key_id,
+            row.key_hash,
+            key_role,
+            row.owner_id,
+            scopes,
+            row.expires_at_ms,
+            suspended,
+            owner_id,
+            call_limits,
+            (await self._database.read(lambda conn: key_limits.of_keys(conn, [key_id])))[key_id],
         )
 
-    async def _account(self, key_role: KeyRole, account_id: int) -> tuple[AccountStatus, int | None] | None:
-        """Return how an account stands, and whose machine it is where it is one; None when there is none any more."""
+    async def _account(self, key_role: KeyRole, account_id: int) -> tuple[AccountStatus, int | None, CallLimits] | None:
+        """Return how an account stands, whose machine it is and what it may call; None when there is none any more."""
         if key_role is KeyRole.PROVIDER:
             provider = await self._database.read(lambda conn: providers.get(conn, account_id))
             gone = provider is None or provider.deleted_at_ms is not None
-            return None if provider is None or gone else (AccountStatus.ACTIVE, provider.owner_id)
+            return None if provider is None or gone else (AccountStatus.ACTIVE, provider.owner_id, NO_LIMITS)
         renter = await self._database.read(lambda conn: renters.get(conn, account_id))
-        return None if renter is None or renter.status is AccountStatus.DELETED else (renter.status, None)
+        if renter is None or renter.status is AccountStatus.DELETED:
+            return None
+        return renter.status, None, renter.call_limits
 
 
 def require_current(conn: Connection, key_id: str | None) -> None:

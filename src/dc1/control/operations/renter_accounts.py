@@ -4,6 +4,7 @@ A key that ends is stored as ended first and forgotten by `Credentials` after th
 between the two would have the key read again while it was still good, and remembered for minutes.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dc1.control.operations.credentials import Credentials, require_current
@@ -11,13 +12,14 @@ from dc1.control.operations.job_commands import JobCommands
 from dc1.control.scheduling.core import Core
 from dc1.domain import errors
 from dc1.domain.access import keys, webhooks
+from dc1.domain.access.call_limits import UNLIMITED_KEY, KeyLimits
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import ERASED_AFTER_MS, month_start_ms
 from dc1.domain.jobs.states import Actor
 from dc1.domain.money.budgets import MonthlyBudget
-from dc1.storage.accounts import key_budgets, renters
+from dc1.storage.accounts import key_budgets, key_limits, renters
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.accounts.renters import NewRenter
@@ -71,6 +73,14 @@ class ClosedRenter:
 
     cancelled_jobs: int
     erase_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What of a scoped key is to be changed: its limits, by what they are now, and its budget where one is given."""
+
+    limits: Callable[[KeyLimits], KeyLimits] | None
+    monthly_halala: Sequence[int | None]
 
 
 class RenterAccounts:
@@ -127,6 +137,7 @@ class RenterAccounts:
         label: str | None,
         expires_at_ms: int | None,
         monthly_budget_halala: int | None = None,
+        limits: KeyLimits = UNLIMITED_KEY,
     ) -> ScopedKey:
         """Make a scoped key; refused above 20 live ones.
 
@@ -146,22 +157,32 @@ class RenterAccounts:
                 conn, KeyRole.SCOPED, renter_id, key, now_ms, scopes=scopes, label=label, expires_at_ms=expires_at_ms
             )
             key_budgets.set_limit(conn, key.key_id, month_start_ms(now_ms), monthly_budget_halala)
+            key_limits.keep(conn, key.key_id, limits)
 
         await self._db.write(add_key)
         return ScopedKey(key.key_id, key.key, now_ms)
 
-    async def set_key_budget(self, renter_id: int, key_id: str, monthly_halala: int | None) -> MonthlyBudget:
-        """Set what a scoped key may spend in a month, None for any amount; raises `Key not found`."""
+    async def change_key(self, renter_id: int, key_id: str, change: KeyChange) -> tuple[MonthlyBudget, KeyLimits]:
+        """Change what a scoped key may spend in a month and is held to under /v1; raises `Key not found`."""
         now_ms = self._clock.now_ms()
 
-        def work(conn: Connection) -> MonthlyBudget:
+        def work(conn: Connection) -> tuple[MonthlyBudget, KeyLimits]:
             # Submissions hold the same lock: one under way has been held to what was in force.
             renter = renters.lock_known(conn, renter_id)
             _scoped_key(conn, renter_id, key_id)
             month_ms = period_start_ms(month_start_ms(now_ms), renter.quota_month_ms, now_ms)
-            return key_budgets.set_limit(conn, key_id, month_ms, monthly_halala).budget
+            budget = key_budgets.of_key(conn, key_id, month_ms).budget
+            for monthly_halala in change.monthly_halala:
+                budget = key_budgets.set_limit(conn, key_id, month_ms, monthly_halala).budget
+            limits = key_limits.of_keys(conn, [key_id])[key_id]
+            if change.limits is not None:
+                limits = change.limits(limits)
+                key_limits.keep(conn, key_id, limits)
+            return budget, limits
 
-        return await self._db.write(work)
+        changed = await self._db.write(work)
+        self._credentials.invalidate(key_id)
+        return changed
 
     async def revoke_key(self, renter_id: int, key_id: str) -> int:
         """Stop a scoped key at once and return since when it is stopped; raises `Key not found`."""

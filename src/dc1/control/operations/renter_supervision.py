@@ -12,6 +12,7 @@ from dc1.control.operations.credentials import Credentials
 from dc1.control.operations.job_commands import JobCommands
 from dc1.control.operations.renter_accounts import replace_master_key
 from dc1.domain.access import keys
+from dc1.domain.access.call_limits import CallLimits
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
@@ -65,9 +66,12 @@ class RenterSupervision:
         await self._db.write(lambda conn: _change_status(conn, renter_id, AccountStatus.ACTIVE))
         self._credentials.invalidate_account(Role.RENTER, renter_id)
 
-    async def set_limits(self, renter_id: int, monthly_halala: int | None, daily_jobs: int | None) -> None:
-        """Set what a renter may spend in a month and submit in a day; None leaves it to the settings."""
-        await self._db.write(lambda conn: renters.set_limits(conn, renter_id, monthly_halala, daily_jobs))
+    async def set_limits(
+        self, renter_id: int, monthly_halala: int | None, daily_jobs: int | None, calls: CallLimits
+    ) -> None:
+        """Set what a renter may spend in a month, submit in a day and call; None leaves it to the settings."""
+        await self._db.write(lambda conn: renters.set_limits(conn, renter_id, monthly_halala, daily_jobs, calls))
+        self._credentials.invalidate_account(Role.RENTER, renter_id)
 
     async def reset_key(self, renter_id: int, *, keeps_scoped_keys: bool) -> str:
         """Replace a renter's master key and return the new one; what stops is as in the renter's own call."""

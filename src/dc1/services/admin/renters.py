@@ -4,6 +4,7 @@ from typing import Any
 
 from dc1.control.operations.renter_supervision import BulkUpdate, RenterAction
 from dc1.domain import errors
+from dc1.domain.access.call_limits import CallLimits
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.base.clock import iso
 from dc1.domain.money.pricing import halala_to_sar
@@ -23,6 +24,7 @@ from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import admin_renter_service_pb2 as pb
 
 _NEWEST = 20
+_CALL_LIMITS = ("requests_per_minute", "tokens_per_minute", "streams")
 
 
 class SupervisedRenterCalls(ServicerPart):
@@ -59,17 +61,20 @@ class SupervisedRenterCalls(ServicerPart):
         return await self._plane.db.read(lambda conn: _inspected(conn, renter_id, now_ms))
 
     async def SetRenterLimits(self, request: pb.SetRenterLimitsRequest, context: Any) -> pb.SetRenterLimitsResponse:
-        """Set what a renter may spend in a month and submit in a day."""
+        """Set what a renter may spend in a month, submit in a day and call at a time."""
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         monthly = request.monthly_limit_halala if request.HasField("monthly_limit_halala") else None
         daily = request.daily_jobs_limit if request.HasField("daily_jobs_limit") else None
-        await self._plane.renter_supervision.set_limits(renter_id, monthly, daily)
-        limits = self._plane.config.limits
+        said: Any = request
+        calls = CallLimits(**{name: getattr(said, name) for name in _CALL_LIMITS if said.HasField(name)})
+        await self._plane.renter_supervision.set_limits(renter_id, monthly, daily, calls)
+        limits, calls = self._plane.config.limits, calls.over(self._plane.config.call_limits)
         return pb.SetRenterLimitsResponse(
             success=True,
             renter_id=renter_id,
             monthly_limit_halala=limits.monthly_halala if monthly is None else monthly,
             daily_jobs_limit=limits.daily_jobs if daily is None else daily,
+            **{name: to_value(getattr(calls, name)) for name in _CALL_LIMITS},
         )
 
     async def SuspendRenter(self, request: pb.SuspendRenterRequest, context: Any) -> pb.SuspendRenterResponse:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, KeyLimits
 from dc1.domain.access.roles import Role
 from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
 
@@ -15,7 +16,8 @@ class Principal:
     `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody
     else. `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that
     of a renter's or provider's key, `key_is_replaced` whether it is a provider's old one in its grace. `owner_id` is
-    set where the key is that of a machine and not its owner's.
+    set where the key is that of a machine and not its owner's. `call_limits` is what an admin has set for a renter, and
+    `key_limits` what a scoped key is held to.
     """
 
     role: Role
@@ -26,6 +28,8 @@ class Principal:
     key_hash: str = field(default="", repr=False)
     key_is_replaced: bool = False
     owner_id: int | None = None
+    call_limits: CallLimits = NO_LIMITS
+    key_limits: KeyLimits = UNLIMITED_KEY
 
     @property
     def account(self) -> str:

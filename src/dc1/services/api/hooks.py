@@ -17,7 +17,6 @@ class MethodHooks:
 
     normalise: MessageHook | None = None
     check_shape: MessageHook | None = None
-    asks_for_stream: Callable[[Any], bool] | None = None
 
 
 _NONE = MethodHooks()
@@ -34,11 +33,6 @@ def normalised_by(normalise: MessageHook) -> Callable[[M], M]:
 def shape_checked_by(check_shape: MessageHook) -> Callable[[M], M]:
     """Have the shape of every request checked before its credential is looked up."""
     return _adding(check_shape=check_shape)
-
-
-def streamed_when(asks_for_stream: Callable[[Any], bool]) -> Callable[[M], M]:
-    """Have the requests that ask for a stream counted in the method's `streamed_rate_limit` too."""
-    return _adding(asks_for_stream=asks_for_stream)
 
 
 def hooks_of(method: Callable[..., Any]) -> MethodHooks:

@@ -12,11 +12,11 @@ from dc1.control.fleet.model_offers import offer_of_model
 from dc1.domain.base.json_types import compact
 from dc1.domain.inference.chat import ChatCall, read_chat
 from dc1.domain.jobs.states import JobType
-from dc1.services.api.call import caller_id, caller_scoped_key
-from dc1.services.api.hooks import streamed_when
+from dc1.services.api.call import caller_id, caller_scoped_key, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import from_struct
+from dc1.services.inference.call_limiter import CallLimiter
 from dc1.services.inference.completion_stream import CompletionStream, streamed, whole
 from dc1.services.inference.models import model_figures
 from dc1.storage.jobs.job_records import JobRow
@@ -24,11 +24,7 @@ from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 
 _OWNER = "dc1"
-
-
-def _asks_for_stream(request: pb.CreateChatCompletionRequest | pb.CompleteChatRequest) -> bool:
-    fields = request.completion.fields
-    return "stream" in fields and fields["stream"].bool_value
+_BYTES_PER_TOKEN = 4
 
 
 class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
@@ -37,6 +33,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._work = ShieldedWork()
+        self._limiter = CallLimiter(self._plane.clock, self._plane.config.call_limits)
 
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
         """List the models that can be called now."""
@@ -66,7 +63,6 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
             ),
         )
 
-    @streamed_when(_asks_for_stream)
     async def CreateChatCompletion(
         self, request: pb.CreateChatCompletionRequest, context: Any
     ) -> AsyncIterator[HttpBody]:
@@ -77,7 +73,6 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
             async for body in bodies:
                 yield body
 
-    @streamed_when(_asks_for_stream)
     async def CompleteChat(self, request: pb.CompleteChatRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Answer a conversation, and say what it cost."""
         call = read_chat(from_struct(request.completion))
@@ -88,6 +83,19 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
 
     @asynccontextmanager
     async def _held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
+        """Start a call within its caller's limits, and end it with the block."""
+        asked = current_call()
+        asked.principal.key_limits.require_model(call.model)
+        # A token is a few bytes, and an answer may be as long as it may; what it was is known at its end.
+        expected = call.prompt_bytes // _BYTES_PER_TOKEN + call.max_tokens
+        with self._limiter.admit(asked, expected, streamed=call.stream) as admission:
+            async with self._started(call) as completion:
+                yield completion
+            if completion.job.is_terminal:
+                admission.tokens = (completion.job.prompt_tokens or 0) + (completion.job.completion_tokens or 0)
+
+    @asynccontextmanager
+    async def _started(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
         """Start a call, and end it with the block: nobody else waits for it."""
         # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds money is
         # shielded here.

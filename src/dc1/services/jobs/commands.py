@@ -45,6 +45,7 @@ class JobCommandCalls(ServicerPart):
         async def submit(hook: TransactionHook[Submitted]) -> Submitted:
             # Judged inside the effect: a repeated key is answered before, whatever was approved or disapproved since.
             order = self._accept(submit_body(request))
+            current_call().principal.key_limits.require_model(order.model)
             return await self._plane.job_commands.submit(renter_id, order, hook, scoped_key_id=key_id)
 
         return await self._idempotent.run(pb.SubmitJobResponse, submit, _submit_answer)

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from dc1.control.background.webhook_targets import NotPublicError
-from dc1.control.operations.renter_accounts import WebhookChange
+from dc1.control.operations.renter_accounts import KeyChange, WebhookChange
 from dc1.domain import errors
+from dc1.domain.access.call_limits import KeyLimits
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import parse_scopes
 from dc1.domain.base.clock import iso, month_start_ms, parse_iso
@@ -15,8 +16,9 @@ from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import from_value, time_value, to_value
 from dc1.services.jobs.messages import job_detail
+from dc1.services.renters import key_limits as limits
 from dc1.services.renters.messages import renter_message, token_usage, wallet_entry
-from dc1.storage.accounts import key_budgets, renters, wallets
+from dc1.storage.accounts import key_budgets, key_limits, renters, wallets
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.engine.database import Connection
@@ -105,8 +107,9 @@ class RenterAccountCalls(ServicerPart):
             _expiry(request.expires_at, self._plane.clock.now_ms()) if request.HasField("expires_at") else None
         )
         budget_halala = request.monthly_budget_halala if request.HasField("monthly_budget_halala") else None
+        held_to = limits.of_new_key(request)
         made = await self._plane.renter_accounts.create_key(
-            caller_id(), current_call().principal.key_id, scopes, label, expires_at_ms, budget_halala
+            caller_id(), current_call().principal.key_id, scopes, label, expires_at_ms, budget_halala, held_to
         )
         return pb.CreateRenterKeyResponse(
             id=made.key_id,
@@ -116,6 +119,7 @@ class RenterAccountCalls(ServicerPart):
             expires_at=time_value(expires_at_ms),
             created_at=iso(made.created_at_ms),
             monthly_budget_halala=to_value(budget_halala),
+            **limits.shown(held_to),
         )
 
     async def ListRenterKeys(self, request: pb.ListRenterKeysRequest, context: Any) -> pb.ListRenterKeysResponse:
@@ -127,20 +131,26 @@ class RenterAccountCalls(ServicerPart):
 
         def read(conn: Connection) -> list[renter_pb2.RenterKey]:
             rows = key_rows.list_of(conn, KeyRole.SCOPED, renter_id)
-            budgets = key_budgets.of_keys(conn, [row.key_id for row in rows], month_ms)
-            return [_key(row, budgets[row.key_id]) for row in rows]
+            key_ids = [row.key_id for row in rows]
+            budgets, held_to = key_budgets.of_keys(conn, key_ids, month_ms), key_limits.of_keys(conn, key_ids)
+            return [_key(row, budgets[row.key_id], held_to[row.key_id]) for row in rows]
 
         return pb.ListRenterKeysResponse(keys=await self._plane.db.read(read))
 
     async def UpdateRenterKey(self, request: pb.UpdateRenterKeyRequest, context: Any) -> pb.UpdateRenterKeyResponse:
-        """Set what a scoped key may spend in a month."""
-        limit_halala = _budget(request)
-        budget = await self._plane.renter_accounts.set_key_budget(caller_id(), request.key_id, limit_halala)
+        """Set what a scoped key is held to."""
+        change = KeyChange(
+            (lambda now: limits.changed(request, now)) if limits.says_limits(request) else None,
+            # Asked for where nothing is: a body that was cut short must not pass for a change.
+            [] if limits.says_limits(request) and not request.HasField("monthly_budget_halala") else [_budget(request)],
+        )
+        budget, held_to = await self._plane.renter_accounts.change_key(caller_id(), request.key_id, change)
         return pb.UpdateRenterKeyResponse(
             success=True,
             id=request.key_id,
             monthly_budget_halala=to_value(budget.limit_halala),
             spent_this_month_halala=budget.used_halala,
+            **limits.shown(held_to),
         )
 
     async def RevokeRenterKey(self, request: pb.RevokeRenterKeyRequest, context: Any) -> pb.RevokeRenterKeyResponse:
@@ -224,7 +234,7 @@ def _budget(request: pb.UpdateRenterKeyRequest) -> int | None:
     return sent
 
 
-def _key(row: KeyRow, budget: MonthlyBudget) -> renter_pb2.RenterKey:
+def _key(row: KeyRow, budget: MonthlyBudget, held_to: KeyLimits) -> renter_pb2.RenterKey:
     return renter_pb2.RenterKey(
         id=row.key_id,
         key_hint=row.hint,
@@ -236,4 +246,5 @@ def _key(row: KeyRow, budget: MonthlyBudget) -> renter_pb2.RenterKey:
         revoked_at=time_value(row.revoked_at_ms),
         monthly_budget_halala=to_value(budget.limit_halala),
         spent_this_month_halala=budget.used_halala,
+        **limits.shown(held_to),
     )

@@ -1,10 +1,11 @@
 """Renter accounts and their wallets' owners."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from dc1.domain.access.call_limits import CallLimits
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.errors import renter_email_taken, renter_not_found
 from dc1.domain.jobs.states import TEST_RENTER_ID
@@ -56,6 +57,9 @@ class RenterRow:
     quota_month_halala: int
     monthly_limit_halala: int | None
     daily_jobs_limit: int | None
+    v1_requests_per_minute: int | None
+    v1_tokens_per_minute: int | None
+    v1_streams: int | None
     told_thresholds: int
     v1_requests: int
     v1_prompt_tokens: int
@@ -63,6 +67,11 @@ class RenterRow:
     v1_cost_halala: int
     balance_halala: int
     held_halala: int
+
+    @property
+    def call_limits(self) -> CallLimits:
+        """What an admin has set of its calls under /v1."""
+        return CallLimits(self.v1_requests_per_minute, self.v1_tokens_per_minute, self.v1_streams)
 
 
 _wallets = accounts.alias("wallets")
@@ -79,14 +88,17 @@ _GET = PreparedStatement(_BY_ID)
 _LOCK = PreparedStatement(_BY_ID.with_for_update(of=[renters, _wallets, _holds], key_share=True))
 
 
-def set_limits(conn: Connection, renter_id: int, monthly_halala: int | None, daily_jobs: int | None) -> None:
-    """Set what a renter may spend in a month and submit in a day; None leaves it to the operator's settings.
+def set_limits(
+    conn: Connection, renter_id: int, monthly_halala: int | None, daily_jobs: int | None, calls: CallLimits
+) -> None:
+    """Set what a renter may spend in a month, submit in a day and call at a time; None leaves it to the settings.
 
     Raises `Renter not found` for an account that is none or is deleted.
     """
     # Locked: a submission under way has been held to what was in force, the next one is held to this.
     row = lock_known(conn, renter_id)
     values = {"monthly_limit_halala": monthly_halala, "daily_jobs_limit": daily_jobs}
+    values |= {f"v1_{name}": value for name, value in asdict(calls).items()}
     # Another limit is another budget, of which the renter is told anew.
     if monthly_halala != row.monthly_limit_halala:
         values["told_thresholds"] = 0

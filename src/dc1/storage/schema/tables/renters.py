@@ -56,6 +56,9 @@ renters = Table(
     # What an admin has set for this renter; NULL is the operator's setting.
     Column("monthly_limit_halala", BigInteger),
     Column("daily_jobs_limit", Integer),
+    Column("v1_requests_per_minute", Integer),
+    Column("v1_tokens_per_minute", Integer),
+    Column("v1_streams", Integer),
     # Of which thresholds of the month's limit the renter was told, a bit each.
     counter("told_thresholds"),
     counter("v1_requests"),
@@ -117,6 +120,18 @@ key_budgets = Table(
     counter("month_ms"),
     counter("month_halala"),
     counter("told_thresholds"),
+)
+
+key_limits = Table(
+    "key_limits",
+    metadata,
+    Column("key_id", PlainText, ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),
+    # NULL is no limit of the key's own.
+    Column("requests_per_minute", Integer),
+    Column("tokens_per_minute", Integer),
+    Column("streams", Integer),
+    # In lower case; NULL is every model.
+    Column("models", ExactJson(TEXTS_OR_NONE_OF_THEM)),
 )
 
 webhook_deliveries = Table(
