@@ -11,14 +11,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MODEL = "acme/Chat-7B"
+SILENCE = "Say nothing yet"
 
 _POLL_SECONDS = 0.02
 
 
 class Answering:
-    """A chat request that waits for its answer."""
+    """A chat request that waits for its answer, of which `asked` is what was said last."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: str) -> None:
+        self.asked = asked
         self._answer: str | None = None
         self._decided = threading.Event()
         self.abandoned = threading.Event()
@@ -40,7 +42,7 @@ class Answering:
 
 
 class Engine:
-    """An OpenAI-compatible server. Each chat sends one token and then waits."""
+    """An OpenAI-compatible server. Each chat sends one token and then waits; one that asks for SILENCE only waits."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -51,8 +53,8 @@ class Engine:
         """The next chat, which has begun."""
         return self._arrived.get(timeout=seconds)
 
-    def begin(self) -> Answering:
-        request = Answering()
+    def begin(self, asked: str) -> Answering:
+        request = Answering(asked)
         self.requests.append(request)
         self._arrived.put(request)
         return request
@@ -60,7 +62,7 @@ class Engine:
     @classmethod
     @contextmanager
     def serving(cls) -> Iterator["Engine"]:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        server = _Server(("127.0.0.1", 0), _Handler)
         server.daemon_threads = True
         engine = cls(f"http://127.0.0.1:{server.server_port}")
         _engines[server.server_port] = engine
@@ -80,6 +82,11 @@ class Engine:
 _engines: dict[int, Engine] = {}
 
 
+class _Server(ThreadingHTTPServer):
+    # For bursts of calls: by default five connections wait.
+    request_queue_size = 256
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: ThreadingHTTPServer
 
@@ -91,13 +98,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        asked = body["messages"][-1]["content"]
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
         try:
-            self._token("So: ")
-            rest = _engines[self.server.server_port].begin().wait(self.connection)
+            if asked != SILENCE:
+                self._token("So: ")
+            rest = _engines[self.server.server_port].begin(asked).wait(self.connection)
             if rest is not None:
                 self._token(rest)
                 self.wfile.write(b"data: [DONE]\n\n")

@@ -114,9 +114,9 @@ class RealMarket:
         self._cleanup.callback(process.clean_up)
         return process
 
-    def start_daemon(self, account: PollDaemon, engine: Engine, target: str | None = None) -> Process:
-        """Start `dc1 daemon`; it is connected later."""
-        options = ("--server", target or self._edge.target, "--engine-url", engine.url, "--no-containers")
+    def start_daemon(self, account: PollDaemon, engine: Engine, target: str | None = None, *more: str) -> Process:
+        """Start `dc1 daemon`, with `more` options; it is connected later."""
+        options = ("--server", target or self._edge.target, "--engine-url", engine.url, "--no-containers", *more)
         return self.start(f"daemon-{account.id}", (*DC1, "daemon", *options), {"DC1_PROVIDER_KEY": account.key})
 
     # People
@@ -128,11 +128,11 @@ class RealMarket:
         """An approved provider that has no daemon yet."""
         return self._registrar.approved_provider(self.rest, self.admin, gpu_model="CPU")
 
-    def launch_provider(self, target: str | None = None) -> Provider:
-        """An approved provider whose daemon was started."""
+    def launch_provider(self, target: str | None = None, *more: str) -> Provider:
+        """An approved provider whose daemon was started, with `more` options."""
         account = self.add_account()
         engine = self._cleanup.enter_context(Engine.serving())
-        return Provider(account, engine, self.start_daemon(account, engine, target))
+        return Provider(account, engine, self.start_daemon(account, engine, target, *more))
 
     def add_provider(self, target: str | None = None) -> Provider:
         """An approved provider whose daemon holds a stream."""
