@@ -144,6 +144,7 @@ class Attempts:
             job = await self._db.write(lambda conn: unclaim(conn, lease.row_id, lease.provider_id, now_ms))
             if job is None or not self._dispatcher.learn(job):
                 return None
+            self._dispatcher.judge_engine(job, lease.provider_id)
             self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
             return job
 
@@ -385,6 +386,7 @@ class Attempts:
         # Before the job is placed anew, which goes by it.
         if provider_id is not None:
             self._fleet.count_run(provider_id, moved.standing)
+            self._dispatcher.judge_engine(job, provider_id)
         self._dispatcher.end_lease(job.id, stop)
         if job.status == JobStatus.QUEUED:
             self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))

@@ -215,6 +215,7 @@ class Completions:
 
     def _place(self, requirement: Requirement) -> Provider | None:
         """Reserve a slot of the daemon that should answer; of one whose stream another server holds, if need be."""
+        requirement = replace(requirement, handed_to=self._shunned(requirement))
         reserved = self._dispatcher.place(requirement)
         if reserved is not None:
             return reserved
@@ -223,6 +224,12 @@ class Completions:
             return None
         self._fleet.occupy(provider_id, requirement.room)
         return self._fleet.known(provider_id)
+
+    def _shunned(self, requirement: Requirement) -> frozenset[int]:
+        """Return whose engines failed lately, unless nobody else serves the model."""
+        shunned = self._dispatcher.health.shunned(requirement.model or "")
+        well = (provider for provider in self._offering(requirement) if provider.id not in shunned)
+        return shunned if shunned and any(self._serves(provider, requirement) for provider in well) else frozenset()
 
     def _offering(self, requirement: Requirement) -> Iterator[Provider]:
         for provider_id in self._fleet.offered.providers_of(requirement.model or ""):

@@ -10,6 +10,7 @@ from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import whenever
 from dc1.control.scheduling.core import Core
+from dc1.control.scheduling.engine_health import EngineHealth
 from dc1.control.scheduling.estimates import Estimates
 from dc1.control.scheduling.job_feed import StateChanged
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
@@ -17,8 +18,9 @@ from dc1.control.scheduling.job_versions import JobVersions
 from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.scheduler import Match, Scheduler
 from dc1.control.scheduling.sessions import StopReason
+from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, Room, queue_key
-from dc1.domain.jobs.states import OPEN, JobStatus
+from dc1.domain.jobs.states import OPEN, ErrorCategory, JobSource, JobStatus
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
@@ -47,6 +49,7 @@ class Dispatcher:
         self._declined: dict[int, dict[int, int]] = {}
         self._dispatching = asyncio.Lock()
         self._tell_of_room: Callable[[], None] = lambda: None
+        self.health = EngineHealth(core.clock, core.config.completion_timeout_seconds * 1000)
 
     async def load(self) -> None:
         """Read the queue and the leases that were in force when the server last stopped."""
@@ -199,6 +202,20 @@ class Dispatcher:
         """Take a job out of the queue that ended while it waited."""
         self.queue.remove(job.id)
 
+    def judge_engine(self, job: JobRow, provider_id: int) -> None:
+        """Note what the end of an attempt says of the engine that had it."""
+        if job.source is not JobSource.V1:
+            return
+        model = job.model or ""
+        is_spared = job.error_category is ErrorCategory.ENGINE_BUSY
+        if job.status == JobStatus.COMPLETED:
+            self.health.answered(provider_id, model)
+        elif job.status == JobStatus.QUEUED or job.fault is Fault.PROVIDER or is_spared:
+            # Put back, it was failed by its provider; one that is busy is nobody's fault, and has enough all the same.
+            self.health.failed(provider_id, model)
+        else:
+            self.health.left(provider_id, model)
+
     def end_lease(self, row_id: int, stop: StopReason | None = None) -> Lease | None:
         """Drop the lease of a job, give its slots back and, with a reason, make the daemon stop."""
         lease = self._leases.remove(row_id)
@@ -320,6 +337,8 @@ class Dispatcher:
 
     def _offer(self, job: JobRow, spec: JobSpec) -> None:
         assert job.provider_id is not None
+        if job.source is JobSource.V1:
+            self.health.given(job.provider_id, job.model or "")
         attempt = job.attempt_number + 1
         lease = Lease(Assignment(job, spec, attempt), job.provider_id, attempt)
         self._leases.add(lease)
