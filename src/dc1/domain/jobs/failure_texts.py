@@ -78,11 +78,17 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^the command cannot be run", "The command cannot be run in the image"),
         (r"^the job needs a GPU and none can be given", "The job needs a GPU and the provider can give it none"),
         (r"^(\d{1,4}) of (\d{1,4}) slots are taken$", "{0} of the provider's {1} slots are taken"),
+        (
+            r"^(\d{1,4}) of (\d{1,4}) calls are under way$",
+            "The provider's engine takes {1} calls at once and is at {0}",
+        ),
         (r"^model '.*' is not served here$", "The model is not served by the provider"),
         (r"^image '.*' is not approved$", "The image is not approved by the provider"),
         (r"^the provider's daemon was stopped$|^the daemon is draining$", "The provider's daemon was stopped"),
         (r"^the engine answered (\d{3})(?!\d)", "The provider's engine answered {0}"),
         (r"^the engine's answer broke off", "The answer of the provider's engine broke off"),
+        (r"^the engine stopped: ", "The provider's engine stopped"),
+        (r"^the model did not load: ", "The provider's engine could not load the model"),
         (r"^the engine's connection failed", "The provider's engine could not be reached"),
         (r"^no container engine", "The provider has no container engine"),
     )
