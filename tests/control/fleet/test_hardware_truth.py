@@ -144,6 +144,65 @@ def test_a_mismatch_lasts_until_an_admin_decides_and_is_found_once() -> None:
     assert fleet.availability.local.best(H100) is None
 
 
+def test_who_accepts_the_vram_of_a_card_has_not_accepted_its_score() -> None:
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machine = _approved("", Facts())
+    fleet.add(machine)
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": {**CARD, "gpu_vram_mib": 24564}}))
+    fleet.accept_hardware(machine, machine.doubted_hardware)
+    assert machine.mismatch is None
+    weak = Measurement(1, 1500, GPU, NOW)
+    fleet.set_measurement(machine, weak, "measured")
+    assert machine.mismatch == "No H100 does 1 TOPS and 1500 GB/s"
+    fleet.accept_hardware(machine, machine.doubted_hardware)
+    fleet.set_measurement(machine, replace(weak, tops_int8=2), "measured")
+    assert machine.mismatch is None, "both were decided"
+    assert fleet.availability.local.best(H100) == machine.id
+
+
+def test_what_was_not_said_to_an_admin_is_not_decided_with_the_rest() -> None:
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machine = _approved("", Facts())
+    fleet.add(machine)
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": {**CARD, "gpu_vram_mib": 24564}}))
+    fleet.set_measurement(machine, Measurement(1, 1500, GPU, NOW), "measured")
+    assert machine.mismatch == "No H100 has 24564 MiB of VRAM"
+    fleet.accept_hardware(machine, machine.doubted_hardware)
+    assert machine.mismatch == "No H100 does 1 TOPS and 1500 GB/s"
+
+
+@pytest.mark.parametrize("name", ["NVIDIA L40S-12Q", "NVIDIA A100-SXM4-80GB MIG 1g.10gb", "GRID A100-10C"])
+def test_a_slice_of_a_card_is_no_bad_card(name: str) -> None:
+    """It has less than the card and does less, costs as an unknown one, and is asked for by its own name."""
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machine = _approved("", Facts())
+    fleet.add(machine)
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": {"gpu_name": name, "gpu_vram_mib": 10240}}))
+    fleet.set_measurement(machine, Measurement(8, 150, GPU, NOW), "measured")
+    assert (machine.mismatch, machine.performance) == (None, None)
+    assert machine.price_bps(fleet.prices) == 10_000
+    assert fleet.availability.local.best(Requirement(gpu_type=machine.gpu_type)) == machine.id
+
+
+def test_a_new_factor_is_that_of_its_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machines = [replace(_approved("", Facts()), id=number) for number in (1, 2)]
+    fleet.add_all(machines)
+    for machine, card in zip(machines, (CARD, CARD_4090), strict=True):
+        fleet.presence.heartbeat(machine, read_report({"gpu_status": card}))
+    indexed: list[int] = []
+    update = fleet.availability.update
+
+    def noted(provider: Provider) -> None:
+        indexed.append(provider.id)
+        update(provider)
+
+    monkeypatch.setattr(fleet.availability, "update", noted)
+    fleet.set_gpu_factors({**fleet.prices.factors, "H100": 50})
+    assert indexed == [1]
+    assert fleet.availability.local.best(ANY) == 1
+
+
 def test_a_machine_that_fails_its_probe_gets_no_work_for_gpus() -> None:
     fleet = Fleet(ManualClock(NOW), Thresholds())
     machine = _approved("", Facts())

@@ -152,9 +152,11 @@ class Fleet:
         # Loaded again and again beside other replicas; the walk over all machines is for a change.
         if factors == self.prices.factors:
             return
+        changed = {name for name, _ in factors.items() ^ self.prices.factors.items()}
         self.prices.factors = factors
         for provider in self._all.values():
-            self._index(provider)
+            if provider.reported_gpu_name in changed:
+                self._index(provider)
 
     def set_measurement(
         self, provider: Provider, measurement: Measurement | None, outcome: str, *, caught: bool = False
@@ -178,6 +180,10 @@ class Fleet:
         provider.mismatch = provider.mismatch_at_ms = None
         provider.mismatch_to_store = False
         provider.accepted_hardware = hardware
+        # Of another kind it may be doubtful all the same, and nobody has decided about that.
+        provider.judge(self._clock.now_ms())
+        if provider.mismatch is not None:
+            self.reports.note_unstored(provider)
         self._decided(provider)
 
     def close(self, provider: Provider) -> None:

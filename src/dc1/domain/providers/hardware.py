@@ -62,8 +62,9 @@ _PATTERNS = [
     (name, _pattern(name))
     for name in sorted((*(name for name in GPU_MODELS if not name.startswith(_A100)), _A100), key=len, reverse=True)
 ]
-# A slice of a card is not the card.
-_SLICE = re.compile(r"\bMIG\b")
+# A slice of a card is not the card: what a MIG instance (`1g.10gb`) or a vGPU (`L40S-12Q`, `A100-1-5CME`) has and does
+# is its own, whatever the card's name in front of it.
+_SLICE = re.compile(r"\bMIG\b|\b\dG\.\d+GB\b|-(?:\d+-)?\d+[ABCQ](?:ME)?$")
 _MAKERS = re.compile(r"^(?:(?:NVIDIA|AMD|INTEL|GEFORCE|TESLA|QUADRO|CORPORATION)\b(?:\(R\))?[\s_-]*)+", re.IGNORECASE)
 
 

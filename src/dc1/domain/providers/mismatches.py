@@ -29,17 +29,21 @@ class Mismatch:
     words: str
 
 
-def mismatch_of(gpu_name: str | None, vram_mib: int | None, measured: Measurement | None) -> Mismatch | None:
-    """Return what cannot be of a reported GPU, by its canonical name; of an unknown model everything can."""
+def mismatches_of(gpu_name: str | None, vram_mib: int | None, measured: Measurement | None) -> tuple[Mismatch, ...]:
+    """Return what cannot be of a reported GPU, by its canonical name; of an unknown model everything can.
+
+    One of a kind each: whoever accepted the VRAM of a card has said nothing about what it does.
+    """
     model = DATA_SHEETS.get(gpu_name or "")
     if gpu_name is None or model is None:
-        return None
+        return ()
+    found = []
     if vram_mib is not None and not model.can_have_vram(vram_mib):
-        return Mismatch(f"{gpu_name}/{vram_mib}/vram", f"No {gpu_name} has {vram_mib} MiB of VRAM")
+        found.append(Mismatch(f"{gpu_name}/{vram_mib}/vram", f"No {gpu_name} has {vram_mib} MiB of VRAM"))
     if measured is not None and not model.can_score(measured):
         figures = f"{measured.tops_int8:g} TOPS and {measured.memory_gbps:g} GB/s"
-        return Mismatch(f"{gpu_name}/{vram_mib}/score", f"No {gpu_name} does {figures}")
-    return None
+        found.append(Mismatch(f"{gpu_name}/{vram_mib}/score", f"No {gpu_name} does {figures}"))
+    return tuple(found)
 
 
 def performance_of(gpu_name: str | None, measured: Measurement | None) -> Performance | None:
