@@ -100,9 +100,7 @@ CALLS: Mapping[str, Call] = {
     "ReportProgress": Call({"phase": "generating"}, job="running"),
     "ReportReadiness": Call({"checks": {"cuda": True, "pytorch": True, "vram_gb": 24}}),
     "ReportRunResult": Call(lambda scene: {"job_id": scene.job("running"), "success": True, "result": "ok"}),
-    "SubmitChallenge": Call(
-        lambda scene: {"challenge_id": scene.challenge(), "result_hash": "0" * 64, "elapsed_ms": 5}
-    ),
+    "SubmitChallenge": Call({"challenge_id": "none", "result_hash": "0" * 64, "elapsed_ms": 5}),
     "UpdateGpuProfile": Call({"gpu_count": 2}, provider="approved"),
     "UpdatePreferences": Call({"run_mode": "manual"}),
     "VerifyAutomatically": Call({"gpu_info": {"gpu_name": "RTX 4090", "vram_mb": 24564}}),

@@ -150,11 +150,6 @@ class Scene:
         found: int = page["entries"][-1]["id"]
         return found
 
-    def challenge(self) -> str:
-        """The id of the provider's challenge, or one that nobody has while the machine is busy."""
-        found: str = answered(self.provider.get("/verification/pending")).get("challenge_id", "none")
-        return found
-
     @staticmethod
     def email() -> str:
         return f"somebody{next(_numbers)}@example.sa"

@@ -9,12 +9,13 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
-from dc1.testing.people import Renter, answered
+from dc1.testing.people import J3, Renter, answered
 from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
+from tests.contract.daemons.challenged_daemon import ChallengedDaemon
 from tests.replicas.pair import Pair
 
 ROUNDS = 10
@@ -138,12 +139,28 @@ def test_a_machine_added_on_one_replica_works_on_the_other_until_it_is_removed(p
     assert answered(owner.get("/providers/earnings"))["total_earned_halala"] == earned
 
 
-def test_a_challenge_given_by_one_replica_is_solved_on_the_other(pair: Pair) -> None:
+def test_a_challenge_is_answered_where_it_was_given(pair: Pair) -> None:
+    """A daemon whose calls are spread asks again until it meets that server, and no other begins a probe of its own."""
+    challenged = ChallengedDaemon(pair.add_provider(pair.a))
+    challenged.daemon.heartbeat({"gpu_status": {"gpus_present": 0, "daemon_version": "3.3.0"}})
+    assert challenged.ask() == {"pending": False}
+    answered(pair.a.admin.post(f"/admin/providers/{challenged.daemon.id}/probe"))
+    asked = challenged.ask()
+    there = ChallengedDaemon(pair.b.provider(challenged.daemon))
+    assert there.ask(asked["challenge_id"]) == {"pending": False}
+    body = {"challenge_id": asked["challenge_id"], **(challenged.answer(asked) or {})}
+    assert there.submit(body) == {"pending": False}
+    assert there.verdict["flags"] == ["unknown_challenge"]
+    assert "begin" in challenged.submit(body)
+
+
+def test_an_ask_that_is_changed_on_one_replica_is_quoted_and_held_on_the_other(pair: Pair) -> None:
     provider = pair.add_provider(pair.a)
     provider.heartbeat()
-    answered(provider.post("/verification/auto", {"gpu_info": {"gpu_name": "NVIDIA A100"}}))
-    there = pair.b.provider(provider)
-    challenge = answered(there.get("/verification/pending"))
-    solution = {"challenge_id": challenge["challenge_id"], "result_hash": "0" * 64}
-    assert answered(there.post("/verification/submit", solution))["verdict"] == "verified"
-    assert answered(provider.get("/verification/pending")) == {"pending": False}
+    renter = pair.b.renter(pair.add_renter(pair.a))
+    quoted = answered(renter.post("/jobs/estimate", J3))["quote_halala"]
+    answered(provider.post("/providers/preferences", {"ask": 2}))
+    eventually(
+        lambda: answered(renter.post("/jobs/estimate", J3))["quote_halala"] == 2 * quoted, "the ask being known", 3
+    )
+    assert renter.submit()["cost_halala"] == 2 * quoted

@@ -24,33 +24,33 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x63p/v1/daemon_probe.proto\x12\x06\x64\x63p.v1\"4\n\x0cProbePrepare\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x12\n\ntable_seed\x18\x02 \x01(\x0c\"?\n\nProbeReady\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x0f\n\x07library\x18\x03 \x01(\t\"y\n\nProbeBegin\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x1f\n\x04kind\x18\x03 \x01(\x0e\x32\x11.dcp.v1.ProbeKind\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\r\n\x05steps\x18\x05 \x01(\r\x12\x0c\n\x04seed\x18\x06 \x01(\x0c\"<\n\nProbeRoots\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\r\n\x05roots\x18\x03 \x03(\x0c\"*\n\x0cProbeLeafRef\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x0c\n\x04leaf\x18\x02 \x01(\r\"R\n\tProbeOpen\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12$\n\x06leaves\x18\x03 \x03(\x0b\x32\x14.dcp.v1.ProbeLeafRef\"M\n\tProbeLeaf\x12!\n\x03ref\x18\x01 \x01(\x0b\x32\x14.dcp.v1.ProbeLeafRef\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x03(\x0c\"Q\n\x0bProbeLeaves\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12!\n\x06leaves\x18\x03 \x03(\x0b\x32\x11.dcp.v1.ProbeLeaf\"0\n\x0cProbeFailure\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"-\n\x08ProbeEnd\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t*W\n\tProbeKind\x12\x1a\n\x16PROBE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PROBE_KIND_PRODUCTS\x10\x01\x12\x15\n\x11PROBE_KIND_MEMORY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64\x63p/v1/daemon_probe.proto\x12\x06\x64\x63p.v1\"4\n\x0cProbePrepare\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x12\n\ntable_seed\x18\x02 \x01(\x0c\"Y\n\nProbeReady\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x0f\n\x07library\x18\x03 \x01(\t\x12\x18\n\x10integer_products\x18\x04 \x01(\x08\"y\n\nProbeBegin\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x1f\n\x04kind\x18\x03 \x01(\x0e\x32\x11.dcp.v1.ProbeKind\x12\x0c\n\x04rows\x18\x04 \x01(\r\x12\r\n\x05steps\x18\x05 \x01(\r\x12\x0c\n\x04seed\x18\x06 \x01(\x0c\"<\n\nProbeRoots\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\r\n\x05roots\x18\x03 \x03(\x0c\"*\n\x0cProbeLeafRef\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\x0c\n\x04leaf\x18\x02 \x01(\r\"R\n\tProbeOpen\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12$\n\x06leaves\x18\x03 \x03(\x0b\x32\x14.dcp.v1.ProbeLeafRef\"M\n\tProbeLeaf\x12!\n\x03ref\x18\x01 \x01(\x0b\x32\x14.dcp.v1.ProbeLeafRef\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x0c\n\x04path\x18\x03 \x03(\x0c\"Q\n\x0bProbeLeaves\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12!\n\x06leaves\x18\x03 \x03(\x0b\x32\x11.dcp.v1.ProbeLeaf\"0\n\x0cProbeFailure\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"-\n\x08ProbeEnd\x12\x10\n\x08probe_id\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t*W\n\tProbeKind\x12\x1a\n\x16PROBE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PROBE_KIND_PRODUCTS\x10\x01\x12\x15\n\x11PROBE_KIND_MEMORY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.daemon_probe_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROBEKIND']._serialized_start=728
-  _globals['_PROBEKIND']._serialized_end=815
+  _globals['_PROBEKIND']._serialized_start=754
+  _globals['_PROBEKIND']._serialized_end=841
   _globals['_PROBEPREPARE']._serialized_start=37
   _globals['_PROBEPREPARE']._serialized_end=89
   _globals['_PROBEREADY']._serialized_start=91
-  _globals['_PROBEREADY']._serialized_end=154
-  _globals['_PROBEBEGIN']._serialized_start=156
-  _globals['_PROBEBEGIN']._serialized_end=277
-  _globals['_PROBEROOTS']._serialized_start=279
-  _globals['_PROBEROOTS']._serialized_end=339
-  _globals['_PROBELEAFREF']._serialized_start=341
-  _globals['_PROBELEAFREF']._serialized_end=383
-  _globals['_PROBEOPEN']._serialized_start=385
-  _globals['_PROBEOPEN']._serialized_end=467
-  _globals['_PROBELEAF']._serialized_start=469
-  _globals['_PROBELEAF']._serialized_end=546
-  _globals['_PROBELEAVES']._serialized_start=548
-  _globals['_PROBELEAVES']._serialized_end=629
-  _globals['_PROBEFAILURE']._serialized_start=631
-  _globals['_PROBEFAILURE']._serialized_end=679
-  _globals['_PROBEEND']._serialized_start=681
-  _globals['_PROBEEND']._serialized_end=726
+  _globals['_PROBEREADY']._serialized_end=180
+  _globals['_PROBEBEGIN']._serialized_start=182
+  _globals['_PROBEBEGIN']._serialized_end=303
+  _globals['_PROBEROOTS']._serialized_start=305
+  _globals['_PROBEROOTS']._serialized_end=365
+  _globals['_PROBELEAFREF']._serialized_start=367
+  _globals['_PROBELEAFREF']._serialized_end=409
+  _globals['_PROBEOPEN']._serialized_start=411
+  _globals['_PROBEOPEN']._serialized_end=493
+  _globals['_PROBELEAF']._serialized_start=495
+  _globals['_PROBELEAF']._serialized_end=572
+  _globals['_PROBELEAVES']._serialized_start=574
+  _globals['_PROBELEAVES']._serialized_end=655
+  _globals['_PROBEFAILURE']._serialized_start=657
+  _globals['_PROBEFAILURE']._serialized_end=705
+  _globals['_PROBEEND']._serialized_start=707
+  _globals['_PROBEEND']._serialized_end=752
 # @@protoc_insertion_point(module_scope)

@@ -97,22 +97,28 @@ class ProbeReady(_message.Message):
     PROBE_ID_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     LIBRARY_FIELD_NUMBER: _builtins.int
+    INTEGER_PRODUCTS_FIELD_NUMBER: _builtins.int
     probe_id: _builtins.str
     """The probe."""
     device: _builtins.str
     """What will compute: gpu or cpu. A machine that reports a GPU is measured by it or not at all."""
     library: _builtins.str
     """Through which library, for people to read."""
+    integer_products: _builtins.bool
+    """Whether its products are of integers, by which data sheets tell what a GPU does; by floats, which older cards and libraries have
+    alone, it looks slower than it is, and is not held against its model.
+    """
     def __init__(
         self,
         *,
         probe_id: _builtins.str = ...,
         device: _builtins.str = ...,
         library: _builtins.str = ...,
+        integer_products: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "library", b"library", "probe_id", b"probe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "integer_products", b"integer_products", "library", b"library", "probe_id", b"probe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

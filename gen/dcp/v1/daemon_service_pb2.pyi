@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import daemon_probe_pb2 as _daemon_probe_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -498,7 +499,7 @@ class VerifyAutomaticallyResponse(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
     verdict: _builtins.str
-    """verified, suspicious or failed."""
+    """verified (measured, and as it is reported), reported (nobody has measured it), suspicious or failed."""
     score: _builtins.float
     """Trust in the machine, 0 to 100."""
     @_builtins.property
@@ -526,14 +527,30 @@ class GetPendingChallengeRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PROBE_FIELD_NUMBER: _builtins.int
+    CHALLENGE_ID_FIELD_NUMBER: _builtins.int
+    probe: _builtins.bool
+    """Whether the caller can answer a probe."""
+    challenge_id: _builtins.str
+    """Id of the challenge that the caller is at, so that no other begins; of several servers only the one that gave it tells of it."""
     def __init__(
         self,
+        *,
+        probe: _builtins.bool | None = ...,
+        challenge_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id", "_probe", b"_probe", "challenge_id", b"challenge_id", "probe", b"probe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id", "_probe", b"_probe", "challenge_id", b"challenge_id", "probe", b"probe"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__challenge_id: _TypeAlias = _typing.Literal["challenge_id"]  # noqa: Y015
+    _WhichOneofArgType__challenge_id: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id"]  # noqa: Y015
+    _WhichOneofReturnType__probe: _TypeAlias = _typing.Literal["probe"]  # noqa: Y015
+    _WhichOneofArgType__probe: _TypeAlias = _typing.Literal["_probe", b"_probe"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__challenge_id) -> _WhichOneofReturnType__challenge_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probe) -> _WhichOneofReturnType__probe | None: ...
 
 Global___GetPendingChallengeRequest: _TypeAlias = GetPendingChallengeRequest  # noqa: Y015
 
@@ -549,18 +566,38 @@ class GetPendingChallengeResponse(_message.Message):
     ITERATIONS_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    PREPARE_FIELD_NUMBER: _builtins.int
+    BEGIN_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     pending: _builtins.bool
     """Whether there is one."""
     challenge_id: _builtins.str
     """Id of the challenge; absent without one."""
     matrix_size: _builtins.int
-    """Rows of the matrices to multiply; absent without a challenge."""
+    """`rows` of `begin`; absent without it."""
     iterations: _builtins.int
-    """How often to multiply them; absent without a challenge."""
+    """`steps` of `begin`; absent without it."""
     nonce: _builtins.str
-    """What the matrices are made from; absent without a challenge."""
+    """`seed` of `begin` in hex; absent without it."""
     expires_at: _builtins.str
-    """When it must be solved, ISO-8601 UTC; absent without a challenge."""
+    """When it must be answered at the latest, ISO-8601 UTC; absent without a challenge."""
+    @_builtins.property
+    def prepare(self) -> _daemon_probe_pb2.ProbePrepare:
+        """What is asked: to load a library and make the table, answered with `ready`."""
+
+    @_builtins.property
+    def begin(self) -> _daemon_probe_pb2.ProbeBegin:
+        """To compute a round, answered with `roots`."""
+
+    @_builtins.property
+    def open(self) -> _daemon_probe_pb2.ProbeOpen:
+        """To open leaves of it, answered with `leaves`."""
+
+    @_builtins.property
+    def end(self) -> _daemon_probe_pb2.ProbeEnd:
+        """Nothing more: what came of it."""
+
     def __init__(
         self,
         *,
@@ -570,13 +607,21 @@ class GetPendingChallengeResponse(_message.Message):
         iterations: _builtins.int | None = ...,
         nonce: _builtins.str | None = ...,
         expires_at: _builtins.str | None = ...,
+        prepare: _daemon_probe_pb2.ProbePrepare | None = ...,
+        begin: _daemon_probe_pb2.ProbeBegin | None = ...,
+        open: _daemon_probe_pb2.ProbeOpen | None = ...,
+        end: _daemon_probe_pb2.ProbeEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id", "_expires_at", b"_expires_at", "_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_nonce", b"_nonce", "challenge_id", b"challenge_id", "expires_at", b"expires_at", "iterations", b"iterations", "matrix_size", b"matrix_size", "nonce", b"nonce"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_begin", b"_begin", "_challenge_id", b"_challenge_id", "_end", b"_end", "_expires_at", b"_expires_at", "_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_nonce", b"_nonce", "_open", b"_open", "_prepare", b"_prepare", "begin", b"begin", "challenge_id", b"challenge_id", "end", b"end", "expires_at", b"expires_at", "iterations", b"iterations", "matrix_size", b"matrix_size", "nonce", b"nonce", "open", b"open", "prepare", b"prepare"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id", "_expires_at", b"_expires_at", "_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_nonce", b"_nonce", "challenge_id", b"challenge_id", "expires_at", b"expires_at", "iterations", b"iterations", "matrix_size", b"matrix_size", "nonce", b"nonce", "pending", b"pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_begin", b"_begin", "_challenge_id", b"_challenge_id", "_end", b"_end", "_expires_at", b"_expires_at", "_iterations", b"_iterations", "_matrix_size", b"_matrix_size", "_nonce", b"_nonce", "_open", b"_open", "_prepare", b"_prepare", "begin", b"begin", "challenge_id", b"challenge_id", "end", b"end", "expires_at", b"expires_at", "iterations", b"iterations", "matrix_size", b"matrix_size", "nonce", b"nonce", "open", b"open", "pending", b"pending", "prepare", b"prepare"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__begin: _TypeAlias = _typing.Literal["begin"]  # noqa: Y015
+    _WhichOneofArgType__begin: _TypeAlias = _typing.Literal["_begin", b"_begin"]  # noqa: Y015
     _WhichOneofReturnType__challenge_id: _TypeAlias = _typing.Literal["challenge_id"]  # noqa: Y015
     _WhichOneofArgType__challenge_id: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id"]  # noqa: Y015
+    _WhichOneofReturnType__end: _TypeAlias = _typing.Literal["end"]  # noqa: Y015
+    _WhichOneofArgType__end: _TypeAlias = _typing.Literal["_end", b"_end"]  # noqa: Y015
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__iterations: _TypeAlias = _typing.Literal["iterations"]  # noqa: Y015
@@ -585,8 +630,16 @@ class GetPendingChallengeResponse(_message.Message):
     _WhichOneofArgType__matrix_size: _TypeAlias = _typing.Literal["_matrix_size", b"_matrix_size"]  # noqa: Y015
     _WhichOneofReturnType__nonce: _TypeAlias = _typing.Literal["nonce"]  # noqa: Y015
     _WhichOneofArgType__nonce: _TypeAlias = _typing.Literal["_nonce", b"_nonce"]  # noqa: Y015
+    _WhichOneofReturnType__open: _TypeAlias = _typing.Literal["open"]  # noqa: Y015
+    _WhichOneofArgType__open: _TypeAlias = _typing.Literal["_open", b"_open"]  # noqa: Y015
+    _WhichOneofReturnType__prepare: _TypeAlias = _typing.Literal["prepare"]  # noqa: Y015
+    _WhichOneofArgType__prepare: _TypeAlias = _typing.Literal["_prepare", b"_prepare"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__begin) -> _WhichOneofReturnType__begin | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__challenge_id) -> _WhichOneofReturnType__challenge_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__end) -> _WhichOneofReturnType__end | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
@@ -595,6 +648,10 @@ class GetPendingChallengeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__matrix_size) -> _WhichOneofReturnType__matrix_size | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__nonce) -> _WhichOneofReturnType__nonce | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__open) -> _WhichOneofReturnType__open | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prepare) -> _WhichOneofReturnType__prepare | None: ...
 
 Global___GetPendingChallengeResponse: _TypeAlias = GetPendingChallengeResponse  # noqa: Y015
 
@@ -608,14 +665,34 @@ class SubmitChallengeRequest(_message.Message):
     CHALLENGE_ID_FIELD_NUMBER: _builtins.int
     RESULT_HASH_FIELD_NUMBER: _builtins.int
     ELAPSED_MS_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
+    ROOTS_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     api_key: _builtins.str
     """The provider's key, for daemons that send it in the body."""
     challenge_id: _builtins.str
     """Id of the challenge."""
     result_hash: _builtins.str
-    """SHA-256 of the product, in hex."""
+    """Of older daemons, and no answer: a hash proves nothing that could be checked."""
     elapsed_ms: _builtins.float
-    """Time the daemon measured, in milliseconds."""
+    """Time the daemon measured, in milliseconds; the server's clock is what counts."""
+    @_builtins.property
+    def ready(self) -> _daemon_probe_pb2.ProbeReady:
+        """The answer to `prepare`."""
+
+    @_builtins.property
+    def roots(self) -> _daemon_probe_pb2.ProbeRoots:
+        """The answer to `begin`."""
+
+    @_builtins.property
+    def leaves(self) -> _daemon_probe_pb2.ProbeLeaves:
+        """The answer to `open`."""
+
+    @_builtins.property
+    def failure(self) -> _daemon_probe_pb2.ProbeFailure:
+        """Why it cannot be answered."""
+
     def __init__(
         self,
         *,
@@ -623,10 +700,14 @@ class SubmitChallengeRequest(_message.Message):
         challenge_id: _builtins.str | None = ...,
         result_hash: _builtins.str | None = ...,
         elapsed_ms: _builtins.float | None = ...,
+        ready: _daemon_probe_pb2.ProbeReady | None = ...,
+        roots: _daemon_probe_pb2.ProbeRoots | None = ...,
+        leaves: _daemon_probe_pb2.ProbeLeaves | None = ...,
+        failure: _daemon_probe_pb2.ProbeFailure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_challenge_id", b"_challenge_id", "_elapsed_ms", b"_elapsed_ms", "_result_hash", b"_result_hash", "api_key", b"api_key", "challenge_id", b"challenge_id", "elapsed_ms", b"elapsed_ms", "result_hash", b"result_hash"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_challenge_id", b"_challenge_id", "_elapsed_ms", b"_elapsed_ms", "_failure", b"_failure", "_leaves", b"_leaves", "_ready", b"_ready", "_result_hash", b"_result_hash", "_roots", b"_roots", "api_key", b"api_key", "challenge_id", b"challenge_id", "elapsed_ms", b"elapsed_ms", "failure", b"failure", "leaves", b"leaves", "ready", b"ready", "result_hash", b"result_hash", "roots", b"roots"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_challenge_id", b"_challenge_id", "_elapsed_ms", b"_elapsed_ms", "_result_hash", b"_result_hash", "api_key", b"api_key", "challenge_id", b"challenge_id", "elapsed_ms", b"elapsed_ms", "result_hash", b"result_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_challenge_id", b"_challenge_id", "_elapsed_ms", b"_elapsed_ms", "_failure", b"_failure", "_leaves", b"_leaves", "_ready", b"_ready", "_result_hash", b"_result_hash", "_roots", b"_roots", "api_key", b"api_key", "challenge_id", b"challenge_id", "elapsed_ms", b"elapsed_ms", "failure", b"failure", "leaves", b"leaves", "ready", b"ready", "result_hash", b"result_hash", "roots", b"roots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -634,8 +715,16 @@ class SubmitChallengeRequest(_message.Message):
     _WhichOneofArgType__challenge_id: _TypeAlias = _typing.Literal["_challenge_id", b"_challenge_id"]  # noqa: Y015
     _WhichOneofReturnType__elapsed_ms: _TypeAlias = _typing.Literal["elapsed_ms"]  # noqa: Y015
     _WhichOneofArgType__elapsed_ms: _TypeAlias = _typing.Literal["_elapsed_ms", b"_elapsed_ms"]  # noqa: Y015
+    _WhichOneofReturnType__failure: _TypeAlias = _typing.Literal["failure"]  # noqa: Y015
+    _WhichOneofArgType__failure: _TypeAlias = _typing.Literal["_failure", b"_failure"]  # noqa: Y015
+    _WhichOneofReturnType__leaves: _TypeAlias = _typing.Literal["leaves"]  # noqa: Y015
+    _WhichOneofArgType__leaves: _TypeAlias = _typing.Literal["_leaves", b"_leaves"]  # noqa: Y015
+    _WhichOneofReturnType__ready: _TypeAlias = _typing.Literal["ready"]  # noqa: Y015
+    _WhichOneofArgType__ready: _TypeAlias = _typing.Literal["_ready", b"_ready"]  # noqa: Y015
     _WhichOneofReturnType__result_hash: _TypeAlias = _typing.Literal["result_hash"]  # noqa: Y015
     _WhichOneofArgType__result_hash: _TypeAlias = _typing.Literal["_result_hash", b"_result_hash"]  # noqa: Y015
+    _WhichOneofReturnType__roots: _TypeAlias = _typing.Literal["roots"]  # noqa: Y015
+    _WhichOneofArgType__roots: _TypeAlias = _typing.Literal["_roots", b"_roots"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
     @_typing.overload
@@ -643,26 +732,39 @@ class SubmitChallengeRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__elapsed_ms) -> _WhichOneofReturnType__elapsed_ms | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__failure) -> _WhichOneofReturnType__failure | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leaves) -> _WhichOneofReturnType__leaves | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ready) -> _WhichOneofReturnType__ready | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__result_hash) -> _WhichOneofReturnType__result_hash | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__roots) -> _WhichOneofReturnType__roots | None: ...
 
 Global___SubmitChallengeRequest: _TypeAlias = SubmitChallengeRequest  # noqa: Y015
 
 @_typing.final
 class SubmitChallengeResponse(_message.Message):
-    """The verdict."""
+    """The verdict, and how it goes on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VERDICT_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
     verdict: _builtins.str
-    """verified, suspicious or failed."""
+    """As of VerifyAutomatically, by what is known so far."""
     score: _builtins.float
     """Trust in the machine, 0 to 100."""
     @_builtins.property
     def flags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What does not fit, one word each; empty when everything does."""
+
+    @_builtins.property
+    def next(self) -> Global___GetPendingChallengeResponse:
+        """What is asked next; without one the probe goes on, and GetPendingChallenge tells how."""
 
     def __init__(
         self,
@@ -670,11 +772,14 @@ class SubmitChallengeResponse(_message.Message):
         verdict: _builtins.str = ...,
         score: _builtins.float = ...,
         flags: _abc.Iterable[_builtins.str] | None = ...,
+        next: Global___GetPendingChallengeResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_next", b"_next", "next", b"next"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "score", b"score", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_next", b"_next", "flags", b"flags", "next", b"next", "score", b"score", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__next: _TypeAlias = _typing.Literal["next"]  # noqa: Y015
+    _WhichOneofArgType__next: _TypeAlias = _typing.Literal["_next", b"_next"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next) -> _WhichOneofReturnType__next | None: ...
 
 Global___SubmitChallengeResponse: _TypeAlias = SubmitChallengeResponse  # noqa: Y015

@@ -30,8 +30,8 @@ class DaemonServiceStub:
     """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
     `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
 
-    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
-    server process that gave them and end with it.
+    A challenge of `/verification` is the probe of the stream (`daemon_probe.proto`) for daemons that poll: what it proves is the machine's
+    measurement, by which lists, price and placement go. It is kept by the server process that gave it and ends with it.
     """
 
     def __init__(self, channel):
@@ -136,8 +136,8 @@ class DaemonServiceServicer:
     """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
     `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
 
-    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
-    server process that gave them and end with it.
+    A challenge of `/verification` is the probe of the stream (`daemon_probe.proto`) for daemons that poll: what it proves is the machine's
+    measurement, by which lists, price and placement go. It is kept by the server process that gave it and ends with it.
     """
 
     def BeatProvider(self, request, context):
@@ -190,24 +190,25 @@ class DaemonServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAutomatically(self, request, context):
-        """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
-        challenge, to be fetched at `GET /verification/pending`.
+        """Compares what the daemon says of its GPU with what it reported and with what a probe proved, and gives a verdict, which changes
+        nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPendingChallenge(self, request, context):
-        """Shows the challenge the caller has to solve, if there is one.
+        """Shows what the caller is asked in its probe, if it is probed. Only a daemon that says `probe` ever is: a machine that is due is
+        asked at once, and a call waits up to 5 s for what is asked next.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitChallenge(self, request, context):
-        """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
-        its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
-        says so.
+        """Takes the answer to what was asked and tells what is asked next, for which it waits up to 5 s; the server's clock stops when the answer
+        arrives, and runs again from the next `begin`. An answer to a challenge that is over, or that another server gave, has the verdict
+        `failed` with a flag that says so; beside several servers a daemon sends it again, up to ten times.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -390,8 +391,8 @@ class DaemonService:
     """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
     `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
 
-    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
-    server process that gave them and end with it.
+    A challenge of `/verification` is the probe of the stream (`daemon_probe.proto`) for daemons that poll: what it proves is the machine's
+    measurement, by which lists, price and placement go. It is kept by the server process that gave it and ends with it.
     """
 
     @staticmethod

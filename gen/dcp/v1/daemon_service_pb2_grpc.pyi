@@ -31,8 +31,8 @@ class DaemonServiceStub:
     """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
     `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
 
-    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
-    server process that gave them and end with it.
+    A challenge of `/verification` is the probe of the stream (`daemon_probe.proto`) for daemons that poll: what it proves is the machine's
+    measurement, by which lists, price and placement go. It is kept by the server process that gave it and ends with it.
     """
 
     @_typing.overload
@@ -65,15 +65,17 @@ class DaemonServiceStub:
     thousand events and 4 MiB of a day last; one event says that more came.
     """
     VerifyAutomatically: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyAutomaticallyRequest, _daemon_service_pb2.VerifyAutomaticallyResponse]
-    """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
-    challenge, to be fetched at `GET /verification/pending`.
+    """Compares what the daemon says of its GPU with what it reported and with what a probe proved, and gives a verdict, which changes
+    nothing.
     """
     GetPendingChallenge: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.GetPendingChallengeRequest, _daemon_service_pb2.GetPendingChallengeResponse]
-    """Shows the challenge the caller has to solve, if there is one."""
+    """Shows what the caller is asked in its probe, if it is probed. Only a daemon that says `probe` ever is: a machine that is due is
+    asked at once, and a call waits up to 5 s for what is asked next.
+    """
     SubmitChallenge: _grpc.UnaryUnaryMultiCallable[_daemon_service_pb2.SubmitChallengeRequest, _daemon_service_pb2.SubmitChallengeResponse]
-    """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
-    its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
-    says so.
+    """Takes the answer to what was asked and tells what is asked next, for which it waits up to 5 s; the server's clock stops when the answer
+    arrives, and runs again from the next `begin`. An answer to a challenge that is over, or that another server gave, has the verdict
+    `failed` with a flag that says so; beside several servers a daemon sends it again, up to ten times.
     """
     NextJob: _grpc.UnaryUnaryMultiCallable[_daemon_run_pb2.NextJobRequest, _daemon_run_pb2.NextJobResponse]
     """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
@@ -115,8 +117,8 @@ class DaemonServiceAsyncStub(DaemonServiceStub):
     """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
     `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
 
-    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
-    server process that gave them and end with it.
+    A challenge of `/verification` is the probe of the stream (`daemon_probe.proto`) for daemons that poll: what it proves is the machine's
+    measurement, by which lists, price and placement go. It is kept by the server process that gave it and ends with it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -146,15 +148,17 @@ class DaemonServiceAsyncStub(DaemonServiceStub):
     thousand events and 4 MiB of a day last; one event says that more came.
     """
     VerifyAutomatically: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.VerifyAutomaticallyRequest, _daemon_service_pb2.VerifyAutomaticallyResponse]  # type: ignore[assignment]
-    """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
-    challenge, to be fetched at `GET /verification/pending`.
+    """Compares what the daemon says of its GPU with what it reported and with what a probe proved, and gives a verdict, which changes
+    nothing.
     """
     GetPendingChallenge: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.GetPendingChallengeRequest, _daemon_service_pb2.GetPendingChallengeResponse]  # type: ignore[assignment]
-    """Shows the challenge the caller has to solve, if there is one."""
+    """Shows what the caller is asked in its probe, if it is probed. Only a daemon that says `probe` ever is: a machine that is due is
+    asked at once, and a call waits up to 5 s for what is asked next.
+    """
     SubmitChallenge: _aio.UnaryUnaryMultiCallable[_daemon_service_pb2.SubmitChallengeRequest, _daemon_service_pb2.SubmitChallengeResponse]  # type: ignore[assignment]
-    """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
-    its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
-    says so.
+    """Takes the answer to what was asked and tells what is asked next, for which it waits up to 5 s; the server's clock stops when the answer
+    arrives, and runs again from the next `begin`. An answer to a challenge that is over, or that another server gave, has the verdict
+    `failed` with a flag that says so; beside several servers a daemon sends it again, up to ten times.
     """
     NextJob: _aio.UnaryUnaryMultiCallable[_daemon_run_pb2.NextJobRequest, _daemon_run_pb2.NextJobResponse]  # type: ignore[assignment]
     """Hands the next fitting job to a daemon that speaks HTTP only. Handing out starts the run and is a lease like any other."""
@@ -195,8 +199,8 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a daemon says of its machine and of the jobs that it runs, one call at a time; its own paths lie under `/providers`, `/jobs` and
     `/verification`. A daemon that keeps the stream ProviderService.Connect open needs none of it.
 
-    A verdict of `/verification` informs the daemon and its owner; it changes neither approval nor placement. Challenges are kept by the
-    server process that gave them and end with it.
+    A challenge of `/verification` is the probe of the stream (`daemon_probe.proto`) for daemons that poll: what it proves is the machine's
+    measurement, by which lists, price and placement go. It is kept by the server process that gave it and ends with it.
     """
 
     @_abc_1.abstractmethod
@@ -266,8 +270,8 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _daemon_service_pb2.VerifyAutomaticallyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_daemon_service_pb2.VerifyAutomaticallyResponse, _abc.Awaitable[_daemon_service_pb2.VerifyAutomaticallyResponse]]:
-        """Compares what the daemon says of its GPU with what it reported before, and gives a verdict. A doubtful machine is given a
-        challenge, to be fetched at `GET /verification/pending`.
+        """Compares what the daemon says of its GPU with what it reported and with what a probe proved, and gives a verdict, which changes
+        nothing.
         """
 
     @_abc_1.abstractmethod
@@ -276,7 +280,9 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _daemon_service_pb2.GetPendingChallengeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_daemon_service_pb2.GetPendingChallengeResponse, _abc.Awaitable[_daemon_service_pb2.GetPendingChallengeResponse]]:
-        """Shows the challenge the caller has to solve, if there is one."""
+        """Shows what the caller is asked in its probe, if it is probed. Only a daemon that says `probe` ever is: a machine that is due is
+        asked at once, and a call waits up to 5 s for what is asked next.
+        """
 
     @_abc_1.abstractmethod
     def SubmitChallenge(
@@ -284,9 +290,9 @@ class DaemonServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _daemon_service_pb2.SubmitChallengeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_daemon_service_pb2.SubmitChallengeResponse, _abc.Awaitable[_daemon_service_pb2.SubmitChallengeResponse]]:
-        """Takes the solution of a challenge and gives a verdict. The server does not repeat the computation: it judges the time it took, by
-        its own clock, and what the daemon says of its GPU. An unknown or expired challenge gets the verdict `failed` with a flag that
-        says so.
+        """Takes the answer to what was asked and tells what is asked next, for which it waits up to 5 s; the server's clock stops when the answer
+        arrives, and runs again from the next `begin`. An answer to a challenge that is over, or that another server gave, has the verdict
+        `failed` with a flag that says so; beside several servers a daemon sends it again, up to ten times.
         """
 
     @_abc_1.abstractmethod

@@ -42,7 +42,7 @@ STRANGER_CALLS_REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMI
 NOT_THEIRS = {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND}
 
 # Any renter may ask for any provider's time; the others answer that they know nothing of what is not the caller's.
-NAMES_NO_PROPERTY = {"EstimateJob", "SubmitJob", "VerifyTaskHmac", "SubmitChallenge"}
+NAMES_NO_PROPERTY = {"EstimateJob", "SubmitJob", "VerifyTaskHmac", "SubmitChallenge", "GetPendingChallenge"}
 
 
 @pytest.fixture(scope="module")

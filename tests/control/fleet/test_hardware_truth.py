@@ -78,6 +78,7 @@ def test_reports_take_the_place_of_claims(
 
 
 GPU, NONE = Device.GPU, None
+FLOATS = "floats"
 AS, BELOW = Performance.AS_MODEL, Performance.BELOW_MODEL
 CARD_4090: JsonObject = {"gpu_name": "NVIDIA GeForce RTX 4090", "gpu_vram_mib": 24564}
 
@@ -96,6 +97,11 @@ CARD_4090: JsonObject = {"gpu_name": "NVIDIA GeForce RTX 4090", "gpu_vram_mib": 
         ("H100", {**CARD, "gpu_vram_mib": 24564}, None, "reported", None, "24564 MiB", False, 100),
         ("H100", CARD, (1, 1500, GPU), "measured", BELOW, "1 TOPS", False, 100),
         ("RTX 4090", {**CARD_4090}, (1500, 900, GPU), "measured", AS, "1500 TOPS", False, 100),
+        # By floats a card looks weaker than it is, which is held against nobody; its memory and its best are judged.
+        ("H100", CARD, (1, 1500, GPU, FLOATS), "measured", None, None, True, 550),
+        ("H100", CARD, (1, 150, GPU, FLOATS), "measured", BELOW, None, True, 550),
+        ("H100", CARD, (1, 9, GPU, FLOATS), "measured", BELOW, "9 GB/s", False, 100),
+        ("RTX 4090", {**CARD_4090}, (1500, 900, GPU, FLOATS), "measured", None, "1500 TOPS", False, 100),
         # A figure of the processor says nothing of the GPU, and one of an unknown model nothing of the model.
         ("H100", CARD, (0.06, 9.6, Device.CPU), "reported", None, None, True, 550),
         ("", {"gpu_name": "Moore S80", "gpu_vram_mib": 16384}, (9, 9, GPU), "measured", None, None, False, 100),
@@ -104,7 +110,7 @@ CARD_4090: JsonObject = {"gpu_name": "NVIDIA GeForce RTX 4090", "gpu_vram_mib": 
 def test_measurements_judge_reports(
     claim: str,
     status: JsonObject,
-    measured: tuple[float, float, Device] | None,
+    measured: tuple[float, float, Device] | tuple[float, float, Device, str] | None,
     source: str,
     performance: Performance | None,
     mismatch: str | None,
@@ -116,8 +122,9 @@ def test_measurements_judge_reports(
     fleet.add(machine)
     fleet.presence.heartbeat(machine, read_report({"gpu_status": status}))
     if measured is not None:
-        tops, gbps, device = measured
-        fleet.set_measurement(machine, Measurement(tops, gbps, device, NOW), "measured")
+        tops, gbps, device, *integers = measured
+        proved = Measurement(tops, gbps, device, NOW, integer_products=not integers)
+        fleet.set_measurement(machine, proved, "measured")
     assert (machine.gpu_source, machine.performance) == (source, performance)
     assert (mismatch or "") in (machine.mismatch or "")
     assert (machine.mismatch is None) is (mismatch is None)
@@ -151,7 +158,7 @@ def test_who_accepts_the_vram_of_a_card_has_not_accepted_its_score() -> None:
     fleet.presence.heartbeat(machine, read_report({"gpu_status": {**CARD, "gpu_vram_mib": 24564}}))
     fleet.accept_hardware(machine, machine.doubted_hardware)
     assert machine.mismatch is None
-    weak = Measurement(1, 1500, GPU, NOW)
+    weak = Measurement(1, 1500, GPU, NOW, integer_products=True)
     fleet.set_measurement(machine, weak, "measured")
     assert machine.mismatch == "No H100 does 1 TOPS and 1500 GB/s"
     fleet.accept_hardware(machine, machine.doubted_hardware)
@@ -165,7 +172,7 @@ def test_what_was_not_said_to_an_admin_is_not_decided_with_the_rest() -> None:
     machine = _approved("", Facts())
     fleet.add(machine)
     fleet.presence.heartbeat(machine, read_report({"gpu_status": {**CARD, "gpu_vram_mib": 24564}}))
-    fleet.set_measurement(machine, Measurement(1, 1500, GPU, NOW), "measured")
+    fleet.set_measurement(machine, Measurement(1, 1500, GPU, NOW, integer_products=True), "measured")
     assert machine.mismatch == "No H100 has 24564 MiB of VRAM"
     fleet.accept_hardware(machine, machine.doubted_hardware)
     assert machine.mismatch == "No H100 does 1 TOPS and 1500 GB/s"

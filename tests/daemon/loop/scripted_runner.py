@@ -81,6 +81,9 @@ class ScriptedImageRunner(ScriptedRunner):
     def serve(self, provider_id: int, images: Iterable[str]) -> None:
         self.served.append((provider_id, sorted(images)))
 
+    def pytorch_image(self) -> tuple[str, str] | None:
+        return None
+
     def use_gpus(self, uuids: Iterable[str]) -> None:
         self.gpus = list(uuids)
 

@@ -110,6 +110,9 @@ class FaultyRunner(ScriptedImageRunner):
     def serve(self, provider_id: int, images: Iterable[str]) -> None:
         self._faults.at("approving images")
 
+    def pytorch_image(self) -> tuple[str, str] | None:
+        return None
+
     def use_gpus(self, uuids: Iterable[str]) -> None:
         self._faults.at("taking GPUs")
 

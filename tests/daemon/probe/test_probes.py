@@ -58,12 +58,11 @@ async def probed() -> AsyncIterator[Probed]:
 async def test_a_round_is_computed_and_opened_until_work_comes(probed: Probed) -> None:
     probed.prepare()
     ready = await probed.next("probe_ready")
-    assert (ready.device, ready.library) == ("cpu", "numpy")
+    assert (ready.device, ready.library, ready.integer_products) == ("cpu", "numpy", False)
     probed.begin(probe_id="another")
     probed.begin()
     roots = await probed.next("probe_roots")
-    right = Answer(ArrayLibrary(np, np.asarray), Round(Kind.PRODUCTS, 256, 1), SEED)
-    assert (roots.round, list(roots.roots)) == (1, right.roots)
+    assert (roots.round, list(roots.roots)) == (1, right_roots())
     probed.hear(probe_open=probe_pb.ProbeOpen(probe_id="p1", round=1, leaves=[probe_pb.ProbeLeafRef(step=0, leaf=1)]))
     opened = (await probed.next("probe_leaves")).leaves[0]
     assert (opened.ref.step, opened.ref.leaf, len(opened.content), len(opened.path)) == (0, 1, 2048, 1)
@@ -108,6 +107,11 @@ def test_a_library_that_rounds_is_found_out_before_the_server_does() -> None:
             return came[:-1] + bytes([came[-1] ^ 1])
 
     assert not is_exact(Rounds(np, np.asarray))
+
+
+def right_roots() -> list[bytes]:
+    """What the round that `Probed.begin` asks for leads to."""
+    return Answer(ArrayLibrary(np, np.asarray), Round(Kind.PRODUCTS, 256, 1), SEED).roots
 
 
 def children() -> list[int]:

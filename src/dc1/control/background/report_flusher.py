@@ -102,6 +102,7 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         tops_int8=None if measured is None else measured.tops_int8,
         memory_gbps=None if measured is None else measured.memory_gbps,
         probed_device=None if measured is None else measured.device.value,
+        integer_products=None if measured is None else measured.integer_products,
         probed_at_ms=None if measured is None else measured.probed_at_ms,
         gpu_name=facts.gpu_name,
         vram_mib=facts.vram_mib,

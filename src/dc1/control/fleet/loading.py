@@ -92,7 +92,8 @@ def _measurement(row: ProviderRow) -> Measurement | None:
     """Return what was last proved of the machine."""
     if row.tops_int8 is None or row.memory_gbps is None or row.probed_device is None or row.probed_at_ms is None:
         return None
-    return Measurement(row.tops_int8, row.memory_gbps, Device(row.probed_device), row.probed_at_ms)
+    by_integers = bool(row.integer_products)
+    return Measurement(row.tops_int8, row.memory_gbps, Device(row.probed_device), row.probed_at_ms, by_integers)
 
 
 def _preferences(row: ProviderRow) -> Preferences:

@@ -7,12 +7,12 @@ from dc1.domain.base.clock import DAY_MS
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.jobs.states import COMPUTE_TYPES
-from dc1.domain.providers import liveness, reputation
+from dc1.domain.providers import liveness, mismatches, reputation
 from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.hardware import CPU, canonical_gpu_type, gpu_name
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.measurements import Device, Measurement
-from dc1.domain.providers.mismatches import Mismatch, Performance, in_words, mismatches_of, performance_of
+from dc1.domain.providers.mismatches import Mismatch, Performance, in_words, performance_of
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of, without_claims
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord
@@ -154,7 +154,7 @@ class Provider:
 
     @property
     def _found_mismatches(self) -> tuple[Mismatch, ...]:
-        return mismatches_of(self._named_gpu, self.vram_mib, self.measured)
+        return mismatches.mismatches_of(self._named_gpu, self.vram_mib, self.measured)
 
     @property
     def _named_gpu(self) -> str | None:
@@ -347,10 +347,8 @@ class Provider:
 
     def judge(self, now_ms: int) -> None:
         """Note what its GPU cannot be by report and measurement."""
-        accepted = (self.accepted_hardware or "").split("\n")
-        for found in self._found_mismatches:
-            if found.hardware not in accepted:
-                self.doubt(found.words, now_ms)
+        for found in mismatches.undecided(self._found_mismatches, self.accepted_hardware):
+            self.doubt(found.words, now_ms)
 
     def doubt(self, words: str, now_ms: int) -> None:
         """Note that its GPU cannot be what is reported; so it stays, whatever is said later, until an admin decides."""
@@ -360,12 +358,7 @@ class Provider:
     @property
     def doubted_hardware(self) -> str | None:
         """What is accepted, a line each, once an admin decides that its GPU may be what is reported."""
-        found = self._found_mismatches
-        # What was not said to the admin is not decided; a score has other figures each time that it is measured.
-        said = [each for each in found if each.words == self.mismatch] or found
-        present = {each.hardware for each in found}
-        kept = [key for key in (self.accepted_hardware or "").split("\n") if key in present]
-        return "\n".join(dict.fromkeys([*kept, *(each.hardware for each in said)])) or None
+        return mismatches.accepted_with(self._found_mismatches, self.mismatch, self.accepted_hardware)
 
     def wish_for(self, model: str) -> None:
         """Note the model that the daemon shall fetch; the wish ends with the report that lists it."""

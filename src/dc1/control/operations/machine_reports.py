@@ -1,4 +1,4 @@
-"""What daemons say of their machines beside heartbeats: readiness, benchmarks, events, and proofs of the GPU.
+"""What daemons say of their machines beside heartbeats: readiness, benchmarks and events.
 
 All of it is judged and kept for operators to see; none of it changes what a provider is given to do.
 """
@@ -8,17 +8,15 @@ from dc1.control.operations.event_budget import EventBudget
 from dc1.domain.base.clock import Clock
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.providers import machine_grading
-from dc1.domain.providers.challenges import Challenge, judge, new_challenge
 from dc1.domain.providers.liveness import Approval
-from dc1.domain.providers.reports import EventSeverity, Facts
-from dc1.domain.providers.verification import Assessment, Verdict, assess, compare
+from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.engine.database import Database
-from dc1.storage.providers import challenges, daemon_events
+from dc1.storage.providers import daemon_events
 from dc1.storage.providers.daemon_events import NewDaemonEvent
 
 
 class MachineReports:
-    """Takes what daemons checked, measured and solved."""
+    """Takes what daemons checked, measured and noticed."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
@@ -53,29 +51,3 @@ class MachineReports:
             details = {"message": "Events beyond a thousand or 4 MiB a day are not stored"}
         event = NewDaemonEvent(provider.id, event_type, severity, details, self._clock.now_ms())
         await self._db.write(lambda conn: daemon_events.record(conn, event))
-
-    async def verify(self, provider: Provider, said: Facts) -> Assessment:
-        """Compare what a daemon says of its GPU with what it reported; a doubtful machine gets a challenge to solve."""
-        assessment = assess(compare(provider.facts, said))
-        if assessment.verdict is not Verdict.VERIFIED:
-            now_ms = self._clock.now_ms()
-            challenge = new_challenge(now_ms)
-            await self._db.write(lambda conn: challenges.give(conn, provider.id, challenge, now_ms))
-        return assessment
-
-    async def pending_challenge(self, provider_id: int) -> Challenge | None:
-        """Return what a machine has to solve, if anything; its time starts when this is first asked."""
-        now_ms = self._clock.now_ms()
-        # Daemons ask again and again, nearly always for nothing, and only a write waits for the one writer.
-        if not await self._db.read(lambda conn: challenges.pending(conn, provider_id, now_ms)):
-            return None
-        return await self._db.write(lambda conn: challenges.fetch(conn, provider_id, now_ms))
-
-    async def solve(
-        self, provider_id: int, challenge_id: str, result_hash: str, elapsed_ms: float | None
-    ) -> Assessment:
-        """Judge a solution; whatever it is worth, the challenge is spent."""
-        now_ms = self._clock.now_ms()
-        # Taken out before it is judged, or a daemon could try answers until one fits.
-        challenge = await self._db.write(lambda conn: challenges.take(conn, provider_id, challenge_id))
-        return assess(judge(challenge, result_hash, elapsed_ms, now_ms))

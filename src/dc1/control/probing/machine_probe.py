@@ -9,8 +9,19 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from dc1.control.fleet.provider import Provider
-from dc1.control.scheduling.probe_messages import Begin, End, Leaves, Open, Prepare, Ready, Roots, Said, Unable
-from dc1.control.scheduling.sessions import Session
+from dc1.control.probing.channels import PolledChannel, ProbeChannel
+from dc1.control.scheduling.probe_messages import (
+    Begin,
+    End,
+    Leaves,
+    Open,
+    Prepare,
+    ProbeMessage,
+    Ready,
+    Roots,
+    Said,
+    Unable,
+)
 from dc1.domain.probe.commitment import OpenedLeaf, roots_fault
 from dc1.domain.probe.rounds import Cell, Kind, Round, first_round, leaves_of, random_cells, sized_round
 from dc1.domain.providers.measurements import Device, Measurement
@@ -25,6 +36,12 @@ _ROUND_SECONDS = 8.0
 _OPEN_SECONDS = 8.0
 _LOOK_SECONDS = 0.2
 """How soon it is noticed that the machine got work."""
+
+
+def longest_seconds(message: ProbeMessage) -> float:
+    """Return how long an answer is waited for."""
+    return _PREPARE_SECONDS if isinstance(message, Prepare) else max(_ROUND_SECONDS, _OPEN_SECONDS)
+
 
 T = TypeVar("T", Ready, Roots, Leaves)
 
@@ -48,12 +65,12 @@ class ProbeLateError(ProbeFailedError):
 class MachineProbe:
     """One probe. The clock is the server's and monotonic; what the daemon says of time is not asked for."""
 
-    def __init__(self, provider: Provider, session: Session) -> None:
+    def __init__(self, provider: Provider, channel: ProbeChannel) -> None:
         self.id = secrets.token_hex(8)
         self.provider = provider
-        self._session = session
+        self._channel = channel
         self._table_seed = secrets.token_bytes(_SEED_BYTES)
-        self._device = Device.CPU
+        self._device, self._integer_products = Device.CPU, False
         self._number = 0
         self._began = time.monotonic()
         self._sized: dict[Kind, Round] = {}
@@ -77,12 +94,12 @@ class MachineProbe:
         waiting: asyncio.Future[tuple[Said, float]] = asyncio.get_running_loop().create_future()
         self._awaited = answer, self._number, waiting
         asked = time.monotonic()
-        self._session.probe(question)
+        self._channel.probe(question)
         try:
             while not waiting.done():
                 left = asked + seconds - time.monotonic()
                 if left <= 0:
-                    raise ProbeLateError(f"the answer took longer than {seconds:.0f} s")
+                    raise self._lateness(question, seconds)
                 await asyncio.wait({waiting}, timeout=min(left, _LOOK_SECONDS))
                 # To open is no work, and who knows by now which cells are looked at must not get away by any excuse.
                 if not isinstance(question, Open):
@@ -97,8 +114,18 @@ class MachineProbe:
             raise ProbeStoppedError(said.reason or "the daemon gave no reason")
         return said, at - asked
 
+    def _lateness(self, question: Prepare | Begin | Open, seconds: float) -> Exception:
+        # Who polls and does not come again is as lost as a stream, unless it knows by now what is looked at.
+        if self._is_polled and not isinstance(question, Open):
+            return ProbeStoppedError("it did not come back with an answer in time")
+        return ProbeLateError(f"the answer took longer than {seconds:.0f} s")
+
+    @property
+    def _is_polled(self) -> bool:
+        return isinstance(self._channel, PolledChannel)
+
     def _require_idle(self) -> None:
-        if self.provider.presence.stream_lost_ms is not None:
+        if not self._is_polled and self.provider.presence.stream_lost_ms is not None:
             raise ProbeStoppedError("its stream was lost", again=True)
         # A job is worth more than a measurement of how fast the machine would have been without it.
         if not self.provider.is_idle:
@@ -119,7 +146,7 @@ class MachineProbe:
             raise ProbeStoppedError(str(late)) from late
         if self.provider.has_gpu and ready.device is not Device.GPU:
             raise ProbeStoppedError("it reports a GPU and would be measured without it")
-        self._device = ready.device
+        self._device, self._integer_products = ready.device, ready.integer_products
 
     async def size(self, kind: Kind) -> None:
         """Find out by a small round, which proves nothing, how large the one has to be that does."""
@@ -159,6 +186,7 @@ class MachineProbe:
             memory_gbps=_three_digits(self._scores[Kind.MEMORY]),
             device=self._device,
             probed_at_ms=now_ms,
+            integer_products=self._integer_products,
         )
 
     @property
@@ -168,7 +196,7 @@ class MachineProbe:
 
     def end(self, outcome: str) -> None:
         """Tell the daemon that it is over, and what came of it."""
-        self._session.probe(End(self.id, outcome))
+        self._channel.probe(End(self.id, outcome))
 
 
 def _cells_fault(

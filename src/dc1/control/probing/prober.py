@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import structlog
@@ -11,11 +11,12 @@ from dc1.containment import contained
 from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import every
+from dc1.control.probing.channels import Challenge, PolledChannel, ProbeChannel
 from dc1.control.probing.machine_probe import MachineProbe, ProbeFailedError, ProbeLateError, ProbeStoppedError
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.probe_messages import Said
-from dc1.control.scheduling.sessions import Session
 from dc1.domain import errors
+from dc1.domain.base.clock import DAY_MS
 from dc1.domain.probe.rounds import Kind
 from dc1.domain.providers.liveness import Approval
 
@@ -28,14 +29,20 @@ _LOOK_SECONDS = 1.0
 _AT_ONCE = 8
 """Groups that are measured at the same time: each takes a few milliseconds of this server a second."""
 
+_TOGETHER = 16
+"""Machines of one address that are measured at the same time at most; of a larger farm chance chooses them."""
+
 _MOST_LATE = 3
 """Late answers in a row that are no stall any more."""
+
+_WAIT_SECONDS = 5.0
+"""How long a poller's call waits for what it is asked next."""
 
 _SECRETLY = random.SystemRandom()
 
 
 class Prober:
-    """Begins probes, and follows what came of them. What is probed here has its stream here."""
+    """Begins probes, and follows what came of them. What is probed here has its stream here, or polls here."""
 
     def __init__(self, core: Core) -> None:
         self._clock = core.clock
@@ -47,6 +54,9 @@ class Prober:
         # What was reported when a machine was last looked at: whatever came of it, the same machine is not asked again
         # at once.
         self._looked_at: dict[int, object] = {}
+        self._polled: dict[int, PolledChannel] = {}
+        # When the machines of an address were last measured together.
+        self._joint_ms: dict[str, int] = {}
 
     async def run(self) -> None:
         """Look for machines that are due, until cancelled."""
@@ -74,10 +84,10 @@ class Prober:
         Raises:
             probe_impossible: It is not connected here, at work, or its daemon answers no probes.
         """
-        session = self._sessions.get(provider.id)
-        if session is None or not self._is_free(provider) or len(self._groups) >= _AT_ONCE:
+        channel = self._channel(provider)
+        if channel is None or not self._is_free(provider) or len(self._groups) >= _AT_ONCE:
             raise errors.probe_impossible()
-        self._begin(self._beside(session))
+        self._begin_together(channel)
 
     def heard(self, provider_id: int, probe_id: str, said: Said) -> None:
         """Take what a daemon says of a probe; of one that is over or is another's nothing is wanted."""
@@ -85,61 +95,119 @@ class Prober:
         if probe is not None and probe.id == probe_id:
             probe.heard(said)
 
+    # Polled
+
+    async def challenge(self, provider: Provider, address: str, probe_id: str | None = None) -> Challenge | None:
+        """Return what a daemon that polls is asked, None when it is not probed; unless it is at one, one may begin."""
+        channel = self._polled.setdefault(provider.id, PolledChannel(provider.id, address))
+        channel.heard(address)
+        if self._interval_seconds and not probe_id:
+            self._look_at(channel)
+        probe = self._running.get(provider.id)
+        if probe is None or (probe_id and probe.id != probe_id):
+            return None
+        return Challenge(probe.id, await channel.message(_WAIT_SECONDS))
+
+    async def answer(self, provider_id: int, address: str, probe_id: str, said: Said) -> Challenge | None:
+        """Take what a daemon that polls says, and return how it goes on, None when it has no such probe here."""
+        probe, channel = self._running.get(provider_id), self._polled.get(provider_id)
+        is_running = probe is not None and probe.id == probe_id
+        if channel is None or not (is_running or channel.tells_of(probe_id)):
+            return None
+        channel.heard(address)
+        if is_running:
+            channel.answered()
+            self.heard(provider_id, probe_id, said)
+        return Challenge(probe_id, await channel.message(_WAIT_SECONDS))
+
     # Due
 
     async def look(self) -> None:
         """Begin the probes that are due now."""
+        self._polled = {id_: channel for id_, channel in self._polled.items() if channel.is_here}
         if not self._interval_seconds:
             return
-        for provider_id in self._looked_at.keys() - {session.provider_id for session in self._sessions}:
+        channels = list(self._channels())
+        for provider_id in self._looked_at.keys() - {channel.provider_id for channel in channels}:
             # A machine that comes back may be another one.
             del self._looked_at[provider_id]
-        for session in self._sessions:
-            if len(self._groups) >= _AT_ONCE:
-                return
-            provider = self._fleet.get(session.provider_id)
-            if provider is not None and self._is_free(provider) and self._is_due(provider):
-                self._begin(self._beside(session))
+        yesterday = self._clock.now_ms() - DAY_MS
+        self._joint_ms = {address: at_ms for address, at_ms in self._joint_ms.items() if at_ms > yesterday}
+        for channel in channels:
+            self._look_at(channel)
+
+    def _look_at(self, channel: ProbeChannel) -> None:
+        provider = self._fleet.get(channel.provider_id)
+        if len(self._groups) >= _AT_ONCE or provider is None or not self._may_be_measured(provider):
+            return
+        if self._is_new(provider):
+            # Without those that are known already, or each machine that comes would have a whole farm measured.
+            self._begin(self._beside(channel, self._is_new))
+        # Without a timetable: a machine that is fast only when it expects to be measured would need one.
+        elif channel.address not in self._joint_ms and _SECRETLY.random() < _LOOK_SECONDS / self._interval_seconds:
+            self._begin_together(channel)
+
+    def _channels(self) -> Iterator[ProbeChannel]:
+        yield from self._sessions
+        yield from (channel for channel in self._polled.values() if self._sessions.get(channel.provider_id) is None)
+
+    def _channel(self, provider: Provider) -> ProbeChannel | None:
+        if provider.presence.stream_open:
+            return self._sessions.get(provider.id) if provider.probes else None
+        return self._polled.get(provider.id)
 
     def _is_free(self, provider: Provider) -> bool:
-        is_here = provider.presence.stream_open and provider.stream_replica is None and provider.probes
+        is_here = self._channel(provider) is not None and provider.stream_replica is None
         may_work = provider.approval is Approval.APPROVED and not (provider.suspended or provider.deleted)
         is_idle = provider.is_idle and not provider.draining and provider.id not in self._running
         return is_here and may_work and is_idle
 
-    def _is_due(self, provider: Provider) -> bool:
+    def _may_be_measured(self, provider: Provider) -> bool:
         # What an owner keeps for itself now is not used for this either.
-        if provider.paused or provider.reluctance(self._clock.now_ms()) is not None:
-            return False
+        is_kept = provider.paused or provider.reluctance(self._clock.now_ms()) is not None
+        return not is_kept and self._is_free(provider)
+
+    def _is_new(self, provider: Provider) -> bool:
         hardware = provider.facts.hardware
         if provider.measurement is not None:
             # Measured before this server knew it, and by all it knows still the same.
             self._looked_at.setdefault(provider.id, hardware)
-        if self._looked_at.get(provider.id) != hardware:
-            return True
-        # Without a timetable: a machine that is fast only when it expects to be measured would need one.
-        return _SECRETLY.random() < _LOOK_SECONDS / self._interval_seconds
+        return self._looked_at.get(provider.id) != hardware
 
-    def _beside(self, session: Session) -> list[Session]:
-        """Return the free machines that report from one address, whose one card may stand behind all of them.
+    def _beside(
+        self, channel: ProbeChannel, is_meant: Callable[[Provider], bool] = lambda _: True
+    ) -> list[ProbeChannel]:
+        """Return the idle machines that report from one address, whose one card may stand behind all of them.
 
         Whoever says that they are of several owners: an account costs an e-mail address, a card thousands.
         """
-        if not session.address:
-            return [session]
-        return [
+        beside = [
             other
-            for other in self._sessions
-            if other.address == session.address
+            for other in self._channels()
+            if channel.address
+            and other is not channel
+            and other.address == channel.address
             and (provider := self._fleet.get(other.provider_id)) is not None
-            and self._is_free(provider)
+            and self._may_be_measured(provider)
+            and is_meant(provider)
         ]
+        return [channel, *_SECRETLY.sample(beside, min(len(beside), _TOGETHER - 1))]
 
     # Running
 
-    def _begin(self, sessions: Iterable[Session]) -> None:
-        probes = [MachineProbe(self._fleet.known(session.provider_id), session) for session in sessions]
+    def _begin_together(self, channel: ProbeChannel) -> None:
+        channels = self._beside(channel)
+        if len(channels) > 1:
+            # Once a day: of many machines one is drawn every few minutes, and all would be measured each time.
+            self._joint_ms[channel.address] = self._clock.now_ms()
+        self._begin(channels)
+
+    def _begin(self, channels: Iterable[ProbeChannel]) -> None:
+        probes = [MachineProbe(self._fleet.known(channel.provider_id), channel) for channel in channels]
         for probe in probes:
+            if (polled := self._polled.get(probe.provider.id)) is not None:
+                # How the last one ended is nothing that this one is asked.
+                polled.answered()
             self._running[probe.provider.id] = probe
             self._looked_at[probe.provider.id] = probe.provider.facts.hardware
             self._fleet.set_measurement(probe.provider, probe.provider.measurement, BEING_MEASURED)

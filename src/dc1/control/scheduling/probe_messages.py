@@ -52,6 +52,7 @@ class Ready:
     """The daemon is prepared."""
 
     device: Device
+    integer_products: bool = False
 
 
 @dataclass(frozen=True, slots=True)

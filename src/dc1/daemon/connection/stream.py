@@ -81,7 +81,7 @@ class Stream:
         self._notices = notices
         self._interval = beat_interval_seconds
         self._replies: deque[pb.ConnectRequest] = deque(maxlen=MOST_REPLIES)
-        self._probes = Probes(self._reply, lambda: reporter.has_gpu)
+        self._probes = Probes(self._reply, lambda: reporter.has_gpu, registry.pytorch_image)
         self._beat_wanted = asyncio.Event()
         self._beat_due = False
         self._beats = 0

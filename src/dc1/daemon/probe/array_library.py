@@ -18,6 +18,9 @@ class ArrayLibrary:
     do they take four times as long.
     """
 
+    # Both have exact products of so many integers in floats only.
+    integer_products = False
+
     def __init__(self, library: Any, fetch: Callable[[Any], Any], threads: int = 1) -> None:
         self._library = library
         self._fetch = fetch

@@ -135,7 +135,7 @@ def main() -> None:
         return
     probed = _Probed(link, library)
     probed.prepare(device, seed)
-    link.emit("ready", library=name)
+    link.emit("ready", library=name, integers=library.integer_products)
     while True:
         request: dict[str, Any] = link.next_request()
         probed.follow(request)

@@ -16,6 +16,7 @@ from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse
 log = structlog.get_logger(__name__)
 
 _CHILD = "dc1.daemon.probe.probe_child"
+_CONTAINER_CHILD = "dc1.daemon.probe.container_child"
 _LONGEST_SECONDS = 120.0
 """A server that forgets a probe does not keep the machine's memory for longer."""
 
@@ -26,11 +27,20 @@ _KINDS = {probe_pb.PROBE_KIND_PRODUCTS: Kind.PRODUCTS, probe_pb.PROBE_KIND_MEMOR
 
 
 class Probes:
-    """Answers the server's probes by `say`; `has_gpu` tells what this machine reports."""
+    """Answers the server's probes by `say`; `has_gpu` tells what this machine reports.
 
-    def __init__(self, say: Callable[[ConnectRequest], None], has_gpu: Callable[[], bool]) -> None:
+    `image` tells in which image the probe is computed, and by which engine, where nothing beside the daemon can.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[ConnectRequest], None],
+        has_gpu: Callable[[], bool],
+        image: Callable[[], tuple[str, str] | None] = lambda: None,
+    ) -> None:
         self._say = say
         self._has_gpu = has_gpu
+        self._image = image
         self._probe_id = ""
         self._requests: asyncio.Queue[JsonObject] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -112,13 +122,29 @@ class Probes:
                 self._task, self._probe_id = None, ""
 
     async def _converse(self, probe_id: str, device: Device, seed: bytes, requests: asyncio.Queue[JsonObject]) -> None:
-        child = await ChildProcess.start(_CHILD, device.value, seed.hex(), environment=_ONE_THREAD)
+        asked = device.value, seed.hex()
+        missing = await self._converse_with(probe_id, device, requests, _CHILD, *asked)
+        image = self._image()
+        if missing is not None and image is not None:
+            log.info("probed_in_a_container", image=image[0], reason=missing)
+            in_container = await self._converse_with(probe_id, device, requests, _CONTAINER_CHILD, *asked, *image)
+            missing = in_container and f"{missing}; {in_container}"
+        if missing is not None:
+            log.warning("not_probed", reason=missing, hint="the machine stays listed by what it reports")
+            self._fail(probe_id, missing)
+
+    async def _converse_with(
+        self, probe_id: str, device: Device, requests: asyncio.Queue[JsonObject], module: str, *arguments: str
+    ) -> str | None:
+        """Pass on what a child says until the probe is over; return why it cannot compute, if it cannot."""
+        child = await ChildProcess.start(module, *arguments, environment=_ONE_THREAD)
         try:
             while True:
-                event = await child.receive()
-                self._tell(probe_id, device, event)
-                if event["event"] == "failed":
-                    return
+                match await child.receive():
+                    case {"event": "failed", "reason": str(reason)}:
+                        return reason
+                    case event:
+                        self._tell(probe_id, device, event)
                 await child.send(await requests.get())
         finally:
             # To its end also when this is cancelled meanwhile, or the process would be left to nobody.
@@ -126,8 +152,10 @@ class Probes:
 
     def _tell(self, probe_id: str, device: Device, event: JsonObject) -> None:
         match event:
-            case {"event": "ready", "library": str(library)}:
-                ready = probe_pb.ProbeReady(probe_id=probe_id, device=device.value, library=library)
+            case {"event": "ready", "library": str(library), "integers": bool(integers)}:
+                ready = probe_pb.ProbeReady(
+                    probe_id=probe_id, device=device.value, library=library, integer_products=integers
+                )
                 self._say(ConnectRequest(probe_ready=ready))
             case {"event": "roots", "number": int(number), "roots": list(roots)}:
                 values = [bytes.fromhex(str(root)) for root in roots]
@@ -139,9 +167,6 @@ class Probes:
                 self._say(
                     ConnectRequest(probe_leaves=probe_pb.ProbeLeaves(probe_id=probe_id, round=number, leaves=opened))
                 )
-            case {"event": "failed", "reason": str(reason)}:
-                log.warning("not_probed", reason=reason, hint="the machine stays listed by what it reports")
-                self._fail(probe_id, reason)
             case _:
                 raise ValueError("an event of a probe that is none")
 

@@ -20,6 +20,7 @@ class TorchLibrary:
         self._matrix: Any = None
         self._floats: Any = None
         self._table: Any = None
+        self.integer_products = hasattr(self._torch, "_int_mm")
 
     def load_matrix(self, matrix: bytes) -> None:
         """Take the matrix of a round."""
@@ -40,11 +41,14 @@ class TorchLibrary:
         return bytes(rows[:, :TAG_BYTES].contiguous().cpu().numpy().tobytes())
 
     def _product(self, rows: Any) -> Any:
-        try:
-            return self._torch._int_mm(rows, self._matrix)
-        except (AttributeError, RuntimeError):
-            # Older cards and versions have floats only, in which these sums are exact as well.
-            return (rows.to(self._torch.float32) @ self._floats).to(self._torch.int32)
+        if self.integer_products:
+            try:
+                return self._torch._int_mm(rows, self._matrix)
+            except RuntimeError:
+                # Older cards have none, which the first product tells, before anything is timed.
+                self.integer_products = False
+        # In floats these sums are exact as well.
+        return (rows.to(self._torch.float32) @ self._floats).to(self._torch.int32)
 
     def load_table(self, seed: bytes, rows: int) -> None:
         """Make the table of the memory rounds."""

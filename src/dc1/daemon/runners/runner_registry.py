@@ -33,6 +33,10 @@ class ImageRunner(Protocol):
         """Replace the GPUs that may be handed out."""
         ...
 
+    def pytorch_image(self) -> tuple[str, str] | None:
+        """Return an approved image with PyTorch and the address of the engine that runs it, None without one."""
+        ...
+
     def refusal(self, work: Work) -> str | None:
         """Return why such work cannot be done here now; None when it can."""
         ...
@@ -80,6 +84,10 @@ class RunnerRegistry:
         """Take over what telemetry found."""
         for runner in self._image_runners:
             _tell(runner, partial(runner.use_gpus, uuids))
+
+    def pytorch_image(self) -> tuple[str, str] | None:
+        """Return an image to be measured in and the address of its engine, empty where that finds itself."""
+        return next(filter(None, (runner.pytorch_image() for runner in self._image_runners)), None)
 
     def look_again(self) -> None:
         """Ask for a probe before the next one is due."""

@@ -11,6 +11,11 @@ from dc1.domain.probe.rounds import LEAF_BYTES, Kind, LeafRef, Round
 class Library(Protocol):
     """What multiplies. Bytes go in and come out, so that a GPU's arrays stay its own business."""
 
+    @property
+    def integer_products(self) -> bool:
+        """Whether it multiplies integers as such, as far as it has done so by now."""
+        ...
+
     def load_matrix(self, matrix: bytes) -> None:
         """Take the matrix of a round."""
         ...

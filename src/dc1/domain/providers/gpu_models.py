@@ -45,7 +45,11 @@ class GpuModel:
     def can_score(self, measured: Measurement) -> bool:
         """Tell whether a card of the model can have a score at all, throttled or not."""
         ranges = ((measured.tops_int8, self.tops_int8), (measured.memory_gbps, self.memory_gbps))
-        return all(low * _IMPOSSIBLE_SHARE <= figure <= high * _MOST_SHARE for figure, (low, high) in ranges)
+        if any(figure > high * _MOST_SHARE for figure, (_, high) in ranges):
+            return False
+        # By floats there is no telling a weak card from one whose integer products were not used.
+        is_weak = measured.integer_products and measured.tops_int8 < self.tops_int8[0] * _IMPOSSIBLE_SHARE
+        return not is_weak and measured.memory_gbps >= self.memory_gbps[0] * _IMPOSSIBLE_SHARE
 
 
 DATA_SHEETS: Mapping[str, GpuModel] = {

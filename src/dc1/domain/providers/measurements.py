@@ -16,10 +16,12 @@ class Measurement:
     """Proved figures of a machine's first GPU, or of its processor where it has none.
 
     `tops_int8` is a trillion integer operations a second, `memory_gbps` gigabytes a second, both by the server's clock.
-    They are floors: what the network and the daemon took is in the time.
+    They are floors: what the network and the daemon took is in the time. Without `integer_products` it multiplied by
+    floats, in which a GPU does less than its data sheet says of integers.
     """
 
     tops_int8: float
     memory_gbps: float
     device: Device
     probed_at_ms: int
+    integer_products: bool = False

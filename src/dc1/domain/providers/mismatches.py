@@ -1,5 +1,6 @@
 """Whether a machine is what its daemon reports: what its model cannot have or do, and what it does below its model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,13 +47,29 @@ def mismatches_of(gpu_name: str | None, vram_mib: int | None, measured: Measurem
     return tuple(found)
 
 
+def undecided(found: Sequence[Mismatch], accepted: str | None) -> list[Mismatch]:
+    """Return what no admin accepted yet; `accepted` has a line for each hardware that one did."""
+    return [each for each in found if each.hardware not in (accepted or "").split("\n")]
+
+
+def accepted_with(found: Sequence[Mismatch], said: str | None, accepted: str | None) -> str | None:
+    """Return what is accepted, a line each, once an admin decided on what was `said`."""
+    # What was not said to the admin is not decided; a score has other figures each time that it is measured.
+    decided = [each for each in found if each.words == said] or found
+    kept = [each for each in found if each not in undecided(found, accepted)]
+    return "\n".join(dict.fromkeys(each.hardware for each in (*kept, *decided))) or None
+
+
 def performance_of(gpu_name: str | None, measured: Measurement | None) -> Performance | None:
     """Return how a measured GPU stands to its model, None where either is not known."""
     model = DATA_SHEETS.get(gpu_name or "")
     if model is None or measured is None:
         return None
-    is_below = measured.tops_int8 < model.least_tops or measured.memory_gbps < model.least_memory_gbps
-    return Performance.BELOW_MODEL if is_below else Performance.AS_MODEL
+    if measured.memory_gbps < model.least_memory_gbps:
+        return Performance.BELOW_MODEL
+    if not measured.integer_products:
+        return None
+    return Performance.BELOW_MODEL if measured.tops_int8 < model.least_tops else Performance.AS_MODEL
 
 
 def in_words(gpu_name: str | None, measured: Measurement) -> str:

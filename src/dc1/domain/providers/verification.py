@@ -1,21 +1,21 @@
-"""Verification holds what a daemon says of its GPU against what it reported before."""
+"""Verification holds what a daemon says of its GPU against what it reported and what a probe proved."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type
+from dc1.domain.providers.mismatches import Performance
 from dc1.domain.providers.reports import Facts
 
 # Drivers keep some memory to themselves, and not all of them report it alike.
 _VRAM_TOLERANCE = 0.1
-_VERIFIED_FROM = 80
-_SUSPICIOUS_FROM = 50
 
 
 class Verdict(StrEnum):
     """What is thought of a machine."""
 
     VERIFIED = "verified"
+    REPORTED = "reported"
     SUSPICIOUS = "suspicious"
     FAILED = "failed"
 
@@ -27,25 +27,26 @@ class Flag(StrEnum):
     NEVER_REPORTED = "never_reported"
     GPU_MISMATCH = "gpu_mismatch"
     VRAM_MISMATCH = "vram_mismatch"
+    NOT_MEASURED = "not_measured"
+    BELOW_MODEL = "below_model"
+    IMPOSSIBLE_GPU = "impossible_gpu"
     UNKNOWN_CHALLENGE = "unknown_challenge"
-    EXPIRED_CHALLENGE = "expired_challenge"
     MALFORMED_RESULT = "malformed_result"
-    IMPOSSIBLE_TIME = "impossible_time"
-    TOO_SLOW = "too_slow"
 
 
-# Of 100 points; a verdict falls below 80 and again below 50.
+# Of 100 points.
 _PENALTIES = {
     Flag.NO_GPU_INFO: 40,
     Flag.NEVER_REPORTED: 30,
     Flag.GPU_MISMATCH: 60,
     Flag.VRAM_MISMATCH: 30,
+    Flag.NOT_MEASURED: 40,
+    Flag.BELOW_MODEL: 20,
+    Flag.IMPOSSIBLE_GPU: 100,
     Flag.UNKNOWN_CHALLENGE: 100,
-    Flag.EXPIRED_CHALLENGE: 100,
     Flag.MALFORMED_RESULT: 100,
-    Flag.IMPOSSIBLE_TIME: 60,
-    Flag.TOO_SLOW: 40,
 }
+_FAILS = frozenset({Flag.IMPOSSIBLE_GPU, Flag.UNKNOWN_CHALLENGE, Flag.MALFORMED_RESULT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,34 @@ class Assessment:
     flags: tuple[Flag, ...]
 
 
-def assess(flags: tuple[Flag, ...]) -> Assessment:
-    """Return the verdict on a machine with these flags."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the market knows of a machine beside its report."""
+
+    is_measured: bool
+    performance: Performance | None
+    has_mismatch: bool
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What is doubtful or not known yet."""
+        if self.has_mismatch:
+            return (Flag.IMPOSSIBLE_GPU,)
+        if not self.is_measured:
+            return (Flag.NOT_MEASURED,)
+        return (Flag.BELOW_MODEL,) if self.performance is Performance.BELOW_MODEL else ()
+
+
+def assess(*flags: Flag) -> Assessment:
+    """Return the verdict on a machine with these flags: nobody is verified who was not measured."""
     score = max(0, 100 - sum(_PENALTIES[flag] for flag in flags))
-    if score >= _VERIFIED_FROM:
-        return Assessment(Verdict.VERIFIED, score, flags)
-    return Assessment(Verdict.SUSPICIOUS if score >= _SUSPICIOUS_FROM else Verdict.FAILED, score, flags)
+    if _FAILS & set(flags):
+        verdict = Verdict.FAILED
+    elif set(flags) <= {Flag.BELOW_MODEL}:
+        verdict = Verdict.VERIFIED
+    else:
+        verdict = Verdict.REPORTED if flags == (Flag.NOT_MEASURED,) else Verdict.SUSPICIOUS
+    return Assessment(verdict, score, flags)
 
 
 def compare(known: Facts, said: Facts) -> tuple[Flag, ...]:

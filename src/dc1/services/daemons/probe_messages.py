@@ -50,7 +50,7 @@ def probe_said(message: ConnectRequest) -> tuple[str, Said]:
             ready = message.probe_ready
             if ready.device not in set(Device):
                 return ready.probe_id, Unable("the daemon did not say what it computes on")
-            return ready.probe_id, Ready(Device(ready.device))
+            return ready.probe_id, Ready(Device(ready.device), ready.integer_products)
         case "probe_roots":
             roots = message.probe_roots
             return roots.probe_id, Roots(roots.round, tuple(roots.roots))

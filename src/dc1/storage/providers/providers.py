@@ -56,6 +56,7 @@ class StoredReport:
     tops_int8: float | None = None
     memory_gbps: float | None = None
     probed_device: str | None = None
+    integer_products: bool | None = None
     probed_at_ms: int | None = None
     gpu_name: str | None = None
     vram_mib: int | None = None
@@ -113,6 +114,7 @@ class ProviderRow:
     tops_int8: float | None
     memory_gbps: float | None
     probed_device: str | None
+    integer_products: bool | None
     probed_at_ms: int | None
     mismatch: str | None
     mismatch_at_ms: int | None

@@ -74,6 +74,8 @@ def python_archive(modules: str, files: Mapping[str, Path]) -> bytes:
     wanted = {str(path): path for path in found}
     # Programs name the loader by a path that is a link on most systems, and libraries by their short names.
     wanted |= {str(link): link for place in ("/lib64", "/lib") for name in _LOADERS for link in Path(place).glob(name)}
+    # An engine refuses an archive that has a path twice.
+    wanted |= files
     links = {}
     for library in (path for path in found if ".so." in path.name):
         stem, _, version = library.name.partition(".so.")
@@ -87,8 +89,6 @@ def python_archive(modules: str, files: Mapping[str, Path]) -> bytes:
                 entry = tarfile.TarInfo(name)
                 entry.type, entry.linkname = tarfile.SYMTYPE, target
                 tar.addfile(entry)
-        for name, path in files.items():
-            tar.add(path, name)
         for name in ("proc", "dev", "sys", "etc", "tmp"):
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755

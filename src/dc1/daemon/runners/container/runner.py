@@ -89,6 +89,11 @@ class ContainerRunner:
         """Replace the GPUs that containers may be given; those already lent stay where they are."""
         self._gpus.present = tuple(uuids)
 
+    def pytorch_image(self) -> tuple[str, str] | None:
+        """Return the first approved image that has PyTorch by its name, and where its engine is."""
+        found = sorted(image for image in self._approved if "pytorch" in image.lower())
+        return (found[0], self._base_url or "") if found else None
+
     def refusal(self, work: Work) -> str | None:
         """Return why this machine, as it was last seen, cannot do such work; None when it can."""
         if self._allow_network and _wants_network(work) and self._network_obstacle != "":

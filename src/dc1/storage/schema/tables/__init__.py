@@ -25,7 +25,6 @@ from dc1.storage.schema.tables.money import accounts, movements, postings, promo
 from dc1.storage.schema.tables.providers import (
     account_id_of,
     approval_decisions,
-    challenges,
     daemon_events,
     offered_models,
     provider_days,
@@ -49,7 +48,6 @@ __all__ = [
     "api_keys",
     "approval_decisions",
     "audit_entries",
-    "challenges",
     "clocks",
     "container_images",
     "daemon_events",

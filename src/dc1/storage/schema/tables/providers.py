@@ -81,6 +81,7 @@ providers = Table(
     Column("tops_int8", Float),
     Column("memory_gbps", Float),
     Column("probed_device", Text),
+    Column("integer_products", Boolean),
     time_column("probed_at_ms", nullable=True),
     # What its GPU cannot be, until an admin decides; and the hardware that one has decided to be right.
     Column("mismatch", PlainText),
@@ -191,16 +192,6 @@ daemon_events = Table(
 )
 Index("ix_daemon_events_created_at_ms", daemon_events.c.created_at_ms)
 Index("ix_daemon_events_provider_id_created_at_ms", daemon_events.c.provider_id, daemon_events.c.created_at_ms)
-
-challenges = Table(
-    "challenges",
-    metadata,
-    Column("provider_id", BigInteger, ForeignKey("providers.id"), primary_key=True, autoincrement=False),
-    Column("challenge_id", PlainText, nullable=False),
-    Column("nonce", Text, nullable=False),
-    time_column("expires_at_ms"),
-    Column("fetched_at_ms", BigInteger),
-)
 
 # Every model that an approved provider ever offered, by its name in lower case.
 offered_models = Table(
