@@ -1,17 +1,20 @@
 """Machines that report from one address: who is measured with whom, and how often."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
 
-from dc1.control.probing import prober
+from dc1.control.probing import machine_probe, prober
 from dc1.control.probing.channels import Challenge
-from dc1.control.scheduling.probe_messages import Begin, Prepare, Ready, Unable
+from dc1.control.scheduling.probe_messages import Begin, Prepare, ProbeMessage, Ready, Unable
+from dc1.domain.probe import rounds
+from dc1.domain.probe.rounds import Kind
 from dc1.domain.providers.measurements import Device
 from dc1.domain.providers.preferences import RunMode
-from tests.control.probing.test_prober import Pretender, over, pretender
-from tests.control.small_market import SmallMarket
+from tests.control.probing.test_prober import Pretender, ProbedDaemon, over, pretender
+from tests.control.small_market import Daemon, SmallMarket
 
 ADDRESS = "10.0.0.1"
 
@@ -125,3 +128,54 @@ async def test_a_machine_that_polls_is_measured_with_its_neighbour_on_the_stream
     assert last is not None
     await over(market)
     assert polling.probe_outcome == "not measured: no time"
+
+
+class _Card:
+    """One card, which takes a second for each round, of whomever it is asked for, and one round at a time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._at_work = asyncio.Lock()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def take(self) -> None:
+        async with self._at_work:
+            self.now += 1.0
+
+
+class _OnCard(ProbedDaemon):
+    """A machine that has the card compute for it."""
+
+    def __init__(self, market: SmallMarket, daemon: Daemon, card: _Card) -> None:
+        super().__init__(market, daemon, ADDRESS)
+        self._card = card
+
+    async def _follow(self, message: ProbeMessage) -> None:
+        if isinstance(message, Begin):
+            await self._card.take()
+        await super()._follow(message)
+
+
+async def test_of_one_card_behind_two_claims_each_has_half(
+    market: SmallMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract 4.8: they are measured at the same time, so what one of them has the other has not."""
+    for kind, rows in ((Kind.PRODUCTS, 256), (Kind.MEMORY, 2048)):
+        monkeypatch.setitem(rounds._ROWS, (Device.CPU, kind), rows)
+    card = _Card()
+    monkeypatch.setattr(machine_probe, "time", card)
+    alone = _OnCard(market, await market.daemon(gpus=0), card)
+    market.control.prober.ask(alone.daemon.provider)
+    await over(market)
+    beside = _OnCard(market, await market.daemon(gpus=0), card)
+    whole = alone.measurement
+    assert whole is not None, alone.outcome
+    market.control.prober.ask(beside.daemon.provider)
+    await over(market)
+    assert alone.measurement is not None, alone.outcome
+    assert beside.measurement is not None, beside.outcome
+    # By the clock of who waits for both: a second for the one that was first, two for the other.
+    assert min(alone.measurement.tops_int8, beside.measurement.tops_int8) < 0.51 * whole.tops_int8
+    assert min(alone.measurement.memory_gbps, beside.measurement.memory_gbps) < 0.51 * whole.memory_gbps
