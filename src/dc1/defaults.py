@@ -36,6 +36,8 @@ MAX_RETRIES = 2
 # Below the 600 s after which the edge ends a call that is silent.
 COMPLETION_TIMEOUT_SECONDS = 300
 COMPLETION_QUEUE_SECONDS = 10
+# Of a body under /v1, which may have pictures in it; the edge takes no larger ones.
+COMPLETION_MAX_BYTES = 8 * 1024 * 1024
 OFFER_TIMEOUT_SECONDS = 15
 POLL_LEASE_GRACE_SECONDS = 120
 

@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     completion_queue_seconds: Seconds = Field(
         default=defaults.COMPLETION_QUEUE_SECONDS, le=60, description="How long a call waits for a free provider."
     )
+    completion_max_bytes: Annotated[int, Field(ge=1024, le=defaults.COMPLETION_MAX_BYTES)] = Field(
+        default=defaults.COMPLETION_MAX_BYTES, description="Largest body of a /v1 call."
+    )
     quota_daily_jobs: PositiveInt = Field(default=defaults.QUOTA_DAILY_JOBS, description="Jobs of a renter a day.")
     quota_monthly_halala: PositiveInt = Field(
         default=defaults.QUOTA_MONTHLY_HALALA, description="Spend of one renter in a UTC month, in halala."

@@ -47,6 +47,9 @@ class Engine:
     def __init__(self, url: str) -> None:
         self.url = url
         self.requests: list[Answering] = []
+        self.bodies: list[bytes] = []
+        self.scripted: tuple[str, tuple[bytes, ...]] | None = None
+        """Content type and pieces of every answer, instead of one that waits for the test."""
         self._arrived: queue.SimpleQueue[Answering] = queue.SimpleQueue()
 
     def next_request(self, seconds: float = 30) -> Answering:
@@ -98,15 +101,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        asked = body["messages"][-1]["content"]
+        engine = _engines[self.server.server_port]
+        sent = self.rfile.read(int(self.headers["content-length"]))
+        engine.bodies.append(sent)
+        asked = json.loads(sent)["messages"][-1]["content"]
+        content_type, pieces = engine.scripted or ("text/event-stream", ())
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-type", content_type)
         self.end_headers()
         try:
+            if engine.scripted is not None:
+                for piece in pieces:
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                return
             if asked != SILENCE:
                 self._token("So: ")
-            rest = _engines[self.server.server_port].begin(asked).wait(self.connection)
+            rest = engine.begin(asked).wait(self.connection)
             if rest is not None:
                 self._token(rest)
                 self.wfile.write(b"data: [DONE]\n\n")

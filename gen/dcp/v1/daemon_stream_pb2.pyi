@@ -447,6 +447,7 @@ class DaemonState(_message.Message):
     UNKNOWN_OFFERS_FIELD_NUMBER: _builtins.int
     PROBES_FIELD_NUMBER: _builtins.int
     INFERENCE_SLOTS_FIELD_NUMBER: _builtins.int
+    CARRIES_BODIES_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """Whether the daemon finishes its work and takes no more."""
     probes: _builtins.bool
@@ -455,6 +456,8 @@ class DaemonState(_message.Message):
     """How many inference jobs the engine here answers at once, beside each other and apart from the slots of the GPUs. 0 of a daemon that
     does not know it, for which such a job takes a slot like any other.
     """
+    carries_bodies: _builtins.bool
+    """Whether the daemon takes calls under /v1 as bytes, and says what the engine answers as bytes."""
     @_builtins.property
     def report(self) -> _report_pb2.HeartbeatRequest:
         """The machine, with the fields of a REST heartbeat; `api_key` is not used here."""
@@ -481,10 +484,11 @@ class DaemonState(_message.Message):
         unknown_offers: _abc.Iterable[Global___LeaseRef] | None = ...,
         probes: _builtins.bool = ...,
         inference_slots: _builtins.int = ...,
+        carries_bodies: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carries_bodies", b"carries_bodies", "draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -704,6 +708,9 @@ class TokenBatch(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    EVENT_OFFSET_FIELD_NUMBER: _builtins.int
+    IS_LAST_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text."""
     count: _builtins.int
@@ -712,9 +719,19 @@ class TokenBatch(_message.Message):
     """How many characters the run generated before this text; readers that follow an answer word by word learn from it that a batch is
     missing. Absent means that the text follows the last batch.
     """
+    event_offset: _builtins.int
+    """How many events the run had before these."""
+    is_last: _builtins.bool
+    """Whether the answer ends with these."""
     @_builtins.property
     def lease(self) -> Global___LeaseRef:
         """The attempt."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """What the engine said of a call under /v1, each a JSON object: the chunks of a streamed answer, or the one object that is the whole of
+        another. The caller gets them as they are, but for `id` and `model`; `text` is then for those who watch the job.
+        """
 
     def __init__(
         self,
@@ -723,10 +740,13 @@ class TokenBatch(_message.Message):
         text: _builtins.str = ...,
         count: _builtins.int = ...,
         offset: _builtins.int | None = ...,
+        events: _abc.Iterable[_builtins.bytes] | None = ...,
+        event_offset: _builtins.int = ...,
+        is_last: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "lease", b"lease", "offset", b"offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "count", b"count", "lease", b"lease", "offset", b"offset", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "count", b"count", "event_offset", b"event_offset", "events", b"events", "is_last", b"is_last", "lease", b"lease", "offset", b"offset", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
     _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015

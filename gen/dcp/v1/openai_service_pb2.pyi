@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -185,18 +186,26 @@ class CreateChatCompletionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COMPLETION_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _struct_pb2.Struct:
-        """The body. Keys that are not documented are passed on to the provider's engine, for example `top_p` and `stop`."""
+        """The body for callers without bytes of their own; numbers in it are doubles, and its keys have no order."""
+
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody:
+        """The body, which the provider's engine is handed byte for byte but for the name of the model. Keys that are not documented are the
+        engine's to know, for example `top_p` and `stop`. Wins over `completion`.
+        """
 
     def __init__(
         self,
         *,
         completion: _struct_pb2.Struct | None = ...,
+        body: _httpbody_pb2.HttpBody | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "completion", b"completion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "completion", b"completion"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,18 +218,24 @@ class CompleteChatRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COMPLETION_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def completion(self) -> _struct_pb2.Struct:
         """The body, as that of `/v1/chat/completions`."""
+
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody:
+        """The same as bytes, which reach the provider's engine as they were sent. Wins over `completion`."""
 
     def __init__(
         self,
         *,
         completion: _struct_pb2.Struct | None = ...,
+        body: _httpbody_pb2.HttpBody | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "completion", b"completion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "completion", b"completion"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,7 +243,9 @@ Global___CompleteChatRequest: _TypeAlias = CompleteChatRequest  # noqa: Y015
 
 @_typing.final
 class ChatCompletionBody(_message.Message):
-    """The body of a chat call, with the keys that the market itself reads; at most 256 KiB in all."""
+    """The body of a chat call, with the keys that the market itself reads; at most 8 MiB in all. What is absent stays absent: the engine has
+    defaults of its own.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -242,15 +259,15 @@ class ChatCompletionBody(_message.Message):
     model: _builtins.str
     """Name of the model."""
     max_tokens: _builtins.int
-    """Most tokens to generate, 1 to 8192; 512 when absent."""
+    """Most tokens to generate, 1 to 8192. The answer is cut there, at 4096 when absent."""
     max_completion_tokens: _builtins.int
     """Another name of `max_tokens`, used when that is absent."""
     temperature: _builtins.float
-    """How freely to choose words, 0 to 2; 0.7 when absent."""
+    """How freely to choose words, 0 to 2."""
     stream: _builtins.bool
     """Whether to answer with an event stream."""
     n: _builtins.int
-    """How many answers to give; only 1 is possible."""
+    """How many answers to give, 1 to 128; `max_tokens` is the most of each."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """The conversation so far, the oldest message first."""

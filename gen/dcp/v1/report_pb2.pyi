@@ -200,6 +200,9 @@ class Assignment(_message.Message):
     TASK_SPEC_HMAC_FIELD_NUMBER: _builtins.int
     COST_PER_GPU_SECOND_HALALA_FIELD_NUMBER: _builtins.int
     PROVIDER_EARNINGS_HALALA_FIELD_NUMBER: _builtins.int
+    INFERENCE_PATH_FIELD_NUMBER: _builtins.int
+    INFERENCE_BODY_FIELD_NUMBER: _builtins.int
+    INFERENCE_MAX_TOKENS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     job_id: _builtins.str
@@ -218,6 +221,14 @@ class Assignment(_message.Message):
     """What a second on one GPU costs the renter, in halala."""
     provider_earnings_halala: _builtins.int
     """The provider's share of the quote, in halala: the most that the job can bring it."""
+    inference_path: _builtins.str
+    """Path of the engine's API that a call under /v1 is for, such as `/v1/chat/completions`. The next two come with it, to a daemon whose
+    state says `carries_bodies`, and `params` is null then.
+    """
+    inference_body: _builtins.bytes
+    """The call's JSON as it was sent."""
+    inference_max_tokens: _builtins.int
+    """Most tokens of each of its answers, whatever the call says of it: the daemon cuts an answer there."""
     @_builtins.property
     def model(self) -> _struct_pb2.Value:
         """Model to run; null when the job names none."""
@@ -283,10 +294,13 @@ class Assignment(_message.Message):
         task_spec_hmac: _struct_pb2.Value | None = ...,
         cost_per_gpu_second_halala: _builtins.float = ...,
         provider_earnings_halala: _builtins.int = ...,
+        inference_path: _builtins.str = ...,
+        inference_body: _builtins.bytes = ...,
+        inference_max_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "cost_per_gpu_second_halala", b"cost_per_gpu_second_halala", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "provider_earnings_halala", b"provider_earnings_halala", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "cost_per_gpu_second_halala", b"cost_per_gpu_second_halala", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "inference_body", b"inference_body", "inference_max_tokens", b"inference_max_tokens", "inference_path", b"inference_path", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "provider_earnings_halala", b"provider_earnings_halala", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -140,11 +140,10 @@ class _Writer:
 
     def _parameters(self, method: Node, request: Node, binding: Schema, in_path: list[str]) -> list[Schema]:
         parameters = [self._parameter(_field(request, name), "path") for name in in_path]
-        # A body of `*` takes every field that the path does not, and leaves none to the query.
-        if binding.get("body") != "*":
-            taken = {*in_path, binding.get("body")}
+        # With a body the edge passes nothing on of the query.
+        if "body" not in binding:
             parameters += [
-                self._parameter(field, "query") for field in request.children if field.short_name not in taken
+                self._parameter(field, "query") for field in request.children if field.short_name not in in_path
             ]
         if method.option("dcp.v1.idempotency_key"):
             parameters.append(_IDEMPOTENCY_KEY)

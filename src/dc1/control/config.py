@@ -30,6 +30,7 @@ class ControlConfig:
     call_limits: CallLimits = NO_LIMITS
     completion_timeout_seconds: int = defaults.COMPLETION_TIMEOUT_SECONDS
     completion_queue_seconds: float = defaults.COMPLETION_QUEUE_SECONDS
+    completion_max_bytes: int = defaults.COMPLETION_MAX_BYTES
     starter_credit_halala: int = defaults.STARTER_CREDIT_HALALA
     topup_enabled: bool = defaults.TOPUP_ENABLED
     image_digests_required: bool = False

@@ -43,6 +43,7 @@ def control_config(settings: Settings) -> ControlConfig:
         call_limits=_call_limits(settings),
         completion_timeout_seconds=settings.completion_timeout_seconds,
         completion_queue_seconds=settings.completion_queue_seconds,
+        completion_max_bytes=settings.completion_max_bytes,
         daemon_latest_version=settings.daemon_latest_version,
         daemon_min_version=settings.resolved_daemon_min_version,
         installer_base_url=settings.installer_base_url,

@@ -50,7 +50,7 @@ def test_refusals(market: LocalMarket, client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
         client.chat.completions.create(model="none/none", messages=[{"role": "user", "content": "Hi"}])
     assert (unknown.value.code, unknown.value.type) == ("model_not_found", "model_not_found")
-    with pytest.raises(openai.BadRequestError, match="messages must be an array of 1 to 100 messages"):
+    with pytest.raises(openai.BadRequestError, match="messages must be an array of 1 to 1000 messages"):
         client.chat.completions.create(model=MODEL, messages=[])
     with client_of(market, "sk-other") as stranger, pytest.raises(openai.AuthenticationError, match="Invalid API key"):
         stranger.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hi"}])

@@ -16,7 +16,7 @@ from tests.control.small_market import Daemon, SmallMarket
 
 def say(market: SmallMarket, lease: Lease, text: str) -> None:
     said = lease.relayed_characters + sum(1 for _ in lease.held_back)
-    assert market.control.attempts.tokens(lease.provider_id, lease.job_id, lease.attempt, text, 1, said)
+    assert market.control.attempts.tokens(lease.provider_id, lease.job_id, TokenChunk(lease.attempt, text, 1, said))
 
 
 def during_the_next_write(market: SmallMarket, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:

@@ -10,11 +10,10 @@ from dc1.daemon.leases.leases import (
     LeaseState,
     LeaseTable,
     PhaseEntered,
-    TokenBatch,
-    TokenBuffer,
 )
 from dc1.daemon.leases.log_buffer import MAX_BATCH_LINES, MAX_UNRECEIPTED, LogBatch, LogBuffer
 from dc1.daemon.leases.running_jobs import LeaseSink
+from dc1.daemon.leases.token_buffer import TokenBatch, TokenBuffer
 from dc1.daemon.leases.token_pace import GATHERED_SECONDS
 from dc1.daemon.runners.base import Result, Work
 from dc1.domain.jobs.states import JobType, Phase
@@ -39,18 +38,18 @@ ENDED = AttemptEnd(Result("done"), seconds=1.0)
 def test_accepted_lease_has_nothing_to_tell() -> None:
     lease = make_lease(state=LeaseState.ACCEPTED)
     lease.log("info", "too early", 1.0)
-    lease.token("too early", 1.0)
+    lease.say("", "too early", 1.0)
     lease.enter(Phase.GENERATING, 1.0)
     assert lease.due_at() is None
 
 
 def test_tokens_are_sent_at_once_and_together_what_waited() -> None:
     lease = make_lease()
-    lease.token("a", 1.0)
+    lease.say("", "a", 1.0)
     assert lease.due_at() == 1.0
     assert lease.take(1.0) == TokenBatch("a", 1)
-    lease.token("b", 1.001)
-    lease.token("c", 1.002)
+    lease.say("", "b", 1.001)
+    lease.say("", "c", 1.002)
     assert lease.due_at() == 1.001
     assert lease.take(1.003) == TokenBatch("bc", 2, offset=1)
 
@@ -63,7 +62,7 @@ def test_under_load_tokens_are_gathered_until_it_is_over() -> None:
     for turn in range(10):
         now = 1.0 + turn / 1000
         for lease in leases:
-            lease.token("a", now)
+            lease.say("", "a", now)
         while table.take(now) is not None:
             sent += 1
     assert sent == 200, "as many as are sent at once in 0.1 s"
@@ -73,9 +72,9 @@ def test_under_load_tokens_are_gathered_until_it_is_over() -> None:
         sent += 1
     assert sent == 250, "what was held back goes, a batch a run"
     assert table.take(1.2) is None
-    leases[0].token("b", 1.2)
+    leases[0].say("", "b", 1.2)
     assert table.take(1.2) is not None
-    leases[0].token("c", 1.201)
+    leases[0].say("", "c", 1.201)
     assert table.take(1.201) is not None
 
 
@@ -90,11 +89,11 @@ def test_end_comes_after_everything_else_and_waits_for_nothing() -> None:
     lease = make_lease()
     lease.enter(Phase.GENERATING, 1.0)
     lease.log("info", "first", 1.0)
-    lease.token("a", 1.0)
+    lease.say("", "a", 1.0)
     outputs(lease, 1.0)
     lease.enter(Phase.FORMATTING, 1.001)
     lease.log("info", "second", 1.001)
-    lease.token("b", 1.001)
+    lease.say("", "b", 1.001)
     lease.finish(ENDED, 1.002)
     assert lease.due_at() == 1.002
     phase, logs, tokens, end = outputs(lease, 1.002)
@@ -200,7 +199,7 @@ def test_ended_lease_takes_no_more_output() -> None:
     lease = make_lease()
     lease.finish(ENDED, 1.0)
     lease.log("info", "late", 1.0)
-    lease.token("late", 1.0)
+    lease.say("", "late", 1.0)
     assert outputs(lease, 1.0) == [ENDED]
 
 
@@ -234,8 +233,8 @@ def test_table_tells_first_what_waits_longest() -> None:
     early, late = make_lease("job-1"), make_lease("job-2")
     for lease in (early, late):
         table.hold(lease)
-    late.token("late", 2.0)
-    early.token("early", 1.0)
+    late.say("", "late", 2.0)
+    early.say("", "early", 1.0)
     assert table.due_at() == 1.0
     assert table.take(0.5) is None
     assert table.take(3.0) == (early, TokenBatch("early", 1))

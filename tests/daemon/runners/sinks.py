@@ -14,6 +14,8 @@ class RecordingSink:
     logs: list[tuple[Level, str]] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    ended: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def log(self, level: Level, message: str) -> None:
@@ -27,6 +29,11 @@ class RecordingSink:
     async def token(self, text: str) -> None:
         self.tokens.append(text)
         await self._announce()
+
+    async def event(self, event: str, text: str, is_last: bool) -> None:
+        self.events.append(event)
+        self.ended = self.ended or is_last
+        await self.token(text)
 
     @property
     def lines(self) -> list[str]:

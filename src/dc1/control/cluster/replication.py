@@ -172,9 +172,10 @@ class Replication:
         self._heard.set()
 
     def _show(self, lease: Lease | None, item: SharedTokens) -> None:
+        tokens = TokenChunk(item.attempt, item.text, item.count, item.offset)
         if lease is not None and lease.attempt == item.attempt:
-            lease.relay(item.text, item.count, item.offset)
-        self._job_feed.publish(item.row_id, TokenChunk(item.attempt, item.text, item.count, item.offset))
+            lease.relay_chunk(tokens)
+        self._job_feed.publish(item.row_id, tokens)
 
     # Following
 

@@ -202,20 +202,17 @@ class Attempts:
             self._job_feed.publish(logged.job.id, LogLines(logged.rows))
         return logged
 
-    def tokens(
-        self, provider_id: int, job_id: str, attempt: int, text: str, count: int, offset: int | None = None
-    ) -> bool:
+    def tokens(self, provider_id: int, job_id: str, tokens: TokenChunk) -> bool:
         """Show generated text to whoever watches; False when the daemon does not hold the job."""
         lease = self._leases.held(provider_id, job_id)
-        if lease is None or lease.attempt != attempt or not lease.running:
+        if lease is None or lease.attempt != tokens.attempt or not lease.running:
             return False
-        tokens = TokenChunk(attempt, text, count, offset)
         if not lease.pass_on(partial(self._show, lease, tokens)):
             self._job_feed.publish(lease.row_id, Lagged())
         return True
 
     def _show(self, lease: Lease, tokens: TokenChunk) -> None:
-        lease.relay(tokens.text, tokens.count, tokens.offset)
+        lease.relay_chunk(tokens)
         self._job_feed.publish(lease.row_id, tokens)
         self._replicas.share_tokens(lease.row_id, tokens)
 

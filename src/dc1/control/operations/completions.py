@@ -258,7 +258,7 @@ class Completions:
             job_id=new_job_id(self._clock.now_ms()),
             renter_id=renter_id,
             job_type=JobType.LLM_INFERENCE,
-            spec=JobSpec(container_spec, call.params, None, {}, None),
+            spec=JobSpec(container_spec, env_vars={}, inference_path=call.path, inference_body=call.body),
             duration_minutes=None,
             max_duration_seconds=self._config.completion_timeout_seconds,
             rate_halala_per_minute=0,

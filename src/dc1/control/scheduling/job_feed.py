@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dc1.domain.errors import rate_limit_exceeded
+from dc1.domain.inference.events import AnswerEvent
 from dc1.storage.jobs.job_logs import LogRow
 
 _BUFFERED_CHARACTERS = 512 * 1024
+_BUFFERED_OF_ANSWER = 9 * 1024 * 1024
+"""Of the one reader of a call, who gets what the engine says as it is: an event may have 8 MiB."""
+
 MOST_OF_OWNER = 100
 """Subscriptions of one account at once, each of which may have a full buffer."""
 
@@ -33,12 +37,19 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True)
 class TokenChunk:
-    """Text that a run generated, and how many characters came before it, where the daemon says so."""
+    """Text that a run generated, and how many characters came before it, where the daemon says so.
+
+    `events` is what the engine said of a call meanwhile, `event_offset` how much of that came before, and `is_last`
+    whether it is over.
+    """
 
     attempt: int
     text: str
     count: int
     offset: int | None = None
+    events: tuple[AnswerEvent, ...] = ()
+    event_offset: int = 0
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +68,16 @@ JobUpdate: TypeAlias = LogLines | TokenChunk | StateChanged | Lagged
 class Subscription:
     """One reader's bounded buffer of a job's updates."""
 
-    def __init__(self, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk)) -> None:
-        """`wanted` are the updates that are buffered beside changes of state and losses."""
+    def __init__(
+        self, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk), most: int = _BUFFERED_CHARACTERS
+    ) -> None:
+        """`wanted` are the updates that are buffered beside changes of state and losses, `most` their characters."""
+        self._most = most
         self._wanted = (*wanted, StateChanged, Lagged)
         self._updates: deque[JobUpdate] = deque()
         self._has_updates = asyncio.Event()
         self.size = 0
-        """How much is buffered, in characters; at most 512 Ki."""
+        """How much is buffered, in characters."""
 
     def put(self, update: JobUpdate) -> None:
         """Buffer an update, or replace what would be too much by the notice that some was lost."""
@@ -71,7 +85,7 @@ class Subscription:
         if not isinstance(update, self._wanted):
             return
         size = _size(update)
-        if self.size + size > _BUFFERED_CHARACTERS:
+        if self.size + size > self._most:
             # All of it goes, not just the oldest: what is left would begin after a gap, and the reader has to ask the
             # database for everything since its last line anyway.
             self._updates.clear()
@@ -98,7 +112,9 @@ class Subscription:
 def _size(update: JobUpdate) -> int:
     if isinstance(update, LogLines):
         return _CHARACTERS_OF_UPDATE + sum(_CHARACTERS_OF_LINE + len(row.message) for row in update.rows)
-    return _CHARACTERS_OF_UPDATE + (len(update.text) if isinstance(update, TokenChunk) else 0)
+    if isinstance(update, TokenChunk):
+        return _CHARACTERS_OF_UPDATE + len(update.text) + sum(len(event.text) for event in update.events)
+    return _CHARACTERS_OF_UPDATE
 
 
 class JobFeed:
@@ -166,7 +182,7 @@ class JobFeed:
             The subscription.
         """
         # Whoever subscribes does so before reading what is stored: what happens in between is told twice, never missed.
-        subscription = Subscription(wanted)
+        subscription = Subscription(wanted, _BUFFERED_OF_ANSWER if from_start else _BUFFERED_CHARACTERS)
         if from_start:
             # Another server may have offered the job, and its daemon begun to speak, before this one has followed the
             # commit of its own: text is stored nowhere, so it has waited here.

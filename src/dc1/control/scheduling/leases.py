@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.placement import Room
 from dc1.storage.jobs.job_records import JobRow, JobSpec
@@ -34,8 +35,8 @@ class Lease:
     it gave the job out itself. `answer_by_ms` is when an unanswered offer on a stream goes elsewhere, None for daemons
     that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to work on it. Whoever
     starts it or takes it back holds `changing` until that is stored and known here. `relayed` is how much its run said
-    through this server, in tokens, and `relayed_characters` where that text ends. While `settlements` are under way,
-    which are paid by what was said before, what it says is `held_back`.
+    through this server, in tokens, and `relayed_characters` and `relayed_events` where that ends. While `settlements`
+    are under way, which are paid by what was said before, what it says is `held_back`.
     """
 
     assignment: Assignment
@@ -50,6 +51,7 @@ class Lease:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     relayed: RelayedText = NOTHING_RELAYED
     relayed_characters: int = 0
+    relayed_events: int = 0
     settlements: int = 0
     held_back: list[Callable[[], None]] = field(default_factory=list)
 
@@ -71,6 +73,16 @@ class Lease:
         if new:
             self.relayed = self.relayed.plus(new, count)
             self.relayed_characters += len(new)
+
+    def relay_chunk(self, chunk: TokenChunk) -> None:
+        """Count what a run says on its way to the caller: the text, or what the engine says that has the text in it."""
+        if not chunk.events and not self.relayed_events:
+            self.relay(chunk.text, chunk.count, chunk.offset)
+        for event in chunk.events if chunk.event_offset == self.relayed_events else ():
+            made, tokens = event.made()
+            if made:
+                self.relayed = self.relayed.plus(made, tokens)
+            self.relayed_events += 1
 
     @property
     def row_id(self) -> int:

@@ -114,6 +114,7 @@ class Reporter:
             job_types=self._registry.job_types,
             probes=True,
             inference_slots=self._registry.inference_slots,
+            carries_bodies=True,
         )
 
     async def aclose(self) -> None:

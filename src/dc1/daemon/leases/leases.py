@@ -1,6 +1,5 @@
 """The leases a daemon holds, and what the server has not been told of them yet."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,13 +8,10 @@ import structlog
 
 from dc1.containment import contained
 from dc1.daemon.leases.log_buffer import LogBatch, LogBuffer
+from dc1.daemon.leases.token_buffer import TokenBatch, TokenBuffer
 from dc1.daemon.leases.token_pace import TokenPace
 from dc1.daemon.runners.base import Level, Result, RunFailed, Work
 from dc1.domain.jobs.states import ErrorCategory, Phase
-
-MAX_TOKEN_CHARS = 200_000
-"""Generated text kept for a server that cannot be reached; the oldest goes first, for the result has it all."""
-
 
 DRAIN_SECONDS = 20.0
 """How long a run's end waits for its log, at the most: the renter waits for the result meanwhile."""
@@ -43,15 +39,6 @@ class PhaseEntered:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenBatch:
-    """Generated text, how many tokens it is, and how many characters the run generated before it."""
-
-    text: str
-    count: int
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class AttemptEnd:
     """How the run ended, and the seconds it took by the daemon's clock."""
 
@@ -61,49 +48,6 @@ class AttemptEnd:
 
 LeaseOutput = PhaseEntered | LogBatch | TokenBatch | AttemptEnd
 """What the server is told of a run."""
-
-
-class TokenBuffer:
-    """Generated text that was not sent yet."""
-
-    def __init__(self, max_chars: int = MAX_TOKEN_CHARS) -> None:
-        self._max_chars = max_chars
-        self._pieces: deque[str] = deque()
-        self._chars = 0
-        self._offset = 0
-        self.pace = TokenPace()
-        self._opened_at = 0.0
-        self._taken_at = float("-inf")
-
-    def __bool__(self) -> bool:
-        return bool(self._pieces)
-
-    def append(self, text: str, now: float) -> None:
-        """Add a token."""
-        if not self._pieces:
-            self._opened_at = now
-        self._pieces.append(text)
-        self._chars += len(text)
-        # The offset grows by what goes, so that the server can tell a gap from a repetition.
-        while self._chars > self._max_chars:
-            dropped = len(self._pieces.popleft())
-            self._chars -= dropped
-            self._offset += dropped
-
-    def due_at(self) -> float | None:
-        """Return when the text may be sent; None without any."""
-        # Text is due at once; what is made while the stream is written to, or under load, goes together.
-        return max(self._opened_at, self._taken_at + self.pace.pause_seconds) if self._pieces else None
-
-    def take(self, now: float) -> TokenBatch:
-        """Return the text and forget it."""
-        tokens = TokenBatch("".join(self._pieces), len(self._pieces), self._offset)
-        self._pieces.clear()
-        self._offset += self._chars
-        self._chars = 0
-        self._taken_at = now
-        self.pace.sent(now)
-        return tokens
 
 
 class HeldLease:
@@ -139,10 +83,10 @@ class HeldLease:
         if self.state is LeaseState.RUNNING:
             self.logs.append(level, message, now)
 
-    def token(self, text: str, now: float) -> None:
-        """Take generated text of the run."""
+    def say(self, event: str, text: str, now: float, *, is_last: bool = False) -> None:
+        """Take what the run said: an event of an engine or none, and the text that it adds."""
         if self.state is LeaseState.RUNNING:
-            self.tokens.append(text, now)
+            self.tokens.append(text, now, event, is_last=is_last)
 
     def enter(self, phase: Phase, now: float) -> None:
         """Note the run's phase. Only the present one is ever told."""

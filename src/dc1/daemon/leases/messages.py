@@ -8,9 +8,10 @@ from google.protobuf import json_format, struct_pb2
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Error as ProtobufError
 
-from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseOutput, LeaseState, PhaseEntered, TokenBatch
+from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseOutput, LeaseState, PhaseEntered
 from dc1.daemon.leases.log_buffer import LogBatch
-from dc1.daemon.runners.base import MAX_RESULT_BYTES, Level, Result, RunFailed, Work, token_count
+from dc1.daemon.leases.token_buffer import TokenBatch
+from dc1.daemon.runners.base import MAX_RESULT_BYTES, EngineCall, Level, Result, RunFailed, Work, token_count
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
 from dc1.domain.errors.engine_refusals import CONTEXT_LENGTH_EXCEEDED, EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType
@@ -48,7 +49,12 @@ def work_of(assignment: report_pb2.Assignment) -> Work:
         container_spec=_object(struct_pb2.Value(struct_value=assignment.container_spec)),
         gpu_requirements=_object(assignment.gpu_requirements),
         max_duration_seconds=assignment.max_duration_seconds,
+        call=_call(assignment) if assignment.inference_path else None,
     )
+
+
+def _call(assignment: report_pb2.Assignment) -> EngineCall:
+    return EngineCall(assignment.inference_path, assignment.inference_body.decode(), assignment.inference_max_tokens)
 
 
 def value_name(enum: EnumDescriptor, number: int) -> str:
@@ -87,10 +93,22 @@ def output_message(lease: HeldLease, output: LeaseOutput) -> pb.ConnectRequest:
         case LogBatch(sequence, lines):
             records = [pb.LogRecord(level=_LEVELS[line.level], message=_text(line.message)) for line in lines]
             return pb.ConnectRequest(logs=pb.LogBatch(lease=of, sequence=sequence, lines=records))
-        case TokenBatch(text, count, offset):
-            return pb.ConnectRequest(tokens=pb.TokenBatch(lease=of, text=_text(text), count=count, offset=offset))
+        case TokenBatch():
+            return pb.ConnectRequest(tokens=_tokens(of, output))
         case AttemptEnd():
             return pb.ConnectRequest(outcome=_outcome(of, output))
+
+
+def _tokens(of: pb.LeaseRef, batch: TokenBatch) -> pb.TokenBatch:
+    return pb.TokenBatch(
+        lease=of,
+        text=_text(batch.text),
+        count=batch.count,
+        offset=batch.offset,
+        events=[event.encode("utf-8", "replace") for event in batch.events],
+        event_offset=batch.event_offset,
+        is_last=batch.is_last,
+    )
 
 
 def to_value(json_value: JsonValue) -> struct_pb2.Value:

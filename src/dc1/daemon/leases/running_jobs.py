@@ -75,7 +75,11 @@ class LeaseSink:
 
     async def token(self, text: str) -> None:
         """Take a token, and let it be sent before the next is made."""
-        self._lease.token(text, time.monotonic())
+        await self.event("", text, False)
+
+    async def event(self, event: str, text: str, is_last: bool) -> None:
+        """Take what an engine said, and let it be sent before more is."""
+        self._lease.say(event, text, time.monotonic(), is_last=is_last)
         self._changed()
         await asyncio.sleep(0)
 

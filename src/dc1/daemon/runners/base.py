@@ -36,6 +36,15 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineCall:
+    """A call to an engine's API: the path, the JSON as the caller sent it, and most tokens of each of its answers."""
+
+    path: str
+    body: str
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """One attempt at one job. `deadline` is the time left when the work is handed over, in seconds."""
 
@@ -50,6 +59,7 @@ class Work:
     container_spec: JsonObject = field(default_factory=dict)
     gpu_requirements: JsonObject = field(default_factory=dict)
     max_duration_seconds: int = 1800
+    call: EngineCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,10 @@ class Sink(Protocol):
 
     async def token(self, text: str) -> None:
         """Send a piece of generated text."""
+        ...
+
+    async def event(self, event: str, text: str, is_last: bool) -> None:
+        """Send what an engine said, empty for nothing, with the text that it adds to the answer."""
         ...
 
 

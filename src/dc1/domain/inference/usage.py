@@ -5,7 +5,7 @@ from typing import Self
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
-from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, prompt_bytes
+from dc1.domain.inference.chat import most_tokens, prompt_bytes
 from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 
 # What nobody counted is taken to be as long as tokens of running text usually are.
@@ -53,9 +53,8 @@ class CallBounds:
 
     @classmethod
     def of(cls, params: JsonObject) -> Self:
-        """Return the bounds of a call by the params that the daemon was given."""
-        max_tokens = as_integer(params.get("max_tokens"))
-        return cls(prompt_bytes(params), DEFAULT_MAX_TOKENS if max_tokens is None else max_tokens)
+        """Return the bounds of a call by its body, or by the params that an older server kept of it."""
+        return cls(prompt_bytes(params), most_tokens(params))
 
     def believed(self, said: TokenUsage, relayed_bytes: int) -> TokenUsage:
         """Return as much of what a daemon says of an answer of `relayed_bytes` as can be."""

@@ -2,10 +2,9 @@
 
 import base64
 import binascii
-import re
 from enum import StrEnum
 
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, parse_strictly
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values, is_deeper, parse_strictly
 from dc1.domain.base.numeric import as_number
 from dc1.domain.errors import request_body_too_large
 
@@ -19,13 +18,6 @@ MAX_RESULT_VALUES = 200_000
 
 # A program's JSON text may be nested more deeply than whoever reads the answer around it can follow.
 _MAX_DEPTH = 100
-
-
-_SIGNS = (",", "[", "{")
-_EMPTY = re.compile(r"[\[{]\s*[\]}]")
-# Possessive, and a string that is not closed ends with the text: every quote is read once. Tried again from each of
-# them, a text of 16,000 escaped quotes would take nine seconds of the whole process.
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class ResultType(StrEnum):
@@ -73,35 +65,13 @@ def _found(sent: JsonValue) -> JsonValue:
 
 def _parsed_json(text: str) -> JsonValue:
     # Before it is parsed, which alone may take seconds.
-    if _has_many_values(text):
+    if has_more_values(text, MAX_RESULT_VALUES):
         return None
     try:
         parsed = parse_strictly(text)
     except ValueError:
         return None
-    return None if _is_deep(parsed) else parsed
-
-
-def _has_many_values(text: str) -> bool:
-    # Each value but the outermost is the first in a list or an object, or has a comma before it. Most texts need not
-    # be looked at more closely.
-    if sum(map(text.count, _SIGNS)) < MAX_RESULT_VALUES:
-        return False
-    bare = _STRING.sub("", text)
-    return 1 + sum(map(bare.count, _SIGNS)) - len(_EMPTY.findall(bare)) > MAX_RESULT_VALUES
-
-
-def _is_deep(value: JsonValue) -> bool:
-    # Level by level, for a function that calls itself would end where the parser did.
-    level: list[JsonValue] = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [
-            item
-            for each in level
-            if isinstance(each, dict | list)
-            for item in (each.values() if isinstance(each, dict) else each)
-        ]
-    return bool(level)
+    return None if is_deeper(parsed, _MAX_DEPTH) else parsed
 
 
 def result_type(result: JsonValue) -> ResultType:

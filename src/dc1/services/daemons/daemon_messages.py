@@ -7,6 +7,7 @@ import structlog
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
@@ -14,6 +15,7 @@ from dc1.domain.base.json_types import MAX_VALUES
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.errors.engine_refusals import EngineRefusal
+from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
@@ -65,6 +67,8 @@ class DaemonMessages:
         self._images = images
         self._told_of_batch = False
         self._heard: tuple[int, pb.DaemonState] | None = None
+        self.carries_bodies = False
+        """Whether the daemon takes calls under /v1 as bytes."""
 
     async def hello(self, hello: pb.Hello) -> None:
         """Take the daemon's state, take from it what it lost, and welcome it."""
@@ -141,6 +145,7 @@ class DaemonMessages:
             calls=state.inference_slots,
         )
         self._provider.probes = state.probes
+        self.carries_bodies = state.carries_bodies
 
     async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
         """Start what the daemon accepted and we missed, and take from it what it does not know any more."""
@@ -180,7 +185,8 @@ class DaemonMessages:
                 desired.offered.append(lease_ref(*attempt))
             else:
                 left = self._plane.dispatcher.seconds_to_answer(lease)
-                desired.offers.append(offer_message(lease.assignment, self._plane.catalog.images_by_type, left))
+                images = self._plane.catalog.images_by_type
+                desired.offers.append(offer_message(lease.assignment, images, left, as_bytes=self.carries_bodies))
         return desired
 
     def _stops(self, state: pb.DaemonState) -> Iterator[pb.Stop]:
@@ -244,7 +250,10 @@ class DaemonMessages:
     def _tokens(self, batch: pb.TokenBatch) -> None:
         ref = batch.lease
         offset = batch.offset if batch.HasField("offset") else None
-        self._plane.attempts.tokens(self._provider.id, ref.job_id, ref.attempt_number, batch.text, batch.count, offset)
+        events = AnswerEvent.read_all(batch.events)
+        is_last = batch.is_last and len(events) == len(batch.events)
+        tokens = TokenChunk(ref.attempt_number, batch.text, batch.count, offset, events, batch.event_offset, is_last)
+        self._plane.attempts.tokens(self._provider.id, ref.job_id, tokens)
 
     async def _outcome(self, message: pb.Outcome) -> None:
         ref = message.lease

@@ -79,7 +79,10 @@ class DaemonSession:
     def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
         self._images.tell_change()
-        self._outbox.send(ConnectResponse(offer=offer_message(assignment, self._images.by_type, expires_in_seconds)))
+        offer = offer_message(
+            assignment, self._images.by_type, expires_in_seconds, as_bytes=self._messages.carries_bodies
+        )
+        self._outbox.send(ConnectResponse(offer=offer))
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
         """Make the daemon stop a lease."""

@@ -294,7 +294,7 @@ def _daemon_job(job: JobRow, spec: JobSpec | None) -> pb.DaemonJob:
         earned_halala=job.earned_halala,
         provider_earnings_halala=provider_share(job),
         container_spec=None if spec is None else to_struct(daemon_container_spec(spec.container_spec)),
-        params=NULL if spec is None else to_value(spec.params),
+        params=NULL if spec is None else to_value(spec.said),
         documents_left_out=True if spec is None else None,
         submitted_at=iso(job.submitted_at_ms),
         started_at=time_value(job.started_at_ms),

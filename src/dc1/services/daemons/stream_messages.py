@@ -34,9 +34,12 @@ def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
     return pb.LeaseRef(job_id=job_id, attempt_number=attempt)
 
 
-def offer_message(assignment: Assignment, images: Mapping[str, str], expires_in_seconds: float) -> pb.Offer:
-    """Offer a job; `images` has an approved image for each image type."""
-    return pb.Offer(assignment=assignment_message(assignment, images), expires_in_seconds=expires_in_seconds)
+def offer_message(
+    assignment: Assignment, images: Mapping[str, str], expires_in_seconds: float, *, as_bytes: bool
+) -> pb.Offer:
+    """Offer a job, `as_bytes` the body of a call; `images` has an approved image for each image type."""
+    message = assignment_message(assignment, images, as_bytes=as_bytes)
+    return pb.Offer(assignment=message, expires_in_seconds=expires_in_seconds)
 
 
 def stop_message(job_id: str, attempt: int, reason: StopReason) -> pb.Stop:

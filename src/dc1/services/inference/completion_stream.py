@@ -1,6 +1,6 @@
 """One /v1 call from its offer to its end: what the run says, as it says it, and the answer made of it."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from google.api.httpbody_pb2 import HttpBody
@@ -11,11 +11,14 @@ from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
 from dc1.domain.errors.engine_refusals import EngineRefusal
+from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.inference.usage import usage_details
 from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 from dc1.domain.jobs.states import ErrorCategory, JobStatus
 from dc1.services.api.call import current_call
 from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS, RETRY
+from dc1.services.inference.relayed_events import RelayedEvents
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
@@ -30,51 +33,63 @@ A daemon may say any number, and what is told is kept until the end, to be compa
 
 
 class CompletionStream:
-    """`job` is as it was last read, and `result` what a completed run left."""
+    """`job` is as it was last read, `result` what a completed run left, and `events` what the engine said of it."""
 
-    def __init__(self, plane: ControlPlane, job: JobRow) -> None:
+    def __init__(self, plane: ControlPlane, job: JobRow, call: ChatCall) -> None:
         self._plane = plane
+        self.call = call
+        self.events = RelayedEvents()
         # Pieces, for a text that grows by a token a thousand times a second would be copied each time.
         self._told: list[str] = []
         self._length = 0
+        self._told_events = 0
         self._is_behind = False
         self.job = job
         self.result: JsonValue = None
 
-    async def pieces(self) -> AsyncGenerator[str, None]:
-        """Yield text as it comes, an empty one after 15 s of silence, until the run has completed.
+    async def pieces(self) -> AsyncGenerator[str | AnswerEvent, None]:
+        """Yield what the engine says, or text, as it comes until the run completed, empty text after 15 s of silence.
 
         A call is refused when its run did not complete, or when its text so far is not how the result begins.
         """
         async with aclosing(self._live()) as live:
-            async for piece in live:
-                yield piece
+            async for batch in live:
+                for piece in batch:
+                    yield piece
+        if self.events.is_whole:
+            return
+        self.require_text()
         rest = self._rest()
         if rest:
             # All of it where nothing came live: a daemon need not send tokens, and they are not stored anywhere to be
             # read again.
             yield rest
 
-    async def text(self) -> str:
-        """Wait until the run has completed, and return the whole text.
-
-        A call whose run did not is refused.
-        """
+    async def completed(self) -> None:
+        """Wait until the run has completed; a call whose run did not is refused."""
         async with aclosing(self._live()) as live:
             async for _ in live:
                 pass
-        return self._whole()
 
-    async def _live(self) -> AsyncGenerator[str, None]:
+    def require_text(self) -> None:
+        """Refuse a call of whose answer only the text is left, where that is not all that its caller is to have.
+
+        Raises:
+            provider_unavailable: It is not.
+        """
+        if self.call.answers > 1 or (self._told_events and tool_calls(self.result)):
+            raise errors.provider_unavailable("Part of the answer was lost on its way")
+
+    async def _live(self) -> AsyncGenerator[list[str | AnswerEvent], None]:
         # Subscribed before the job is read, or an end in between would be waited for until the time-out.
         with self._plane.job_feed.subscribe(self.job.id, (TokenChunk,), from_start=True) as subscription:
             while not await self._has_ended():
                 is_news = False
                 while not is_news:
                     batch = await subscription.next(KEEP_ALIVE_SECONDS)
-                    text = self._take(batch)
-                    if text or not batch:
-                        yield text
+                    pieces = self._take(batch)
+                    if pieces or not batch:
+                        yield pieces or [""]
                     # After a silence look again: a notice that was missed must not hold the caller for ever.
                     is_news = not batch or any(isinstance(update, StateChanged) for update in batch)
         if self.job.status != JobStatus.COMPLETED:
@@ -89,32 +104,46 @@ class CompletionStream:
         self.job, self.result = await self._plane.db.read(with_result)
         return self.job.is_terminal
 
-    def _take(self, batch: Sequence[JobUpdate]) -> str:
-        """Return what is new in a batch; once text is missing, what follows waits for the result."""
-        known = len(self._told)
+    def _take(self, batch: Sequence[JobUpdate]) -> list[str | AnswerEvent]:
+        """Return what is new in a batch; once a part is missing, what follows waits for the result."""
+        new: list[str | AnswerEvent] = []
         for update in batch:
             if isinstance(update, Lagged):
-                self._is_behind = True
+                self._is_behind = self.events.is_behind = True
             elif isinstance(update, TokenChunk):
-                # Less than 0 for a repetition: `[-missing:]` then skips what is known, and takes everything at 0.
-                missing = 0 if update.offset is None else update.offset - self._length
-                new = update.text[-missing:]
-                self._is_behind = self._is_behind or missing > 0 or self._length + len(new) > _MOST_TOLD
-                if not self._is_behind and new:
-                    self._told.append(new)
-                    self._length += len(new)
-        return "".join(self._told[known:])
+                events = self.events.take(update)
+                if self.events.is_used:
+                    new += events
+                    self._told_events += len(events)
+                    self._tell("".join(event.content() for event in events))
+                elif text := self._take_text(update):
+                    new.append(text)
+        return new
+
+    def _take_text(self, chunk: TokenChunk) -> str:
+        # Less than 0 for a repetition: `[-missing:]` then skips what is known, and takes everything at 0.
+        missing = 0 if chunk.offset is None else chunk.offset - self._length
+        new = chunk.text[-missing:]
+        self._is_behind = self._is_behind or missing > 0 or self._length + len(new) > _MOST_TOLD
+        return "" if self._is_behind else self._tell(new)
+
+    def _tell(self, text: str) -> str:
+        if text:
+            self._told.append(text)
+            self._length += len(text)
+        return text
 
     def _rest(self) -> str:
         """Return what of the result was not said yet."""
-        whole = self._whole()
+        whole = self.text()
         # What was said cannot be taken back, so an answer that goes on otherwise is an error and not a correction.
         told = "".join(self._told)
         if not whole.startswith(told):
             raise errors.provider_unavailable("Part of the answer was lost on its way")
         return whole.removeprefix(told)
 
-    def _whole(self) -> str:
+    def text(self) -> str:
+        """Return the whole text."""
         # A result without text leaves what was said piece by piece.
         return response_text(self.result) or "".join(self._told)
 
@@ -138,11 +167,20 @@ def _refusal(job: JobRow) -> ApiError:
 
 
 async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
-    """Yield one chat.completion once the run has completed."""
-    text = await completion.text()
+    """Yield the answer in one piece once the run has completed."""
+    await completion.completed()
+    said = completion.events.whole(_names(completion.job), _usage(completion))
+    if said is None:
+        completion.require_text()
+        said = compact(_made_whole(completion))
+    # Bytes and not a message: a method answers with one type, and a chunk of a stream can only be a body.
+    yield HttpBody(content_type="application/json", data=said.encode())
+
+
+def _made_whole(completion: CompletionStream) -> JsonObject:
+    """Return a chat.completion made of the result, which is all that is left of what the engine said."""
+    text = completion.text()
     calls = tool_calls(completion.result)
-    # Bytes and not a message, here and below: a method answers with one type, and a chunk of a stream can only be a
-    # body.
     message: JsonObject = {"role": "assistant", "content": text}
     if calls:
         # As the OpenAI API has it: `content` is null, not empty, in a turn that only calls tools.
@@ -154,76 +192,106 @@ async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(completion.result)}
     if logprobs := _object(completion.result, "logprobs"):
         choice["logprobs"] = logprobs
-    body = _head(completion.job, "chat.completion") | {"choices": [choice]} | _end(completion)
-    yield HttpBody(content_type="application/json", data=compact(body).encode())
+    return _head(completion.job, "chat.completion") | {"choices": [choice]} | _end(completion)
 
 
 async def streamed(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
-    """Yield chat.completion.chunk events; what fails before the first one is raised, what fails later is an event."""
+    """Yield the answer as events; what fails before the first one is raised, what fails later is an event."""
     current_call().headers |= HEADERS
-    begun = False
+    begun = made = False
     try:
         async with aclosing(completion.pieces()) as pieces:
-            async for text in pieces:
-                if not begun:
-                    begun = True
-                    yield _begin(completion.job)
-                yield _frames(_delta(completion.job, {"content": text})) if text else _body(KEEP_ALIVE)
+            async for piece in pieces:
+                frame = _frame(completion.job, piece)
+                if isinstance(piece, str) and piece and not made:
+                    made, frame = True, _begin(completion.job) + frame
+                yield _body(frame if begun else RETRY + frame)
+                begun = True
     except ApiError as error:
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
         if not begun:
             raise
-        yield _frames(openai_envelope(error))
+        yield _body(_event(compact(openai_envelope(error))))
         return
-    if not begun:
-        yield _begin(completion.job)
-    if reasoning := reasoning_text(completion.result):
-        yield _frames(_delta(completion.job, {"reasoning_content": reasoning}))
-    if refusal := refusal_text(completion.result):
-        yield _frames(_delta(completion.job, {"refusal": refusal}))
-    if logprobs := _object(completion.result, "logprobs"):
-        yield _frames(_delta(completion.job, {}, logprobs=logprobs))
-    calls = tool_calls(completion.result)
+    rest = list(_last_frames(completion, is_made=made))
+    yield _body(b"".join([b"" if begun else RETRY, *rest, _DONE]))
+
+
+def _frame(job: JobRow, piece: str | AnswerEvent) -> bytes:
+    if isinstance(piece, AnswerEvent):
+        return _event(piece.told(**_names(job)))
+    return _delta(job, {"content": piece}) if piece else KEEP_ALIVE
+
+
+def _last_frames(completion: CompletionStream, *, is_made: bool) -> Iterator[bytes]:
+    """Yield what is told once it is known what is paid: what the engine said, or what the result has but the text."""
+    job, result, events = completion.job, completion.result, completion.events
+    if events.is_whole and events.held:
+        last = events.last_chunks(_names(job), _usage(completion), wants_usage=completion.call.wants_usage)
+        yield from map(_event, last)
+        return
+    if not (is_made or events.is_used):
+        yield _begin(job)
+    if not events.is_used:
+        yield from _extras(job, result)
+    yield _event(compact(_chunk(job, {}, _finish_reason(result)) | _end(completion)))
+
+
+def _extras(job: JobRow, result: JsonValue) -> Iterator[bytes]:
+    if reasoning := reasoning_text(result):
+        yield _delta(job, {"reasoning_content": reasoning})
+    if refusal := refusal_text(result):
+        yield _delta(job, {"refusal": refusal})
+    if logprobs := _object(result, "logprobs"):
+        yield _delta(job, {}, logprobs=logprobs)
+    calls = tool_calls(result)
     if calls:
-        yield _frames(_delta(completion.job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]}))
-    last = _delta(completion.job, {}, _finish_reason(completion.result)) | _end(completion)
-    yield _body(_event(last) + _DONE)
+        yield _delta(job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]})
 
 
-def _begin(job: JobRow) -> HttpBody:
-    # Not an event of its own: clients read every event as a chunk.
-    return _body(RETRY + _event(_delta(job, {"role": "assistant", "content": ""})))
+def _begin(job: JobRow) -> bytes:
+    return _delta(job, {"role": "assistant", "content": ""})
 
 
-def _delta(job: JobRow, delta: JsonObject, finish_reason: JsonValue = None, **more: JsonValue) -> JsonObject:
+def _delta(job: JobRow, delta: JsonObject, **more: JsonValue) -> bytes:
+    return _event(compact(_chunk(job, delta, None, **more)))
+
+
+def _chunk(job: JobRow, delta: JsonObject, finish_reason: JsonValue, **more: JsonValue) -> JsonObject:
     choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": finish_reason, **more}
     return _head(job, "chat.completion.chunk") | {"choices": [choice]}
 
 
-def _frames(data: JsonObject) -> HttpBody:
-    return _body(_event(data))
-
-
-def _event(data: JsonObject) -> bytes:
-    return f"data: {compact(data)}\n\n".encode()
+def _event(data: str) -> bytes:
+    return f"data: {data}\n\n".encode()
 
 
 def _body(data: bytes) -> HttpBody:
     return HttpBody(content_type=CONTENT_TYPE, data=data)
 
 
+def _names(job: JobRow) -> JsonObject:
+    return {"id": job.job_id, "model": job.model}
+
+
 def _head(job: JobRow, kind: str) -> JsonObject:
     return {"id": job.job_id, "object": kind, "created": job.submitted_at_ms // 1000, "model": job.model}
 
 
-def _end(completion: CompletionStream) -> JsonObject:
-    """Return what is told once the whole is known: the usage, and the engine's fingerprint if it has one."""
-    job, result = completion.job, completion.result
+def _usage(completion: CompletionStream) -> JsonObject:
+    """Return what is paid, with what the engine says of it."""
+    job = completion.job
     prompt, made = job.prompt_tokens or 0, job.completion_tokens or 0
     usage: JsonObject = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
+    return usage | usage_details(completion.result, prompt, made)
+
+
+def _end(completion: CompletionStream) -> JsonObject:
+    """Return what is told once the whole is known: the usage, and the engine's fingerprint if it has one."""
+    result = completion.result
     fingerprint = result.get("system_fingerprint") if isinstance(result, dict) else None
     return {
-        "usage": usage | usage_details(result, prompt, made),
+        "usage": _usage(completion),
         **({"system_fingerprint": fingerprint} if isinstance(fingerprint, str) and fingerprint else {}),
     }
 

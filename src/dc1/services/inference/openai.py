@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -12,6 +13,7 @@ from dc1.control.fleet.model_offers import offer_of_model
 from dc1.domain.base.json_types import compact
 from dc1.domain.inference.chat import ChatCall, read_chat
 from dc1.domain.jobs.states import JobType
+from dc1.services.api.apart import apart
 from dc1.services.api.call import caller_id, caller_scoped_key, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
@@ -25,6 +27,10 @@ from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 
 _OWNER = "dc1"
 _BYTES_PER_TOKEN = 4
+
+
+def _sent(request: pb.CreateChatCompletionRequest | pb.CompleteChatRequest) -> bytes:
+    return request.body.data if request.HasField("body") else compact(from_struct(request.completion)).encode()
 
 
 class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
@@ -67,7 +73,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         self, request: pb.CreateChatCompletionRequest, context: Any
     ) -> AsyncIterator[HttpBody]:
         """Answer a conversation, as one JSON object or as events."""
-        call = read_chat(from_struct(request.completion))
+        call = await self._read(request)
         answer = streamed if call.stream else whole
         async with self._held(call) as completion, aclosing(answer(completion)) as bodies:
             async for body in bodies:
@@ -75,11 +81,15 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
 
     async def CompleteChat(self, request: pb.CompleteChatRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Answer a conversation, and say what it cost."""
-        call = read_chat(from_struct(request.completion))
+        call = await self._read(request)
         answer = streamed if call.stream else whole
         async with self._held(call) as completion, aclosing(answer(completion)) as bodies:
             async for body in bodies:
                 yield body if call.stream else _priced(body, completion.job)
+
+    async def _read(self, request: pb.CreateChatCompletionRequest | pb.CompleteChatRequest) -> ChatCall:
+        sent, most = _sent(request), self._plane.config.completion_max_bytes
+        return await apart(len(sent), partial(read_chat, sent, most))
 
     @asynccontextmanager
     async def _held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
@@ -106,7 +116,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         completion: CompletionStream | None = None
         try:
             # A caller may leave while the call is being committed; then it is ended as soon as it is known.
-            completion = CompletionStream(self._plane, await asyncio.shield(starting))
+            completion = CompletionStream(self._plane, await asyncio.shield(starting), call)
             yield completion
         finally:
             # Whether the caller left or the server stops: a daemon that went on would hold a slot for an answer nobody

@@ -11,6 +11,7 @@ from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
+from dc1.domain.inference.chat import most_tokens_of_each, params_of
 from dc1.domain.jobs.container_spec import handed_out_container_spec, scripted_limits, streamed_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.jobs.submission import PREFERENCES
@@ -128,7 +129,7 @@ def job_detail(
         return detail
     detail = JobDetail(**job_fields(job, spec, queue_position, waiting_for))
     # Copied: a field that is a message cannot be assigned to.
-    detail.params.CopyFrom(to_value(spec.params))
+    detail.params.CopyFrom(to_value(spec.said))
     detail.task_spec.CopyFrom(to_value(spec.task_spec))
     # The row keeps the deadline of the last wait; while a job runs it is none (contract 4.2).
     waiting = job.status in (JobStatus.QUEUED, JobStatus.PENDING)
@@ -178,10 +179,12 @@ def billing(job: JobRow) -> Billing:
     )
 
 
-def assignment_message(assignment: Assignment, images: Mapping[str, str]) -> report_pb2.Assignment:
-    """Return a job as its daemon gets it; `images` has an approved image for each image type."""
+def assignment_message(
+    assignment: Assignment, images: Mapping[str, str], *, as_bytes: bool = False
+) -> report_pb2.Assignment:
+    """Return a job as its daemon gets it, `as_bytes` the body of a call; `images` has an approved one for each type."""
     job, spec = assignment.job, assignment.spec
-    return report_pb2.Assignment(
+    message = report_pb2.Assignment(
         id=job.id,
         job_id=job.job_id,
         job_type=job.job_type,
@@ -189,7 +192,7 @@ def assignment_message(assignment: Assignment, images: Mapping[str, str]) -> rep
         priority=job.priority,
         pricing_class=job.pricing_class,
         attempt_number=assignment.attempt,
-        params=to_value(spec.params),
+        params=to_value(spec.params if spec.inference_body is None or as_bytes else params_of(spec.said)),
         task_spec=to_value(spec.task_spec),
         env_vars=spec.env_vars or {},
         container_spec=to_struct(streamed_container_spec(job.job_type, spec.container_spec, spec.params, images)),
@@ -205,6 +208,11 @@ def assignment_message(assignment: Assignment, images: Mapping[str, str]) -> rep
         cost_per_gpu_second_halala=_cost_per_second(job),
         provider_earnings_halala=provider_share(job),
     )
+    if as_bytes and spec.inference_body is not None:
+        message.inference_path = spec.inference_path or ""
+        message.inference_body = spec.inference_body.encode()
+        message.inference_max_tokens = most_tokens_of_each(spec.said)
+    return message
 
 
 def polled_assignment(

@@ -207,7 +207,7 @@ def type_name(kind: ResultType) -> str:
 def _text(found: JobWithOutput, result: JsonValue) -> JsonObject:
     text = response_text(result)
     parts = _readable(result) if isinstance(result, dict) else {}
-    prompt: JsonValue = (found.spec.params or {}).get("prompt")
+    prompt: JsonValue = (found.spec.said or {}).get("prompt")
     return {
         "type": "text",
         "prompt": parts.get("prompt", prompt),

@@ -71,6 +71,6 @@ def _empty(conn: Connection, job_id: int, now_ms: int) -> None:
     query = select(job_specs.c.container_spec).where(job_specs.c.job_id == job_id)
     container_spec: dict[str, Any] = conn.execute(query).scalar_one()
     kept = {name: container_spec[name] for name in _OF_THE_SALE if name in container_spec}
-    emptied = dict.fromkeys(("params", "task_spec", "env_vars", "gpu_requirements"))
+    emptied = dict.fromkeys(("params", "task_spec", "env_vars", "gpu_requirements", "inference_body"))
     conn.execute(update(job_specs).where(job_specs.c.job_id == job_id).values(container_spec=kept, **emptied))
     conn.execute(update(jobs).where(jobs.c.id == job_id).values(documents_erased_at_ms=now_ms))

@@ -1,5 +1,6 @@
 """A job and its documents, as the code above storage sees them."""
 
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,13 +17,24 @@ from dc1.storage.schema.tables import job_specs, jobs
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """The documents of a job as they were sent, the container spec with its defaults; they never change."""
+    """The documents of a job as they were sent, the container spec with its defaults; they never change.
+
+    A call under /v1 has a body, the text of its JSON, and the path of an engine's API that it is for, in place of
+    params.
+    """
 
     container_spec: dict[str, Any]
     params: Any = None
     task_spec: Any = None
     env_vars: dict[str, str] | None = None
     gpu_requirements: dict[str, Any] | None = None
+    inference_path: str | None = None
+    inference_body: str | None = None
+
+    @property
+    def said(self) -> Any:
+        """What the renter sent to say what is wanted: params, or the body of a call."""
+        return self.params if self.inference_body is None else json.loads(self.inference_body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ def of_relayed(conn: Connection, job: JobRow, relayed: RelayedText) -> TokenUsag
 
 
 def _bounds(conn: Connection, job: JobRow) -> CallBounds:
-    params = jobs.spec(conn, job.id).params
-    return CallBounds.of(params if isinstance(params, dict) else {})
+    said = jobs.spec(conn, job.id).said
+    return CallBounds.of(said if isinstance(said, dict) else {})
 
 
 def _cut(said: TokenUsage, believed: TokenUsage) -> str | None:

@@ -6,17 +6,21 @@ from dc1.daemon.runners.base import token_count
 from dc1.daemon.runners.inference.engine import Completion
 from dc1.daemon.runners.inference.text import SplitText, carried, text_of, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
-from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values
 
+_MOST_LOGPROB_VALUES = 20_000
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
 class Answer:
     """What has come of one answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: int = 1) -> None:
+        """`answers` is how many were asked for, of which only the first is kept."""
         self.finish_reason = ""
         """Empty until the engine has said why the text ends."""
+        self._answers = answers
+        self._finished: set[Any] = set()
         self._pieces: list[str] = []
         self._content = SplitText()
         self._reasoning: list[str] = []
@@ -27,19 +31,25 @@ class Answer:
         self._fingerprint = ""
         self._pieces_made = 0
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the engine has said of as many answers as were asked for why they end."""
+        return len(self._finished) >= self._answers
+
     def take(self, chunk: dict[str, Any]) -> str:
         """Return the text that a chunk adds."""
         # The last chunk has the usage and no choice; earlier ones may say null.
         self._usage = _object(chunk.get("usage")) or self._usage
         self._fingerprint = text_of(chunk.get("system_fingerprint")) or self._fingerprint
-        choice = _first(chunk.get("choices"))
+        choices = objects(chunk.get("choices"))
+        self._finished |= {str(each.get("index")) for each in choices if text_of(each.get("finish_reason"))}
+        self._pieces_made += sum(map(says_something, choices))
+        choice = next((each for each in choices if each.get("index") in (0, None)), {})
         self.finish_reason = text_of(choice.get("finish_reason")) or self.finish_reason
-        # An engine that does not stream sends a message.
-        delta = _object(choice.get("delta")) or _object(choice.get("message"))
+        delta = said_in(choice)
         calls, content, refusal = delta.get("tool_calls"), _content(delta.get("content")), text_of(delta.get("refusal"))
         # Engines that say it under both names mean it once.
         reasoning = text_of(delta.get("reasoning_content")) or text_of(delta.get("reasoning"))
-        self._pieces_made += bool(calls or content or refusal or reasoning)
         self._tool_calls.add(calls)
         self._reasoning.append(reasoning)
         self._refusal.append(refusal)
@@ -75,16 +85,31 @@ class Answer:
             "reasoning_content": well_formed("".join(self._reasoning)),
             "refusal": well_formed("".join(self._refusal)),
             "system_fingerprint": well_formed(self._fingerprint),
-            "logprobs": carried(self._logprobs),
+            "logprobs": self._kept_logprobs(),
             "usage_details": {name: carried(self._usage[name]) for name in _DETAILS if _object(self._usage.get(name))},
         }
         return {name: value for name, value in extras.items() if value}
 
+    def _kept_logprobs(self) -> JsonValue:
+        # The caller has them; of a result that has too many values nobody would have anything.
+        logprobs = carried(self._logprobs)
+        return None if has_more_values(compact(logprobs), _MOST_LOGPROB_VALUES) else logprobs
 
-def _first(choices: Any) -> dict[str, Any]:
-    """Return the choice 0 of a chunk, an empty one when it has none."""
-    found = (each for each in choices if isinstance(each, dict)) if isinstance(choices, list) else ()
-    return next((each for each in found if each.get("index") in (0, None)), {})
+
+def objects(values: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, none of what is no list."""
+    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
+
+
+def said_in(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return what a choice adds: its delta, or the message of an engine that does not stream."""
+    return _object(choice.get("delta")) or _object(choice.get("message"))
+
+
+def says_something(choice: dict[str, Any]) -> bool:
+    """Tell whether a choice adds anything that a model made."""
+    said = said_in(choice)
+    return any(said.get(name) for name in ("content", "tool_calls", "refusal", "reasoning_content", "reasoning"))
 
 
 def _content(value: Any) -> str:

@@ -5,12 +5,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dc1.daemon.runners.base import Readiness, Result, RunFailed, Sink, Work, within_deadline
+from dc1.daemon.runners.base import EngineCall, Readiness, Result, RunFailed, Sink, Work, within_deadline
 from dc1.daemon.runners.inference.chat import ChatRequest, parse_chat
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 
 TokenCallback = Callable[[str], Awaitable[None]]
+EventCallback = Callable[[str, str, bool], Awaitable[None]]
+"""Takes an event's text, empty for none, the text that it adds to the answer, and whether it is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class Engine(Protocol):
         """Answer, handing over each piece of text as it comes, or raise RunFailed; cancelling stops the generation."""
         ...
 
+    async def call(self, model: str, call: EngineCall, on_event: EventCallback) -> Completion:
+        """Answer a call as it was put, handing over each event of the answer as it comes, or raise RunFailed."""
+        ...
+
     async def aclose(self) -> None:
         """Free the engine."""
         ...
@@ -91,7 +97,7 @@ class EngineRunner:
     async def run(self, work: Work, sink: Sink) -> Result:
         """Answer the job's prompt or conversation."""
         started = time.monotonic()
-        request = parse_chat(work.params)
+        request = None if work.call is not None else parse_chat(work.params)
         try:
             model = await self._model(work.model)
             await sink.phase(Phase.LOADING_MODEL)
@@ -101,7 +107,11 @@ class EngineRunner:
         await sink.phase(Phase.GENERATING)
         generating = time.monotonic()
         try:
-            completion = await self._engine.chat(model, request, sink.token)
+            if work.call is not None:
+                completion = await self._engine.call(model, work.call, sink.event)
+            else:
+                assert request is not None
+                completion = await self._engine.chat(model, request, sink.token)
         except RunFailed:
             # It may be that the engine's owner has changed its models: the next call looks again.
             self._served = ()
@@ -112,7 +122,8 @@ class EngineRunner:
         return Result(
             payload={
                 "type": "text",
-                "prompt": request.prompt,
+                # What was asked of a call is in its body, with all that is read for an answer.
+                **({} if request is None else {"prompt": request.prompt}),
                 "response": completion.text,
                 "model": model,
                 "tokens_generated": completion.completion_tokens,

@@ -3,17 +3,18 @@
 import asyncio
 import json
 from contextlib import aclosing
-from typing import Any
 
 import httpx
 
-from dc1.daemon.runners.base import RunFailed
-from dc1.daemon.runners.inference.answer import Answer
+from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.chat import ChatRequest
 from dc1.daemon.runners.inference.concurrency import concurrency
-from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, TokenCallback
+from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, EventCallback, TokenCallback
 from dc1.daemon.runners.inference.event_stream import EventReader
 from dc1.daemon.runners.inference.refusals import refusal
+from dc1.daemon.runners.inference.relay import EventRelay, Relay, TextRelay
+from dc1.domain.base.json_members import spliced
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.proxies import http_proxy
 
@@ -22,6 +23,7 @@ _MODELS_SECONDS = 5.0
 # An engine may send without an end, and its daemon holds the jobs of others too.
 _MOST_BODY_BYTES = 1024 * 1024
 _OK = 200
+_JSON = {"Content-Type": "application/json"}
 _UNKNOWN_KEY = frozenset({400, 422})
 _AFTERWARDS_SECONDS = 5.0
 
@@ -94,65 +96,69 @@ class OpenAIEngine:
 
     async def chat(self, model: str, request: ChatRequest, on_token: TokenCallback) -> Completion:
         """Stream one answer."""
-        body: dict[str, Any] = {
+        body: JsonObject = {
             **request.options,
             "model": model,
-            "messages": request.messages,
+            "messages": [*request.messages],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "stream": True,
         }
-        answer = Answer()
+        return await self._answered("chat/completions", TextRelay(body, on_token))
+
+    async def call(self, model: str, call: EngineCall, on_event: EventCallback) -> Completion:
+        """Answer a call as its caller put it, in one piece or as a stream."""
+        return await self._answered(call.path.removeprefix("/v1/"), EventRelay(call, model, on_event))
+
+    async def _answered(self, path: str, relay: Relay) -> Completion:
         try:
-            if self._says_usage:
+            if self._says_usage and relay.options:
                 try:
-                    await self._ask({**body, "stream_options": {"include_usage": True}}, answer, on_token)
-                    return answer.completion(self._device)
+                    await self._ask(path, spliced(relay.body, relay.options), relay)
+                    return relay.answer.completion(self._device)
                 except _UsageRefusedError:
                     # Older servers refuse keys that they do not know, and would refuse every call.
                     self._says_usage = False
-            await self._ask(body, answer, on_token)
+            await self._ask(path, relay.body, relay)
         except httpx.HTTPError as error:
             raise await self._broken(error) from error
-        return answer.completion(self._device)
+        return relay.answer.completion(self._device)
 
     async def _broken(self, error: httpx.HTTPError) -> RunFailed:
         """Return the failure that a connection which failed stands for."""
         return RunFailed(ErrorCategory.ENGINE, f"the engine's connection failed: {error!r}", transient=True)
 
-    async def _ask(self, body: dict[str, Any], answer: Answer, on_token: TokenCallback) -> None:
+    async def _ask(self, path: str, body: str, relay: Relay) -> None:
         # Leaving the block closes the connection, which is how these servers learn to stop.
-        async with self._client.stream("POST", "chat/completions", json=body) as response:
+        async with self._client.stream("POST", path, content=body.encode(), headers=_JSON) as response:
             if response.status_code != _OK:
                 said = await _body(response)
-                if "stream_options" in body and response.status_code in _UNKNOWN_KEY and b"stream_options" in said:
+                if body != relay.body and response.status_code in _UNKNOWN_KEY and b"stream_options" in said:
                     raise _UsageRefusedError
                 raise refusal(response.status_code, said, response.headers)
             try:
-                is_done = await self._read(response, answer, on_token)
+                is_done = await self._read(response, relay)
             except httpx.HTTPError:
                 # A connection that ends badly after the text has ended took nothing away.
-                if not answer.finish_reason:
+                if not relay.answer.is_finished:
                     raise
                 is_done = True
-        rest = answer.rest()
-        if rest:
-            await on_token(rest)
-        if not is_done and not answer.finish_reason:
+        if not is_done and not relay.answer.is_finished:
             raise RunFailed(ErrorCategory.ENGINE, "the engine's answer broke off", transient=True)
+        await relay.end()
 
     @staticmethod
-    async def _read(response: httpx.Response, answer: Answer, on_token: TokenCallback) -> bool:
+    async def _read(response: httpx.Response, relay: Relay) -> bool:
         """Read an answer to its end, and tell whether the engine called it one."""
         reader = EventReader(response)
         scope = asyncio.timeout(None)
         try:
-            async with scope, aclosing(reader.chunks()) as chunks:
-                async for chunk in chunks:
-                    text = answer.take(chunk)
-                    if text:
-                        await on_token(text)
-                    if answer.finish_reason and scope.when() is None:
+            async with scope, aclosing(reader.events()) as events:
+                async for event in events:
+                    await relay.take(event)
+                    if relay.is_cut:
+                        return True
+                    if relay.answer.is_finished and scope.when() is None:
                         # The usage comes after the text's end, and of some engines neither it nor `[DONE]` ever.
                         scope.reschedule(asyncio.get_running_loop().time() + _AFTERWARDS_SECONDS)
         except TimeoutError:

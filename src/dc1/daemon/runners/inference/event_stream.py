@@ -1,13 +1,16 @@
 """The answer of an engine, read as server-sent events: bytes in any pieces become JSON objects."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.inference.refusals import error_text, failure_in_answer
+from dc1.domain.base.json_types import compact
 from dc1.domain.jobs.states import ErrorCategory
 
 # An engine may send without an end, and its daemon holds the jobs of others too. A tool's arguments or a list of
@@ -17,6 +20,16 @@ _MOST_ANSWER_BYTES = 64 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What JSON has no word for and engines write all the same: the logarithm of a token that could not be.
 _CONSTANTS = {"-Infinity": -9999.0}
+_CONSTANT = re.compile("NaN|Infinity")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A JSON object of an answer, as text and as it is read; `is_whole` when it is all of an answer and no chunk."""
+
+    text: str
+    value: dict[str, Any]
+    is_whole: bool
 
 
 class EventReader:
@@ -26,7 +39,7 @@ class EventReader:
         self._answer = answer
         self.is_done = False
 
-    async def chunks(self) -> AsyncGenerator[dict[str, Any], None]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the objects of an answer up to `[DONE]` or its end; of one that is no stream, the whole.
 
         A RunFailed says that one is no JSON object, or that the engine failed.
@@ -34,7 +47,7 @@ class EventReader:
         if "json" in self._answer.headers.get("content-type", ""):
             # An engine that does not stream, whatever it is asked.
             whole = b"\n".join([line async for line in lines(self._answer)])
-            yield _object(whole)
+            yield _event(whole, is_whole=True)
             self.is_done = True
             return
         async for line in lines(self._answer):
@@ -44,7 +57,7 @@ class EventReader:
                 self.is_done = True
                 return
             if name == b"data" and data:
-                yield _object(data)
+                yield _event(data, is_whole=False)
 
 
 async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
@@ -72,10 +85,15 @@ async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
         yield bytes(unfinished)
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def _event(data: bytes, *, is_whole: bool) -> Event:
+    # Not by `json.loads(bytes)`, which guesses the encoding and refuses what is not UTF-8.
+    text = data.decode(errors="replace")
     try:
-        # Not by `json.loads(bytes)`, which guesses the encoding and refuses what is not UTF-8.
-        chunk = json.loads(data.decode(errors="replace"), parse_constant=_CONSTANTS.get)
+        if _CONSTANT.search(text):
+            chunk = json.loads(text, parse_constant=_CONSTANTS.get)
+            text = compact(chunk)
+        else:
+            chunk = json.loads(text)
     except (ValueError, RecursionError):
         raise RunFailed(ErrorCategory.ENGINE, "the engine sent a frame that is not JSON", transient=True) from None
     if not isinstance(chunk, dict):
@@ -83,4 +101,4 @@ def _object(data: bytes) -> dict[str, Any]:
     failure = failure_in_answer(chunk)
     if failure is not None:
         raise failure
-    return chunk
+    return Event(text, chunk, is_whole)

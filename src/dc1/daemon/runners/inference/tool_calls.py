@@ -12,6 +12,7 @@ from dc1.domain.base.json_types import JsonObject, compact
 @dataclass(slots=True)
 class _Call:
     index: int | None
+    place: int = 0
     id: str = ""
     type: str = "function"
     name: str = ""
@@ -38,11 +39,10 @@ class ToolCalls:
         # Of several calls with one index the newest goes on.
         self._newest: dict[Hashable, _Call] = {}
 
-    def add(self, pieces: Any) -> None:
-        """Take the pieces of one delta; what is no such piece is left out."""
-        for piece in pieces if isinstance(pieces, list) else ():
-            if isinstance(piece, dict):
-                self._add(piece)
+    def add(self, pieces: Any) -> list[int]:
+        """Take the pieces of one delta, but what is no such piece, and return the index that each should have."""
+        taken = pieces if isinstance(pieces, list) else ()
+        return [self._add(piece).place for piece in taken if isinstance(piece, dict)]
 
     def whole(self) -> tuple[JsonObject, ...]:
         """Return the calls in their order, as a message holds them."""
@@ -56,7 +56,7 @@ class ToolCalls:
             for place, call in enumerate(ordered)
         )
 
-    def _add(self, piece: dict[str, Any]) -> None:
+    def _add(self, piece: dict[str, Any]) -> _Call:
         function = piece.get("function")
         function = function if isinstance(function, dict) else {}
         call_id, name = text_of(piece.get("id")), text_of(function.get("name"))
@@ -71,6 +71,7 @@ class ToolCalls:
             call.arguments = compact(arguments)
         else:
             call.arguments += text_of(arguments)
+        return call
 
     def _of(self, index: Any, call_id: str, name: str) -> _Call:
         counted = index if type(index) is int else None
@@ -78,7 +79,8 @@ class ToolCalls:
         if counted is None and call_id:
             call = next((each for each in self._calls if each.id == call_id), call)
         if call is None or _is_another(call, call_id, name):
-            call = _Call(counted)
+            is_new = counted is not None and all(each.place != counted for each in self._calls)
+            call = _Call(counted, counted if is_new and counted is not None else len(self._calls))
             self._calls.append(call)
         self._newest[counted] = call
         return call

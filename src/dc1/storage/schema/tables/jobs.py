@@ -210,6 +210,9 @@ job_specs = Table(
     Column("env_vars", ExactJson(OBJECT)),
     Column("container_spec", ExactJson(OBJECT_ALWAYS), nullable=False),
     Column("gpu_requirements", ExactJson(OBJECT)),
+    Column("inference_path", Text),
+    # Not as JSON, of which a reader keeps the values alone: an engine is handed the text.
+    Column("inference_body", Text),
 )
 
 job_attempts = Table(

@@ -1,0 +1,189 @@
+"""What an engine says is passed on as it says it; only what no reader could use is mended."""
+
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from dc1.daemon.runners.base import EngineCall
+from dc1.daemon.runners.inference.answer import Answer, objects, said_in, says_something
+from dc1.daemon.runners.inference.engine import EventCallback
+from dc1.daemon.runners.inference.event_stream import Event
+from dc1.daemon.runners.inference.refusals import refusal
+from dc1.daemon.runners.inference.text import SplitText, carried
+from dc1.daemon.runners.inference.tool_calls import ToolCalls
+from dc1.domain.base.json_members import members, spliced
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact
+from dc1.domain.inference.chat import answers_wanted, prompt_bytes
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+_BYTES_PER_TOKEN = 4
+
+
+class Relay(Protocol):
+    """Who listens to an answer."""
+
+    body: str
+    answer: Answer
+    is_cut: bool
+    options: JsonObject
+    """What else the engine is asked for, so that it says its usage."""
+
+    async def take(self, event: Event) -> None:
+        """Take what the engine says next."""
+        ...
+
+    async def end(self) -> None:
+        """Take the answer's end."""
+        ...
+
+
+class TextRelay:
+    """Passes on the text of an answer that nobody wants as bytes."""
+
+    def __init__(self, body: JsonObject, on_token: Callable[[str], Awaitable[None]]) -> None:
+        self.body = compact(body)
+        self.answer = Answer()
+        self.is_cut = False
+        self.options: JsonObject = {"stream_options": {"include_usage": True}}
+        self._on_token = on_token
+
+    async def take(self, event: Event) -> None:
+        """Pass on the text of an event."""
+        text = self.answer.take(event.value)
+        if text:
+            await self._on_token(text)
+
+    async def end(self) -> None:
+        """Pass on the text that waited for more."""
+        rest = self.answer.rest()
+        if rest:
+            await self._on_token(rest)
+
+
+class EventRelay:
+    """Passes on the events of an answer to a call, and cuts it where it has more tokens than were paid ahead."""
+
+    def __init__(self, call: EngineCall, model: str, send: EventCallback) -> None:
+        asked = {key: member.value for key, member in members(call.body).items()}
+        self._wanted = answers_wanted(asked)
+        self._streams = asked.get("stream") is True
+        wishes = asked.get("stream_options")
+        known = wishes if isinstance(wishes, dict) else {}
+        self.options: JsonObject = {"stream_options": {**known, "include_usage": True}} if self._streams else {}
+        # What of the prompt nobody counted is taken to be as long as tokens of running text usually are.
+        self._prompt_tokens = -(-prompt_bytes(asked) // _BYTES_PER_TOKEN)
+        self.body = spliced(call.body, {"model": model})
+        self.answer = Answer(self._wanted)
+        self.is_cut = False
+        self._most = call.max_tokens
+        self._send = send
+        self._seen: set[int] = set()
+        self._made: defaultdict[int, int] = defaultdict(int)
+        self._calls: defaultdict[int, ToolCalls] = defaultdict(ToolCalls)
+        self._split: defaultdict[tuple[int, str], SplitText] = defaultdict(SplitText)
+        self._is_relayed = True
+        self._last: JsonObject = {}
+
+    async def take(self, event: Event) -> None:
+        """Pass on an event; a whole answer that is fewer than were asked for is refused."""
+        text = self.answer.take(event.value)
+        choices = objects(event.value.get("choices"))
+        self._seen |= {_index(choice) for choice in choices}
+        if event.is_whole:
+            self._require_answers()
+        # An engine that streams unasked, or does not though asked, is heard all the same: its answer is put together.
+        self._is_relayed = self._is_relayed and event.is_whole is not self._streams
+        sent = (event.text if event.is_whole else self._mended(event, choices)) if self._is_relayed else ""
+        if sent or text:
+            await self._send(sent, text, event.is_whole and self._is_relayed)
+        if not event.is_whole:
+            self._last = event.value
+            await self._cut(choices)
+
+    async def end(self) -> None:
+        """Pass on that the answer is over, unless it is fewer than were asked for."""
+        rest = self.answer.rest()
+        self._require_answers()
+        if rest or (self._is_relayed and self._streams):
+            halves = self._halves()
+            await self._send(self._chunk(halves) if halves and self._is_relayed else "", rest, self._is_relayed)
+
+    def _require_answers(self) -> None:
+        # Never an answer without what was asked for; of one answer it is known by its finish_reason.
+        if self._wanted > 1 and len(self._seen) < self._wanted:
+            raise refusal(400, b'{"message": "the engine gives fewer answers than n"}', {})
+
+    def _mended(self, event: Event, choices: list[dict[str, Any]]) -> str:
+        changed = False
+        for choice in choices:
+            changed |= self._mend_calls(_index(choice), said_in(choice))
+        halved = bool(self._split) or (_SURROGATE.search(event.text) is not None and not _is_well_formed(event.value))
+        if halved:
+            for choice in choices:
+                self._join(choice)
+            return compact(carried(event.value))
+        return compact(event.value) if changed else event.text
+
+    def _mend_calls(self, index: int, delta: dict[str, Any]) -> bool:
+        """Give each piece of a tool's call its own index, and its arguments as text; tell whether any had not."""
+        pieces = objects(delta.get("tool_calls"))
+        changed = False
+        for piece, place in zip(pieces, self._calls[index].add(pieces), strict=True) if pieces else ():
+            function = piece.get("function")
+            if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
+                function["arguments"] = compact(function["arguments"])
+                changed = True
+            if piece.get("index") != place:
+                piece["index"] = place
+                changed = True
+        return changed
+
+    def _join(self, choice: dict[str, Any]) -> None:
+        index, delta = _index(choice), said_in(choice)
+        for name in _TEXTS:
+            if isinstance(delta.get(name), str):
+                delta[name] = self._split[index, name].take(delta[name])
+        for piece in objects(delta.get("tool_calls")):
+            function = piece.get("function")
+            if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+                split = self._split[index, str(piece.get("index"))]
+                function["arguments"] = split.take(function["arguments"])
+
+    def _halves(self) -> list[JsonValue]:
+        """Return the choices of a chunk with what stands for halves of characters that nothing came to."""
+        rests = [(index, name, split.rest()) for (index, name), split in self._split.items() if name in _TEXTS]
+        return [{"index": index, "delta": {name: rest}, "finish_reason": None} for index, name, rest in rests if rest]
+
+    def _chunk(self, choices: list[JsonValue]) -> str:
+        head = {name: value for name, value in self._last.items() if name not in ("choices", "usage")}
+        return compact({**head, "choices": choices})
+
+    async def _cut(self, choices: list[dict[str, Any]]) -> None:
+        for choice in choices:
+            self._made[_index(choice)] += says_something(choice)
+        if not self._most or max(self._made.values(), default=0) <= self._most or self.answer.is_finished:
+            return
+        self.is_cut = True
+        ends: list[JsonValue] = [{"index": each, "delta": {}, "finish_reason": "length"} for each in sorted(self._seen)]
+        made = sum(min(count, self._most) for count in self._made.values())
+        usage: JsonObject = {"prompt_tokens": self._prompt_tokens, "completion_tokens": made}
+        usage["total_tokens"] = self._prompt_tokens + made
+        value: JsonObject = {**self._last, "choices": ends, "usage": usage}
+        self.answer.take(value)
+        if self._is_relayed:
+            await self._send(compact(value), "", False)
+
+
+def _index(choice: dict[str, Any]) -> int:
+    index = choice.get("index")
+    return index if type(index) is int else 0
+
+
+def _is_well_formed(value: Any) -> bool:
+    try:
+        compact(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""JSON objects as text: where their values stand, so that one is changed and the rest stays as it was sent."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dc1.domain.base.json_types import JsonValue, compact, finite_number, integer_or_double
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_DECODER: Final = json.JSONDecoder(parse_constant=finite_number, parse_float=finite_number, parse_int=integer_or_double)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A value of an object, and where it stands in the text."""
+
+    value: JsonValue
+    start: int
+    end: int
+
+
+def members(text: str) -> dict[str, Member]:
+    """Return what the one object of a text has, by key.
+
+    Raises:
+        ValueError: The text is no object, or names a key twice, of which readers take different ones.
+    """
+    try:
+        found, end = _members(text, _after_space(text, 0))
+    except IndexError:
+        raise ValueError("no JSON") from None
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if _after_space(text, end) != len(text):
+        raise ValueError("more than one JSON value")
+    return found
+
+
+def spliced(text: str, changes: Mapping[str, JsonValue], found: Mapping[str, Member] | None = None) -> str:
+    """Return the text of an object with other values of some keys; those that it lacks come last, in their order.
+
+    `found` are its members, where they are known; else a ValueError says that the text is no object.
+    """
+    found = members(text) if found is None else found
+    spans = sorted((found[key].start, found[key].end, compact(value)) for key, value in changes.items() if key in found)
+    pieces, at = [], 0
+    for start, end, value in spans:
+        pieces += [text[at:start], value]
+        at = end
+    added = ",".join(f"{compact(key)}:{compact(value)}" for key, value in changes.items() if key not in found)
+    close = text.rindex("}")
+    pieces += [text[at:close], "," if added and found else "", added, text[close:]]
+    return "".join(pieces)
+
+
+def _members(text: str, at: int) -> tuple[dict[str, Member], int]:
+    found: dict[str, Member] = {}
+    at = _after(text, at, "{")
+    if text[at] == "}":
+        return found, at + 1
+    while True:
+        key, at = _DECODER.raw_decode(text, at)
+        if not isinstance(key, str):
+            raise ValueError("a key is no string")
+        if key in found:
+            raise ValueError("a key is named twice")
+        start = _after(text, _after_space(text, at), ":")
+        value, at = _DECODER.raw_decode(text, start)
+        found[key] = Member(value, start, at)
+        at = _after_space(text, at)
+        if text[at] == "}":
+            return found, at + 1
+        at = _after(text, at, ",")
+
+
+def _after(text: str, at: int, sign: str) -> int:
+    if text[at] != sign:
+        raise ValueError(f"{sign} is missing")
+    return _after_space(text, at + 1)
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()

@@ -1,0 +1,104 @@
+"""What an engine said of a call, object by object: counted, and told to the caller as it is but for its names."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from dc1.domain.base.json_members import Member, members, spliced
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values
+from dc1.domain.base.numeric import as_integer
+
+MAX_EVENT_VALUES = 1_000_000
+"""Logprobs of 8,192 tokens and their twenty alternatives; reading more would hold up everybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEvent:
+    """One object of an answer: a chunk of a stream, or the whole of another answer."""
+
+    text: str
+    members: dict[str, Member]
+
+    @classmethod
+    def read(cls, sent: bytes) -> Self | None:
+        """Return the event, or None where a daemon sent what is none that a caller could read."""
+        try:
+            text = sent.decode()
+            if has_more_values(text, MAX_EVENT_VALUES):
+                return None
+            return cls(text, members(text))
+        except ValueError:
+            return None
+
+    @classmethod
+    def read_all(cls, sent: Sequence[bytes]) -> tuple[Self, ...]:
+        """Return the events up to the first that is none: what follows it is missing a part."""
+        found = []
+        for each in sent:
+            event = cls.read(each)
+            if event is None:
+                break
+            found.append(event)
+        return tuple(found)
+
+    @property
+    def choices(self) -> list[JsonObject]:
+        """The answers that it is about."""
+        found = self.value("choices")
+        return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
+
+    @property
+    def usage(self) -> JsonObject | None:
+        """The tokens that the engine counted, if it says so here."""
+        found = self.value("usage")
+        return found if isinstance(found, dict) else None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it says why its answers end, or nothing but what they took."""
+        choices = self.choices
+        if choices:
+            return all(choice.get("finish_reason") for choice in choices)
+        return self.usage is not None
+
+    def value(self, name: str) -> JsonValue:
+        """Return the value of a key; None for one that is not there."""
+        member = self.members.get(name)
+        return None if member is None else member.value
+
+    def content(self) -> str:
+        """Return what it adds to the text of the first answer."""
+        first = (_said(choice) for choice in self.choices if choice.get("index") in (0, None))
+        return "".join(text for said in first if isinstance(text := said.get("content"), str))
+
+    def made(self) -> tuple[str, int]:
+        """Return all that a model made of it, and how many tokens that is at least."""
+        choices = self.choices
+        pieces = ["".join(_texts(_said(choice))) for choice in choices]
+        # The whole of an answer says how many it is; a chunk is a token of each answer that it is about.
+        is_whole = any(isinstance(choice.get("message"), dict) for choice in choices)
+        counted = as_integer((self.usage or {}).get("completion_tokens")) if is_whole else None
+        return "".join(pieces), max(counted or 0, sum(map(bool, pieces)))
+
+    def told(self, **changes: JsonValue) -> str:
+        """Return its text with other values of some keys, in one line."""
+        text = spliced(self.text, changes, self.members)
+        # A line break between the values of an answer would be the end of a frame.
+        return text if "\n" not in text and "\r" not in text else text.replace("\r", " ").replace("\n", " ")
+
+
+def _said(choice: JsonObject) -> JsonObject:
+    said = choice.get("delta") or choice.get("message")
+    return said if isinstance(said, dict) else {}
+
+
+def _texts(said: JsonObject) -> Iterator[str]:
+    reasoning = said.get("reasoning_content") or said.get("reasoning")
+    for text in (said.get("content"), reasoning, said.get("refusal")):
+        if isinstance(text, str):
+            yield text
+    calls = said.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            yield from (part if isinstance(part, str) else compact(part) for part in function.values() if part)
