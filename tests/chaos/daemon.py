@@ -1,6 +1,7 @@
 """A provider's daemon whose work is to sleep: `python -m tests.chaos.daemon SERVER`, the key in DC1_PROVIDER_KEY.
 
-The stream, the leases and the logs are the product's own; only the work and the telemetry are made up.
+The stream, the leases and the logs are the product's own, and so are containers, where DC1_CONTAINER_URL names an
+engine; only the other work and the telemetry are made up.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ import sys
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import KeyInUseError
-from dc1.daemon.runners.base import Readiness, Result, Sink, Work
+from dc1.daemon.runners.base import Readiness, Result, Runner, Sink, Work
+from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.domain.jobs.states import JobType
 from dc1.server.logs import configure_logging
 from dc1.testing.machine import MadeUpMachine
@@ -47,6 +49,17 @@ class Sleeper:
         """Do nothing."""
 
 
+class Containers(ContainerRunner):
+    """The product's own, which leaves the same lines."""
+
+    async def run(self, work: Work, sink: Sink) -> Result:
+        tell("work begun", work)
+        try:
+            return await super().run(work, sink)
+        finally:
+            tell("work over", work)
+
+
 def _seconds(work: Work) -> float:
     """A number, or one for each attempt, the last of them for all that follow."""
     wanted = work.params["seconds"]
@@ -61,9 +74,14 @@ def machine() -> MadeUpMachine:
 
 def main() -> None:
     configure_logging("json", "INFO")
-    config = DaemonConfig(key=os.environ["DC1_PROVIDER_KEY"], server=sys.argv[1], beat_interval_seconds=0.5)
+    config = DaemonConfig(
+        key=os.environ["DC1_PROVIDER_KEY"], server=sys.argv[1], beat_interval_seconds=1, probe_interval_seconds=5
+    )
+    runners: list[Runner] = [Sleeper()]
+    if engine := os.environ.get("DC1_CONTAINER_URL"):
+        runners.append(Containers(config.server, base_url=engine))
     try:
-        asyncio.run(Agent(config, [Sleeper()], machine()).run())
+        asyncio.run(Agent(config, runners, machine()).run())
     except KeyInUseError as end:
         sys.exit(end.exit_status)
 

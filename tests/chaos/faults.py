@@ -13,15 +13,18 @@ from tests.faults.processes import DC1
 from tests.support.signals import stopped
 from tests.support.small_disk import SmallDisk
 
-RECOVERY_SECONDS = 60
-STOP_SECONDS = 20
+RECOVERY_SECONDS = 120
+STOP_SECONDS = 60
 """For so long a part that was struck may take to be at work again, or to have left what it lost."""
 
 _DOWN_SECONDS = (0.0, 0.5)
 _STALLED_SECONDS = (0.5, 3.0)
 _FULL_SECONDS = (0.5, 4.0)
-_FROZEN_SECONDS = (4.5, 6.0)
-"""Three missed beats and the grace take 3.5."""
+_FROZEN_SECONDS = (7.0, 8.5)
+"""Three missed beats and the grace take 6."""
+_STEPS = ("+2d", "-2d", "+90", "-90", "+3")
+"""As libfaketime has them: days, and seconds, of which the least is just a step and no drift."""
+_STEPPED_SECONDS = (0.2, 2.5)
 _REFUSED = 78
 """The exit status of a daemon that finds its place taken."""
 
@@ -66,6 +69,7 @@ def faults_of(world: World, log_disk: SmallDisk | None) -> list[Fault]:
         Fault("second daemon with a key", 1, lambda dice: _second_daemon(world, dice)),
         Fault("server stalled", 2, stalled([*world.servers])),
         Fault("Envoy stalled", 1, stalled([world.envoy])),
+        *([] if not world.walls else [Fault("clock stepped", 4, lambda dice: _step(world, dice))]),
         *([] if log_disk is None else [Fault("log of servers lost", 2, lambda dice: fill(log_disk, dice))]),
     ]
 
@@ -95,6 +99,15 @@ def fill(disk: SmallDisk, dice: random.Random) -> None:
         let_pass(dice.uniform(*_FULL_SECONDS))
     finally:
         disk.make_room()
+
+
+def _step(world: World, dice: random.Random) -> None:
+    """The clock of one machine is set, ahead or back; every other time it is set right after a while."""
+    wall = dice.choice(world.walls)
+    wall.step(dice.choice(_STEPS))
+    let_pass(dice.uniform(*_STEPPED_SECONDS))
+    if dice.random() < 0.5:
+        wall.step("+0")
 
 
 def _freeze(world: World, dice: random.Random) -> None:

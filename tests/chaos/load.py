@@ -13,15 +13,19 @@ _PAUSE_SECONDS = 0.1
 _RESTS_SECONDS = (0.05, 0.6)
 _LONGEST_RUN_SECONDS = 0.8
 _ENDLESS_SHARE = 0.1
+_CONTAINER_SHARE = 0.1
+_CONTAINER_SECONDS = (0.0, 3.0)
 _ENDLESS_SECONDS = 3600
 _PATIENCE_SECONDS = (0.0, 4.0)
-_LAST_ANSWER_SECONDS = 40
+_LAST_ANSWER_SECONDS = 120
 
 
 class Load:
     """A thread that submits, one job after the other, until it is stopped. What was acknowledged stays acknowledged."""
 
-    def __init__(self, url: str, renter: Renter, seed: int) -> None:
+    def __init__(self, url: str, renter: Renter, seed: int, image: str | None = None) -> None:
+        """Begin; some jobs are containers of the `image`, if one is given."""
+        self._image = image
         self.acknowledged: dict[str, int] = {}
         """Row ids by the Idempotency-Key that they were submitted under."""
         self.cancelled: set[int] = set()
@@ -58,7 +62,8 @@ class Load:
         while not self._stopped.is_set():
             endless = self._random.random() < _ENDLESS_SHARE
             key = uuid4().hex
-            job = self._submit(key, endless=endless)
+            is_container = self._image is not None and not endless and self._random.random() < _CONTAINER_SHARE
+            job = self._submit(key, self._container() if is_container else self._sleep(endless=endless))
             if job is None:
                 return
             self.acknowledged[key] = job["id"]
@@ -67,14 +72,21 @@ class Load:
                 self._cancel(job["id"])
             self._stopped.wait(self._random.uniform(*_RESTS_SECONDS))
 
-    def _submit(self, key: str, *, endless: bool) -> Json | None:
+    def _sleep(self, *, endless: bool) -> Json:
         """A short job, or one whose first attempt ends only with its daemon or when that is told to stop it."""
         seconds = round(self._random.uniform(0, _LONGEST_RUN_SECONDS), 3)
-        job = {
+        return {
             "job_type": "llm_inference",
             "duration_minutes": 30 if endless else 1,
             "params": {"prompt": "work", "seconds": [_ENDLESS_SECONDS, seconds] if endless else seconds},
         }
+
+    def _container(self) -> Json:
+        """A program that prints and sleeps."""
+        program = f"echo asleep; sleep {self._random.uniform(*_CONTAINER_SECONDS):.2f}; echo awake"
+        return {"container_image": self._image, "command": program, "max_duration_seconds": 60}
+
+    def _submit(self, key: str, job: Json) -> Json | None:
         answer = self._insist("/jobs/submit", job, {"idempotency-key": key}, (201,))
         return None if answer is None else answer["job"]
 

@@ -18,6 +18,7 @@ from dc1.testing.rest import Rest
 from dc1.testing.server import ADMIN_TOKEN, LoopThread
 from dc1.testing.waiting import eventually
 from tests.faults.processes import DC1, Process
+from tests.support.fake_time import SteppedWall
 
 T = TypeVar("T")
 
@@ -32,9 +33,10 @@ _LAST_WORDS = 2000
 class DaemonSeat:
     """A provider's account and the daemon that works for it now."""
 
-    def __init__(self, world: "World", account_id: int, key: str, prefix: tuple[str, ...]) -> None:
+    def __init__(self, world: "World", account_id: int, key: str, prefix: tuple[str, ...], env: dict[str, str]) -> None:
         self._world = world
         self._prefix = prefix
+        self._env = {**env, "DC1_PROVIDER_KEY": key}
         self.id = account_id
         self.key = key
         self.lives: list[Process] = []
@@ -46,7 +48,7 @@ class DaemonSeat:
     def start(self) -> None:
         name = f"daemon-{self.id}-life-{len(self.lives)}"
         command = (*self._prefix, *SLEEPING_DAEMON, self._world.target)
-        self.lives.append(self._world.spawn(name, command, {"DC1_PROVIDER_KEY": self.key}))
+        self.lives.append(self._world.spawn(name, command, self._env))
 
     def kill(self) -> None:
         self.present.kill()
@@ -140,10 +142,16 @@ class World:
         servers: int = 1,
         http_host: str = "127.0.0.1",
         logs_of_servers: Path | None = None,
+        with_walls: bool = False,
+        container_url: str | None = None,
         **settings: Any,
     ) -> None:
         self._directory = directory
         self.logs_of_servers = logs_of_servers
+        self._with_walls = with_walls
+        self.walls: list[SteppedWall] = []
+        """The clocks of the machines that servers and daemons are on, each on its own, where there are any."""
+        self._container_url = container_url
         # Past a pooler, where there is one: who looks here needs no connection of its own kind.
         self._database_url = settings.get("database_direct_url", database_url)
         self._cleanup = ExitStack()
@@ -166,7 +174,7 @@ class World:
             **settings,
         }
         env = {f"DC1_{name.upper()}": str(value) for name, value in chosen.items()}
-        self.servers = [ServerSeat(self, number, env) for number in range(servers)]
+        self.servers = [ServerSeat(self, number, env | self._wall(f"server-{number}")) for number in range(servers)]
         self.daemons: list[DaemonSeat] = []
         upstreams = tuple(f"127.0.0.1:{seat.grpc_port}" for seat in self.servers)
         config = EdgeConfig(
@@ -229,10 +237,23 @@ class World:
     def add_daemon(self, *prefix: str) -> DaemonSeat:
         """An approved provider whose daemon was started, by the command `prefix` if one is given."""
         account = self._registrar.approved_provider(self.rest, self.admin)
-        seat = DaemonSeat(self, account.id, account.key, prefix)
+        env = self._wall(f"daemon-{account.id}")
+        if self._container_url is not None:
+            env["DC1_CONTAINER_URL"] = self._container_url
+        seat = DaemonSeat(self, account.id, account.key, prefix, env)
         self.daemons.append(seat)
         seat.start()
         return seat
+
+    def _wall(self, name: str) -> dict[str, str]:
+        """What a process is started with that has a wall clock of its own; nothing where none has."""
+        if not self._with_walls:
+            return {}
+        directory = self._directory / f"wall-of-{name}"
+        directory.mkdir()
+        wall = SteppedWall(directory)
+        self.walls.append(wall)
+        return dict(wall.env)
 
     def is_online(self, seat: DaemonSeat) -> bool:
         shown = answered(self.rest.get(f"/providers/{seat.id}/liveness"))

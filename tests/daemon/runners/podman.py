@@ -64,7 +64,11 @@ class Service:
         (directory / "containers.conf").write_text(_CONTAINERS_CONF)
 
     def start(self) -> None:
-        """Start it, and wait until it answers; skips the test, saying why, where it does not."""
+        """Start it, and wait until it answers.
+
+        Raises:
+            NoEngineError: it does not; the text has what it said.
+        """
         directory = self._directory
         options = {"root": "root", "runroot": "run", "tmpdir": "tmp"}
         self._process = subprocess.Popen(
@@ -115,7 +119,10 @@ def start_service(service: Service) -> Engine:
     missing = [package for program, package in _PACKAGES.items() if shutil.which(program) is None]
     if missing:
         pytest.skip(f"no container engine to test with: the packages {', '.join(missing)} are not installed")
-    service.start()
+    try:
+        service.start()
+    except NoEngineError as error:
+        pytest.skip(f"no container engine to test with: {error}")
     _import_busybox(service.base_url)
     return Engine(service.base_url, IMAGE)
 
@@ -140,7 +147,7 @@ def _wait_until_it_answers(service: "subprocess.Popen[bytes]", base_url: str) ->
             time.sleep(0.1)
     service.terminate()
     _, said = service.communicate(timeout=30)
-    pytest.skip(f"no container engine to test with: podman does not start here: {said.decode(errors='replace')[-500:]}")
+    raise NoEngineError(f"podman does not start here: {said.decode(errors='replace')[-500:]}")
 
 
 def _import_busybox(base_url: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 
 from dc1.daemon.runners.base import Work
-from dc1.daemon.runners.container.engine import require_listener
+from dc1.daemon.runners.container.engine import ENGINE_ERRORS, require_listener
 from dc1.daemon.runners.container.guard import LABEL_GUARD
 from dc1.daemon.runners.container.options import LABEL_ATTEMPT, LABEL_DAEMON, LABEL_JOB, LABEL_OWNER
 
@@ -69,6 +69,9 @@ async def try_to_remove(container: Any) -> bool:
     """Remove a container, in whatever state it is; False when it is still there."""
     try:
         await asyncio.to_thread(remove, container)
+    except ENGINE_ERRORS as error:
+        log.warning("container %s could not be removed: %s", container.id, error)
+        return False
     except Exception:  # an engine may answer anything, and what it did not remove is reaped later
         log.exception("container %s could not be removed", container.id)
         return False
