@@ -15,6 +15,7 @@ from dc1.testing.waiting import eventually
 from tests.chaos.faults import RECOVERY_SECONDS, Fault, let_pass
 from tests.daemon.runners.podman import IMAGE, Service, short_directory, start_service
 
+RESTARTED = "container engine restarted"
 _AWAY_SECONDS = (0.0, 3.0)
 
 
@@ -29,7 +30,7 @@ class EngineSeat:
 
     def faults(self) -> list[Fault]:
         """Return what strikes it."""
-        return [Fault("container engine restarted", 2, self._restart)]
+        return [Fault(RESTARTED, 2, self._restart)]
 
     def containers(self) -> list[Any]:
         """The containers that there are, running or not; of one that goes meanwhile nothing is said."""

@@ -4,13 +4,15 @@ import random
 import shutil
 import time
 from collections import Counter
+from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from dc1.testing.people import answered
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
-from tests.chaos.containers import EngineSeat, engine_if_there_is_one
+from tests.chaos.containers import RESTARTED, EngineSeat, engine_if_there_is_one
 from tests.chaos.databases import Place
 from tests.chaos.faults import RECOVERY_SECONDS, STOP_SECONDS, Fault, faults_of, let_pass
 from tests.chaos.load import Load
@@ -60,24 +62,33 @@ def _listed(counted: Counter[str]) -> str:
     return ", ".join(f"{name} {times}" for name, times in sorted(counted.items())) or "none"
 
 
-def unleash(directory: Path, faults: int, seed: int, place: Place) -> Report:
+def unleash(directory: Path, faults: int, seed: int, place: Place, kinds: Collection[str] | None = None) -> Report:
     """Run a market on that database through so many faults, and check what is left.
 
-    An AssertionError says what is wrong, how to try it again and where every process's log is.
+    Every kind strikes at least once, or those of `kinds` that can be had here. An AssertionError says what is wrong,
+    how to try it again and where every process's log is.
     """
     title = f"chaos on {place.title}, seed {seed}"
-    with mounted_if_allowed(_LOG_MEBIBYTES) as log_disk, engine_if_there_is_one() as engine:
-        return _unleash(title, directory, faults, seed, place, log_disk, engine)
+    with_engine = kinds is None or RESTARTED in kinds
+    with mounted_if_allowed(_LOG_MEBIBYTES) as log_disk, ExitStack() as stack:
+        engine = stack.enter_context(engine_if_there_is_one()) if with_engine else None
+        storm = _Storm(title, faults, seed, kinds)
+        return _unleash(storm, directory, place, log_disk, engine)
+
+
+@dataclass(frozen=True, slots=True)
+class _Storm:
+    title: str
+    faults: int
+    seed: int
+    kinds: Collection[str] | None
+
+    def of(self, found: list[Fault]) -> list[Fault]:
+        return [fault for fault in found if self.kinds is None or fault.name in self.kinds]
 
 
 def _unleash(
-    title: str,
-    directory: Path,
-    faults: int,
-    seed: int,
-    place: Place,
-    log_disk: SmallDisk | None,
-    engine: EngineSeat | None,
+    storm: _Storm, directory: Path, place: Place, log_disk: SmallDisk | None, engine: EngineSeat | None
 ) -> Report:
     logs = None if log_disk is None else log_disk.directory
     world = World(
@@ -99,10 +110,10 @@ def _unleash(
         for _ in range(_DAEMONS):
             world.add_daemon()
         image = None if engine is None else engine.image
-        loads += [Load(world.rest.url, world.add_renter(), seed + number, image) for number in range(_RENTERS)]
+        loads += [Load(world.rest.url, world.add_renter(), storm.seed + number, image) for number in range(_RENTERS)]
         began = time.monotonic()
-        kinds = [*faults_of(world, log_disk), *place.faults, *([] if engine is None else engine.faults())]
-        struck = _strike(world, kinds, faults, loads, random.Random(seed))
+        kinds = storm.of([*faults_of(world, log_disk), *place.faults, *([] if engine is None else engine.faults())])
+        struck = _strike(world, kinds, storm.faults, loads, random.Random(storm.seed))
         seconds = time.monotonic() - began
         _calm(world, loads)
         if engine is not None:
@@ -112,9 +123,9 @@ def _unleash(
             acknowledged=[job_id for load in loads for job_id in load.acknowledged.values()],
             cancelled={job_id for load in loads for job_id in load.cancelled},
         )
-        return Report(title, seconds, struck, found, verdict.leases_ended(world.daemons))
+        return Report(storm.title, seconds, struck, found, verdict.leases_ended(world.daemons))
     except BaseException as error:
-        error.add_note(f"{title}, {faults} faults; the logs are in {directory}")
+        error.add_note(f"{storm.title}, {storm.faults} faults; the logs are in {directory}")
         if logs is not None:
             shutil.copytree(logs, directory, ignore=shutil.ignore_patterns(SmallDisk.BALLAST), dirs_exist_ok=True)
         raise
