@@ -1,6 +1,15 @@
-"""A wall clock that steps under a running process, by Debian's libfaketime. Its monotonic clocks go on as they are."""
+"""A wall clock that steps under a running process, by Debian's libfaketime. Its monotonic clocks go on as they are.
 
+`python -m tests.support.fake_time MODULE ARGUMENTS` runs a Python program that sleeps: libfaketime 0.9.10 reckons the
+end of a sleep by the wrong clock, and `time.sleep` is an OSError under it, wherever the wall stands.
+"""
+
+import runpy
+import sys
+import threading
+import time
 from pathlib import Path
+from typing import SupportsIndex
 
 import pytest
 
@@ -35,3 +44,13 @@ class SteppedWall:
         written = self._offset.with_suffix(".new")
         written.write_text(offset)
         written.rename(self._offset)
+
+
+def _sleep(seconds: float | SupportsIndex) -> None:
+    threading.Event().wait(float(seconds))
+
+
+if __name__ == "__main__":
+    time.sleep = _sleep
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
