@@ -107,10 +107,12 @@ def _unleash(
         world.start()
         if engine is not None:
             answered(world.admin.post("/admin/containers/approve-image", {"image_ref": engine.image}), 201)
-        for _ in range(_DAEMONS):
-            world.add_daemon()
+        # Before anything starts that needs the cores: nobody insists on these answers.
+        renters = [world.add_renter() for _ in range(_RENTERS)]
+        for seat in [world.add_seat() for _ in range(_DAEMONS)]:
+            seat.start()
         image = None if engine is None else engine.image
-        loads += [Load(world.rest.url, world.add_renter(), storm.seed + number, image) for number in range(_RENTERS)]
+        loads += [Load(world.rest.url, renter, storm.seed + at, image) for at, renter in enumerate(renters)]
         began = time.monotonic()
         kinds = storm.of([*faults_of(world, log_disk), *place.faults, *([] if engine is None else engine.faults())])
         struck = _strike(world, kinds, storm.faults, loads, random.Random(storm.seed))

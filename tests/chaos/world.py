@@ -239,13 +239,18 @@ class World:
 
     def add_daemon(self, *prefix: str) -> DaemonSeat:
         """An approved provider whose daemon was started, by the command `prefix` if one is given."""
+        seat = self.add_seat(*prefix)
+        seat.start()
+        return seat
+
+    def add_seat(self, *prefix: str) -> DaemonSeat:
+        """An approved provider whose daemon is started by whoever asks for the seat."""
         account = self._registrar.approved_provider(self.rest, self.admin)
         env = self._wall(f"daemon-{account.id}")
         if self._container_url is not None:
             env["DC1_CONTAINER_URL"] = self._container_url
         seat = DaemonSeat(self, account.id, account.key, prefix, env)
         self.daemons.append(seat)
-        seat.start()
         return seat
 
     def _wall(self, name: str) -> dict[str, str]:
