@@ -33,14 +33,15 @@ class EngineSeat:
         return [Fault(RESTARTED, 2, self._restart)]
 
     def containers(self) -> list[Any]:
-        """The containers that there are, running or not; of one that goes meanwhile nothing is said."""
+        """The containers that there are, running or not, as the list has them: any may go meanwhile."""
         with contextlib.closing(connect_engine(self.url)) as client:
-            return list(client.containers.list(all=True, ignore_removed=True))
+            return list(client.api.containers(all=True))
 
     def clear(self) -> None:
         """Remove what a storm that ended badly has left."""
-        for container in self.containers():
-            container.remove(force=True)
+        with contextlib.closing(connect_engine(self.url)) as client:
+            for container in client.containers.list(all=True, sparse=True):
+                container.remove(force=True)
 
     def _restart(self, dice: Random) -> None:
         """It ends while a job runs on it, as with an update or by a crash, and is back a moment later."""
@@ -53,7 +54,7 @@ class EngineSeat:
         self._service.start()
 
     def _is_at_work(self) -> bool:
-        return any(LABEL_JOB in container.labels and container.status == "running" for container in self.containers())
+        return any(LABEL_JOB in (found["Labels"] or {}) and found["State"] == "running" for found in self.containers())
 
 
 @contextmanager

@@ -22,8 +22,8 @@ _STALLED_SECONDS = (0.5, 3.0)
 _FULL_SECONDS = (0.5, 4.0)
 _FROZEN_SECONDS = (7.0, 8.5)
 """Three missed beats and the grace take 6."""
-_STEPS = ("+2d", "-2d", "+90", "-90", "+3")
-"""As libfaketime has them: days, and seconds, of which the least is just a step and no drift."""
+_STEPS = (172_800, -172_800, 90, -90, 3)
+"""In seconds; the least is just a step and no drift."""
 _STEPPED_SECONDS = (0.2, 2.5)
 _REFUSED = 78
 """The exit status of a daemon that finds its place taken."""
@@ -107,7 +107,7 @@ def _step(world: World, dice: random.Random) -> None:
     wall.step(dice.choice(_STEPS))
     let_pass(dice.uniform(*_STEPPED_SECONDS))
     if dice.random() < 0.5:
-        wall.step("+0")
+        wall.step(0)
 
 
 def _freeze(world: World, dice: random.Random) -> None:

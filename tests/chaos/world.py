@@ -22,7 +22,6 @@ from tests.support.fake_time import SteppedWall
 
 T = TypeVar("T")
 
-DC1_BY_THE_WALL = (sys.executable, "-m", "tests.support.fake_time", "dc1.cli")
 SLEEPING_DAEMON = (sys.executable, "-m", "tests.chaos.daemon")
 
 BEAT_SECONDS = 0.5
@@ -75,7 +74,7 @@ class ServerSeat:
 
     def start(self) -> None:
         self.present = self._world.spawn(
-            f"server-{self._number}", (*self._world.dc1, "serve"), self._settings, self._world.logs_of_servers
+            f"server-{self._number}", (*DC1, "serve"), self._settings, self._world.logs_of_servers
         )
 
     def kill(self) -> None:
@@ -152,8 +151,6 @@ class World:
         self._with_walls = with_walls
         self.walls: list[SteppedWall] = []
         """The clocks of the machines that servers and daemons are on, each on its own, where there are any."""
-        self.dc1 = DC1_BY_THE_WALL if with_walls else DC1
-        """The command of servers."""
         self._container_url = container_url
         # Past a pooler, where there is one: who looks here needs no connection of its own kind.
         self._database_url = settings.get("database_direct_url", database_url)

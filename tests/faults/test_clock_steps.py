@@ -56,8 +56,8 @@ def test_a_job_outlives_steps_of_everybody_s_clock(stepped_market: RealMarket, w
     run = provider.engine.next_request()
     await_status(renter, job, "running")
 
-    for number, (offset, days) in enumerate((("+2d", 2), ("-2d", -4)), start=1):
-        wall.step(offset)
+    for number, (ahead, days) in enumerate(((2, 2), (-2, -4)), start=1):
+        wall.step(ahead * 86_400)
         told = eventually(lambda: told_steps(market)[number - 1 :], "the step being told")  # noqa: B023 - called here
         assert told == [pytest.approx(days * 86_400, abs=10)]
         # Deadlines are looked at every second, presence four times a second.
@@ -69,9 +69,9 @@ def test_a_job_outlives_steps_of_everybody_s_clock(stepped_market: RealMarket, w
     assert_completed(market, renter, provider, job["id"], began)
 
 
-@pytest.mark.parametrize("offset", ["+2d", "-2d"])
+@pytest.mark.parametrize("days", [2, -2])
 def test_a_job_outlives_a_restart_of_the_server_after_a_step(
-    stepped_market: RealMarket, wall: SteppedWall, offset: str
+    stepped_market: RealMarket, wall: SteppedWall, days: int
 ) -> None:
     market, began = stepped_market, time.monotonic()
     renter, provider = market.add_renter(), market.add_provider()
@@ -80,7 +80,7 @@ def test_a_job_outlives_a_restart_of_the_server_after_a_step(
     await_status(renter, job, "running")
 
     market.server.kill()
-    wall.step(offset)
+    wall.step(days * 86_400)
     market.start_server()
     market.await_stream(provider, 2)
     time.sleep(2.5)

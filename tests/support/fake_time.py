@@ -1,24 +1,22 @@
-"""A wall clock that steps under a running process, by Debian's libfaketime. Its monotonic clocks go on as they are.
+"""A wall clock that steps under a running process. Its monotonic clocks, and all that waits, go on as they are."""
 
-`python -m tests.support.fake_time MODULE ARGUMENTS` runs a Python program that sleeps: libfaketime 0.9.10 reckons the
-end of a sleep by the wrong clock, and `time.sleep` is an OSError under it, wherever the wall stands.
-"""
-
-import runpy
-import sys
-import threading
-import time
+import atexit
+import functools
+import shutil
+import struct
+import subprocess
+import tempfile
 from pathlib import Path
-from typing import SupportsIndex
 
 import pytest
 
-_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+_SOURCE = Path(__file__).with_name("wall.c")
+_NUMBER = struct.Struct("=q")
 
 
 def may_step() -> bool:
     """Tell whether walls can be had here."""
-    return _LIBRARY.exists()
+    return shutil.which("cc") is not None
 
 
 class SteppedWall:
@@ -26,31 +24,22 @@ class SteppedWall:
 
     def __init__(self, directory: Path) -> None:
         if not may_step():
-            pytest.skip("libfaketime is not installed (Debian: faketime)")
-        self._offset = directory / "wall-clock"
-        self.step("+0")
-        self.env = {
-            "LD_PRELOAD": str(_LIBRARY),
-            "FAKETIME_TIMESTAMP_FILE": str(self._offset),
-            # Read at every look at the time, it makes those twenty times as dear: storms on two cores came to no rest.
-            "FAKETIME_CACHE_DURATION": "1",
-            "NO_FAKE_STAT": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+            pytest.skip("There is no C compiler to make a wall clock with (Debian: gcc libc6-dev).")
+        self._ahead = directory / "wall-clock"
+        self._ahead.write_bytes(_NUMBER.pack(0))
+        self.env = {"LD_PRELOAD": str(_library()), "WALL": str(self._ahead)}
 
-    def step(self, offset: str) -> None:
-        """Set the clock to so much from the machine's, as `+2d` or `-2d`."""
-        # Replaced whole: a process that read half of it would be at another time yet.
-        written = self._offset.with_suffix(".new")
-        written.write_text(offset)
-        written.rename(self._offset)
+    def step(self, seconds: int) -> None:
+        """Set the clock to so much ahead of the machine's, or behind it."""
+        # In place, for it is mapped, and at once, for it is one word.
+        with self._ahead.open("r+b", buffering=0) as file:
+            file.write(_NUMBER.pack(seconds))
 
 
-def _sleep(seconds: float | SupportsIndex) -> None:
-    threading.Event().wait(float(seconds))
-
-
-if __name__ == "__main__":
-    time.sleep = _sleep
-    del sys.argv[0]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+@functools.cache
+def _library() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="dc1-wall-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    library = directory / "wall.so"
+    subprocess.run(["cc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, _SOURCE], check=True)
+    return library

@@ -46,19 +46,24 @@ class Ownership:
             return True
         own = {"label": f"{LABEL_OWNER}={self.owner}"}
         await asyncio.to_thread(require_listener, client)
-        found = await asyncio.to_thread(client.containers.list, all=True, filters=own, ignore_removed=True)
-        leftovers = [container for container in found if not self._is_wanted(container.labels)]
+        # Not asked for one by one, which fails when one goes meanwhile, and with Podman not as what is not found.
+        found = await asyncio.to_thread(client.containers.list, all=True, filters=own, sparse=True)
+        leftovers = [container for container in found if not self._is_wanted(_labels(container))]
         if leftovers:
-            jobs = ", ".join(sorted(container.labels.get(LABEL_JOB, "?") for container in leftovers))
+            jobs = ", ".join(sorted(_labels(container).get(LABEL_JOB, "?") for container in leftovers))
             log.warning("containers that belong to no run are removed: %s", jobs)
         # An engine does not remove a guard before the containers that share its network.
-        leftovers.sort(key=lambda container: LABEL_GUARD in container.labels)
+        leftovers.sort(key=lambda container: LABEL_GUARD in _labels(container))
         # One that resists keeps nobody from working, and is tried again with the next look.
         return all([await try_to_remove(container) for container in leftovers])
 
     def _is_wanted(self, labels: dict[str, str]) -> bool:
         attempt = labels.get(LABEL_JOB, ""), labels.get(LABEL_ATTEMPT, "")
         return labels.get(LABEL_DAEMON) == self.daemon and self._at_work[attempt] > 0
+
+
+def _labels(container: Any) -> dict[str, str]:
+    return container.attrs.get("Labels") or {}
 
 
 def _attempt(work: Work) -> tuple[str, str]:
