@@ -83,6 +83,11 @@ class _Storm:
     seed: int
     kinds: Collection[str] | None
 
+    @property
+    def steps(self) -> bool:
+        """Whether clocks are set in it."""
+        return self.kinds is None or "clock stepped" in self.kinds
+
     def of(self, found: list[Fault]) -> list[Fault]:
         return [fault for fault in found if self.kinds is None or fault.name in self.kinds]
 
@@ -96,7 +101,7 @@ def _unleash(
         place.url,
         servers=place.servers,
         logs_of_servers=logs,
-        with_walls=may_step(),
+        with_walls=storm.steps and may_step(),
         container_url=None if engine is None else engine.url,
         beat_interval_seconds=_BEAT_SECONDS,
         stream_grace_seconds=_GRACE_SECONDS,
