@@ -87,7 +87,9 @@ class OpenAIEngine:
                 asyncio.timeout(_MODELS_SECONDS),
                 self._client.stream("GET", f"{self._root}/{path}", timeout=_MODELS_SECONDS) as answer,
             ):
-                return await _body(answer) if answer.status_code == _OK else None
+                # Read whatever the status is: a connection that is left before the end cannot be used again.
+                said = await _body(answer)
+                return said if answer.status_code == _OK else None
         except (httpx.HTTPError, TimeoutError):
             return None
 

@@ -1,5 +1,7 @@
 """The answer of an engine, read as server-sent events: bytes in any pieces become JSON objects."""
 
+import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -17,6 +19,7 @@ from dc1.domain.jobs.states import ErrorCategory
 # logprobs make a line of megabytes.
 _MOST_LINE_BYTES = 8 * 1024 * 1024
 _MOST_ANSWER_BYTES = 64 * 1024 * 1024
+_REST_SECONDS = 0.02
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What JSON has no word for and engines write all the same: the logarithm of a token that could not be.
 _CONSTANTS = {"-Infinity": -9999.0}
@@ -50,14 +53,25 @@ class EventReader:
             yield _event(whole, is_whole=True)
             self.is_done = True
             return
-        async for line in lines(self._answer):
+        source = lines(self._answer)
+        async for line in source:
             name, _, said = line.removeprefix(_BYTE_ORDER_MARK).partition(b":")
             data = said.strip()
             if data == b"[DONE]":
                 self.is_done = True
+                await _leave(source)
                 return
             if name == b"data" and data:
                 yield _event(data, is_whole=False)
+
+
+async def _leave(source: AsyncIterator[bytes]) -> None:
+    """Read what is left of an answer that is whole, as far as it is there already."""
+    # The end of the body, as a rule: a connection that is left before it cannot serve the next call.
+    with contextlib.suppress(TimeoutError, httpx.HTTPError, RunFailed):
+        async with asyncio.timeout(_REST_SECONDS):
+            async for _ in source:
+                pass
 
 
 async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -1,0 +1,74 @@
+"""One connection to the engine serves call after call."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dc1.daemon.runners.base import Work
+from dc1.daemon.runners.inference.engine import EngineRunner
+from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
+from dc1.domain.jobs.states import JobType
+from tests.daemon.runners.sinks import RecordingSink
+
+MODELS = b'HTTP/1.1 200 OK\r\ncontent-length: 22\r\n\r\n{"data":[{"id": "m"}]}'
+CHUNKS = (
+    b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n',
+    b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n',
+    b"data: [DONE]\n\n",
+)
+
+
+class KeepingServer:
+    """An engine that keeps its connections open, and ends the body of an answer or does not."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self.connections = 0
+        self.url = ""
+        self._ends = ends
+        self._serving: list[asyncio.Task[Any]] = []
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["KeepingServer"]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            yield self
+        # Its clients have left; what serves them ends by that.
+        await asyncio.gather(*self._serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.append(task)
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                await reader.readexactly(int(length or 0))
+                writer.write(MODELS if b"/v1/models" in head else self._answer(head))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has left
+        finally:
+            writer.close()
+
+    def _answer(self, head: bytes) -> bytes:
+        if head.startswith(b"GET"):
+            return b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n"
+        body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in CHUNKS) + b"0\r\n\r\n" * self._ends
+        return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(("ends", "connections"), [(True, 1), (False, 4)])
+async def test_a_connection_serves_the_next_call_if_the_answer_before_has_ended(ends: bool, connections: int) -> None:
+    work = Work("job-1", 1, JobType.VLLM_SERVE, 30, model="m", params={"prompt": "Hi"})
+    async with KeepingServer(ends=ends).serving() as server:
+        runner = EngineRunner(OpenAIEngine(server.url))
+        await runner.probe()
+        for _ in range(4):
+            assert (await runner.run(work, RecordingSink())).completion_tokens == 1
+        await runner.aclose()
+    assert server.connections == connections
