@@ -61,7 +61,9 @@ CALLS: Mapping[str, Call] = {
     **dict.fromkeys(
         ("ListJobs", "ListJobHistory", "ListRenterJobs", "ListRenterKeys", "ListRenterTransactions"), PLAIN
     ),
-    **dict.fromkeys(("ListTokenUsage", "ListWebhookDeliveries", "RevokeRenterKey"), PLAIN),
+    **dict.fromkeys(
+        ("ListDailyUsage", "ExportDailyUsage", "ListTokenUsage", "ListWebhookDeliveries", "RevokeRenterKey"), PLAIN
+    ),
     "CreateRenterKey": Call({"scopes": ["billing"]}),
     "UpdateRenterKey": Call({"monthly_budget_halala": 1}),
     "DeleteRenter": CONFIRMED,

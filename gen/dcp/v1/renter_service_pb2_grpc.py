@@ -119,6 +119,16 @@ class RenterServiceStub:
                 request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageResponse.FromString,
                 _registered_method=True)
+        self.ListDailyUsage = channel.unary_unary(
+                '/dcp.v1.RenterService/ListDailyUsage',
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListDailyUsageRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListDailyUsageResponse.FromString,
+                _registered_method=True)
+        self.ExportDailyUsage = channel.unary_unary(
+                '/dcp.v1.RenterService/ExportDailyUsage',
+                request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ExportDailyUsageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetSpending = channel.unary_unary(
                 '/dcp.v1.RenterService/GetSpending',
                 request_serializer=dcp_dot_v1_dot_renter__wallet__pb2.GetSpendingRequest.SerializeToString,
@@ -272,6 +282,20 @@ class RenterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDailyUsage(self, request, context):
+        """Lists what each of the caller's keys used of each model under /v1 on each UTC day, the newest day first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportDailyUsage(self, request, context):
+        """Sends the same as a table, at most 10000 rows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSpending(self, request, context):
         """Shows what the caller spent: altogether, in each of the last 12 months and on each of the last 30 days, months and days without
         a charge included.
@@ -381,6 +405,16 @@ def add_RenterServiceServicer_to_server(servicer, server):
                     servicer.ListTokenUsage,
                     request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageResponse.SerializeToString,
+            ),
+            'ListDailyUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDailyUsage,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ListDailyUsageRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__wallet__pb2.ListDailyUsageResponse.SerializeToString,
+            ),
+            'ExportDailyUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportDailyUsage,
+                    request_deserializer=dcp_dot_v1_dot_renter__wallet__pb2.ExportDailyUsageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetSpending': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSpending,
@@ -798,6 +832,60 @@ class RenterService:
             '/dcp.v1.RenterService/ListTokenUsage',
             dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageRequest.SerializeToString,
             dcp_dot_v1_dot_renter__wallet__pb2.ListTokenUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDailyUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ListDailyUsage',
+            dcp_dot_v1_dot_renter__wallet__pb2.ListDailyUsageRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__wallet__pb2.ListDailyUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportDailyUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ExportDailyUsage',
+            dcp_dot_v1_dot_renter__wallet__pb2.ExportDailyUsageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

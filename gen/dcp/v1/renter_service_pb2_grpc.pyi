@@ -98,6 +98,10 @@ class RenterServiceStub:
     """
     ListTokenUsage: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListTokenUsageRequest, _renter_wallet_pb2.ListTokenUsageResponse]
     """Lists the caller's calls of the token-billed routes, newest first."""
+    ListDailyUsage: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListDailyUsageRequest, _renter_wallet_pb2.ListDailyUsageResponse]
+    """Lists what each of the caller's keys used of each model under /v1 on each UTC day, the newest day first."""
+    ExportDailyUsage: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.ExportDailyUsageRequest, _httpbody_pb2.HttpBody]
+    """Sends the same as a table, at most 10000 rows."""
     GetSpending: _grpc.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetSpendingRequest, _renter_wallet_pb2.GetSpendingResponse]
     """Shows what the caller spent: altogether, in each of the last 12 months and on each of the last 30 days, months and days without
     a charge included.
@@ -180,6 +184,10 @@ class RenterServiceAsyncStub(RenterServiceStub):
     """
     ListTokenUsage: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListTokenUsageRequest, _renter_wallet_pb2.ListTokenUsageResponse]  # type: ignore[assignment]
     """Lists the caller's calls of the token-billed routes, newest first."""
+    ListDailyUsage: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.ListDailyUsageRequest, _renter_wallet_pb2.ListDailyUsageResponse]  # type: ignore[assignment]
+    """Lists what each of the caller's keys used of each model under /v1 on each UTC day, the newest day first."""
+    ExportDailyUsage: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.ExportDailyUsageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Sends the same as a table, at most 10000 rows."""
     GetSpending: _aio.UnaryUnaryMultiCallable[_renter_wallet_pb2.GetSpendingRequest, _renter_wallet_pb2.GetSpendingResponse]  # type: ignore[assignment]
     """Shows what the caller spent: altogether, in each of the last 12 months and on each of the last 30 days, months and days without
     a charge included.
@@ -343,6 +351,22 @@ class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_renter_wallet_pb2.ListTokenUsageResponse, _abc.Awaitable[_renter_wallet_pb2.ListTokenUsageResponse]]:
         """Lists the caller's calls of the token-billed routes, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListDailyUsage(
+        self,
+        request: _renter_wallet_pb2.ListDailyUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_wallet_pb2.ListDailyUsageResponse, _abc.Awaitable[_renter_wallet_pb2.ListDailyUsageResponse]]:
+        """Lists what each of the caller's keys used of each model under /v1 on each UTC day, the newest day first."""
+
+    @_abc_1.abstractmethod
+    def ExportDailyUsage(
+        self,
+        request: _renter_wallet_pb2.ExportDailyUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Sends the same as a table, at most 10000 rows."""
 
     @_abc_1.abstractmethod
     def GetSpending(

@@ -410,6 +410,184 @@ class TokenCall(_message.Message):
 Global___TokenCall: _TypeAlias = TokenCall  # noqa: Y015
 
 @_typing.final
+class ListDailyUsageRequest(_message.Message):
+    """Which days to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """How many days, today among them, 1 to 366; 30 when absent."""
+    key_id: _builtins.str
+    """Only this key, by its id; `master` for the master key."""
+    model: _builtins.str
+    """Only this model, in any case of letters."""
+    limit: _builtins.int
+    """How many rows at most, 100 when absent; more than 1000 is lowered to 1000."""
+    offset: _builtins.int
+    """How many to pass over, from the newest."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int | None = ...,
+        key_id: _builtins.str | None = ...,
+        model: _builtins.str | None = ...,
+        limit: _builtins.int | None = ...,
+        offset: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_days", b"_days", "_key_id", b"_key_id", "_limit", b"_limit", "_model", b"_model", "_offset", b"_offset", "days", b"days", "key_id", b"key_id", "limit", b"limit", "model", b"model", "offset", b"offset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_days", b"_days", "_key_id", b"_key_id", "_limit", b"_limit", "_model", b"_model", "_offset", b"_offset", "days", b"days", "key_id", b"key_id", "limit", b"limit", "model", b"model", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__days: _TypeAlias = _typing.Literal["days"]  # noqa: Y015
+    _WhichOneofArgType__days: _TypeAlias = _typing.Literal["_days", b"_days"]  # noqa: Y015
+    _WhichOneofReturnType__key_id: _TypeAlias = _typing.Literal["key_id"]  # noqa: Y015
+    _WhichOneofArgType__key_id: _TypeAlias = _typing.Literal["_key_id", b"_key_id"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__days) -> _WhichOneofReturnType__days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__key_id) -> _WhichOneofReturnType__key_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+
+Global___ListDailyUsageRequest: _TypeAlias = ListDailyUsageRequest  # noqa: Y015
+
+@_typing.final
+class ListDailyUsageResponse(_message.Message):
+    """A page of days."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_FIELD_NUMBER: _builtins.int
+    PAGINATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___DailyUsage]:
+        """What was used, the newest day first."""
+
+    @_builtins.property
+    def pagination(self) -> _pagination_pb2.OffsetPagination:
+        """Where the page stands."""
+
+    def __init__(
+        self,
+        *,
+        usage: _abc.Iterable[Global___DailyUsage] | None = ...,
+        pagination: _pagination_pb2.OffsetPagination | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDailyUsageResponse: _TypeAlias = ListDailyUsageResponse  # noqa: Y015
+
+@_typing.final
+class ExportDailyUsageRequest(_message.Message):
+    """Which days to send."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """How many days, today among them, 1 to 366; 30 when absent."""
+    key_id: _builtins.str
+    """Only this key, by its id; `master` for the master key."""
+    model: _builtins.str
+    """Only this model, in any case of letters."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int | None = ...,
+        key_id: _builtins.str | None = ...,
+        model: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_days", b"_days", "_key_id", b"_key_id", "_model", b"_model", "days", b"days", "key_id", b"key_id", "model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_days", b"_days", "_key_id", b"_key_id", "_model", b"_model", "days", b"days", "key_id", b"key_id", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__days: _TypeAlias = _typing.Literal["days"]  # noqa: Y015
+    _WhichOneofArgType__days: _TypeAlias = _typing.Literal["_days", b"_days"]  # noqa: Y015
+    _WhichOneofReturnType__key_id: _TypeAlias = _typing.Literal["key_id"]  # noqa: Y015
+    _WhichOneofArgType__key_id: _TypeAlias = _typing.Literal["_key_id", b"_key_id"]  # noqa: Y015
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__days) -> _WhichOneofReturnType__days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__key_id) -> _WhichOneofReturnType__key_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+
+Global___ExportDailyUsageRequest: _TypeAlias = ExportDailyUsageRequest  # noqa: Y015
+
+@_typing.final
+class DailyUsage(_message.Message):
+    """What one key used of one model on one UTC day: calls that were answered, by the day of their end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_HALALA_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """The day, `2026-03-20`."""
+    key_id: _builtins.str
+    """Id of the scoped key; `master` for the master key."""
+    model: _builtins.str
+    """The model, in lower case."""
+    calls: _builtins.int
+    """Calls."""
+    prompt_tokens: _builtins.float
+    """Tokens of the prompts; no more than doubles hold exactly."""
+    completion_tokens: _builtins.float
+    """Tokens generated."""
+    cached_tokens: _builtins.float
+    """Tokens of the prompts that engines had read before."""
+    cost_halala: _builtins.float
+    """What was charged, in halala."""
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        prompt_tokens: _builtins.float = ...,
+        completion_tokens: _builtins.float = ...,
+        cached_tokens: _builtins.float = ...,
+        cost_halala: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "calls", b"calls", "completion_tokens", b"completion_tokens", "cost_halala", b"cost_halala", "day", b"day", "key_id", b"key_id", "model", b"model", "prompt_tokens", b"prompt_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DailyUsage: _TypeAlias = DailyUsage  # noqa: Y015
+
+@_typing.final
 class GetSpendingRequest(_message.Message):
     """Asks what the caller spent."""
 

@@ -27,6 +27,7 @@ from dc1.services.providers.providers import ProviderCalls
 from dc1.services.renters.accounts import RenterAccountCalls
 from dc1.services.renters.jobs import RenterJobCalls
 from dc1.services.renters.renters import RenterCalls
+from dc1.services.renters.usage import UsageCalls
 from dc1.services.renters.wallets import WalletCalls
 from dc1.services.renters.webhooks import WebhookCalls
 from dcp.v1.admin_finance_service_pb2_grpc import AdminFinanceServiceServicer
@@ -57,7 +58,9 @@ class ProviderServicer(ProviderCalls, ProviderAccountCalls, EarningsCalls, Owned
     """Providers, for their owners."""
 
 
-class RenterServicer(RenterCalls, RenterAccountCalls, WalletCalls, RenterJobCalls, WebhookCalls, RenterServiceServicer):
+class RenterServicer(
+    RenterCalls, RenterAccountCalls, UsageCalls, WalletCalls, RenterJobCalls, WebhookCalls, RenterServiceServicer
+):
     """Renters, for themselves."""
 
 

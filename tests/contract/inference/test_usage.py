@@ -15,10 +15,12 @@ from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, show
-from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, envelope, streaming
+from tests.contract.inference.chat import CHAT, HELLO, TOKENS, Caller, begin, envelope, finish, streaming
 
 # A halala a token, so that every token shows in the bill.
 pytestmark = pytest.mark.settings(token_prices={MODEL: 1_000_000})
+
+DAILY, EXPORT = "/renters/me/usage/daily", "/renters/me/usage/export"
 
 ASKED = "How deep is the sea here"
 """24 bytes: at most 24 tokens, and 6 where nobody counted."""
@@ -217,3 +219,42 @@ def test_before_the_first_token_nothing_is_charged(renter: Renter, daemon: Strea
     envelope(call.result(), 503, "provider_unavailable")
     assert bill(renter) == (0, 0, 0)
     assert renter.balance() == 1000
+
+
+def test_calls_are_counted_by_day_key_and_model(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    made = answered(renter.post("/renters/me/keys", {}), 201)
+    scoped = Renter(market.rest, renter.id, made["key"])
+    for caller in (renter, renter, scoped):
+        call = Caller(caller, pool).ask(max_tokens=50)
+        finish(daemon, begin(daemon))
+        answered(call.result())
+    rows = answered(renter.get(DAILY))["usage"]
+    day = market.now()[:10]
+    cost = sum(TOKENS.values())
+    common = {"day": day, "model": MODEL.lower(), "cached_tokens": 0}
+    assert sorted(rows, key=lambda row: -row["calls"]) == [
+        {
+            **common,
+            "key_id": key_id,
+            "calls": calls,
+            "prompt_tokens": calls * TOKENS["prompt_tokens"],
+            "completion_tokens": calls * TOKENS["completion_tokens"],
+            "cost_halala": calls * cost,
+        }
+        for key_id, calls in (("master", 2), (made["id"], 1))
+    ]
+    only = answered(renter.get(DAILY, params={"key_id": made["id"], "model": MODEL.upper()}))["usage"]
+    assert [row["key_id"] for row in only] == [made["id"]]
+    assert answered(renter.get(DAILY, params={"model": "other"}))["usage"] == []
+    first = answered(renter.get(DAILY, params={"limit": 1}))
+    assert (len(first["usage"]), first["pagination"]["has_more"]) == (1, True)
+    head, *lines = renter.get(EXPORT).text.splitlines()
+    assert head.startswith("day,key_id,model,calls,")
+    assert sorted(lines) == sorted(
+        f"{day},{row['key_id']},{MODEL.lower()},{row['calls']},{row['prompt_tokens']},{row['completion_tokens']},0,"
+        f"{row['cost_halala']}"
+        for row in rows
+    )
+    assert answered(market.add_renter().get(DAILY))["usage"] == []

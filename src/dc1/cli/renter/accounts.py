@@ -168,6 +168,34 @@ def _limits(requests: int | None, tokens: int | None, streams: int | None, model
     }
 
 
+@app.command("usage")
+def renter_usage(
+    days: Annotated[int, typer.Option(help="How many days, today among them.", min=1, max=366)] = 30,
+    key_id: Annotated[
+        str | None, typer.Option(help="Only this key, `master` for the account's own.", show_default=False)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(help="How many rows.", min=1, max=1000)] = 100,
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List what each key used of each model by day."""
+    with RestClient(url, renter_credential(key)) as client:
+        answer = client.get("/renters/me/usage/daily", days=days, key_id=key_id, model=model, limit=limit)
+    emit(answer, as_json, _show_usage)
+
+
+def _show_usage(body: dict[str, Any]) -> None:
+    # Without the unit in each column: tokens are counts, and what they cost is in SAR as everywhere.
+    columns = ("day", "key_id", "model", "calls", "prompt_tokens", "cached_tokens", "completion_tokens")
+    listing(
+        ["day", "key", "model", "calls", "prompt", "cached", "answer", "SAR"],
+        ([*(one[name] for name in columns), sar(one["cost_halala"])] for one in body["usage"]),
+        empty="No calls in these days.",
+    )
+
+
 @app.command("revoke-key")
 def renter_revoke_key(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The scoped key's id, as `keys` lists it.")],

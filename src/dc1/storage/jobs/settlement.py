@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, case, update
 
 from dc1.domain.base.clock import month_start_ms
 from dc1.domain.errors.engine_refusals import EngineRefusal
+from dc1.domain.inference.usage import TokenUsage
 from dc1.domain.jobs.faults import CONSEQUENCES, Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
@@ -251,6 +252,9 @@ def _close_renter(
     settlement = bill.with_price_carried(left_micro, job.fee_bps)
     if job.scoped_key_id is not None:
         key_budgets.give_back(conn, job.scoped_key_id, month_start_ms(job.submitted_at_ms), settlement.refund)
+    if is_v1_answer:
+        tokens = TokenUsage(closure.prompt_tokens or 0, closure.completion_tokens or 0, closure.cached_tokens or 0)
+        spending.count_call(conn, job, tokens, settlement.actual, now_ms)
     # Days count what was paid; a full refund is no spending.
     if settlement.actual > 0:
         spending.count_charge(conn, job.renter_id, settlement.actual, now_ms)

@@ -6,9 +6,12 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Float, Select, cast, func, select
 
 from dc1.domain.base.clock import day_start_ms
+from dc1.domain.inference.usage import TokenUsage
 from dc1.domain.jobs.states import JobStatus
+from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import upsert
-from dc1.storage.schema.tables import jobs, providers, renter_days
+from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.schema.tables import jobs, providers, renter_days, usage_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,65 @@ def count_charge(conn: Connection, renter_id: int, charged_halala: int, now_ms: 
     statement = upsert(conn, renter_days, ("renter_id", "day_ms"), add=("charged_jobs", "charged_halala"))
     values = {"renter_id": renter_id, "day_ms": day_start_ms(now_ms)}
     statement.send(conn, values | {"charged_jobs": 1, "charged_halala": charged_halala})
+
+
+@dataclass(frozen=True, slots=True)
+class DailyUsage:
+    """What one key used of one model on one UTC day; `key_id` is empty for the master key."""
+
+    day_ms: int
+    key_id: str
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    halala: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFilter:
+    """Which of a renter's days, keys and models are asked for; None stands for all."""
+
+    renter_id: int
+    since_ms: int
+    key_id: str | None = None
+    model: str | None = None
+
+
+_usage_shape = Shape(DailyUsage, usage_days)
+_USAGE_KEY = ("renter_id", "day_ms", "key_id", "model")
+
+
+def count_call(conn: Connection, job: JobRow, tokens: TokenUsage, charged_halala: int, now_ms: int) -> None:
+    """Add an answered call to what its key used of its model today."""
+    counted = {
+        "calls": 1,
+        "prompt_tokens": tokens.prompt,
+        "completion_tokens": tokens.completion,
+        "cached_tokens": tokens.cached,
+        "halala": charged_halala,
+    }
+    of_what = {
+        "renter_id": job.renter_id,
+        "day_ms": day_start_ms(now_ms),
+        "key_id": job.scoped_key_id or "",
+        "model": (job.model or "").lower(),
+    }
+    upsert(conn, usage_days, _USAGE_KEY, add=tuple(counted)).send(conn, of_what | counted)
+
+
+def daily_usage(conn: Connection, wanted: UsageFilter, *, limit: int, offset: int = 0) -> list[DailyUsage]:
+    """Return what a renter's keys used of models by day, the newest day first."""
+    query = select(*_usage_shape.columns).where(
+        usage_days.c.renter_id == wanted.renter_id, usage_days.c.day_ms >= wanted.since_ms
+    )
+    if wanted.key_id is not None:
+        query = query.where(usage_days.c.key_id == wanted.key_id)
+    if wanted.model is not None:
+        query = query.where(usage_days.c.model == wanted.model.lower())
+    order = (usage_days.c.day_ms.desc(), usage_days.c.key_id, usage_days.c.model)
+    return _usage_shape.all(conn.execute(query.order_by(*order).limit(limit).offset(offset)))
 
 
 def all_time(conn: Connection, renter_id: int) -> Spend:

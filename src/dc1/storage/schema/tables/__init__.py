@@ -39,6 +39,7 @@ from dc1.storage.schema.tables.renters import (
     key_limits,
     renter_days,
     renters,
+    usage_days,
     webhook_deliveries,
 )
 
@@ -78,6 +79,7 @@ __all__ = [
     "replicas",
     "token_prices",
     "totals",
+    "usage_days",
     "webhook_deliveries",
     "withdrawals",
     "write_probes",

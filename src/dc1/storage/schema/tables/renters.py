@@ -83,6 +83,23 @@ renter_days = Table(
     counter("charged_halala"),
 )
 
+usage_days = Table(
+    # Of calls under /v1 that were answered, by the day of their end.
+    "usage_days",
+    metadata,
+    Column("renter_id", BigInteger, ForeignKey("renters.id"), primary_key=True, autoincrement=False),
+    Column("day_ms", BigInteger, primary_key=True, autoincrement=False),
+    # Empty for the master key; a key that is forgotten keeps what it used.
+    Column("key_id", PlainText, primary_key=True),
+    # In lower case.
+    Column("model", PlainText, primary_key=True),
+    counter("calls"),
+    counter("prompt_tokens"),
+    counter("completion_tokens"),
+    counter("cached_tokens"),
+    counter("halala"),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
