@@ -92,6 +92,9 @@ class CompletionStream:
                         yield pieces or [""]
                     # After a silence look again: a notice that was missed must not hold the caller for ever.
                     is_news = not batch or any(isinstance(update, StateChanged) for update in batch)
+            # What came while the job was read, or before anybody looked: an engine may be done by then.
+            if pieces := self._take(await subscription.next(0)):
+                yield pieces
         if self.job.status != JobStatus.COMPLETED:
             raise _refusal(self.job)
 
