@@ -6,6 +6,7 @@ Real fleets have few kinds of machines, so a job is matched against each kind on
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TypeAlias
 
 from dc1.control.fleet.kinds import ByKind, Kind
@@ -13,11 +14,12 @@ from dc1.control.fleet.machines import Machines
 from dc1.control.fleet.price_book import PriceBook
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
-from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, best_of, fits
+from dc1.domain.jobs.placement import ProviderView, Requirement, availability_obstacle, best_of, equals_of, fits
 from dc1.domain.providers.liveness import Approval, ProviderStatus, Thresholds
 from dc1.domain.providers.preferences import RunMode
 
 _MINUTE_MS = 60_000
+_MOST_EQUALS = 500
 
 _Rank: TypeAlias = tuple[bool, int, int]
 
@@ -85,6 +87,13 @@ class FreeSlots:
         for members in self._fitting(requirement):
             yield from (rank[-1] for rank in members if not requirement.passes_over(self._views[rank[-1]]))
 
+    def equals(self, requirement: Requirement) -> list[int]:
+        """Return all that could start a job now and are as good as the best; nobody where they are too many."""
+        fitting = [*islice(self.fitting(requirement), _MOST_EQUALS + 1)]
+        if len(fitting) > _MOST_EQUALS:
+            return []
+        return [view.id for view in equals_of([self._views[each] for each in fitting], requirement)]
+
     def _fitting(self, requirement: Requirement) -> Iterator[list[_Rank]]:
         """Yield those that are alike and fit, together, whoever is excluded among them; of a named one that alone."""
         named = requirement.named_provider_id
@@ -139,6 +148,10 @@ class FreeProviders:
     def fitting(self, requirement: Requirement) -> Iterator[int]:
         """Yield the providers that could start a job now."""
         return self._of(requirement).fitting(requirement)
+
+    def equals(self, requirement: Requirement) -> list[int]:
+        """Return all that could start a job now and are as good as the best; nobody where they are too many."""
+        return self._of(requirement).equals(requirement)
 
     def _of(self, requirement: Requirement) -> FreeSlots:
         return self._calls if requirement.at_once else self._slots

@@ -23,6 +23,7 @@ from dc1.control.scheduling.retries import MOST_CALL_RETRIES
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.errors.codes import OpenAICode
+from dc1.domain.inference.affinity import affinity_of, preferred
 from dc1.domain.inference.chat import ChatCall
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.container_spec import effective_container_spec
@@ -104,16 +105,17 @@ class Completions:
                 return spelled, self._fleet.offered.first_ms(model) or self._clock.now_ms()
         raise errors.model_not_found(model)
 
-    async def reserve(self, renter_id: int, model: str) -> Provider:
+    async def reserve(self, renter_id: int, call: ChatCall) -> Provider:
         """Reserve room for a call on the provider that should answer it, and wait for it where there is none.
 
         Raises model_not_found, model_not_offered and no_capacity_available. `start` has to follow at once; a caller who
         leaves before has left nothing behind.
         """
+        model = call.model
         requirement = _requirement(model)
         # Who came before has the next room.
         if not self._queue.is_waited_for(requirement):
-            reserved = self._place(requirement)
+            reserved = self._place(requirement, affinity_of(renter_id, call.shared))
             if reserved is None and await self._replicas.catch_up():
                 reserved = self._place(requirement)
             if reserved is not None:
@@ -213,9 +215,13 @@ class Completions:
 
         await self._db.write(work)
 
-    def _place(self, requirement: Requirement) -> Provider | None:
+    def _place(self, requirement: Requirement, affinity: bytes | None = None) -> Provider | None:
         """Reserve a slot of the daemon that should answer; of one whose stream another server holds, if need be."""
         requirement = replace(requirement, handed_to=self._shunned(requirement))
+        if affinity is not None:
+            # While it has room; then whoever has most.
+            chosen = preferred(affinity, self._fleet.availability.local.equals(requirement))
+            requirement = replace(requirement, named_provider_id=chosen)
         reserved = self._dispatcher.place(requirement)
         if reserved is not None:
             return reserved

@@ -9,6 +9,7 @@ from dc1.domain.base.json_members import members
 from dc1.domain.base.json_types import MAX_VALUES, JsonObject, JsonValue, compact, has_more_values, is_deeper
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import FieldViolation
+from dc1.domain.inference.affinity import shared_by
 
 CHAT_PATH = "/v1/chat/completions"
 MAX_MESSAGES = 1000
@@ -53,7 +54,8 @@ class ChatCall:
     """An acceptable call: its JSON as it was sent, and the path of an engine's API that takes it.
 
     `prompt_bytes` bounds the tokens of what the model reads of it, and `max_tokens` those of all its `answers`
-    together. `wants_usage` is whether a stream is to tell them in a chunk of their own.
+    together. `wants_usage` is whether a stream is to tell them in a chunk of their own. `shared` is what it has in
+    common with calls that the same engine answers best.
     """
 
     model: str
@@ -64,6 +66,7 @@ class ChatCall:
     stream: bool
     answers: int = 1
     wants_usage: bool = False
+    shared: bytes = b""
 
 
 def read_chat(sent: bytes, max_bytes: int) -> ChatCall:
@@ -92,6 +95,7 @@ def read_chat(sent: bytes, max_bytes: int) -> ChatCall:
         stream=body.get("stream") is True,
         answers=answers_wanted(body),
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        shared=shared_by(body),
     )
 
 

@@ -327,8 +327,17 @@ def best_of(
     avoid: Collection[int] = (),
 ) -> int | None:
     """Return the id of the best of providers that fit, in the order of `choose`; None of none."""
+    equals = equals_of(candidates, requirement, prewarm=prewarm, avoid=avoid)
+    ranked = [(view.price_bps, view.below_model, view.share, -view.reputation, view.id) for view in equals]
+    return min(ranked)[-1] if ranked else None
+
+
+def equals_of(
+    candidates: Sequence[ProviderView], requirement: Requirement, *, prewarm: bool = False, avoid: Collection[int] = ()
+) -> list[ProviderView]:
+    """Return those of the providers that fit which are as good as the best, but for price, performance and idleness."""
     if not candidates:
-        return None
+        return []
 
     def standing(view: ProviderView) -> tuple[bool, bool, bool]:
         # Smaller goes first, so each part says what is worse.
@@ -345,8 +354,7 @@ def best_of(
         candidates = [view for view in candidates if view.price_bps == cheapest]
     # Against the best of them and not in steps: two that differ by a point are equal wherever a step would lie.
     least = max(view.reputation for view in candidates) - REPUTATION_SLACK
-    equals = (view for view in candidates if view.reputation >= least)
-    return min(equals, key=lambda view: (view.price_bps, view.below_model, view.share, -view.reputation, view.id)).id
+    return [view for view in candidates if view.reputation >= least]
 
 
 class Waiting(Protocol):

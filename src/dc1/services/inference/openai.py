@@ -109,7 +109,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         """Start a call, and end it with the block: nobody else waits for it."""
         # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds money is
         # shielded here.
-        reserved = await self._plane.completions.reserve(caller_id(), call.model)
+        reserved = await self._plane.completions.reserve(caller_id(), call)
         starting = asyncio.ensure_future(
             self._plane.completions.start(caller_id(), call, reserved, caller_scoped_key())
         )
