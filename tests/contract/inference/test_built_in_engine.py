@@ -40,6 +40,16 @@ async def serving(market: LocalMarket, edge: Edge) -> AsyncIterator[None]:
         await running
 
 
+async def test_what_its_model_cannot_do_is_the_caller_s_mistake(
+    market: LocalMarket, edge: Edge, renter: Renter
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    asked = {"messages": [{"role": "user", "content": [picture]}], "model": MODEL, "max_tokens": 8}
+    async with serving(market, edge):
+        response = await asyncio.to_thread(renter.post, CHAT, asked)
+    assert answered(response, 400)["error"]["retryable"] is False
+
+
 async def test_as_many_callers_as_it_has_slots_are_answered_each_time(
     market: LocalMarket, edge: Edge, renter: Renter
 ) -> None:

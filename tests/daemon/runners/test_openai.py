@@ -160,6 +160,12 @@ async def test_calls_of_tools_are_put_together() -> None:
         (OpenAIServer(refusal=(429, "slow down")), "engine_busy", True, "slow down"),
         (OpenAIServer(refusal=(503, '{"message": "loading"}')), "engine", True, "loading"),
         (OpenAIServer(refusal=(500, "CUDA out of memory")), "oom", True, "CUDA out of memory"),
+        (
+            OpenAIServer(refusal=(500, json.dumps({"error": {"message": "image input is not supported - hint"}}))),
+            "invalid_params",
+            False,
+            "400: image input is not supported",
+        ),
         (OpenAIServer(breaks_off=True), "engine", True, "broke off"),
         (OpenAIServer(error_frame="engine died"), "engine", True, "engine died"),
     ],

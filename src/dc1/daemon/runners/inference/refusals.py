@@ -1,6 +1,7 @@
 """What an engine says instead of an answer, and whose affair it is: the order's, or the engine's."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,6 +15,10 @@ from dc1.domain.jobs.states import ErrorCategory
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 # OpenAI's code and llama.cpp's type.
 _TOO_LONG = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
+_BAD_REQUEST = 400
+# llama.cpp has 500 and 501 for what an order asks of it that it cannot do, now or later.
+_FAULTS = frozenset({500, 501})
+_UNSUPPORTED = re.compile("input is not supported|does not support|is too large to process")
 _MOST_CHARS = 500
 _MOST_DIGITS = 9
 
@@ -25,6 +30,8 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> RunFailed:
         said = json.loads(body)
     except (ValueError, RecursionError):
         return _failure(status, body.decode(errors="replace")[:_MOST_CHARS], retry_after_seconds=wait)
+    if status in _FAULTS and _UNSUPPORTED.search(error_text(said)):
+        status = _BAD_REQUEST
     return _failure(status, error_text(said), is_too_long=_is_too_long(said), retry_after_seconds=wait)
 
 
