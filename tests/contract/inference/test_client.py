@@ -27,6 +27,8 @@ def client(market: LocalMarket, renter: Renter) -> Iterator[openai.OpenAI]:
 def test_an_answer(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolExecutor) -> None:
     pool.submit(serve, daemon, "Hello ", "بحر")
     (model,) = client.models.list()
+    # The client escapes the slash of the name.
+    assert client.models.retrieve(model.id) == model
     answer = client.chat.completions.create(model=model.id, messages=[{"role": "user", "content": "Hi"}], seed=7)
     assert answer.choices[0].message.content == "Hello بحر"
     assert answer.choices[0].finish_reason == "length"
@@ -44,6 +46,17 @@ def test_a_stream(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolE
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 11
+
+
+@pytest.mark.settings(rate_limits_enabled=True, completion_requests_per_minute=2)
+def test_what_is_left_is_read_where_the_client_looks(client: openai.OpenAI) -> None:
+    for left in ("1", "0"):
+        with pytest.raises(openai.NotFoundError) as unknown:
+            client.chat.completions.create(model="none/none", messages=[{"role": "user", "content": "Hi"}])
+        assert unknown.value.response.headers["x-ratelimit-remaining-requests"] == left
+    with pytest.raises(openai.RateLimitError) as limited:
+        client.chat.completions.create(model="none/none", messages=[{"role": "user", "content": "Hi"}])
+    assert limited.value.response.headers["retry-after"] == "30"
 
 
 def test_refusals(market: LocalMarket, client: openai.OpenAI) -> None:
