@@ -49,7 +49,7 @@ PLAUSIBLE: Mapping[str, Any] = {
     "format": "png",
     "period": "30d",
 }
-ALWAYS_SAID = {"reason", "confirm", "error", "line", "monthly_budget_halala"}
+ALWAYS_SAID = {"provider_ip", "reason", "confirm", "error", "line", "monthly_budget_halala"}
 
 
 @dataclass(frozen=True)
