@@ -105,7 +105,7 @@ class AdminProvider(_message.Message):
 
     @_builtins.property
     def hardware_notice(self) -> _struct_pb2.Value:
-        """Why it is a mismatch or below its model, in words; null where it is neither."""
+        """Why it is a mismatch or below its model and what may have slowed it down, or which card fails, in words; null where nothing is wrong."""
 
     def __init__(
         self,
@@ -187,6 +187,7 @@ class InspectedProvider(_message.Message):
     PERFORMANCE_FIELD_NUMBER: _builtins.int
     VERIFICATION_FIELD_NUMBER: _builtins.int
     HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
+    GPUS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -309,7 +310,14 @@ class InspectedProvider(_message.Message):
 
     @_builtins.property
     def hardware_notice(self) -> _struct_pb2.Value:
-        """Why it is a mismatch or below its model, in words; null where it is neither."""
+        """Why it is a mismatch or below its model and what may have slowed it down, or which card fails, in words; null where nothing is wrong."""
+
+    @_builtins.property
+    def gpus(self) -> _struct_pb2.Value:
+        """The health of every card, as last reported: `gpu` (its UUID), `gpu_name`, `sm_clock_mhz`, `sm_clock_max_mhz`, `power_limit_w`,
+        `power_limit_default_w`, `ecc_corrected`, `ecc_uncorrected`, `ecc_corrected_total`, `ecc_uncorrected_total`, `ecc_uncorrected_new`,
+        `throttle_reasons`, `xids` and `failure` (why it is given no work); null is what it does not tell.
+        """
 
     def __init__(
         self,
@@ -355,10 +363,11 @@ class InspectedProvider(_message.Message):
         performance: _struct_pb2.Value | None = ...,
         verification: _struct_pb2.Value | None = ...,
         hardware_notice: _struct_pb2.Value | None = ...,
+        gpus: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "hardware_notice", b"hardware_notice", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -222,6 +222,10 @@ class JobDetail(_message.Message):
     MAX_RATE_HALALA_PER_MINUTE_FIELD_NUMBER: _builtins.int
     PREFER_FIELD_NUMBER: _builtins.int
     WAITING_FOR_FIELD_NUMBER: _builtins.int
+    PERFORMANCE_RATIO_FIELD_NUMBER: _builtins.int
+    THROTTLED_FIELD_NUMBER: _builtins.int
+    THROTTLE_REASONS_FIELD_NUMBER: _builtins.int
+    GPU_LOST_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id, from 1."""
     job_id: _builtins.str
@@ -402,6 +406,22 @@ class JobDetail(_message.Message):
     def waiting_for(self) -> _struct_pb2.Value:
         """What it waits for, in words that follow the market: `2 machines fit, both busy`, `no machine offers this model`; null unless queued."""
 
+    @_builtins.property
+    def performance_ratio(self) -> _struct_pb2.Value:
+        """Clock of the cards at work while the current or last attempt ran, against the machine's own median: 1 is as usual; null without evidence."""
+
+    @_builtins.property
+    def throttled(self) -> _struct_pb2.Value:
+        """Whether a card of the machine was held down meanwhile, by heat, hardware or a lowered power limit; null where none told."""
+
+    @_builtins.property
+    def throttle_reasons(self) -> _struct_pb2.Value:
+        """Why clocks were lower than they could be meanwhile, by NVML's names, as in `hw_thermal_slowdown`; null where no card told."""
+
+    @_builtins.property
+    def gpu_lost(self) -> _struct_pb2.Value:
+        """Whether a card of the machine failed or vanished meanwhile; null without evidence."""
+
     def __init__(
         self,
         *,
@@ -458,10 +478,14 @@ class JobDetail(_message.Message):
         max_rate_halala_per_minute: _struct_pb2.Value | None = ...,
         prefer: _builtins.str = ...,
         waiting_for: _struct_pb2.Value | None = ...,
+        performance_ratio: _struct_pb2.Value | None = ...,
+        throttled: _struct_pb2.Value | None = ...,
+        throttle_reasons: _struct_pb2.Value | None = ...,
+        gpu_lost: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "model", b"model", "params", b"params", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "retried_from_job_id", b"retried_from_job_id", "retry_reason", b"retry_reason", "started_at", b"started_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_lost", b"gpu_lost", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "model", b"model", "params", b"params", "performance_ratio", b"performance_ratio", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "retried_from_job_id", b"retried_from_job_id", "retry_reason", b"retry_reason", "started_at", b"started_at", "task_spec", b"task_spec", "throttle_reasons", b"throttle_reasons", "throttled", b"throttled", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "checkpoint_enabled", b"checkpoint_enabled", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "max_retries", b"max_retries", "model", b"model", "params", b"params", "prefer", b"prefer", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "retried_from_job_id", b"retried_from_job_id", "retry_count", b"retry_count", "retry_reason", b"retry_reason", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "task_spec", b"task_spec", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "waiting_for", b"waiting_for", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at", "_documents_left_out", b"_documents_left_out", "actual_cost_halala", b"actual_cost_halala", "attempt_number", b"attempt_number", "checkpoint_enabled", b"checkpoint_enabled", "completed_at", b"completed_at", "completion_tokens", b"completion_tokens", "container_spec", b"container_spec", "cost_halala", b"cost_halala", "dc1_fee_halala", b"dc1_fee_halala", "documents_erased_at", b"documents_erased_at", "documents_left_out", b"documents_left_out", "duration_minutes", b"duration_minutes", "elapsed_sec", b"elapsed_sec", "endpoint_url", b"endpoint_url", "error", b"error", "error_category", b"error_category", "fault", b"fault", "gpu_lost", b"gpu_lost", "gpu_requirements", b"gpu_requirements", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "id", b"id", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "max_rate_halala_per_minute", b"max_rate_halala_per_minute", "max_retries", b"max_retries", "model", b"model", "params", b"params", "performance_ratio", b"performance_ratio", "prefer", b"prefer", "prewarm_requested", b"prewarm_requested", "pricing_class", b"pricing_class", "priority", b"priority", "progress_phase", b"progress_phase", "progress_updated_at", b"progress_updated_at", "prompt_tokens", b"prompt_tokens", "provider_earned_halala", b"provider_earned_halala", "provider_id", b"provider_id", "queue_deadline_at", b"queue_deadline_at", "queue_position", b"queue_position", "rate_halala_per_minute", b"rate_halala_per_minute", "refunded_at", b"refunded_at", "refunded_halala", b"refunded_halala", "renter_id", b"renter_id", "retried_from_job_id", b"retried_from_job_id", "retry_count", b"retry_count", "retry_reason", b"retry_reason", "source", b"source", "started_at", b"started_at", "status", b"status", "submitted_at", b"submitted_at", "task_spec", b"task_spec", "throttle_reasons", b"throttle_reasons", "throttled", b"throttled", "timeout_at", b"timeout_at", "used_seconds", b"used_seconds", "waiting_for", b"waiting_for", "workspace_volume_name", b"workspace_volume_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__documents_erased_at: _TypeAlias = _typing.Literal["documents_erased_at"]  # noqa: Y015
     _WhichOneofArgType__documents_erased_at: _TypeAlias = _typing.Literal["_documents_erased_at", b"_documents_erased_at"]  # noqa: Y015

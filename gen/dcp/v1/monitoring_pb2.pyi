@@ -736,27 +736,34 @@ class FleetAlert(_message.Message):
     PROVIDER_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     provider_id: _builtins.int
     """Account id."""
     reason: _builtins.str
     """What, in UPPER_SNAKE: PROVIDER_OFFLINE, PROVIDER_DEGRADED, GPU_HOT, DAEMON_OUTDATED, JOBS_FAILING, CONTAINER_RESTARTING, KEY_SHARED (a
-    second daemon used the key within the last day), GPU_LOST (its daemon finds no GPU any more; it is given no work), FAULTS_OUTLIER (its runs
+    second daemon used the key within the last day), GPU_LOST (its daemon finds no GPU any more; it is given no work), GPU_ERRORS (a card has a
+    fatal Xid or new uncorrected ECC errors; that card is given no work), FAULTS_OUTLIER (its runs
     end as the renter's fault far more often than those of others with the same model or image, of at least 20 runs of 5 renters in a week),
     GPU_MISMATCH (its GPU cannot be what is reported; it is given no work for GPUs until an admin decides) or BELOW_MODEL (it was measured to do
     less than any healthy GPU of its model).
     """
     since: _builtins.str
     """Since when, ISO-8601 UTC."""
+    @_builtins.property
+    def detail(self) -> _struct_pb2.Value:
+        """More of it in words: which card fails and of what, or what was measured and may have slowed the card down; null where there is no more."""
+
     def __init__(
         self,
         *,
         provider_id: _builtins.int = ...,
         reason: _builtins.str = ...,
         since: _builtins.str = ...,
+        detail: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id", "reason", b"reason", "since", b"since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "provider_id", b"provider_id", "reason", b"reason", "since", b"since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

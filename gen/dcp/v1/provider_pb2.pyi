@@ -70,6 +70,7 @@ class Provider(_message.Message):
     PERFORMANCE_FIELD_NUMBER: _builtins.int
     VERIFICATION_FIELD_NUMBER: _builtins.int
     HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
+    GPUS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -204,7 +205,14 @@ class Provider(_message.Message):
 
     @_builtins.property
     def hardware_notice(self) -> _struct_pb2.Value:
-        """Why it is a mismatch or below its model, in words; null where it is neither."""
+        """Why it is a mismatch or below its model and what may have slowed it down, or which card fails, in words; null where nothing is wrong."""
+
+    @_builtins.property
+    def gpus(self) -> _struct_pb2.Value:
+        """The health of every card, as last reported: `gpu` (its UUID), `gpu_name`, `sm_clock_mhz`, `sm_clock_max_mhz`, `power_limit_w`,
+        `power_limit_default_w`, `ecc_corrected`, `ecc_uncorrected`, `ecc_corrected_total`, `ecc_uncorrected_total`, `ecc_uncorrected_new`,
+        `throttle_reasons`, `xids` and `failure` (why it is given no work); null is what it does not tell.
+        """
 
     def __init__(
         self,
@@ -254,10 +262,11 @@ class Provider(_message.Message):
         performance: _struct_pb2.Value | None = ...,
         verification: _struct_pb2.Value | None = ...,
         hardware_notice: _struct_pb2.Value | None = ...,
+        gpus: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "tops_int8", b"tops_int8", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "tops_int8", b"tops_int8", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "hardware_notice", b"hardware_notice", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

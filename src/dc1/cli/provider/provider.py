@@ -115,6 +115,25 @@ def _show_status(body: dict[str, Any]) -> None:
     facts({"status": body["status"]})
 
 
+def _cards(gpus: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each card: its clock, and what is not as it should be."""
+    # What is as it should be is left out: of eight cards nobody would find the one that fails.
+    return [
+        ", ".join(
+            part
+            for part in (
+                str(card["gpu"]),
+                f"{card['sm_clock_mhz']} MHz" if card["sm_clock_mhz"] is not None else "",
+                f"held down by {', '.join(card['throttle_reasons'])}" if card["throttle_reasons"] else "",
+                f"{card['ecc_uncorrected']} uncorrected errors" if card["ecc_uncorrected"] else "",
+                f"no work: {card['failure']}" if card["failure"] else "",
+            )
+            if part
+        )
+        for card in gpus
+    ]
+
+
 def _show_account(body: dict[str, Any]) -> None:
     account = body["provider"]
     facts(
@@ -127,6 +146,7 @@ def _show_account(body: dict[str, Any]) -> None:
             **({"rejected because": account["rejected_reason"]} if account["rejected_reason"] else {}),
             "GPU": f"{machine(account)} ({account['verification'] or account['gpu_source']})",
             **({"because": account["hardware_notice"]} if account["hardware_notice"] else {}),
+            **({"cards": _cards(account["gpus"])} if account["gpus"] else {}),
             **({"measured": measured(account)} if account["probed_at"] else {}),
             "VRAM": f"{account['gpu_vram_mib']} MiB" if account["gpu_vram_mib"] else None,
             "last probe": account["probe_outcome"],

@@ -1,11 +1,13 @@
 """Stores what daemons reported, for all of them at once."""
 
+from dc1.control.background.run_watch import RunWatch
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import WholeStep, every
 from dc1.control.scheduling.core import Core
 from dc1.domain.base.clock import day_start_ms
-from dc1.domain.providers.liveness import Channel
+from dc1.domain.providers.liveness import Approval, Channel
 from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import jobs
 from dc1.storage.providers import hardware_doubts, offered_models, providers
 from dc1.storage.providers.hardware_doubts import HardwareDoubt
 
@@ -19,6 +21,7 @@ class ReportFlusher:
         self._db = core.db
         self._clock = core.clock
         self._fleet = core.fleet
+        self._run_watch = RunWatch(core.fleet, core.leases)
         self._day_ms = day_start_ms(core.clock.now_ms())
         self.flush = WholeStep(self._flush)
         """Store what daemons reported since the last flush, for all of them at once."""
@@ -34,11 +37,13 @@ class ReportFlusher:
     async def _flush(self) -> None:
         now_ms = self._clock.now_ms()
         await self._flush_reports(now_ms)
+        await self._flush_conditions(now_ms)
         await self._flush_offered_models()
         await self._begin_day(now_ms)
 
     async def _flush_reports(self, now_ms: int) -> None:
         unstored = self._fleet.reports.take_unstored()
+        self._run_watch.note(unstored)
         if not unstored:
             return
         # Copied here: the transaction runs on another thread, while beats go on changing the providers.
@@ -46,6 +51,12 @@ class ReportFlusher:
         fetched = [provider.id for provider in unstored if provider.preload_done]
         found = [provider for provider in unstored if provider.mismatch_to_store]
         doubts = [_doubt(provider) for provider in found]
+        failing = [(provider, provider.cards.to_tell) for provider in unstored if provider.cards.to_tell is not None]
+        failures = [
+            HardwareDoubt(provider.id, now_ms, words)
+            for provider, words in failing
+            if provider.approval is Approval.APPROVED
+        ]
 
         def work(conn: Connection) -> None:
             providers.flush_reports(conn, reports, now_ms)
@@ -53,6 +64,8 @@ class ReportFlusher:
                 providers.set_preload(conn, provider_id, None, now_ms)
             for doubt in doubts:
                 hardware_doubts.record(conn, doubt)
+            for failure in failures:
+                hardware_doubts.tell(conn, failure)
 
         try:
             await self._db.write(work)
@@ -65,6 +78,14 @@ class ReportFlusher:
             provider.preload_done = False
         for provider in found:
             provider.mismatch_to_store = False
+        for provider, words in failing:
+            if provider.cards.to_tell == words:
+                provider.cards.to_tell = None
+
+    async def _flush_conditions(self, now_ms: int) -> None:
+        # Apart from the reports: a job is locked before any provider.
+        if conditions := self._run_watch.take(now_ms):
+            await self._db.write(lambda conn: jobs.store_conditions(conn, conditions))
 
     async def _flush_offered_models(self) -> None:
         unsaved = self._fleet.offered.take_unsaved()
@@ -104,6 +125,8 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         probed_device=None if measured is None else measured.device.value,
         integer_products=None if measured is None else measured.integer_products,
         probed_at_ms=None if measured is None else measured.probed_at_ms,
+        probe_slowed_by=None if measured is None else measured.slowed_by,
+        load_clocks=provider.cards.clocks.samples or None,
         gpu_name=facts.gpu_name,
         vram_mib=facts.vram_mib,
         gpu_count=facts.gpu_count,

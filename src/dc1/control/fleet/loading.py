@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
+from dc1.domain.gpus.card_record import CardRecord
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers.liveness import Channel, Presence
 from dc1.domain.providers.measurements import Device, Measurement
@@ -68,6 +69,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         mismatch_at_ms=row.mismatch_at_ms,
         accepted_hardware=row.accepted_hardware,
         gpu_status=row.gpu_status,
+        cards=CardRecord(row.gpu_status, row.load_clocks),
         cached_models=tuple(row.cached_models or ()),
         vllm_models=tuple(row.vllm_models or ()),
         job_types=None if row.job_types is None else frozenset(row.job_types),
@@ -93,7 +95,8 @@ def _measurement(row: ProviderRow) -> Measurement | None:
     if row.tops_int8 is None or row.memory_gbps is None or row.probed_device is None or row.probed_at_ms is None:
         return None
     by_integers = bool(row.integer_products)
-    return Measurement(row.tops_int8, row.memory_gbps, Device(row.probed_device), row.probed_at_ms, by_integers)
+    device = Device(row.probed_device)
+    return Measurement(row.tops_int8, row.memory_gbps, device, row.probed_at_ms, by_integers, row.probe_slowed_by)
 
 
 def _preferences(row: ProviderRow) -> Preferences:

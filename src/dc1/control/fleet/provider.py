@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from dc1.control.fleet.price_book import PriceBook
 from dc1.domain.base.clock import DAY_MS
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.gpus.card_record import CardRecord
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers import liveness, mismatches, reputation
@@ -48,6 +49,7 @@ _REPORT_FIELDS = (
     "hardware_reported",
     "measurement",
     "gpu_status",
+    "cards",
     "cached_models",
     "vllm_models",
     "job_types",
@@ -85,6 +87,7 @@ class Provider:
     facts: Facts = field(default_factory=Facts)
     hardware_reported: bool = False
     gpu_status: JsonObject | None = None
+    cards: CardRecord = field(default_factory=CardRecord)
     cached_models: tuple[str, ...] = ()
     vllm_models: tuple[str, ...] = ()
     job_types: frozenset[str] | None = None
@@ -150,7 +153,7 @@ class Provider:
         measured = self.measured
         if self.mismatch is None and measured is not None and self.performance is Performance.BELOW_MODEL:
             return in_words(self._named_gpu, measured)
-        return self.mismatch
+        return self.mismatch or self.cards.notice
 
     @property
     def _found_mismatches(self) -> tuple[Mismatch, ...]:
@@ -177,8 +180,8 @@ class Provider:
 
     @property
     def slots(self) -> int:
-        """How many jobs of one GPU it can run at once; GPUs that are only claimed take no work."""
-        return max(1, self.facts.gpu_count or 1) if self.has_gpu else 1
+        """How many jobs of one GPU it can run at once; GPUs that are only claimed, or fail, take no work."""
+        return max(1, (self.facts.gpu_count or 1) - len(self.cards.failing)) if self.has_gpu else 1
 
     @property
     def occupied(self) -> int:
@@ -285,6 +288,7 @@ class Provider:
         cannot do it, so all are shown as full here.
         """
         full = self.draining or self.stream_replica is not None or self.gpu_lost
+        full = full or bool(self.cards.failing and len(self.cards.failing) >= self.gpu_count)
         return ProviderView(
             id=self.id,
             approval=self.approval,

@@ -82,6 +82,8 @@ class Reports:
     def take(self, provider: Provider, report: Report, now_ms: int, *, streamed: bool = False) -> None:
         """Fold a report in, which came by POST unless it was `streamed`."""
         provider.take_report(report, streamed=streamed)
+        if report.gpu_status is not None:
+            provider.cards.take(report.gpu_status, now_ms)
         provider.judge(now_ms)
         provider.count_beat(now_ms)
         # Most beats list no models; going through those of the last one again would cost more than all the rest.

@@ -236,6 +236,7 @@ class Attempts:
         # with tokens to be judged.
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
         row_ids = () if lease is None else (lease.row_id,)
+        gpu_failed_at_ms = None if provider_id is None else self._fleet.known(provider_id).cards.failed_at_ms
 
         # For the same reason: who else could run it is known here only.
         failed = None if provider_id is None else self._leases.named(provider_id, reference)
@@ -245,7 +246,7 @@ class Attempts:
         def work(conn: Connection, relayed: RelayedText) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.
             job = locked_in_force(conn, reference, provider_id, attempt)
-            evidence = Evidence(conn, job, relayed)
+            evidence = Evidence(conn, job, relayed, gpu_failed_at_ms)
             taken = charges.examined(evidence, report)
             is_lost = not taken.completed and (
                 transient or (others and charges.judged(evidence, taken, now_ms) is Fault.PROVIDER)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -266,7 +267,9 @@ class Prober:
         probe.end(f"not measured: {reason}")
 
     def _measured(self, probe: MachineProbe) -> None:
-        measured = probe.measurement(self._clock.now_ms())
+        provider, now_ms = probe.provider, self._clock.now_ms()
+        slowed_by = provider.cards.slowed_by(provider.gpu_status, now_ms) if provider.has_gpu else None
+        measured = replace(probe.measurement(now_ms), slowed_by=slowed_by)
         words = f"{measured.tops_int8:g} TOPS, {measured.memory_gbps:g} GB/s on the {measured.device}"
         log.info("probe_passed", provider_id=probe.provider.id, outcome=words, seconds=probe.seconds)
         probe.provider.late_probes = 0

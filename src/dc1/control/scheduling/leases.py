@@ -4,7 +4,7 @@ The database decides every move; this table follows it after the commit.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +13,9 @@ from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.placement import Room
 from dc1.storage.jobs.job_records import JobRow, JobSpec
+
+_MOST_ENDED = 10_000
+"""Ended runs that wait for the next look at them, which is every second."""
 
 _MOST_HELD_BACK = 1_000
 """Pieces of text that one lease holds back while it is settled, which takes one transaction."""
@@ -106,6 +109,7 @@ class Leases:
     def __init__(self) -> None:
         self._by_row: dict[int, Lease] = {}
         self._by_provider: defaultdict[int, dict[str, Lease]] = defaultdict(dict)
+        self._ended: deque[Lease] = deque(maxlen=_MOST_ENDED)
 
     def __len__(self) -> int:
         return len(self._by_row)
@@ -127,7 +131,15 @@ class Leases:
             del held[lease.job_id]
             if not held:
                 del self._by_provider[lease.provider_id]
+            if lease.running:
+                self._ended.append(lease)
         return lease
+
+    def take_ended(self) -> list[Lease]:
+        """Return the leases of runs that ended since the last call, for whoever keeps what was seen of them."""
+        ended = list(self._ended)
+        self._ended.clear()
+        return ended
 
     def of_job(self, row_id: int) -> Lease | None:
         """Return the lease of a job, or None."""

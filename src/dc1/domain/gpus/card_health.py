@@ -1,10 +1,11 @@
 """What cards say of their health: which may be given no work, and what slows the others down."""
 
 from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
 from typing import TypeAlias
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.base.numeric import as_integer, as_number
+from dc1.domain.base.numeric import as_integer, as_number, plain
 
 IDLE = "gpu_idle"
 """The reason of a clock that is low because nothing is to be done, which is no throttling."""
@@ -49,7 +50,9 @@ FATAL_XIDS: Mapping[int, str] = {
 MAX_CARDS = 32
 _MAX_CLOCK_MHZ = 10_000
 _MAX_WATTS = 5_000
-_MAX_ERRORS = 2**53
+_MAX_ERRORS = 2**53 - 1
+_MAX_XID = 10_000
+_MOST_XIDS = 16
 
 CardId: TypeAlias = str
 """What a card is told by from one report to the next: its UUID, or else its number."""
@@ -70,6 +73,38 @@ def offered_cards(gpu_status: JsonObject | None) -> list[JsonObject]:
     # A report that names no model, or none of its cards, says nothing of which are meant.
     alike = [card for card in found if kind_of(card) == wanted]
     return alike or found
+
+
+_SHOWN_NUMBERS: Mapping[str, int] = {
+    "sm_clock_mhz": _MAX_CLOCK_MHZ,
+    "sm_clock_max_mhz": _MAX_CLOCK_MHZ,
+    "power_limit_w": _MAX_WATTS,
+    "power_limit_default_w": _MAX_WATTS,
+    "ecc_corrected": _MAX_ERRORS,
+    "ecc_uncorrected": _MAX_ERRORS,
+    "ecc_corrected_total": _MAX_ERRORS,
+    "ecc_uncorrected_total": _MAX_ERRORS,
+    "ecc_uncorrected_new": _MAX_ERRORS,
+}
+
+
+def shown_cards(gpu_status: JsonObject | None) -> list[JsonValue]:
+    """Return every card as people are shown it: what it tells of its health that can be, and why it fails."""
+    return [_shown(card) for card in cards(gpu_status)]
+
+
+def _shown(card: JsonObject) -> JsonObject:
+    name = card.get("gpu_name")
+    numbers = {field: _within(card, field, most) for field, most in _SHOWN_NUMBERS.items()}
+    told = isinstance(card.get("throttle_reasons"), list)
+    return {
+        "gpu": card_id(card),
+        "gpu_name": name[:200] if isinstance(name, str) else None,
+        **{field: None if number is None else plain(number) for field, number in numbers.items()},
+        "throttle_reasons": [*sorted(throttle_reasons(card))] if told else None,
+        "xids": [*sorted(set(xids(card)))[:_MOST_XIDS]] if isinstance(card.get("xid_errors"), list) else None,
+        "failure": failure_of(card),
+    }
 
 
 def kind_of(card: JsonObject) -> tuple[JsonValue, int | None]:
@@ -102,7 +137,7 @@ def xids(card: JsonObject) -> Iterator[int]:
     sent = card.get("xid_errors")
     for error in sent if isinstance(sent, list) else ():
         number = as_integer(error.get("xid") if isinstance(error, dict) else error)
-        if number is not None:
+        if number is not None and 0 < number <= _MAX_XID:
             yield number
 
 
@@ -118,7 +153,7 @@ def is_throttled(card: JsonObject, reasons: Collection[str]) -> bool:
     return not SLOWDOWNS.isdisjoint(reasons) or (POWER_CAP in reasons and lowered_limit(card) is not None)
 
 
-def lowered_limit(card: JsonObject) -> tuple[float, float] | None:
+def lowered_limit(card: JsonObject) -> tuple[Decimal, Decimal] | None:
     """Return a card's power limit and what it would be by default, in watts, where it was lowered."""
     limit, default = _within(card, "power_limit_w", _MAX_WATTS), _within(card, "power_limit_default_w", _MAX_WATTS)
     return (limit, default) if limit and default and limit < default else None
@@ -126,7 +161,8 @@ def lowered_limit(card: JsonObject) -> tuple[float, float] | None:
 
 def sm_clock_mhz(card: JsonObject) -> float | None:
     """Return the clock of a card's processors, None where it says none that can be."""
-    return _within(card, "sm_clock_mhz", _MAX_CLOCK_MHZ) or None
+    clock = _within(card, "sm_clock_mhz", _MAX_CLOCK_MHZ)
+    return float(clock) if clock else None
 
 
 def count_in(card: JsonObject, name: str) -> int:
@@ -152,6 +188,6 @@ def slowed_by(gpu_status: JsonObject | None) -> str | None:
     return "; ".join(found) or None
 
 
-def _within(card: JsonObject, name: str, most: int) -> float | None:
+def _within(card: JsonObject, name: str, most: int) -> Decimal | None:
     number = as_number(card.get(name))
-    return float(number) if number is not None and 0 <= number <= most else None
+    return number if number is not None and 0 <= number <= most else None

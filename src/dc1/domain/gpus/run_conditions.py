@@ -9,24 +9,32 @@ from dc1.domain.gpus.clock_history import ClockHistory, loaded_clock_mhz
 
 @dataclass(slots=True)
 class RunConditions:
-    """Sums over the reports of one attempt; which of several cards it had is not known, so all of them count."""
+    """Sums over the reports of one attempt; which of several cards it had is not known, so all of them count.
+
+    `throttled` is None until a card tells why its clock is low. `is_urgent` is set where something happened that is
+    not stored yet, and `is_stored` unset also where only the clocks went on.
+    """
 
     reasons: set[str] = field(default_factory=set)
     throttled: bool | None = None
     gpu_lost: bool = False
     is_stored: bool = True
+    is_urgent: bool = False
     _clock_sum: float = 0.0
     _clocks: int = 0
     _usual_mhz: float | None = None
 
     def note(self, gpu_status: JsonObject, clocks: ClockHistory) -> None:
         """Add a report."""
-        found = offered_cards(gpu_status)
-        told = [card for card in found if isinstance(card.get("throttle_reasons"), list)]
+        told = [card for card in offered_cards(gpu_status) if isinstance(card.get("throttle_reasons"), list)]
         if told:
             each = [(card, throttle_reasons(card)) for card in told]
             slowed = any(is_throttled(card, reasons) for card, reasons in each)
-            self._became(self.throttled or slowed, self.reasons.union(*(reasons for _, reasons in each)))
+            reasons = self.reasons.union(*(reasons for _, reasons in each))
+            now = bool(self.throttled or slowed), reasons
+            if now != (self.throttled, self.reasons):
+                self.throttled, self.reasons = now
+                self._happened()
         clock = loaded_clock_mhz(gpu_status)
         if clock is not None:
             # As it was when the run began: a long one that is slow would become the usual itself.
@@ -37,12 +45,16 @@ class RunConditions:
 
     def lost_gpu(self) -> None:
         """Note that a card failed or vanished."""
-        self.is_stored = self.is_stored and self.gpu_lost
-        self.gpu_lost = True
+        if not self.gpu_lost:
+            self.gpu_lost = True
+            self._happened()
 
-    def _became(self, throttled: bool, reasons: set[str]) -> None:
-        self.is_stored = self.is_stored and (throttled, reasons) == (self.throttled, self.reasons)
-        self.throttled, self.reasons = throttled, reasons
+    def _happened(self) -> None:
+        self.is_stored, self.is_urgent = False, True
+
+    def stored(self) -> None:
+        """Note that it is stored as it is now."""
+        self.is_stored, self.is_urgent = True, False
 
     @property
     def performance_ratio(self) -> float | None:

@@ -124,6 +124,17 @@ class AttemptReport:
         """Return what a report comes to that does not hand back what was ordered."""
         return replace(self, completed=False, result=None, error=error, error_category=ErrorCategory.NO_RESULT)
 
+    @property
+    def may_be_the_cards(self) -> bool:
+        """Whether a daemon tells of a failure that a card which fails would bring about; refused orders reach none."""
+        is_failure = not self.completed and self.actor is Actor.PROVIDER
+        return is_failure and self.error_category is not ErrorCategory.INVALID_PARAMS
+
+    def as_gpu_lost(self) -> Self:
+        """Return what a failure comes to where a card failed: whatever the program's exit code, it is not its fault."""
+        category = ErrorCategory.GPU_LOST
+        return replace(self, error=failure_text(category, "", None), error_category=category)
+
     def as_unavailable(self) -> Self:
         """Return what a report comes to where the machine could not do this kind of work."""
         category = ErrorCategory.ENGINE

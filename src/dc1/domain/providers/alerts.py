@@ -28,6 +28,7 @@ class AlertReason(StrEnum):
     CONTAINER_RESTARTING = "CONTAINER_RESTARTING"
     KEY_SHARED = "KEY_SHARED"
     GPU_LOST = "GPU_LOST"
+    GPU_ERRORS = "GPU_ERRORS"
     FAULTS_OUTLIER = "FAULTS_OUTLIER"
     GPU_MISMATCH = "GPU_MISMATCH"
     BELOW_MODEL = "BELOW_MODEL"
@@ -45,17 +46,23 @@ class Watched:
     first_failure_ms: int = 0
     second_daemon_at_ms: int | None = None
     gpu_lost: bool = False
+    gpu_errors: str | None = None
     faults_stand_out_since_ms: int | None = None
     mismatch_at_ms: int | None = None
     below_model_at_ms: int | None = None
+    hardware_notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that is wrong, and since when; what a heartbeat told is known since the last one."""
+    """One thing that is wrong, and since when; what a heartbeat told is known since the last one.
+
+    `detail` says more of it in words, None where there is no more to say.
+    """
 
     reason: AlertReason
     since_ms: int
+    detail: str | None = None
 
 
 def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[Alert]:
@@ -82,6 +89,8 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
         yield Alert(AlertReason.GPU_HOT, heard_ms)
     if provider.gpu_lost:
         yield Alert(AlertReason.GPU_LOST, heard_ms)
+    if provider.gpu_errors is not None:
+        yield Alert(AlertReason.GPU_ERRORS, heard_ms, provider.gpu_errors)
     if provider.needs_update:
         yield Alert(AlertReason.DAEMON_OUTDATED, heard_ms)
     if provider.restarts >= MANY_RESTARTS:
@@ -91,9 +100,9 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
 def _hardware_alerts(provider: Watched) -> Iterator[Alert]:
     # Whether it is there or not: it waits for an admin.
     if provider.mismatch_at_ms is not None:
-        yield Alert(AlertReason.GPU_MISMATCH, provider.mismatch_at_ms)
+        yield Alert(AlertReason.GPU_MISMATCH, provider.mismatch_at_ms, provider.hardware_notice)
     elif provider.below_model_at_ms is not None:
-        yield Alert(AlertReason.BELOW_MODEL, provider.below_model_at_ms)
+        yield Alert(AlertReason.BELOW_MODEL, provider.below_model_at_ms, provider.hardware_notice)
 
 
 def lately(at_ms: int | None, now_ms: int) -> int | None:

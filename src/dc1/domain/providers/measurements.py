@@ -18,6 +18,7 @@ class Measurement:
     `tops_int8` is a trillion integer operations a second, `memory_gbps` gigabytes a second, both by the server's clock.
     They are floors: what the network and the daemon took is in the time. Without `integer_products` it multiplied by
     floats, in which a GPU does less than its data sheet says of integers.
+    `slowed_by` is what its report said meanwhile that may have kept it from its best, in words.
     """
 
     tops_int8: float
@@ -25,3 +26,4 @@ class Measurement:
     device: Device
     probed_at_ms: int
     integer_products: bool = False
+    slowed_by: str | None = None

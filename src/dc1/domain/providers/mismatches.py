@@ -78,4 +78,5 @@ def in_words(gpu_name: str | None, measured: Measurement) -> str:
     return (
         f"Measured {measured.tops_int8:g} TOPS and {measured.memory_gbps:g} GB/s; any healthy {gpu_name} does at least"
         f" {model.least_tops:g} and {model.least_memory_gbps:g}"
+        + ("" if measured.slowed_by is None else f"; when it was measured: {measured.slowed_by}")
     )

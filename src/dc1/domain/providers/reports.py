@@ -9,6 +9,7 @@ from typing import NamedTuple
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue, is_oversized
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import gpu_info_not_object, gpu_status_not_object, invalid_field
+from dc1.domain.gpus.card_health import cards, offered_cards
 
 MAX_GPUS_LISTED = 32
 MAX_MODELS = 500
@@ -23,6 +24,7 @@ class _Range(NamedTuple):
 
 
 _MIB = _Range(0, 1_048_576)
+_ERRORS = _Range(0, MAX_EXACT_INTEGER, whole=True)
 _GPU_METRICS = {
     "gpu_vram_mib": _MIB,
     "vram_mb": _MIB,
@@ -31,6 +33,15 @@ _GPU_METRICS = {
     "temp_c": _Range(-40, 150),
     "power_w": _Range(0, 2000),
     "gpu_count": _Range(1, 64, whole=True),
+    "sm_clock_mhz": _Range(0, 10_000),
+    "sm_clock_max_mhz": _Range(0, 10_000),
+    "power_limit_w": _Range(0, 5_000),
+    "power_limit_default_w": _Range(0, 5_000),
+    "ecc_corrected": _ERRORS,
+    "ecc_uncorrected": _ERRORS,
+    "ecc_corrected_total": _ERRORS,
+    "ecc_uncorrected_total": _ERRORS,
+    "ecc_uncorrected_new": _ERRORS,
 }
 _CACHE_METRICS = {
     "used_mb": _Range(0, MAX_EXACT_INTEGER),
@@ -260,6 +271,10 @@ def _facts(gpu_status: JsonObject, gpu_info: JsonObject) -> Facts:
     if name is None and gpu_status.get("gpus_present") == 0:
         # Daemons say that they have one slot, also where there is no GPU, and it would be one without a name.
         count = None
+    alike = len(offered_cards(gpu_status))
+    if isinstance(count, int) and alike < len(cards(gpu_status)):
+        # Two cards are sold as two that are alike: those of another model are not counted with them.
+        count = min(count, alike)
     return Facts(
         gpu_name=name,
         vram_mib=round(vram) if isinstance(vram, int | float) else None,

@@ -181,7 +181,12 @@ class MonitoringCalls(ServicerPart):
         found = sorted(self._alerts(failures, now_ms), key=lambda item: (item[1].since_ms, item[0]))
         return pb.ListFleetAlertsResponse(
             alerts=[
-                pb.FleetAlert(provider_id=provider_id, reason=alert.reason, since=iso(alert.since_ms))
+                pb.FleetAlert(
+                    provider_id=provider_id,
+                    reason=alert.reason,
+                    since=iso(alert.since_ms),
+                    detail=to_value(alert.detail),
+                )
                 for provider_id, alert in found
             ]
         )
@@ -208,9 +213,11 @@ class MonitoringCalls(ServicerPart):
             first_failure_ms=failures.first_ms,
             second_daemon_at_ms=provider.second_daemon_at_ms,
             gpu_lost=provider.gpu_lost,
+            gpu_errors=provider.cards.notice,
             faults_stand_out_since_ms=self._plane.fault_watch.since_ms(provider.id),
             mismatch_at_ms=provider.mismatch_at_ms,
             below_model_at_ms=provider.below_model_at_ms,
+            hardware_notice=provider.hardware_notice,
         )
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:

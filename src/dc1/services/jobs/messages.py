@@ -146,6 +146,11 @@ def job_detail(
     detail.used_seconds.CopyFrom(NULL if used is None else to_value(plain(used)))
     if job.documents_erased_at_ms is not None:
         detail.documents_erased_at = iso(job.documents_erased_at_ms)
+    seen = job.gpu_conditions or {}
+    for name in ("performance_ratio", "throttled", "throttle_reasons", "gpu_lost"):
+        # Of an attempt before it nothing is said: that was another machine.
+        is_of_it = seen.get("attempt") == job.attempt_number
+        getattr(detail, name).CopyFrom(to_value(seen.get(name) if is_of_it else None))
     for name in _COPIED:
         getattr(detail, name).CopyFrom(to_value(getattr(job, name)))
     return detail

@@ -9,6 +9,7 @@ from google.protobuf.struct_pb2 import Value
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
+from dc1.domain.gpus.card_health import shown_cards
 from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.jobs.states import JobType
 from dc1.domain.money.machine_prices import HUNDRED
@@ -94,6 +95,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         probe_outcome=to_value(provider.probe_outcome),
         **hardware_fields(provider),
         hardware_notice=to_value(provider.hardware_notice),
+        gpus=to_value(shown_cards(provider.gpu_status)),
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )
@@ -175,6 +177,7 @@ def inspected_provider(
         probe_outcome=to_value(provider.probe_outcome),
         **hardware_fields(provider),
         hardware_notice=to_value(provider.hardware_notice),
+        gpus=to_value(shown_cards(provider.gpu_status)),
     )
     _fill(shown, provider, status)
     return shown

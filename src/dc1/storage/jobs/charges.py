@@ -17,12 +17,22 @@ from dc1.storage.jobs.job_records import JobRow, ordered
 
 
 class Evidence:
-    """What the server saw of a run, by which it is judged and charged; `relayed` is what it said of a /v1 answer."""
+    """What the server saw of a run, by which it is judged and charged; `relayed` is what it said of a /v1 answer.
 
-    def __init__(self, conn: Connection, job: JobRow, relayed: RelayedText = NOTHING_RELAYED) -> None:
+    `gpu_failed_at_ms` is when a card of its machine failed or vanished last.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        job: JobRow,
+        relayed: RelayedText = NOTHING_RELAYED,
+        gpu_failed_at_ms: int | None = None,
+    ) -> None:
         self._conn = conn
         self.job = job
         self.relayed = relayed
+        self._gpu_failed_at_ms = gpu_failed_at_ms
 
     # Asked for at every step of a settlement, and looked up once: the row is locked, so nothing changes in between.
     @cached_property
@@ -37,6 +47,12 @@ class Evidence:
             or job.endpoint_url is not None
             or job_logs.has_printed(self._conn, job.id, job.attempt_number)
         )
+
+    @property
+    def lost_gpu(self) -> bool:
+        """Whether a card of its machine failed while it ran; which of several it had is not known."""
+        started_ms, failed_ms = self.job.started_at_ms, self._gpu_failed_at_ms
+        return failed_ms is not None and started_ms is not None and failed_ms >= started_ms
 
     @property
     def ran_our_program(self) -> bool:
@@ -57,11 +73,13 @@ def examined(evidence: Evidence, report: AttemptReport) -> AttemptReport:
 
     Nothing is what a generation hands back without text or image, and any other run that was never seen working either;
     as little is something else than what was ordered. A machine that cannot do this kind of work is no renter's fault.
-    A /v1 call is paid by what was made.
+    A /v1 call is paid by what was made. A run that failed when a card of its machine did was failed by that.
     """
     job = evidence.job
     if job.token_price_halala is not None:
         return report
+    if evidence.lost_gpu and report.may_be_the_cards:
+        return report.as_gpu_lost()
     if report.is_something_else(job.job_type, job.model):
         return report.as_nothing(SOMETHING_ELSE)
     if not report.completed and report.exit_code == UNAVAILABLE_STATUS and evidence.ran_our_program:

@@ -124,6 +124,7 @@ class JobRow:
     error_category: ErrorCategory | None
     fault: Fault | None
     engine_refusal: dict[str, Any] | None
+    gpu_conditions: dict[str, Any] | None
     documents_erased_at_ms: int | None
 
     @property

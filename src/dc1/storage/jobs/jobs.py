@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, literal, select, text, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, literal, select, text, tuple_, update
 
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import job_not_found
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import OPEN, JobStatus
@@ -268,3 +269,27 @@ def has_held(conn: Connection, job_id: int, provider_id: int) -> bool:
         job_attempts.c.job_id == job_id, job_attempts.c.provider_id == provider_id
     )
     return conn.execute(query.limit(1)).scalar() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConditions:
+    """What the cards went through under an attempt."""
+
+    row_id: int
+    attempt: int
+    conditions: JsonObject
+
+
+_SET_CONDITIONS = PreparedStatement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("row_id"), jobs.c.attempt_number == bindparam("attempt"))
+    .values(gpu_conditions=bindparam("conditions", type_=jobs.c.gpu_conditions.type))
+)
+
+
+def store_conditions(conn: Connection, conditions: Collection[StoredConditions]) -> None:
+    """Keep what cards went through, as long as the job has no later attempt: no move of it, and no event."""
+    # By id, so that two servers that flush at once cannot deadlock.
+    ordered = sorted(conditions, key=lambda item: item.row_id)
+    rows = [{"row_id": item.row_id, "attempt": item.attempt, "conditions": item.conditions} for item in ordered]
+    _SET_CONDITIONS.run_many(conn, rows)

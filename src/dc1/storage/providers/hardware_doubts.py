@@ -28,8 +28,13 @@ def record(conn: Connection, doubt: HardwareDoubt) -> None:
     # Two servers may have heard the same daemon; the older finding is the one that an admin decides on.
     found = update(providers).where(providers.c.id == doubt.provider_id, providers.c.mismatch.is_(None))
     if changed(conn.execute(found.values(mismatch=doubt.words, mismatch_at_ms=doubt.at_ms))):
-        finding = f"/providers/{doubt.provider_id}: {doubt.words}"
-        audit.record(conn, NewAuditEntry(doubt.at_ms, _FINDER, _FINDER, finding, _OK, doubt.provider_id))
+        tell(conn, doubt)
+
+
+def tell(conn: Connection, doubt: HardwareDoubt) -> None:
+    """Note in the audit trail what was found of a machine, which needs no decision."""
+    finding = f"/providers/{doubt.provider_id}: {doubt.words}"
+    audit.record(conn, NewAuditEntry(doubt.at_ms, _FINDER, _FINDER, finding, _OK, doubt.provider_id))
 
 
 def accept(conn: Connection, provider_id: int, hardware: str | None) -> bool:

@@ -58,6 +58,8 @@ class StoredReport:
     probed_device: str | None = None
     integer_products: bool | None = None
     probed_at_ms: int | None = None
+    probe_slowed_by: str | None = None
+    load_clocks: list[int] | None = None
     gpu_name: str | None = None
     vram_mib: int | None = None
     gpu_count: int | None = None
@@ -116,6 +118,8 @@ class ProviderRow:
     probed_device: str | None
     integer_products: bool | None
     probed_at_ms: int | None
+    probe_slowed_by: str | None
+    load_clocks: list[int] | None
     mismatch: str | None
     mismatch_at_ms: int | None
     accepted_hardware: str | None

@@ -149,6 +149,8 @@ jobs = Table(
     Column("fault", StoredEnum(Fault)),
     # With which status an engine refused a /v1 call, and what it said besides.
     Column("engine_refusal", ExactJson(OBJECT)),
+    # What the cards went through under its last attempt, of which it has the number.
+    Column("gpu_conditions", ExactJson(OBJECT)),
     # Since when what was sent with it, its result and its log are not kept any more.
     time_column("documents_erased_at_ms", nullable=True),
     change_stamp(),

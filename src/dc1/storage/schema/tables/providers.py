@@ -23,6 +23,7 @@ from dc1.domain.providers.liveness import Approval
 from dc1.domain.providers.preferences import RunMode
 from dc1.domain.providers.reports import EventSeverity
 from dc1.storage.schema.columns import (
+    NUMBERS,
     OBJECT,
     TEXTS,
     ExactJson,
@@ -83,6 +84,7 @@ providers = Table(
     Column("probed_device", Text),
     Column("integer_products", Boolean),
     time_column("probed_at_ms", nullable=True),
+    Column("probe_slowed_by", PlainText),
     # What its GPU cannot be, until an admin decides; and the hardware that one has decided to be right.
     Column("mismatch", PlainText),
     time_column("mismatch_at_ms", nullable=True),
@@ -103,6 +105,8 @@ providers = Table(
     # How many /v1 calls its engine takes at once; 0 of a daemon that does not say.
     counter("inference_slots"),
     Column("gpu_status", ExactJson(OBJECT)),
+    # Clocks under load, in MHz, by whose median runs are judged.
+    Column("load_clocks", ExactJson(NUMBERS)),
     Column("model_cache", ExactJson(OBJECT)),
     Column("resource_spec", ExactJson),
     Column("channel", Text, nullable=False, server_default="none"),

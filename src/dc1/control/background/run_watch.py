@@ -1,0 +1,73 @@
+"""What cards go through under each run, gathered from reports and kept with the job."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.leases import Lease, Leases
+from dc1.domain.gpus.run_conditions import RunConditions
+from dc1.storage.jobs.jobs import StoredConditions
+
+_STORED_EVERY_MS = 30_000
+"""How often a run that only goes on is stored; what happens to its cards is stored at once."""
+
+
+@dataclass(slots=True)
+class _WatchedRun:
+    lease: Lease
+    conditions: RunConditions = field(default_factory=RunConditions)
+    noted_ms: int = 0
+    stored_ms: int = 0
+
+
+class RunWatch:
+    """Follows the runs of providers that report, those included that began and ended between two flushes."""
+
+    def __init__(self, fleet: Fleet, leases: Leases) -> None:
+        self._fleet = fleet
+        self._leases = leases
+        self._runs: dict[tuple[int, int], _WatchedRun] = {}
+
+    def note(self, providers: Iterable[Provider]) -> None:
+        """Take what providers reported into account for what runs there."""
+        for provider in providers:
+            # Nearly all of a large fleet is idle, or has no card that tells anything.
+            if provider.occupied and provider.cards.heard_ms:
+                for lease in self._leases.of_provider(provider.id):
+                    if lease.running:
+                        self._watch(lease)
+        for lease in self._leases.take_ended():
+            self._watch(lease)
+        for run in self._runs.values():
+            self._note(run)
+
+    def _watch(self, lease: Lease) -> None:
+        self._runs.setdefault((lease.row_id, lease.attempt), _WatchedRun(lease))
+
+    def _note(self, run: _WatchedRun) -> None:
+        provider = self._fleet.get(run.lease.provider_id)
+        if provider is None:
+            return
+        cards = provider.cards
+        # What was reported before it began says nothing of it.
+        began_ms = run.lease.assignment.job.started_at_ms or 0
+        if cards.heard_ms >= began_ms and cards.heard_ms > run.noted_ms and provider.gpu_status is not None:
+            run.noted_ms = cards.heard_ms
+            run.conditions.note(provider.gpu_status, cards.clocks)
+        if cards.failed_at_ms is not None and cards.failed_at_ms >= began_ms:
+            run.conditions.lost_gpu()
+
+    def take(self, now_ms: int) -> list[StoredConditions]:
+        """Return what is to be stored now, and forget the runs that are over."""
+        due: list[StoredConditions] = []
+        for key, run in list(self._runs.items()):
+            is_over = not (self._leases.is_current(run.lease) and run.lease.running)
+            is_new = not run.conditions.is_stored
+            if is_new and (is_over or run.conditions.is_urgent or now_ms - run.stored_ms >= _STORED_EVERY_MS):
+                due.append(StoredConditions(*key, run.conditions.to_json(run.lease.attempt)))
+                run.conditions.stored()
+                run.stored_ms = now_ms
+            if is_over:
+                del self._runs[key]
+        return due
