@@ -3,8 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -26,14 +26,20 @@ ODD_JSON = st.recursive(
 )
 
 
-@contextmanager
-def odd_engine(answer: Any, version: Any) -> Iterator[str]:
+def odd_engine(answer: Any, version: Any) -> AbstractContextManager[str]:
     """Answer every call of the Docker API alike, but for its version."""
+    return engine(lambda path: (200, version if path.endswith("/version") else answer))
+
+
+@contextmanager
+def engine(answer: Callable[[str], tuple[int, Any]]) -> Iterator[str]:
+    """Answer calls of the Docker API by their paths, each with a status and JSON."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer_all(self) -> None:
-            body = json.dumps(version if self.path.endswith("/version") else answer).encode()
-            self.send_response(200)
+            status, said = answer(self.path)
+            body = json.dumps(said).encode()
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -83,3 +89,22 @@ async def outcome_of(url: str) -> RunFailed:
 def test_whatever_it_answers_is_the_end_of_one_job(answer: Any, version: Any) -> None:
     with odd_engine(answer, version) as url:
         asyncio.run(outcome_of(url))
+
+
+async def test_a_container_that_goes_while_it_is_looked_at_makes_no_engine_unavailable() -> None:
+    """Podman lists it, and says 500 and not 404 of it by the time somebody asks for more."""
+    listed = {"Id": "8fb6bbfa0ef2", "Labels": {"dc1.job_id": "job-1", "dc1.attempt": "1"}}
+
+    def answer(path: str) -> tuple[int, Any]:
+        known = {"/version": {"ApiVersion": "1.41", "Version": "4.3.1"}, "/info": {"SecurityOptions": ["name=seccomp"]}}
+        for end, said in known.items():
+            if path.endswith(end):
+                return 200, said
+        return (200, [listed]) if "/containers/json" in path else (500, {"message": "no such container"})
+
+    with engine(answer) as url:
+        runner = ContainerRunner("market", base_url=url)
+        runner.serve(7, ["dc1/trainer:1"])
+        found = await runner.probe()
+        await runner.aclose()
+    assert found.available, found.reason

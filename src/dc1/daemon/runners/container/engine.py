@@ -77,7 +77,8 @@ def traits(client: Any) -> EngineTraits:
 
 def require_listener(client: Any) -> None:
     """See that a client's engine listens, before it is asked what it may not hear. An OSError says that it does not."""
-    path = getattr(client.api._custom_adapter, "socket_path", None)
+    # Where an engine is reached by TCP the SDK has no adapter of its own.
+    path = getattr(getattr(client.api, "_custom_adapter", None), "socket_path", None)
     if path is not None:
         _knock(f"unix://{path}")
 
