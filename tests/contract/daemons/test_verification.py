@@ -104,6 +104,15 @@ def test_what_is_asked_is_told_in_the_words_of_before(challenged: ChallengedDaem
     assert len(begin["nonce"]) == 64
 
 
+def test_an_answer_that_is_sent_again_takes_the_next_question_from_nobody(challenged: ChallengedDaemon) -> None:
+    """Whoever did not hear what followed on it asks by sending it again, and must not be late for that."""
+    prepare = challenged.ask()
+    body = {"challenge_id": prepare["challenge_id"], **(challenged.answer(prepare) or {})}
+    begin = challenged.submit(body)
+    assert challenged.submit(body)["begin"] == begin["begin"]
+    assert challenged.ask(prepare["challenge_id"])["begin"] == begin["begin"]
+
+
 def alter_root(answer: Json) -> None:
     for said in (answer.get("roots", {}),):
         said["roots"] = [MADE_UP for _ in said.get("roots", [])]

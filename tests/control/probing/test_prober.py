@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dc1.control.probing import machine_probe
+from dc1.control.probing import prober as prober_module
 from dc1.control.probing.prober import Prober
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.probe_messages import (
@@ -273,6 +274,18 @@ async def test_a_machine_is_due_when_it_is_new_and_when_its_hardware_changes(mar
     await market.control.prober.look()
     assert market.control.prober.is_probing(provider.id)
     await over(market)
+
+
+async def test_who_asks_for_challenges_more_often_is_not_drawn_more_often(
+    market: SmallMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober_module._SECRETLY, "random", lambda: 0.0)
+    provider = await market.provider(gpu_info={"gpu_name": "NVIDIA H100"})
+    market.control.fleet.set_measurement(provider, Measurement(1, 1, Device.GPU, 1), "")
+    for _ in range(3):
+        assert await market.control.prober.challenge(provider, "203.0.113.1") is None
+    await market.control.prober.look()
+    assert market.control.prober.is_probing(provider.id), "the draw is a look's"
 
 
 async def test_without_an_interval_only_admins_ask(market: SmallMarket) -> None:

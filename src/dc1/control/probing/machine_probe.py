@@ -79,15 +79,17 @@ class MachineProbe:
 
     # Hearing
 
-    def heard(self, said: Said) -> None:
-        """Take what the daemon says; what nobody waits for, such as an answer that was given before, is passed over."""
+    def heard(self, said: Said) -> bool:
+        """Take what the daemon says, and tell whether it was waited for: an answer that was given before is not."""
         at = time.monotonic()
         if self._awaited is None:
-            return
+            return False
         kind, number, answer = self._awaited
         fits = isinstance(said, kind) and getattr(said, "number", number) == number
-        if not answer.done() and (fits or isinstance(said, Unable)):
-            answer.set_result((said, at))
+        if answer.done() or not (fits or isinstance(said, Unable)):
+            return False
+        answer.set_result((said, at))
+        return True
 
     async def _ask(self, question: Prepare | Begin | Open, answer: type[T], seconds: float) -> tuple[T, float]:
         """Return the answer to a question, and how long it took."""

@@ -90,11 +90,10 @@ class Prober:
             raise errors.probe_impossible()
         self._begin_together(channel)
 
-    def heard(self, provider_id: int, probe_id: str, said: Said) -> None:
-        """Take what a daemon says of a probe; of one that is over or is another's nothing is wanted."""
+    def heard(self, provider_id: int, probe_id: str, said: Said) -> bool:
+        """Take what a daemon says of a probe, and tell whether it was waited for; of one that is over nothing is."""
         probe = self._running.get(provider_id)
-        if probe is not None and probe.id == probe_id:
-            probe.heard(said)
+        return probe is not None and probe.id == probe_id and probe.heard(said)
 
     # Polled
 
@@ -102,7 +101,8 @@ class Prober:
         """Return what a daemon that polls is asked, None when it is not probed; unless it is at one, one may begin."""
         channel = self._polled.setdefault(provider.id, PolledChannel(provider.id, address))
         channel.heard(address)
-        if self._interval_seconds and not probe_id:
+        # The others are for `look`: who asks more often must not be drawn more often.
+        if self._interval_seconds and not probe_id and self._is_new(provider):
             self._look_at(channel)
         probe = self._running.get(provider.id)
         if probe is None or (probe_id and probe.id != probe_id):
@@ -116,9 +116,9 @@ class Prober:
         if channel is None or not (is_running or channel.tells_of(probe_id)):
             return None
         channel.heard(address)
-        if is_running:
+        # An answer that is sent again, as what followed on it was lost, takes the next question from nobody.
+        if self.heard(provider_id, probe_id, said):
             channel.answered()
-            self.heard(provider_id, probe_id, said)
         return Challenge(probe_id, await channel.message(_WAIT_SECONDS))
 
     # Due
