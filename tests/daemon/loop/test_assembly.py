@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -6,6 +9,7 @@ import pytest
 from dc1.daemon import build
 from dc1.daemon.build import build_runners
 from dc1.daemon.config import DaemonConfig
+from dc1.daemon.runners.container.first_process import FirstProcess
 from dc1.domain.jobs.states import JobType
 from tests.daemon.telemetry.nvml_library import Device, NvmlLibrary
 
@@ -30,6 +34,20 @@ async def test_configuration_decides_which_runners_there_are(settings: dict[str,
     assert not unlike & kinds
     for runner in runners:
         await runner.aclose()
+
+
+def test_a_daemon_starts_where_modules_of_unix_are_missing() -> None:
+    """Docs, limits: only its containers are for Linux."""
+    program = "import sys; sys.modules.update(dict.fromkeys(('fcntl', 'resource', 'pwd', 'grp'))); import dc1.cli.daemon"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_no_process_is_taken_hold_of_where_the_kernel_has_no_handles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    first = FirstProcess()
+    first.meet(os.getpid(), "")
+    assert not first.was_killed()
 
 
 def test_secrets_are_not_printed_with_the_configuration() -> None:

@@ -1,6 +1,5 @@
 """A container's first process, and how it ended by the kernel's record, where an engine does not tell it."""
 
-import fcntl
 import os
 import signal
 import struct
@@ -34,8 +33,8 @@ class FirstProcess:
             return
         try:
             handle = os.pidfd_open(pid)
-        except (OSError, OverflowError):
-            return  # it has ended
+        except (OSError, OverflowError, AttributeError):
+            return  # it has ended, or this system is none with such handles
         # Only now, when the number cannot be given to another any more.
         if _is_in(pid, container_id):
             self._handle = handle
@@ -46,6 +45,9 @@ class FirstProcess:
         """Tell whether SIGKILL ended it; False where the kernel, as those before 6.15, does not say."""
         if self._handle is None:
             return False
+        # Here, where there is a handle: a daemon without containers also starts on systems that have no such module.
+        import fcntl
+
         asked = bytearray(_FORM.pack(_EXIT, *[0] * 13))
         try:
             fcntl.ioctl(self._handle, _ASK, asked)
