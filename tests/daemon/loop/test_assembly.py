@@ -38,7 +38,9 @@ async def test_configuration_decides_which_runners_there_are(settings: dict[str,
 
 def test_a_daemon_starts_where_modules_of_unix_are_missing() -> None:
     """Docs, limits: only its containers are for Linux."""
-    program = "import sys; sys.modules.update(dict.fromkeys(('fcntl', 'resource', 'pwd', 'grp'))); import dc1.cli.daemon"
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(('fcntl', 'resource', 'pwd', 'grp'))); import dc1.cli.daemon"
+    )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 

@@ -6,7 +6,6 @@ and not the daemon.
 
 import asyncio
 import importlib.util
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
 from dc1.daemon.runners.inference import gguf
 from dc1.daemon.runners.inference.engine import EngineUnavailableError
+from dc1.daemon.runners.inference.engine_folder import EngineFolder
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory
@@ -69,13 +69,11 @@ class LlamaCppEngine(OpenAIEngine):
     def __init__(self, model: LocalModel | None, slots: int = SLOTS) -> None:
         self._model = model
         self._slots = slots
-        # Only this user may enter it, so nobody else on the machine can speak to the engine.
-        self._folder = tempfile.TemporaryDirectory(prefix="dc1-engine-", ignore_cleanup_errors=True)
-        self._socket = Path(self._folder.name, "engine.sock")
+        self._folder = EngineFolder()
         self._child: ChildProcess | None = None
         self._death: asyncio.Task[JsonObject] | None = None
         self._loading: asyncio.Task[None] | None = None
-        super().__init__("http://built-in.invalid", device="cpu", socket=str(self._socket))
+        super().__init__("http://built-in.invalid", device="cpu", socket=str(self._folder.socket))
 
     @property
     def pid(self) -> int | None:
@@ -116,7 +114,7 @@ class LlamaCppEngine(OpenAIEngine):
             self._loading.cancel()
             await asyncio.wait({self._loading})
         await self._end()
-        self._folder.cleanup()
+        self._folder.remove()
 
     def _found(self) -> LocalModel:
         if importlib.util.find_spec("xllamacpp") is None:
@@ -130,10 +128,10 @@ class LlamaCppEngine(OpenAIEngine):
     async def _load(self, model: LocalModel) -> None:
         await self._end()
         # A process that was killed leaves its socket, at which the next one could not listen.
-        self._socket.unlink(missing_ok=True)
+        self._folder.socket.unlink(missing_ok=True)
         child = await ChildProcess.start(
             "dc1.daemon.runners.inference.llamacpp_child",
-            *(str(model.file), str(self._socket), model.name, str(self._slots), str(CONTEXT_TOKENS)),
+            *(str(model.file), str(self._folder.socket), model.name, str(self._slots), str(CONTEXT_TOKENS)),
             str(model.template or ""),
         )
         try:
