@@ -19,6 +19,7 @@ class _WatchedRun:
     conditions: RunConditions = field(default_factory=RunConditions)
     noted_ms: int = 0
     stored_ms: int = 0
+    is_over: bool = False
 
 
 class RunWatch:
@@ -41,6 +42,8 @@ class RunWatch:
             self._watch(lease)
         for run in self._runs.values():
             self._note(run)
+            # As of now, when all that ended are known: one that ends while others are stored is told of with the next.
+            run.is_over = not (self._leases.is_current(run.lease) and run.lease.running)
 
     def _watch(self, lease: Lease) -> None:
         self._runs.setdefault((lease.row_id, lease.attempt), _WatchedRun(lease))
@@ -58,16 +61,24 @@ class RunWatch:
         if cards.failed_at_ms is not None and cards.failed_at_ms >= began_ms:
             run.conditions.lost_gpu()
 
-    def take(self, now_ms: int) -> list[StoredConditions]:
-        """Return what is to be stored now, and forget the runs that are over."""
-        due: list[StoredConditions] = []
+    def due(self, now_ms: int) -> list[StoredConditions]:
+        """Return what is to be stored, the same until reports are taken into account again."""
+        return [
+            StoredConditions(*key, run.conditions.to_json(run.lease.attempt))
+            for key, run in self._runs.items()
+            if self._is_due(run, now_ms)
+        ]
+
+    def stored(self, now_ms: int) -> None:
+        """Note that what was due is stored, and forget the runs that are over."""
         for key, run in list(self._runs.items()):
-            is_over = not (self._leases.is_current(run.lease) and run.lease.running)
-            is_new = not run.conditions.is_stored
-            if is_new and (is_over or run.conditions.is_urgent or now_ms - run.stored_ms >= _STORED_EVERY_MS):
-                due.append(StoredConditions(*key, run.conditions.to_json(run.lease.attempt)))
+            if self._is_due(run, now_ms):
                 run.conditions.stored()
                 run.stored_ms = now_ms
-            if is_over:
+            if run.is_over:
                 del self._runs[key]
-        return due
+
+    def _is_due(self, run: _WatchedRun, now_ms: int) -> bool:
+        if run.conditions.is_stored:
+            return False
+        return run.is_over or run.conditions.is_urgent or now_ms - run.stored_ms >= _STORED_EVERY_MS
