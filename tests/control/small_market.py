@@ -223,7 +223,8 @@ class SmallMarket:
     async def _check_counts(self, provider: Provider) -> None:
         stored = await self.see(providers.get, provider.id)
         assert stored is not None
-        assert (provider.completed_jobs, provider.failed_jobs) == (stored.completed_jobs, stored.failed_jobs)
+        here, there = (provider.completed_jobs, provider.failed_jobs), (stored.completed_jobs, stored.failed_jobs)
+        assert here == there, f"provider {provider.id}: {here} in memory, {there} stored"
         # Sums that were added up in another order.
         assert isclose(provider.record.completed, stored.recent_completed, rel_tol=1e-9)
         assert isclose(provider.record.failed, stored.recent_failed, rel_tol=1e-9)

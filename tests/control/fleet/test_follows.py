@@ -7,6 +7,7 @@ from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
 from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence
+from dc1.storage.providers import standings
 from dc1.testing.clock import ManualClock
 from tests.control.fleet.test_fleet import account, clock, fleet, polling, streaming
 
@@ -85,6 +86,19 @@ def test_a_decision_made_here_since_the_row_was_read_is_kept(fleet: Fleet, clock
     read_at = decisions if when == "since" else fleet.decisions
     assert fleet.follow(account(), here=False, decisions=read_at) is (when == "before")
     assert provider.approval is (Approval.REJECTED if when == "since" else Approval.APPROVED)
+
+
+def test_a_run_that_ended_here_since_the_row_was_read_stays_counted(fleet: Fleet) -> None:
+    provider = polling(fleet)
+    read_at = fleet.decisions
+    fleet.count_run(provider.id, standings.completed(0))
+    assert fleet.follow(account(), here=False, decisions=read_at)
+    assert provider.completed_jobs == provider.record.runs == 1
+    # Read later, or with all that is known: the database has the last word, also when it lost what it had.
+    assert fleet.follow(account(completed_jobs=1, failed_jobs=2), here=False, decisions=read_at)
+    assert (provider.completed_jobs, provider.failed_jobs) == (1, 2)
+    assert follow(fleet, account())
+    assert (provider.completed_jobs, provider.failed_jobs) == (0, 0)
 
 
 def test_an_account_that_is_known_is_not_added_again(fleet: Fleet) -> None:

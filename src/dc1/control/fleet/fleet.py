@@ -42,7 +42,7 @@ class Fleet:
         self._machines: dict[int, list[int]] = {}
         self.lists = FleetLists(clock, thresholds, self._all, self.presence, self.reports.gpu_counts)
         self.decisions = 0
-        """How many decisions about accounts were made on this server."""
+        """How many decisions about accounts were made on this server, and runs counted."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -105,6 +105,10 @@ class Fleet:
         if known.decided_at > decisions:
             return False
         known.take_account(stored)
+        # Runs are only added: fewer of them were read before one ended that is counted here since.
+        if known.counted_at <= decisions or _runs(stored) >= _runs(known):
+            known.completed_jobs, known.failed_jobs = stored.completed_jobs, stored.failed_jobs
+            known.record = stored.record
         self.reports.gpu_counts.update(known)
         if not here and _is_later(stored.presence, known.presence):
             known.take_stored_report(stored)
@@ -223,6 +227,8 @@ class Fleet:
             provider.completed_jobs += standing.completed_jobs
             provider.failed_jobs += standing.failed_jobs
             provider.record = provider.record.plus(standing.record)
+            self.decisions += 1
+            provider.counted_at = self.decisions
             self._index(provider)
 
     def _index(self, provider: Provider) -> None:
@@ -235,6 +241,10 @@ class Fleet:
         """Start the week's heartbeat counts anew, from what is stored."""
         for provider in self._all.values():
             provider.beats_of_week = beats.get(provider.id, 0)
+
+
+def _runs(provider: Provider) -> int:
+    return provider.completed_jobs + provider.failed_jobs
 
 
 def _is_later(presence: Presence, known: Presence) -> bool:

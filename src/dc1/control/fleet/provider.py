@@ -35,9 +35,6 @@ _ACCOUNT_FIELDS = (
     "preferences",
     "preload_model",
     "compute_types",
-    "completed_jobs",
-    "failed_jobs",
-    "record",
     "second_daemon_at_ms",
     "mismatch",
     "mismatch_at_ms",
@@ -120,6 +117,7 @@ class Provider:
     beats_to_flush: int = 0
     last_beat_slot: int = 0
     decided_at: int = 0
+    counted_at: int = 0
 
     @property
     def gpu_source(self) -> GpuSource:
