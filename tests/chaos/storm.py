@@ -45,11 +45,12 @@ class Report:
     stopped: Counter[str]
 
     def __str__(self) -> str:
+        failures = f"; failed for {_listed(self.found.failures)}" if self.found.failures else ""
         stopped = self.stopped - Counter({"settled": self.stopped["settled"]})
         return (
             f"{self.title}: {self.faults.total()} faults ({_listed(self.faults)}) in {self.seconds:.0f} s\n"
             f"  {self.found.statuses.total()} acknowledged jobs ({_listed(self.found.statuses)}), "
-            f"{self.found.attempts} attempts, {self.found.retries} retries; "
+            f"{self.found.attempts} attempts, {self.found.retries} retries{failures}; "
             f"submission to completion {verdict.percentiles(self.found.seconds_to_end)}\n"
             f"  daemons were told that {self.stopped['settled']} attempts are settled as theirs, and to drop {stopped.total()} "
             f"({_listed(stopped)})\n"

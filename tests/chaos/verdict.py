@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any, TypeAlias
 
@@ -28,6 +28,8 @@ class Found:
     attempts: int
     retries: int
     seconds_to_end: list[float]
+    failures: Counter[str] = field(default_factory=Counter)
+    """Why jobs failed, by category."""
 
 
 _FORESEEN = ("the database takes no writes (disk_full)", "the database takes no writes (no_answer)")
@@ -63,8 +65,9 @@ _CONTRADICTIONS = {
             AND cost_halala <> COALESCE(provider_earned_halala, 0) + COALESCE(dc1_fee_halala, 0)
                 + COALESCE(refunded_halala, 0)
     """,
-    "job {0} ran out of time ({1}), though the clock was set and no run takes long": """
-        SELECT job_id, error_category FROM jobs WHERE status = 'failed' AND error_category = 'timeout'
+    "job {0} is to blame for its end ({1}), though no program fails by itself and none takes long": """
+        SELECT job_id, error_category FROM jobs
+        WHERE error_category IN ('execution', 'invalid_result', 'oom', 'timeout', 'invalid_params')
     """,
     "job {0} was completed {1} times": """
         SELECT j.job_id, COUNT(*) FROM job_attempts a JOIN jobs j ON j.id = a.job_id
@@ -82,7 +85,7 @@ def look(conn: Connection) -> Found:
     for claim, query in _CONTRADICTIONS.items():
         problems += [claim.format(*row) for row in conn.execute(text(query))]
     rows = conn.execute(
-        text("SELECT status, attempt_number, retry_count, submitted_at_ms, completed_at_ms FROM jobs")
+        text("SELECT status, error_category, attempt_number, retry_count, submitted_at_ms, completed_at_ms FROM jobs")
     ).all()
     return Found(
         problems,
@@ -90,6 +93,7 @@ def look(conn: Connection) -> Found:
         sum(row.attempt_number for row in rows),
         sum(row.retry_count for row in rows),
         [(row.completed_at_ms - row.submitted_at_ms) / 1000 for row in rows if row.status == "completed"],
+        Counter(str(row.error_category) for row in rows if row.status == "failed"),
     )
 
 
