@@ -125,7 +125,7 @@ def _unleash(
         seconds = time.monotonic() - began
         _calm(world, loads)
         if engine is not None:
-            eventually(lambda: not engine.containers(), "every container being removed", STOP_SECONDS)
+            eventually(engine.is_clear, "every container being removed", STOP_SECONDS)
         found = verdict.check(
             world,
             acknowledged=[job_id for load in loads for job_id in load.acknowledged.values()],
