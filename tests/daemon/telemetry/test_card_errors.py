@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pynvml
 import pytest
 
-from dc1.daemon.telemetry import card_errors
+from dc1.daemon.telemetry import card_errors, xid_watch
 from dc1.daemon.telemetry.machine import MachineTelemetry
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.gpus.card_health import cards, failing_cards
@@ -129,6 +130,22 @@ def test_a_watch_that_hangs_or_dies_takes_nothing_with_it(
         assert telemetry.read().to_gpu_status()["gpu_count"] == 1
     assert sum(thread.name == "xid-watch" for thread in threading.enumerate()) == 1
     answers.set()
+
+
+def test_a_driver_that_always_has_an_answer_is_not_asked_as_fast_as_it_can(
+    monkeypatch: pytest.MonkeyPatch, telemetry: MachineTelemetry
+) -> None:
+    """An error that comes again and again, or none at all, would take a core and fill the log."""
+    library = NvmlLibrary(Device(L40S, "GPU-1")).install(monkeypatch)
+    asked: list[float] = []
+
+    def wait(events: Any, out: Any, milliseconds: Any) -> int:
+        asked.append(time.monotonic())
+        return 0
+
+    monkeypatch.setitem(library._functions, "nvmlEventSetWait_v2", wait)
+    until(telemetry, lambda _: len(asked) > 10)
+    assert asked[10] - asked[0] >= 10 * xid_watch._PAUSE_SECONDS
 
 
 @pytest.mark.parametrize("function", ["nvmlEventSetCreate", "nvmlDeviceRegisterEvents", "nvmlEventSetWait_v2"])

@@ -13,6 +13,9 @@ from dc1.daemon.telemetry.card_errors import CardErrors
 
 _WAIT_MS = 500
 _STOP_SECONDS = 1.0
+_PAUSE_SECONDS = 0.02
+"""After each answer: a driver may have one at once whenever it is asked, and keeps what it has to tell meanwhile."""
+
 _BROKEN_PAUSE_SECONDS = 0.5
 _MOST_BROKEN = 10
 """Answers in a row that cannot be understood, from which a driver is not asked any more until it is opened anew."""
@@ -84,6 +87,7 @@ class XidWatch:
                 if event.eventType & pynvml.nvmlEventTypeXidCriticalError:
                     self._told(event, cards)
                 broken = 0
+                self._stopped.wait(_PAUSE_SECONDS)
             except pynvml.NVMLError_Timeout:
                 broken = 0
             except Exception:
