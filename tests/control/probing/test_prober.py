@@ -30,7 +30,7 @@ from dc1.domain.probe.rounds import LEAF_BYTES, Kind, first_round
 from dc1.domain.providers.measurements import Device, Measurement
 from tests.control.small_market import Daemon, SmallMarket
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class ProbedDaemon:
