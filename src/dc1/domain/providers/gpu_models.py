@@ -9,6 +9,9 @@ from dc1.domain.providers.measurements import Measurement
 # products. So a healthy card may stay far below the sheet, and one that is beyond it is another card. What does not
 # even reach a two-hundredth is no throttled card of the model, for clocks do not fall so far, but a weaker one.
 _LEAST_TOPS_SHARE, _LEAST_MEMORY_SHARE = 0.05, 0.15
+# What a machine's processor hashes between two steps is in the time too, a third of a millisecond a pass over the table
+# and three for a step of products on an older one: the fastest cards are measured by that as much as by themselves.
+_MOST_ASKED_TOPS, _MOST_ASKED_GBPS = 100.0, 500.0
 _MOST_SHARE = 1.2
 _IMPOSSIBLE_SHARE = 0.005
 # In whole GB, for drivers report somewhat less than is printed on the card, and some cards keep ECC's share.
@@ -35,12 +38,12 @@ class GpuModel:
     @property
     def least_tops(self) -> float:
         """Score below which a card is slower than its model is."""
-        return self.tops_int8[0] * _LEAST_TOPS_SHARE
+        return min(_MOST_ASKED_TOPS, self.tops_int8[0] * _LEAST_TOPS_SHARE)
 
     @property
     def least_memory_gbps(self) -> float:
         """Bandwidth below which a card is slower than its model is."""
-        return self.memory_gbps[0] * _LEAST_MEMORY_SHARE
+        return min(_MOST_ASKED_GBPS, self.memory_gbps[0] * _LEAST_MEMORY_SHARE)
 
     def can_score(self, measured: Measurement) -> bool:
         """Tell whether a card of the model can have a score at all, throttled or not."""
