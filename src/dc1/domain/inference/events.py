@@ -1,15 +1,20 @@
 """What an engine said of a call, object by object: counted, and told to the caller as it is but for its names."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from dc1.domain.base.json_members import Member, members, spliced
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values, is_deeper
 from dc1.domain.base.numeric import as_integer
 
 MAX_EVENT_VALUES = 1_000_000
 """Logprobs of 8,192 tokens and their twenty alternatives; reading more would hold up everybody else."""
+
+_MAX_DEPTH = 100
+# Halves of surrogate pairs can be nothing but escapes in what was bytes of UTF-8.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,10 @@ class AnswerEvent:
             text = sent.decode()
             if has_more_values(text, MAX_EVENT_VALUES):
                 return None
-            return cls(text, members(text))
+            found = members(text)
         except ValueError:
             return None
+        return cls(text, found) if _is_writable(text, {name: member.value for name, member in found.items()}) else None
 
     @classmethod
     def read_all(cls, sent: Sequence[bytes]) -> tuple[Self, ...]:
@@ -85,6 +91,19 @@ class AnswerEvent:
         text = spliced(self.text, changes, self.members)
         # A line break between the values of an answer would be the end of a frame.
         return text if "\n" not in text and "\r" not in text else text.replace("\r", " ").replace("\n", " ")
+
+
+def _is_writable(text: str, value: JsonValue) -> bool:
+    """Tell whether parts of an event can be written again, which takes no half of a character and no deep nesting."""
+    # Most texts need not be looked at more closely.
+    if text.count("{") + text.count("[") > _MAX_DEPTH and is_deeper(value, _MAX_DEPTH):
+        return False
+    if _SURROGATE.search(text) is not None:
+        try:
+            compact(value).encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def _said(choice: JsonObject) -> JsonObject:

@@ -1,0 +1,32 @@
+"""Events as daemons send them: what cannot be counted or written again is no event."""
+
+import pytest
+
+from dc1.domain.inference.events import AnswerEvent
+
+DEEP = b"[" * 900 + b"]" * 900
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        b'{"choices":[{"delta":{"content":"\\ud800"}}]}',
+        b'{"choices":[{"delta":{"content":"\\uDE00"}}]}',
+        b'{"\\ud83d":1}',
+        b'{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":' + DEEP + b"}}]}}]}",
+        b'{"usage":{"a":' + DEEP + b"}}",
+        b'{"usage":{"completion_tokens":1e400}}',
+        b'{"id":1,"id":2}',
+    ],
+)
+def test_what_no_reader_could_take_is_no_event(sent: bytes) -> None:
+    assert AnswerEvent.read(sent) is None
+
+
+def test_characters_in_escapes_are_text() -> None:
+    event = AnswerEvent.read(b'{"choices":[{"delta":{"content":"\\ud83d\\ude00 \\\\ud83d"}}]}')
+    assert event is not None
+    assert event.content() == "😀 \\ud83d"
