@@ -117,13 +117,17 @@ class OpenAIEngine:
             if self._says_usage and relay.options:
                 try:
                     await self._ask(path, spliced(relay.body, relay.options), relay)
-                    return relay.answer.completion(self._device)
                 except _UsageRefusedError:
-                    # Older servers refuse keys that they do not know, and would refuse every call.
+                    await self._ask(path, relay.body, relay)
+                    # An older server, which refuses keys that it does not know: it would refuse every call. One that
+                    # takes the call without them neither refused what stands in the caller's own stream_options.
                     self._says_usage = False
-            await self._ask(path, relay.body, relay)
+            else:
+                await self._ask(path, relay.body, relay)
         except httpx.HTTPError as error:
             raise await self._broken(error) from error
+        except RecursionError:
+            raise RunFailed(ErrorCategory.ENGINE, "the engine's answer is nested too deeply", transient=True) from None
         return relay.answer.completion(self._device)
 
     async def _broken(self, error: httpx.HTTPError) -> RunFailed:
@@ -153,16 +157,21 @@ class OpenAIEngine:
     async def _read(response: httpx.Response, relay: Relay) -> bool:
         """Read an answer to its end, and tell whether the engine called it one."""
         reader = EventReader(response)
-        scope = asyncio.timeout(None)
+        clock = asyncio.get_running_loop().time
+        scope, left = asyncio.timeout(None), _AFTERWARDS_SECONDS
         try:
             async with scope, aclosing(reader.events()) as events:
                 async for event in events:
+                    if (until := scope.when()) is not None:
+                        # What takes long to be passed on is not the engine's silence.
+                        left = max(0.0, until - clock())
+                        scope.reschedule(None)
                     await relay.take(event)
                     if relay.is_cut:
                         return True
-                    if relay.answer.is_finished and scope.when() is None:
+                    if relay.answer.is_finished:
                         # The usage comes after the text's end, and of some engines neither it nor `[DONE]` ever.
-                        scope.reschedule(asyncio.get_running_loop().time() + _AFTERWARDS_SECONDS)
+                        scope.reschedule(clock() + left)
         except TimeoutError:
             if not scope.expired():
                 raise

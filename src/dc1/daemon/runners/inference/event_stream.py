@@ -102,12 +102,16 @@ async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
 def _event(data: bytes, *, is_whole: bool) -> Event:
     # Not by `json.loads(bytes)`, which guesses the encoding and refuses what is not UTF-8.
     text = data.decode(errors="replace")
+    constants: list[str] = []
+
+    def read(constant: str) -> float | None:
+        constants.append(constant)
+        return _CONSTANTS.get(constant)
+
     try:
-        if _CONSTANT.search(text):
-            chunk = json.loads(text, parse_constant=_CONSTANTS.get)
-            text = compact(chunk)
-        else:
-            chunk = json.loads(text)
+        chunk = json.loads(text, parse_constant=read) if _CONSTANT.search(text) else json.loads(text)
+        # The words may as well stand within a string, and then the event stays as it is.
+        text = compact(chunk) if constants else text
     except (ValueError, RecursionError):
         raise RunFailed(ErrorCategory.ENGINE, "the engine sent a frame that is not JSON", transient=True) from None
     if not isinstance(chunk, dict):

@@ -67,7 +67,7 @@ def _seconds(retry_after: str) -> int | None:
         return int(text[:_MOST_DIGITS])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return round((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 

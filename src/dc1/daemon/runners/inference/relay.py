@@ -10,7 +10,7 @@ from dc1.daemon.runners.inference.answer import Answer, objects, said_in, says_s
 from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.refusals import refusal
-from dc1.daemon.runners.inference.text import SplitText, carried
+from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
@@ -95,7 +95,8 @@ class EventRelay:
             self._require_answers()
         # An engine that streams unasked, or does not though asked, is heard all the same: its answer is put together.
         self._is_relayed = self._is_relayed and event.is_whole is not self._streams
-        sent = (event.text if event.is_whole else self._mended(event, choices)) if self._is_relayed else ""
+        mend = _whole_mended if event.is_whole else self._mended
+        sent = mend(event, choices) if self._is_relayed else ""
         if sent or text:
             await self._send(sent, text, event.is_whole and self._is_relayed)
         if not event.is_whole:
@@ -119,11 +120,11 @@ class EventRelay:
         changed = False
         for choice in choices:
             changed |= self._mend_calls(_index(choice), said_in(choice))
-        halved = bool(self._split) or (_SURROGATE.search(event.text) is not None and not _is_well_formed(event.value))
-        if halved:
+        if any(split.waits for split in self._split.values()) or _is_halved(event):
             for choice in choices:
                 self._join(choice)
-            return compact(carried(event.value))
+            # The text of it all, as values beside the halves need not be what other readers could not take.
+            return well_formed(compact(event.value))
         return compact(event.value) if changed else event.text
 
     def _mend_calls(self, index: int, delta: dict[str, Any]) -> bool:
@@ -181,9 +182,16 @@ def _index(choice: dict[str, Any]) -> int:
     return index if type(index) is int else 0
 
 
-def _is_well_formed(value: Any) -> bool:
-    try:
-        compact(value).encode()
-    except UnicodeEncodeError:
+def _whole_mended(event: Event, _: list[dict[str, Any]]) -> str:
+    return well_formed(compact(event.value)) if _is_halved(event) else event.text
+
+
+def _is_halved(event: Event) -> bool:
+    """Tell whether a text of an event has half of a character, which only an escape can."""
+    if _SURROGATE.search(event.text) is None:
         return False
-    return True
+    try:
+        compact(event.value).encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -46,6 +46,11 @@ class SplitText:
     def __init__(self) -> None:
         self._half = ""
 
+    @property
+    def waits(self) -> bool:
+        """Whether the last piece ended in the midst of a character."""
+        return bool(self._half)
+
     def take(self, piece: str) -> str:
         """Return as much as is whole with this piece."""
         text, self._half = self._half + piece, ""

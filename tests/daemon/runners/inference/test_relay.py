@@ -1,0 +1,131 @@
+"""What an engine says reaches the caller as it was said, in whatever pieces it comes."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dc1.daemon.runners.base import EngineCall
+from dc1.daemon.runners.inference.event_stream import EventReader
+from dc1.daemon.runners.inference.relay import EventRelay
+from dc1.domain.inference.events import AnswerEvent
+from tests.daemon.runners.inference.json_texts import VALUES, ObjectText, objects
+
+ANSWERS = objects({"id": VALUES, "model": VALUES, "choices": VALUES})
+ENDS = st.sampled_from(["\n", "\r", "\r\n"])
+EMOJI = '{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
+
+
+def relayed(pieces: list[bytes], content_type: str, *, stream: bool) -> tuple[list[str], str]:
+    """The events and the text that a daemon tells of an answer in these pieces."""
+    events: list[str] = []
+    texts: list[str] = []
+
+    async def told(event: str, text: str, _: bool) -> None:
+        events.append(event)
+        texts.append(text)
+
+    async def body() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    async def read() -> None:
+        call = EngineCall("/v1/chat/completions", json.dumps({"messages": [], "stream": stream}), 0)
+        relay = EventRelay(call, "m", told)
+        reader = EventReader(httpx.Response(200, headers={"content-type": content_type}, content=body()))
+        async for event in reader.events():
+            await relay.take(event)
+        await relay.end()
+
+    asyncio.run(read())
+    return [event for event in events if event], "".join(texts)
+
+
+def cut(data: st.DataObject, text: str) -> list[bytes]:
+    """The bytes of a text in pieces that end anywhere, also in the midst of a character."""
+    said = text.encode()
+    at = sorted(data.draw(st.sets(st.integers(0, len(said)), max_size=12)) | {0, len(said)})
+    return [said[start:end] for start, end in itertools.pairwise(at)]
+
+
+def for_caller(event: str) -> str:
+    read = AnswerEvent.read(event.encode())
+    assert read is not None
+    return read.told(id="job-1", model="ours")
+
+
+@settings(max_examples=40)
+@given(st.lists(ANSWERS, max_size=4), st.data())
+def test_events_pass_as_they_are(said: list[ObjectText], data: st.DataObject) -> None:
+    stream = "".join(
+        data.draw(st.sampled_from(["", ": ping\n", "event: x\r\n", "\n", "id: 7\r"]))
+        + data.draw(st.sampled_from(["data: ", "data:"]))
+        + each.text
+        + 2 * data.draw(ENDS)
+        for each in said
+    )
+    end = data.draw(
+        st.sampled_from(["data: [DONE]\n\n", "data:[DONE]", "data: [DONE]\r\rdata: [DONE]\r\rdata: {}\r\r"])
+    )
+    events, _ = relayed(cut(data, stream + end), "text/event-stream", stream=True)
+    assert events == [each.text for each in said]
+    assert [for_caller(event) for event in events] == [
+        each.changed({"id": '"job-1"', "model": '"ours"'}) for each in said
+    ]
+
+
+@settings(max_examples=40)
+@given(objects({"id": VALUES, "model": VALUES, "choices": VALUES}, st.text(" \n", max_size=2)), st.data())
+def test_a_whole_answer_passes_as_it_is(said: ObjectText, data: st.DataObject) -> None:
+    events, _ = relayed(cut(data, said.text), "application/json", stream=False)
+    assert events == [said.text]
+    assert for_caller(events[0]) == said.changed({"id": '"job-1"', "model": '"ours"'}).replace("\n", " ")
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("😀🌍\u2028NaN"), min_size=1), st.data())
+def test_characters_in_halves_are_joined(text: str, data: st.DataObject) -> None:
+    escaped = "".join(f"\\u{unit:04x}" for unit in memoryview(text.encode("utf-16-le")).cast("H"))
+    # Between any two escapes.
+    at = sorted({6 * data.draw(st.integers(0, len(escaped) // 6)) for _ in range(4)} | {0, len(escaped)})
+    pieces = [EMOJI % escaped[start:end] for start, end in itertools.pairwise(at)]
+    stream = "".join(f"data: {piece}\n\n" for piece in pieces) + "data: [DONE]\n\n"
+    events, heard = relayed(cut(data, stream), "text/event-stream", stream=True)
+    read = [AnswerEvent.read(event.encode()) for event in events]
+    assert "".join(event.content() for event in read if event is not None) == heard == text
+    assert None not in read
+
+
+def test_what_stands_beside_half_a_character_stays() -> None:
+    said = '{"zz":12345678901234567890,"deep":%s,"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}' % (
+        "[" * 40 + "]" * 40
+    )
+    after = '{"aa": 1.0, "zz":12345678901234567890,"choices":[{"index":0,"delta":{"content":"b"}}]}'
+    frames = [f"data: {each}\n\n".encode() for each in (said, EMOJI % "\\ude00", after, "[DONE]")]
+    events, text = relayed(frames, "text/event-stream", stream=True)
+    assert text == "😀b"
+    assert json.loads(events[0])["zz"] == 12345678901234567890
+    assert json.loads(events[0])["deep"] == json.loads("[" * 40 + "]" * 40)
+    assert events[-1] == after
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_a_text_may_have_the_words_that_json_has_not(word: str) -> None:
+    said = '{"a": 1.00, "choices":[{"index":0,"delta":{"content":"WORD"}}]}'.replace("WORD", word)
+    events, _ = relayed([f"data: {said}\n\n".encode()], "text/event-stream", stream=True)
+    assert events == [said]
+
+
+def test_half_a_character_in_a_whole_answer_is_one_that_every_reader_takes() -> None:
+    said = (
+        b'{"zz":12345678901234567890,"choices":[{"index":0,"message":{"content":"a\\ud83d"},"finish_reason":"length"}]}'
+    )
+    events, _ = relayed([said], "application/json", stream=False)
+    read = AnswerEvent.read(events[0].encode())
+    assert read is not None
+    assert read.content() == "a\ufffd"
+    assert '"zz":12345678901234567890,' in read.text
