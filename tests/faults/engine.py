@@ -50,6 +50,8 @@ class Engine:
         self.bodies: list[bytes] = []
         self.scripted: tuple[str, tuple[bytes, ...]] | None = None
         """Content type and pieces of every answer, instead of one that waits for the test."""
+        self.raw: dict[str, tuple[bytes, ...]] = {}
+        """What to send instead of an HTTP answer, by what is asked; after an empty piece nothing more comes."""
         self._arrived: queue.SimpleQueue[Answering] = queue.SimpleQueue()
 
     def next_request(self, seconds: float = 30) -> Answering:
@@ -105,6 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers["content-length"]))
         engine.bodies.append(sent)
         asked = json.loads(sent)["messages"][-1]["content"]
+        if asked in engine.raw:
+            self._raw(engine, asked)
+            return
         content_type, pieces = engine.scripted or ("text/event-stream", ())
         self.send_response(200)
         self.send_header("content-type", content_type)
@@ -123,6 +128,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             return  # the daemon was killed
+
+    def _raw(self, engine: Engine, asked: str) -> None:
+        self.close_connection = True
+        try:
+            for piece in engine.raw[asked]:
+                if not piece:
+                    engine.begin(asked).wait(self.connection)
+                self.wfile.write(piece)
+                self.wfile.flush()
+        except OSError:
+            return  # the daemon has heard enough
 
     def _token(self, text: str) -> None:
         chunk: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dc1.domain.base.json_members import members, spliced
-from dc1.domain.base.json_types import parse_strictly
+from dc1.domain.base.json_types import JsonObject, parse_strictly
 from tests.daemon.runners.inference.json_texts import VALUES, ObjectText, objects
 
 SPACE = st.text(" \t\r\n", max_size=3)
@@ -17,7 +17,7 @@ SPACE = st.text(" \t\r\n", max_size=3)
 @given(objects({"model": VALUES, "stream_options": VALUES}, SPACE), SPACE, SPACE)
 def test_only_what_is_changed_changes(whole: ObjectText, before: str, after: str) -> None:
     text = f"{before}{whole.text}{after}"
-    changes = {"model": "acme/بحر", "stream_options": {"include_usage": True}}
+    changes: JsonObject = {"model": "acme/بحر", "stream_options": {"include_usage": True}}
     expected = whole.changed({"model": '"acme/بحر"', "stream_options": '{"include_usage":true}'})
     assert spliced(text, changes) == f"{before}{expected}{after}"
     assert list(members(text)) == list(json.loads(text))

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dc1.daemon.runners.base import EngineCall
+from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.event_stream import EventReader
 from dc1.daemon.runners.inference.relay import EventRelay
 from dc1.domain.inference.events import AnswerEvent
 from tests.daemon.runners.inference.json_texts import VALUES, ObjectText, objects
 
-ANSWERS = objects({"id": VALUES, "model": VALUES, "choices": VALUES})
+NAMES = {"id": VALUES, "model": VALUES}
+LAST = '{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}'
 ENDS = st.sampled_from(["\n", "\r", "\r\n"])
 EMOJI = '{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
 
@@ -60,7 +61,7 @@ def for_caller(event: str) -> str:
 
 
 @settings(max_examples=40)
-@given(st.lists(ANSWERS, max_size=4), st.data())
+@given(st.lists(objects(NAMES | {"choices": VALUES}), max_size=4), st.data())
 def test_events_pass_as_they_are(said: list[ObjectText], data: st.DataObject) -> None:
     stream = "".join(
         data.draw(st.sampled_from(["", ": ping\n", "event: x\r\n", "\n", "id: 7\r"]))
@@ -72,22 +73,29 @@ def test_events_pass_as_they_are(said: list[ObjectText], data: st.DataObject) ->
     end = data.draw(
         st.sampled_from(["data: [DONE]\n\n", "data:[DONE]", "data: [DONE]\r\rdata: [DONE]\r\rdata: {}\r\r"])
     )
-    events, _ = relayed(cut(data, stream + end), "text/event-stream", stream=True)
-    assert events == [each.text for each in said]
-    assert [for_caller(event) for event in events] == [
+    stream += f"data: {LAST}\n\n{end}"
+    events, _ = relayed(cut(data, stream), "text/event-stream", stream=True)
+    assert events == [*(each.text for each in said), LAST]
+    assert [for_caller(event) for event in events[:-1]] == [
         each.changed({"id": '"job-1"', "model": '"ours"'}) for each in said
     ]
 
 
 @settings(max_examples=40)
-@given(objects({"id": VALUES, "model": VALUES, "choices": VALUES}, st.text(" \n", max_size=2)), st.data())
+@given(objects(NAMES | {"choices": st.just('[{"index": 0}]')}, st.text(" \n", max_size=2)), st.data())
 def test_a_whole_answer_passes_as_it_is(said: ObjectText, data: st.DataObject) -> None:
-    events, _ = relayed(cut(data, said.text), "application/json", stream=False)
+    pieces = cut(data, said.text)
+    kind = data.draw(st.sampled_from(["application/json", "text/plain", "text/event-stream"]))
+    if "choices" not in said.keys:
+        with pytest.raises(RunFailed, match="gave no answer"):
+            relayed(pieces, kind, stream=False)
+        return
+    events, _ = relayed(pieces, kind, stream=False)
     assert events == [said.text]
     assert for_caller(events[0]) == said.changed({"id": '"job-1"', "model": '"ours"'}).replace("\n", " ")
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("😀🌍\u2028NaN"), min_size=1), st.data())
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("😀🌍\u2028NaN"), min_size=1), st.data())
 def test_characters_in_halves_are_joined(text: str, data: st.DataObject) -> None:
     escaped = "".join(f"\\u{unit:04x}" for unit in memoryview(text.encode("utf-16-le")).cast("H"))
     # Between any two escapes.

@@ -23,6 +23,7 @@ _REST_SECONDS = 0.02
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What JSON has no word for and engines write all the same: the logarithm of a token that could not be.
 _CONSTANTS = {"-Infinity": -9999.0}
+_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 _CONSTANT = re.compile("NaN|Infinity")
 
 
@@ -47,15 +48,16 @@ class EventReader:
 
         A RunFailed says that one is no JSON object, or that the engine failed.
         """
-        if "json" in self._answer.headers.get("content-type", ""):
-            # An engine that does not stream, whatever it is asked.
-            whole = b"\n".join([line async for line in lines(self._answer)])
-            yield _event(whole, is_whole=True)
-            self.is_done = True
-            return
         source = lines(self._answer)
-        async for line in source:
-            name, _, said = line.removeprefix(_BYTE_ORDER_MARK).partition(b":")
+        is_begun = False
+        async for sent in source:
+            line = sent.removeprefix(_BYTE_ORDER_MARK)
+            if not is_begun and (is_begun := bool(line.strip())) and self._is_whole(line):
+                # An engine that does not stream, whatever it is asked.
+                yield _event(b"\n".join([line, *[more async for more in source]]), is_whole=True)
+                self.is_done = True
+                return
+            name, _, said = line.partition(b":")
             data = said.strip()
             if data == b"[DONE]":
                 self.is_done = True
@@ -63,6 +65,13 @@ class EventReader:
                 return
             if name == b"data" and data:
                 yield _event(data, is_whole=False)
+
+    def _is_whole(self, first_line: bytes) -> bool:
+        """Tell whether an answer is JSON by how it begins, which some engines know better than its content type."""
+        is_field = _FIELD.match(first_line) is not None
+        return first_line.lstrip().startswith(b"{") or (
+            "json" in self._answer.headers.get("content-type", "") and not is_field
+        )
 
 
 async def _leave(source: AsyncIterator[bytes]) -> None:

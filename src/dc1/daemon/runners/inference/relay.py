@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from dc1.daemon.runners.base import EngineCall
+from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.answer import Answer, objects, said_in, says_something
 from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
@@ -15,6 +15,7 @@ from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.inference.chat import answers_wanted, prompt_bytes
+from dc1.domain.jobs.states import ErrorCategory
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -87,7 +88,7 @@ class EventRelay:
         self._last: JsonObject = {}
 
     async def take(self, event: Event) -> None:
-        """Pass on an event; a whole answer that is fewer than were asked for is refused."""
+        """Pass on an event; a whole answer that is none, or fewer than were asked for is refused."""
         text = self.answer.take(event.value)
         choices = objects(event.value.get("choices"))
         self._seen |= {_index(choice) for choice in choices}
@@ -104,7 +105,7 @@ class EventRelay:
             await self._cut(choices)
 
     async def end(self) -> None:
-        """Pass on that the answer is over, unless it is fewer than were asked for."""
+        """Pass on that the answer is over, unless it is none or fewer than were asked for."""
         rest = self.answer.rest()
         self._require_answers()
         if rest or (self._is_relayed and self._streams):
@@ -112,6 +113,8 @@ class EventRelay:
             await self._send(self._chunk(halves) if halves and self._is_relayed else "", rest, self._is_relayed)
 
     def _require_answers(self) -> None:
+        if not self._seen:
+            raise RunFailed(ErrorCategory.ENGINE, "the engine gave no answer", transient=True)
         # Never an answer without what was asked for; of one answer it is known by its finish_reason.
         if self._wanted > 1 and len(self._seen) < self._wanted:
             raise refusal(400, b'{"message": "the engine gives fewer answers than n"}', {})

@@ -1,0 +1,84 @@
+"""Every fault of an engine is the affair of one call: its caller is told, nobody pays for nothing, others go on."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from dc1.storage.providers import providers
+from dc1.testing.people import Renter
+from dc1.testing.rest import Json
+from tests.contract.inference.chat import CHAT
+from tests.faults.engine import MODEL
+from tests.faults.inference.engine_faults import DONE, FAULTS, MORE, ONE, SECRET, STOP, USAGE, Fault
+from tests.faults.market import RealMarket
+
+CALLS_AT_ONCE = 8
+NOT_BLAMED = (400, 413, 422, 429)
+# What a caller must never read of a provider's machine or of our program.
+PRIVATE = (SECRET, "10.9.8.7", "127.0.0.1", "Traceback", "Error(", "httpx", "/site-packages/")
+
+
+def body_of(prompt: str, *, stream: bool) -> Json:
+    return {"model": MODEL, "max_tokens": 20, "stream": stream, "messages": [{"role": "user", "content": prompt}]}
+
+
+def heard(response: httpx.Response) -> tuple[str, Json]:
+    """The text and the error of an answer, in one piece or in many."""
+    if not response.headers["content-type"].startswith("text/event-stream"):
+        parts = [response.json()]
+    else:
+        lines = [line[6:] for line in response.text.split("\n") if line.startswith("data: ")]
+        parts = [json.loads(line) for line in lines if line != "[DONE]"]
+        # Either it ends well or it says that it does not.
+        assert (lines[-1] == "[DONE]") is not ("error" in parts[-1])
+    choices = [each for part in parts for each in part.get("choices") or () if isinstance(each, dict)]
+    said = [each.get("delta") or each.get("message") for each in choices if each.get("index") == 0]
+    text = "".join(each.get("content") or "" for each in said if isinstance(each, dict))
+    return text, parts[-1].get("error") or {}
+
+
+def faults_found(fault: Fault, response: httpx.Response, job: Json) -> list[str]:
+    """What is not as it should be."""
+    text, error = heard(response)
+    found = [f"says {word}" for word in PRIVATE if word in response.text or word in json.dumps(job)]
+    expected = {
+        "status": (response.status_code, fault.status),
+        "text": (text, fault.text),
+        "error": (bool(error), fault.paid is None),
+        "job": (job["status"], "failed" if fault.paid is None else "completed"),
+        "paid": ((job["prompt_tokens"], job["completion_tokens"]), fault.paid or (None, None)),
+    }
+    return found + [f"{name}: {is_so}, not {should}" for name, (is_so, should) in expected.items() if is_so != should]
+
+
+def test_what_engines_do_wrong(market: RealMarket, renter: Renter) -> None:
+    provider = market.launch_provider(None, "--engine-concurrency", str(2 * CALLS_AT_ONCE))
+    market.await_stream(provider)
+    provider.engine.raw = {name: fault.sent for name, fault in FAULTS.items()}
+
+    def ask(name: str) -> httpx.Response:
+        return renter.post(CHAT, body_of(name, stream=FAULTS[name].stream))
+
+    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+        responses = dict(zip(FAULTS, pool.map(ask, FAULTS), strict=True))
+    shown = renter.get("/jobs?limit=100").json()["jobs"]
+    jobs = {job["params"]["messages"][-1]["content"]: job for job in (renter.job(each["id"]) for each in shown)}
+    found = {name: faults_found(FAULTS[name], response, jobs[name]) for name, response in responses.items()}
+    assert {name: each for name, each in found.items() if each} == {}
+    paid = {name: job["actual_cost_halala"] for name, job in jobs.items()}
+    assert 0 < sum(paid.values()) == 1000 - renter.balance()
+    assert [name for name, halala in paid.items() if halala and FAULTS[name].paid is None] == []
+    # What an order asks in vain, or at a busy time, is not held against its provider.
+    blamed = [name for name, fault in FAULTS.items() if fault.paid is None and fault.status not in NOT_BLAMED]
+    row = market.stored(lambda conn: providers.get(conn, provider.account.id))
+    assert row is not None
+    assert (row.completed_jobs, row.failed_jobs) == (
+        sum(fault.paid is not None for fault in FAULTS.values()),
+        len(blamed),
+    )
+    assert provider.daemon.is_alive
+    assert "runner_failed" not in provider.daemon.said
+    assert market.server.said.count('"stream_opened"') == 1
+    provider.engine.scripted = "text/event-stream", (ONE, MORE, STOP, USAGE, DONE)
+    assert renter.post(CHAT, body_of("Are you well?", stream=False)).status_code == 200
