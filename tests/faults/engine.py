@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers["content-length"]))
         engine.bodies.append(sent)
         asked = json.loads(sent)["messages"][-1]["content"]
-        if asked in engine.raw:
+        if isinstance(asked, str) and asked in engine.raw:
             self._raw(engine, asked)
             return
         content_type, pieces = engine.scripted or ("text/event-stream", ())
