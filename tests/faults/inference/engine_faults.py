@@ -120,6 +120,7 @@ FAULTS: dict[str, Fault] = {
     "a key twice": told(ONE, b'data: {"id":1,"id":2,"choices":[]}\n\n', MORE, STOP, USAGE, DONE),
     "a long line": told(ONE, b": " + b"x" * 3_000_000 + b"\n", MORE, STOP, USAGE, DONE),
     "endless": told(ONE, *(b": " + b"x" * 5_000_000 + b"\n",) * 14, **BROKEN),
+    "an answer of many lines": whole(b'{"choices":[\n' + b" " * 7_000_000 + b"\n" + b" " * 7_000_000 + b"\n]}", **LOST),
     "an endless line": told(ONE, b"data: " + b"x" * 9_000_000, **BROKEN),
     "more tokens than asked for": told(*[says("a")] * 200, text="a" * 21, paid=(7, 20)),
     # It counts wrong.

@@ -137,3 +137,13 @@ def test_half_a_character_in_a_whole_answer_is_one_that_every_reader_takes() -> 
     assert read is not None
     assert read.content() == "a\ufffd"
     assert '"zz":12345678901234567890,' in read.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [b'"%s"' % (b"\xff" * 3_000_000), b"[NaN%s]" % (b",1e15" * 500_000), b"1\n%s" % ((b" " * 5_000_000 + b"\n") * 2)],
+)
+def test_an_event_that_grows_is_never_larger_than_the_stream_takes(values: bytes) -> None:
+    pieces = [b'{"choices":[{"index":0}],"a":%s}' % values]
+    with pytest.raises(RunFailed, match="more than an answer"):
+        relayed(pieces, "application/json", stream=False)

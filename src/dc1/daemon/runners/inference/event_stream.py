@@ -17,7 +17,8 @@ from dc1.domain.jobs.states import ErrorCategory
 
 # An engine may send without an end, and its daemon holds the jobs of others too. A tool's arguments or a list of
 # logprobs make a line of megabytes.
-_MOST_LINE_BYTES = 8 * 1024 * 1024
+MOST_EVENT_BYTES = 8 * 1024 * 1024
+TOO_MUCH = "the engine sent more than an answer can be"
 _MOST_ANSWER_BYTES = 64 * 1024 * 1024
 _REST_SECONDS = 0.02
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -95,8 +96,8 @@ async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
     async for piece in answer.aiter_raw():
         size += len(piece)
         unfinished += piece
-        if len(unfinished) > _MOST_LINE_BYTES or size > _MOST_ANSWER_BYTES:
-            raise RunFailed(ErrorCategory.ENGINE, "the engine sent more than an answer can be")
+        if len(unfinished) > MOST_EVENT_BYTES or size > _MOST_ANSWER_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         # Looked for in what is new only, or a long line in small pieces would be searched once for each.
         if b"\n" in piece or b"\r" in piece:
             # Bytes are split at LF and CR only.

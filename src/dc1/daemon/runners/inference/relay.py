@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.answer import Answer, objects, said_in, says_something
 from dc1.daemon.runners.inference.engine import EventCallback
-from dc1.daemon.runners.inference.event_stream import Event
+from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
@@ -98,6 +98,9 @@ class EventRelay:
         self._is_relayed = self._is_relayed and event.is_whole is not self._streams
         mend = _whole_mended if event.is_whole else self._mended
         sent = mend(event, choices) if self._is_relayed else ""
+        # What has several lines, or was written anew, may be larger than any line: it would cut the daemon's stream.
+        if len(sent.encode(errors="replace")) > MOST_EVENT_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         if sent or text:
             await self._send(sent, text, event.is_whole and self._is_relayed)
         if not event.is_whole:
