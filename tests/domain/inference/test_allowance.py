@@ -38,3 +38,9 @@ def test_another_limit_leaves_its_part() -> None:
     allowance.refill(10, 0)
     assert (allowance.limit, allowance.left) == (10, 5)
     assert Allowance(0, 0, 0).wait_ms(1) == MINUTE_MS
+
+
+def test_whoever_was_not_limited_before_begins_with_all_of_it() -> None:
+    allowance = Allowance(0, -3, 0)
+    allowance.refill(60, 0)
+    assert (allowance.left, allowance.wait_ms(60)) == (60, 0)

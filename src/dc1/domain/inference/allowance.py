@@ -15,9 +15,9 @@ class Allowance:
     at_ms: int
 
     def refill(self, limit: int, now_ms: int) -> None:
-        """Add what came back since; of another limit than before, its part is left that was left of the old one."""
+        """Add what came back since; of another limit, the part that was left of the old one, all after none."""
         if limit != self.limit:
-            self.left = self.left * limit / self.limit if self.limit else 0.0
+            self.left = self.left * limit / self.limit if self.limit else float(limit)
             self.limit = limit
         passed_ms = max(0, now_ms - self.at_ms)
         self.left, self.at_ms = min(float(limit), self.left + limit * passed_ms / _MINUTE_MS), now_ms
