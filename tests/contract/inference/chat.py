@@ -60,6 +60,19 @@ def begin(daemon: StreamDaemon, *pieces: str) -> pb.LeaseRef:
     return lease
 
 
+def say_events(daemon: StreamDaemon, lease: pb.LeaseRef, *events: Json, offset: int = 0, is_last: bool = False) -> None:
+    """Pass on what the engine says, as a daemon does that takes calls as bytes."""
+    said = [json.dumps(event).encode() for event in events]
+    daemon.send(tokens=pb.TokenBatch(lease=lease, events=said, event_offset=offset, is_last=is_last))
+
+
+def carrying(daemon: StreamDaemon) -> StreamDaemon:
+    """Have a daemon take calls as bytes from now on."""
+    daemon.state.carries_bodies = True
+    daemon.beat()
+    return daemon
+
+
 def finish(daemon: StreamDaemon, lease: pb.LeaseRef, response: str = ANSWER["response"]) -> None:
     """End the answer, whose whole text this is."""
     receipt = daemon.finish(lease, {**ANSWER, "response": response}, **TOKENS)

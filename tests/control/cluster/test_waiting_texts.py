@@ -1,5 +1,9 @@
 """Text that waits for notifications."""
 
+import json
+from dataclasses import astuple
+from typing import Any
+
 from dc1.control.cluster.waiting_texts import MOST_PIECES, WaitingTexts
 from dc1.control.scheduling.job_feed import TokenChunk
 
@@ -7,13 +11,14 @@ from dc1.control.scheduling.job_feed import TokenChunk
 def test_text_is_taken_in_order_and_in_pieces_that_fit_a_notification() -> None:
     texts, text = WaitingTexts(), "".join(chr(0x627 + number % 20) for number in range(5_000))
     texts.add(1, TokenChunk(2, text, 7, offset=100))
-    pieces = []
+    pieces: list[Any] = []
     while taken := texts.take():
-        assert sum(len(piece.text) * 12 + 64 for piece in taken) <= 7_000
+        assert len(json.dumps([astuple(piece) for piece in taken])) <= 7_000
         pieces += taken
     assert "".join(piece.text for piece in pieces) == text
     assert [piece.count for piece in pieces] == [7] + [0] * (len(pieces) - 1)
-    assert [piece.offset for piece in pieces] == [100 + 578 * number for number in range(len(pieces))]
+    starts = [sum(len(piece.text) for piece in pieces[:number]) for number in range(len(pieces))]
+    assert [piece.offset for piece in pieces] == [100 + start for start in starts]
 
 
 def test_what_nobody_takes_is_bounded_and_the_newest_is_kept() -> None:

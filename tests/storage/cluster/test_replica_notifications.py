@@ -28,6 +28,12 @@ ODD = st.one_of(
         lambda item: json.dumps({"from": "b", "tokens": [item]}),
         st.tuples(*[st.none() | st.booleans() | st.integers() | st.floats() | st.text()] * 5),
     ),
+    st.builds(
+        lambda item: json.dumps({"from": "b", "tokens": [], "events": [item, 1]}),
+        st.tuples(
+            *[st.none() | st.booleans() | st.integers()] * 4, st.text() | st.none(), st.booleans(), st.integers(0, 1)
+        ),
+    ),
     st.sampled_from(["[" * 100_000, "NaN", '{"tokens":[[1e999,1,"",1,1]]}']),
 )
 
@@ -37,7 +43,8 @@ def test_any_payload_is_read_as_text_or_as_nothing(payload: str) -> None:
     sender, tokens = read_payload(payload)
     assert isinstance(sender, str)
     for item in tokens:
-        numbers = (item.row_id, item.attempt, item.count, item.offset or 0)
+        numbers: tuple[int, ...] = (item.row_id, item.attempt, item.offset or 0)
+        numbers += (item.count,) if isinstance(item, SharedTokens) else (item.start,)
         assert all(type(number) is int and 0 <= number < 2**53 for number in numbers)
         assert isinstance(item.text, str)
 

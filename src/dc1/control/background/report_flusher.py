@@ -142,6 +142,7 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         vllm_models=list(provider.vllm_models),
         job_types=None if provider.job_types is None else sorted(provider.job_types),
         inference_slots=provider.inference_slots,
+        carries_bodies=provider.carries_bodies,
         gpu_status=provider.gpu_status,
         model_cache=provider.model_cache,
         resource_spec=provider.resource_spec,

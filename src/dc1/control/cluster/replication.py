@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 
+from dc1.control.cluster.heard_events import HeardEvents
 from dc1.control.cluster.waiting_texts import WaitingTexts
 from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
@@ -28,7 +29,7 @@ from dc1.control.scheduling.sessions import EndReason
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.cluster import change_feed, replicas
-from dc1.storage.cluster.change_feed import Changes, Notifications, SharedTokens
+from dc1.storage.cluster.change_feed import Changes, Notifications, Shared, SharedEvent
 from dc1.storage.cluster.replicas import ReplicaExpiries, StreamChange
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs
@@ -79,6 +80,7 @@ class Replication:
         self._database_ms: int | None = None
         self._lines: dict[int, int] = {}
         self._texts = WaitingTexts()
+        self._events = HeardEvents()
 
     @property
     def others(self) -> frozenset[str]:
@@ -160,22 +162,28 @@ class Replication:
             if self._texts:
                 self._committed.set()
 
-    def _hear(self, tokens: Sequence[SharedTokens]) -> None:
-        for item in tokens:
+    def _hear(self, shared: Sequence[Shared]) -> None:
+        for item in shared:
+            tokens = (
+                self._events.take(item)
+                if isinstance(item, SharedEvent)
+                else TokenChunk(item.attempt, item.text, item.count, item.offset)
+            )
+            if tokens is None:
+                continue
             # Whoever hangs up here, or ends the call by hand, pays what was said at the daemon's replica.
             lease = self._leases.of_job(item.row_id)
-            show = partial(self._show, lease, item)
+            show = partial(self._show, lease, item.row_id, tokens)
             if lease is None:
                 show()
             elif not lease.pass_on(show):
                 self._job_feed.publish(item.row_id, Lagged())
         self._heard.set()
 
-    def _show(self, lease: Lease | None, item: SharedTokens) -> None:
-        tokens = TokenChunk(item.attempt, item.text, item.count, item.offset)
-        if lease is not None and lease.attempt == item.attempt:
+    def _show(self, lease: Lease | None, row_id: int, tokens: TokenChunk) -> None:
+        if lease is not None and lease.attempt == tokens.attempt:
             lease.relay_chunk(tokens)
-        self._job_feed.publish(item.row_id, tokens)
+        self._job_feed.publish(row_id, tokens)
 
     # Following
 

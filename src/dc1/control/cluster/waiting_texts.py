@@ -1,43 +1,89 @@
 """Generated text that waits to be shown to readers on other replicas."""
 
+import json
 from collections import deque
+from collections.abc import Iterator
 
 from dc1.control.scheduling.job_feed import TokenChunk
-from dc1.storage.cluster.change_feed import SharedTokens
+from dc1.storage.cluster.change_feed import Shared, SharedEvent, SharedTokens
 
 # PostgreSQL limits a notification to 8000 bytes; escaped as JSON, a character takes up to twelve.
 _LARGEST_PAYLOAD = 7_000
 _ESCAPED_LENGTH = 12
 _ENVELOPE_LENGTH = 64
 _LARGEST_TEXT = (_LARGEST_PAYLOAD - _ENVELOPE_LENGTH) // _ESCAPED_LENGTH
+_LARGEST_PART = 3_000
 MOST_PIECES = 10_000
-"""What waits for a database that is slow; the oldest go, for the result has everything."""
+MOST_BYTES = 24 * 1024 * 1024
+"""What waits for a database that is slow; the oldest go, for the result has everything but further answers."""
 
 
 class WaitingTexts:
     """Pieces in order, each of which fits a notification."""
 
     def __init__(self) -> None:
-        self._pieces: deque[SharedTokens] = deque(maxlen=MOST_PIECES)
+        self._pieces: deque[tuple[Shared, int]] = deque()
+        self._size = 0
 
     def __len__(self) -> int:
         return len(self._pieces)
 
     def add(self, row_id: int, tokens: TokenChunk) -> None:
-        """Put a job's text last, in as many pieces as it takes."""
-        for start in range(0, len(tokens.text), _LARGEST_TEXT):
-            piece = tokens.text[start : start + _LARGEST_TEXT]
+        """Put what a job's run said last, in as many pieces as it takes."""
+        # What the engine says goes before the text in it: whoever reads the one passes over the other, and an older
+        # server knows the text alone.
+        for part in _parts(row_id, tokens):
+            self._put(part)
+        start = 0
+        for text in _fitting(tokens.text):
             offset = None if tokens.offset is None else tokens.offset + start
-            count = tokens.count if start == 0 else 0
-            self._pieces.append(SharedTokens(row_id, tokens.attempt, piece, count, offset))
+            self._put(SharedTokens(row_id, tokens.attempt, text, tokens.count if start == 0 else 0, offset))
+            start += len(text)
 
-    def take(self) -> list[SharedTokens]:
+    def _put(self, piece: Shared) -> None:
+        size = _size(piece.text)
+        self._pieces.append((piece, size))
+        self._size += size
+        while len(self._pieces) > MOST_PIECES or self._size > MOST_BYTES:
+            self._size -= self._pieces.popleft()[1]
+
+    def take(self) -> list[Shared]:
         """Take out as many of the oldest as one notification carries."""
-        taken: list[SharedTokens] = []
+        taken: list[Shared] = []
         size = 0
         while self._pieces:
-            size += len(self._pieces[0].text) * _ESCAPED_LENGTH + _ENVELOPE_LENGTH
+            size += self._pieces[0][1]
             if taken and size > _LARGEST_PAYLOAD:
                 break
-            taken.append(self._pieces.popleft())
+            piece, its = self._pieces.popleft()
+            self._size -= its
+            taken.append(piece)
         return taken
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text)) + _ENVELOPE_LENGTH
+
+
+def _parts(row_id: int, tokens: TokenChunk) -> Iterator[SharedEvent]:
+    for number, event in enumerate(tokens.events):
+        offset, is_last = tokens.event_offset + number, tokens.is_last and number == len(tokens.events) - 1
+        texts = [*_fitting(event.text)]
+        start = 0
+        for at, text in enumerate(texts, 1):
+            is_end = at == len(texts)
+            yield SharedEvent(row_id, tokens.attempt, offset, start, text, is_end, is_end and is_last)
+            start += len(text)
+    if tokens.is_last and not tokens.events:
+        yield SharedEvent(row_id, tokens.attempt, tokens.event_offset, 0, "", is_end=False, is_last=True)
+
+
+def _fitting(text: str) -> Iterator[str]:
+    """Yield the parts of a text, in order."""
+    # By the length that most have: a printable character of ASCII takes two at the most.
+    for start in range(0, len(text), _LARGEST_PART):
+        part = text[start : start + _LARGEST_PART]
+        if _size(part) <= _LARGEST_PAYLOAD:
+            yield part
+        else:
+            yield from (part[at : at + _LARGEST_TEXT] for at in range(0, len(part), _LARGEST_TEXT))

@@ -26,6 +26,7 @@ class Kind(NamedTuple):
     streaming: bool
     scripted: bool
     only_named: bool
+    carries_bodies: bool
 
     @classmethod
     def of(cls, view: ProviderView) -> "Kind":
@@ -43,6 +44,7 @@ class Kind(NamedTuple):
             view.streaming,
             view.scripted,
             view.only_named,
+            view.carries_bodies,
         )
 
 

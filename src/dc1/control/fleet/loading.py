@@ -74,6 +74,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         vllm_models=tuple(row.vllm_models or ()),
         job_types=None if row.job_types is None else frozenset(row.job_types),
         inference_slots=row.inference_slots,
+        carries_bodies=row.carries_bodies,
         resource_spec=row.resource_spec,
         model_cache=row.model_cache,
         container_restart_count=row.container_restart_count,

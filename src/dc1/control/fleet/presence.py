@@ -66,7 +66,14 @@ class PresenceTracker:
         self._queues.place(provider)
 
     def stream_beat(
-        self, provider: Provider, report: Report, job_types: frozenset[str], *, draining: bool, calls: int = 0
+        self,
+        provider: Provider,
+        report: Report,
+        job_types: frozenset[str],
+        *,
+        draining: bool,
+        calls: int = 0,
+        carries_bodies: bool = False,
     ) -> None:
         """Fold in the state that came on the stream."""
         now_ms = self._clock.now_ms()
@@ -75,6 +82,7 @@ class PresenceTracker:
         provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms, signed_off=False)
         provider.job_types = job_types
         provider.inference_slots = min(calls, MOST_CALLS)
+        provider.carries_bodies = carries_bodies
         provider.draining = draining
         self._reported(provider, report, now_ms, streamed=True)
 

@@ -51,6 +51,7 @@ _REPORT_FIELDS = (
     "vllm_models",
     "job_types",
     "inference_slots",
+    "carries_bodies",
     "resource_spec",
     "model_cache",
     "container_restart_count",
@@ -108,6 +109,7 @@ class Provider:
     second_daemon_at_ms: int | None = None
     gpus_held: int = 0
     inference_slots: int = 0
+    carries_bodies: bool = False
     calls: int = 0
     used_by_others_pct: float | None = None
     completed_jobs: int = 0
@@ -295,6 +297,7 @@ class Provider:
             occupied=self.slots if full else self.occupied,
             call_slots=self.inference_slots,
             calls=self.inference_slots if full else self.calls,
+            carries_bodies=self.carries_bodies,
             has_gpu=self.has_gpu and self.mismatch is None,
             below_model=self.performance is Performance.BELOW_MODEL,
             vram_mib=self.preferences.usable_vram_mib(self.vram_mib),

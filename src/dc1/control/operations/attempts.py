@@ -4,7 +4,7 @@ Every write is fenced by the attempt number in the database. Memory follows afte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -214,6 +214,9 @@ class Attempts:
     def _show(self, lease: Lease, tokens: TokenChunk) -> None:
         lease.relay_chunk(tokens)
         self._job_feed.publish(lease.row_id, tokens)
+        # What the engine says is for the one caller, who mostly is here; the text is for every reader.
+        if self._job_feed.has_caller(lease.row_id):
+            tokens = replace(tokens, events=(), is_last=False)
         self._replicas.share_tokens(lease.row_id, tokens)
 
     # Ending

@@ -112,7 +112,7 @@ class Completions:
         leaves before has left nothing behind.
         """
         model = call.model
-        requirement = _requirement(model)
+        requirement = _requirement(model, needs_bodies=call.answers > 1)
         # Who came before has the next room.
         if not self._queue.is_waited_for(requirement):
             reserved = self._place(requirement, affinity_of(renter_id, call.shared))
@@ -309,5 +309,5 @@ def _is_there(provider: Provider) -> bool:
     return provider.presence.stream_open and not (provider.paused or provider.suspended)
 
 
-def _requirement(model: str) -> Requirement:
-    return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True)
+def _requirement(model: str, *, needs_bodies: bool = False) -> Requirement:
+    return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True, needs_bodies=needs_bodies)

@@ -73,6 +73,7 @@ class Subscription:
     ) -> None:
         """`wanted` are the updates that are buffered beside changes of state and losses, `most` their characters."""
         self._most = most
+        self.is_of_caller = most == _BUFFERED_OF_ANSWER
         self._wanted = (*wanted, StateChanged, Lagged)
         self._updates: deque[JobUpdate] = deque()
         self._has_updates = asyncio.Event()
@@ -137,6 +138,10 @@ class JobFeed:
     def subscribed_rows(self) -> list[int]:
         """Return the row ids of the jobs that somebody subscribed to."""
         return list(self._subscriptions)
+
+    def has_caller(self, row_id: int) -> bool:
+        """Tell whether whoever is answered by a job reads it here."""
+        return any(subscription.is_of_caller for subscription in self._subscriptions.get(row_id, ()))
 
     def publish(self, row_id: int, update: JobUpdate) -> None:
         """Hand an update of a job to everybody who subscribed to it."""

@@ -71,7 +71,8 @@ class ProviderView:
     about to leave, `scripted` where it polls and runs scripts alone. `only_named` is set where jobs must name the
     provider, and `reluctance` says why the owner's preferences keep new work away now. `price_bps` is what one GPU
     costs, in ten-thousandths of the rate of a kind of work. `call_slots` is how many /v1 calls the engine takes beside
-    all that, of which it has `calls`; with 0 each takes a slot.
+    all that, of which it has `calls`; with 0 each takes a slot. `carries_bodies` is set where the daemon passes on what
+    its engine says as it is, and not the text of one answer alone.
     """
 
     id: int
@@ -95,6 +96,7 @@ class ProviderView:
     price_bps: int = UNIT_PRICE_BPS
     call_slots: int = 0
     calls: int = 0
+    carries_bodies: bool = False
 
     @property
     def for_calls(self) -> Self:
@@ -130,9 +132,10 @@ class Requirement:
     only a GPU has and that is no condition of its own; `job_type` None needs no runner. `excluded_provider_id` is who
     must not get it any more, and a machine whose GPU costs more than `max_price_bps` does not fit. With `prefers_price`
     the cheapest is taken before the best. `at_once` is set for a /v1 call, which takes a daemon on the stream that
-    offers its model by name. `task_obstacle` keeps a job from daemons that run scripts alone, and so does having been
-    handed it before, as those in `handed_to` were: such a daemon drops a job whose id it knows. A call never goes to
-    one of them again: its caller waits, and they failed it a moment ago.
+    offers its model by name, and `needs_bodies` for one that asks for several answers. `task_obstacle` keeps a job from
+    daemons that run scripts alone, and so does having been handed it before, as those in `handed_to` were: such a
+    daemon drops a job whose id it knows. A call never goes to one of them again: its caller waits, and they failed it a
+    moment ago.
     """
 
     named_provider_id: int | None = None
@@ -144,6 +147,7 @@ class Requirement:
     job_type: str | None = None
     excluded_provider_id: int | None = None
     at_once: bool = False
+    needs_bodies: bool = False
     max_price_bps: int | None = None
     prefers_price: bool = False
     needs_gpu: bool = False
@@ -255,7 +259,7 @@ def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admissi
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if view.only_named and requirement.named_provider_id is None:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
-    if requirement.at_once and not view.streaming:
+    if requirement.at_once and not (view.streaming and (view.carries_bodies or not requirement.needs_bodies)):
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER
     if view.scripted and requirement.task_obstacle is not None:
         return Admission.NO_ELIGIBLE_JOB_FOR_PROVIDER

@@ -143,6 +143,7 @@ class DaemonMessages:
             frozenset(state.job_types),
             draining=state.draining,
             calls=state.inference_slots,
+            carries_bodies=state.carries_bodies,
         )
         self._provider.probes = state.probes
         self.carries_bodies = state.carries_bodies

@@ -32,6 +32,10 @@ A daemon may say any number, and what is told is kept until the end, to be compa
 """
 
 
+_LATE_SECONDS = 5.0
+"""How long after the end of a run nothing of its answer comes until it is taken for lost."""
+
+
 class CompletionStream:
     """`job` is as it was last read, `result` what a completed run left, and `events` what the engine said of it."""
 
@@ -93,10 +97,21 @@ class CompletionStream:
                     # After a silence look again: a notice that was missed must not hold the caller for ever.
                     is_news = not batch or any(isinstance(update, StateChanged) for update in batch)
             # What came while the job was read, or before anybody looked: an engine may be done by then.
-            if pieces := self._take(await subscription.next(0)):
-                yield pieces
+            batch = await subscription.next(0)
+            while batch or self._is_more_coming():
+                if pieces := self._take(batch):
+                    yield pieces
+                batch = await subscription.next(_LATE_SECONDS if self._is_more_coming() else 0)
+                if not batch:
+                    break
         if self.job.status != JobStatus.COMPLETED:
             raise _refusal(self.job)
+
+    def _is_more_coming(self) -> bool:
+        """Tell whether more than the text is to come: from another server, that comes later than news of the end."""
+        is_wanted = self.call.answers > 1 or self.events.is_used
+        is_completed = self.job.status == JobStatus.COMPLETED
+        return is_wanted and is_completed and not (self.events.is_whole or self.events.is_behind)
 
     async def _has_ended(self) -> bool:
         # In one snapshot: an end that is seen has its result with it.
@@ -119,7 +134,8 @@ class CompletionStream:
                     new += events
                     self._told_events += len(events)
                     self._tell("".join(event.content() for event in events))
-                elif text := self._take_text(update):
+                # Of several answers the text is that of one: nothing that a caller could make anything of.
+                elif self.call.answers == 1 and (text := self._take_text(update)):
                     new.append(text)
         return new
 

@@ -67,6 +67,9 @@ class LogReader(Reader):
 
     def _token(self, tokens: TokenChunk) -> bytes:
         """Return the frame of generated text; its id is that of the last line, so that resuming still works."""
+        # Of a call the engine may have said something that is no text.
+        if not tokens.text:
+            return b""
         # Live only: generated text is stored nowhere but in the result, so a client that comes back has no gap filled.
         data: JsonObject = {"type": "token", "text": tokens.text, "attempt_number": tokens.attempt, "ts": self.now()}
         return frame(data, event_id=self.last_id, event="token")

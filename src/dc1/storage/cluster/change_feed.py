@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
@@ -96,7 +96,27 @@ class SharedTokens:
     offset: int | None = None
 
 
-def read_payload(payload: str) -> tuple[str, list[SharedTokens]]:
+@dataclass(frozen=True, slots=True)
+class SharedEvent:
+    """A part of what an engine said of a call on another replica.
+
+    `offset` is how many events of the answer came before its event, `start` how many characters of that; `is_end` is
+    set for its last part, and `is_last` where the answer is over with it.
+    """
+
+    row_id: int
+    attempt: int
+    offset: int
+    start: int
+    text: str
+    is_end: bool
+    is_last: bool
+
+
+Shared: TypeAlias = SharedTokens | SharedEvent
+
+
+def read_payload(payload: str) -> tuple[str, list[Shared]]:
     """Return who sent a notification and what text it shares; of what cannot be read nothing.
 
     Anybody who may use the database may notify. An odd notification is a call to read anew, as every other; were it
@@ -108,16 +128,29 @@ def read_payload(payload: str) -> tuple[str, list[SharedTokens]]:
         return "", []
     if not isinstance(told, dict) or not isinstance(told.get("tokens"), list):
         return "", []
-    return str(told.get("from")), [SharedTokens(*item) for item in told["tokens"] if _is_tokens(item)]
+    # An older server tells of none.
+    events = told["events"] if isinstance(told.get("events"), list) else []
+    found: list[Shared] = [SharedEvent(*item) for item in events if _is_event(item)]
+    return str(told.get("from")), [*found, *(SharedTokens(*item) for item in told["tokens"] if _is_tokens(item))]
 
 
 def _is_tokens(item: object) -> bool:
     if not isinstance(item, list) or len(item) != len(fields(SharedTokens)):
         return False
     row_id, attempt, text, count, offset = item
+    return isinstance(text, str) and _are_counts(row_id, attempt, count, 0 if offset is None else offset)
+
+
+def _is_event(item: object) -> bool:
+    if not isinstance(item, list) or len(item) != len(fields(SharedEvent)):
+        return False
+    *counts, text, is_end, is_last = item
+    return isinstance(text, str) and isinstance(is_end, bool) and isinstance(is_last, bool) and _are_counts(*counts)
+
+
+def _are_counts(*numbers: object) -> bool:
     # No row id, attempt, count or offset is beyond what JSON holds exactly.
-    numbers = (row_id, attempt, count, 0 if offset is None else offset)
-    return isinstance(text, str) and all(type(number) is int and 0 <= number < MAX_EXACT_INTEGER for number in numbers)
+    return all(isinstance(each, int) and type(each) is int and 0 <= each < MAX_EXACT_INTEGER for each in numbers)
 
 
 class Notifications:
@@ -130,9 +163,11 @@ class Notifications:
         self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
         self._ear: psycopg.AsyncConnection[tuple[object, ...]] | None = None
 
-    async def send(self, tokens: Sequence[SharedTokens] = ()) -> None:
+    async def send(self, shared: Sequence[Shared] = ()) -> None:
         """Notify the others; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
-        payload = json.dumps({"from": self._replica_id, "tokens": [astuple(item) for item in tokens]})
+        tokens = [astuple(item) for item in shared if isinstance(item, SharedTokens)]
+        events = [astuple(item) for item in shared if isinstance(item, SharedEvent)]
+        payload = json.dumps({"from": self._replica_id, "tokens": tokens} | ({"events": events} if events else {}))
         # Twice, for a connection that was ended while nothing was said is found out by the first thing that is.
         for _ in range(_TRIES):
             try:
@@ -155,7 +190,7 @@ class Notifications:
         except psycopg.Error as error:
             log.warning("not listening yet: %s", type(error).__name__)
 
-    async def listen(self, heard: Callable[[Sequence[SharedTokens]], None]) -> None:
+    async def listen(self, heard: Callable[[Sequence[Shared]], None]) -> None:
         """Call `heard` for each notification of another replica, and after each reconnection, until cancelled."""
         pause = 0.05
         while True:

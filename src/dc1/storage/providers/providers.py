@@ -74,6 +74,7 @@ class StoredReport:
     vllm_models: list[str] | None = None
     job_types: list[str] | None = None
     inference_slots: int = 0
+    carries_bodies: bool = False
     gpu_status: dict[str, Any] | None = None
     model_cache: dict[str, Any] | None = None
     resource_spec: Any = None
@@ -137,6 +138,7 @@ class ProviderRow:
     vllm_models: list[str] | None
     job_types: list[str] | None
     inference_slots: int
+    carries_bodies: bool
     gpu_status: dict[str, Any] | None
     model_cache: dict[str, Any] | None
     resource_spec: Any

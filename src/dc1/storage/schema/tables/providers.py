@@ -104,6 +104,8 @@ providers = Table(
     Column("job_types", ExactJson(TEXTS)),
     # How many /v1 calls its engine takes at once; 0 of a daemon that does not say.
     counter("inference_slots"),
+    # Whether the daemon passes on what its engine says of a call as it is.
+    Column("carries_bodies", Boolean, nullable=False, server_default=false()),
     Column("gpu_status", ExactJson(OBJECT)),
     # Clocks under load, in MHz, by whose median runs are judged.
     Column("load_clocks", ExactJson(NUMBERS)),
