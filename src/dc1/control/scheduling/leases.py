@@ -7,7 +7,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
@@ -86,6 +86,8 @@ class Lease:
             if made:
                 self.relayed = self.relayed.plus(made, tokens)
             self.relayed_events += 1
+        if chunk.is_last and self.relayed_events == chunk.event_offset + len(chunk.events):
+            self.relayed = replace(self.relayed, is_whole=True)
 
     @property
     def row_id(self) -> int:

@@ -29,10 +29,14 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class RelayedText:
-    """How much of an answer passed through the server while the run went on: bytes of UTF-8, and tokens."""
+    """How much of an answer passed through the server while the run went on: bytes of UTF-8, and tokens.
+
+    `is_whole` once all that the engine said has passed, and nothing of it is missing.
+    """
 
     size_bytes: int = 0
     tokens: int = 0
+    is_whole: bool = False
 
     def plus(self, text: str, count: int) -> Self:
         """Return what it is with another piece, of which the daemon says that it is `count` tokens."""

@@ -159,6 +159,7 @@ _PRODUCING = frozenset({Phase.GENERATING, Phase.FORMATTING})
 JOB_TIMED_OUT = "Job timed out"
 NO_WORK_SHOWN = "The provider showed no work until the deadline"
 NOTHING_HANDED_BACK = "The provider handed nothing back"
+PARTLY_LOST = "Part of the answers was lost on its way"
 SOMETHING_ELSE = "The provider handed back something else than what was ordered"
 NO_PROVIDER_IN_TIME = "No provider became available in time"
 

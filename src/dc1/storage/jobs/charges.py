@@ -5,10 +5,11 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
+from dc1.domain.inference.chat import answers_wanted
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
-from dc1.domain.jobs.states import GENERATING_TYPES, SOMETHING_ELSE, Actor, ErrorCategory, is_producing
+from dc1.domain.jobs.states import GENERATING_TYPES, PARTLY_LOST, SOMETHING_ELSE, Actor, ErrorCategory, is_producing
 from dc1.domain.jobs.tasks.daemon_tasks import UNAVAILABLE_STATUS
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, used_seconds
@@ -29,7 +30,7 @@ class Evidence:
         relayed: RelayedText = NOTHING_RELAYED,
         gpu_failed_at_ms: int | None = None,
     ) -> None:
-        self._conn = conn
+        self.conn = conn
         self.job = job
         self.relayed = relayed
         self._gpu_failed_at_ms = gpu_failed_at_ms
@@ -45,7 +46,7 @@ class Evidence:
             or is_producing(job.progress_phase)
             or self.relayed.tokens > 0
             or job.endpoint_url is not None
-            or job_logs.has_printed(self._conn, job.id, job.attempt_number)
+            or job_logs.has_printed(self.conn, job.id, job.attempt_number)
         )
 
     @property
@@ -57,7 +58,7 @@ class Evidence:
     @property
     def ran_our_program(self) -> bool:
         """Whether what ran was made by the market out of the order, so that its exit status says what we mean by it."""
-        return ordered(self.job, jobs.spec(self._conn, self.job.id)).runs_our_program
+        return ordered(self.job, jobs.spec(self.conn, self.job.id)).runs_our_program
 
 
 def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:
@@ -73,11 +74,12 @@ def examined(evidence: Evidence, report: AttemptReport) -> AttemptReport:
 
     Nothing is what a generation hands back without text or image, and any other run that was never seen working either;
     as little is something else than what was ordered. A machine that cannot do this kind of work is no renter's fault.
-    A /v1 call is paid by what was made. A run that failed when a card of its machine did was failed by that.
+    A /v1 call is paid by what was made, and one for several answers only if all of them came: its result has one. A run
+    that failed when a card of its machine did was failed by that.
     """
     job = evidence.job
     if job.token_price_halala is not None:
-        return report
+        return report if _may_be_told_whole(evidence, report) else report.as_nothing(PARTLY_LOST)
     if evidence.lost_gpu and report.may_be_the_cards:
         return report.as_gpu_lost()
     if report.is_something_else(job.job_type, job.model):
@@ -88,6 +90,13 @@ def examined(evidence: Evidence, report: AttemptReport) -> AttemptReport:
         return report
     is_expected = job.job_type not in GENERATING_TYPES and evidence.has_worked
     return report if is_expected or evidence.relayed.tokens else report.as_nothing()
+
+
+def _may_be_told_whole(evidence: Evidence, report: AttemptReport) -> bool:
+    if evidence.relayed.is_whole or not report.completed or report.actor is not Actor.PROVIDER:
+        return True
+    said = jobs.spec(evidence.conn, evidence.job.id).said
+    return not isinstance(said, dict) or answers_wanted(said) == 1
 
 
 def used(evidence: Evidence, report: AttemptReport, now_ms: int) -> Decimal:
