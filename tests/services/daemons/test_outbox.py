@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from dc1.defaults import COMPLETION_MAX_BYTES
 from dc1.services.daemons.outbox import Outbox
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
@@ -50,10 +51,24 @@ async def test_an_offer_is_known_as_long_as_desired_states_have_it() -> None:
     assert not outbox.was_offered(("job-a", 1))
 
 
+def body(size: int) -> pb.ConnectResponse:
+    """The offer of a call with so large a body."""
+    call = report_pb2.Assignment(job_id="job-c", attempt_number=1, inference_body=b"x" * size)
+    return pb.ConnectResponse(offer=pb.Offer(assignment=call))
+
+
+async def test_a_daemon_is_listened_to_while_the_largest_of_calls_are_on_their_way() -> None:
+    outbox = Outbox()
+    for _ in range(3):
+        outbox.send(body(COMPLETION_MAX_BYTES))
+    async with asyncio.timeout(1):
+        await outbox.room()
+
+
 LARGE = pb.ConnectResponse(welcome=pb.Welcome(provider_name="x" * 1024 * 1024))
 
 
-@pytest.mark.parametrize(("message", "most"), [(STOP, 256), (LARGE, 1)])
+@pytest.mark.parametrize(("message", "most"), [(STOP, 256), (LARGE, 1), (body(COMPLETION_MAX_BYTES), 4)])
 async def test_a_full_outbox_has_room_again_once_it_is_read(message: pb.ConnectResponse, most: int) -> None:
     outbox = Outbox()
     for _ in range(most):

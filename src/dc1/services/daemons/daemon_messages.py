@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 
+from dc1 import defaults
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.job_feed import TokenChunk
@@ -39,6 +40,9 @@ log = structlog.get_logger(__name__)
 _MAX_LINE = 2000
 _SOON_SECONDS = 0.1
 """The interval by which a daemon that is asked for a beat comes to it at once."""
+
+_MOST_OFFERED_AT_ONCE = defaults.COMPLETION_MAX_BYTES + 1024 * 1024
+"""Bytes of offers in one desired state: the largest of calls, with what stands around it."""
 
 _BEATS_UNTIL_LOST = 2
 """A running lease that this many beats do not list is lost: one beat may have been on its way before the lease."""
@@ -176,7 +180,7 @@ class DaemonMessages:
             suspended=self._provider.suspended,
             second_daemon_at_ms=lately(self._provider.second_daemon_at_ms, self._plane.clock.now_ms()),
         )
-        unknown = {attempt_of(ref) for ref in state.unknown_offers}
+        unknown, size = {attempt_of(ref) for ref in state.unknown_offers}, 0
         for lease in self._plane.leases.of_provider(self._provider.id):
             attempt = lease.job_id, lease.attempt
             if lease.running:
@@ -187,7 +191,13 @@ class DaemonMessages:
             else:
                 left = self._plane.dispatcher.seconds_to_answer(lease)
                 images = self._plane.catalog.images_by_type
-                desired.offers.append(offer_message(lease.assignment, images, left, as_bytes=self.carries_bodies))
+                offer = offer_message(lease.assignment, images, left, as_bytes=self.carries_bodies)
+                size += offer.ByteSize()
+                if not desired.offers or size <= _MOST_OFFERED_AT_ONCE:
+                    desired.offers.append(offer)
+                else:
+                    # A daemon takes no larger message; one that does not know an offer says so with its next beat.
+                    desired.offered.append(lease_ref(*attempt))
         return desired
 
     def _stops(self, state: pb.DaemonState) -> Iterator[pb.Stop]:

@@ -4,12 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
+from dc1 import defaults
 from dcp.v1.daemon_stream_pb2 import ConnectResponse, Desired, LeaseRef, Offer
 
 # A daemon that reads has a handful waiting; a cancel or an offer is pushed whatever waits, and few of those come
 # before a daemon that reads nothing is given up.
 _MOST_MESSAGES = 256
 _MOST_BYTES = 1024 * 1024
+_MOST_BYTES_OFFERED = 4 * defaults.COMPLETION_MAX_BYTES
+"""Of offers, each of which may have the body of a call: a daemon that takes some while for one reads all the same."""
 
 Attempt = tuple[str, int]
 """A job's public id and the number of the attempt."""
@@ -22,7 +25,7 @@ class Outbox:
         # None stands where the desired state goes: it is made when its turn comes, so it is the newest there is.
         self._waiting: deque[ConnectResponse | None] = deque()
         self._desired: Callable[[], Desired] | None = None
-        self._bytes = 0
+        self._bytes = self._bytes_offered = 0
         self._named: set[Attempt] = set()
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -32,7 +35,7 @@ class Outbox:
     def send(self, message: ConnectResponse) -> None:
         """Queue a message; nothing follows the end of the stream."""
         if not self._closed.is_set():
-            self._bytes += message.ByteSize()
+            self._count(message, 1)
             self._queue(message)
 
     def send_desired(self, make: Callable[[], Desired]) -> None:
@@ -81,13 +84,20 @@ class Outbox:
             message = ConnectResponse(desired=self._desired())
             self._desired = None
         else:
-            self._bytes -= message.ByteSize()
+            self._count(message, -1)
         self._look_for_room()
         self._note_offers(message)
         return message
 
+    def _count(self, message: ConnectResponse, times: int) -> None:
+        if message.HasField("offer"):
+            self._bytes_offered += times * message.ByteSize()
+        else:
+            self._bytes += times * message.ByteSize()
+
     def _look_for_room(self) -> None:
-        if len(self._waiting) < _MOST_MESSAGES and self._bytes < _MOST_BYTES:
+        has_bytes = self._bytes < _MOST_BYTES and self._bytes_offered < _MOST_BYTES_OFFERED
+        if len(self._waiting) < _MOST_MESSAGES and has_bytes:
             self._has_room.set()
         else:
             self._has_room.clear()
