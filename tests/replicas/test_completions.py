@@ -75,6 +75,18 @@ def test_it_is_paid_at_whichever_replica_it_is_cancelled(
         assert answered(canceller.cancel(1))["charged_halala"] == 1
 
 
+def test_who_loses_the_race_for_a_slot_waits_for_the_next(
+    pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    for _ in range(3):
+        # At once, so that neither replica knows of the other's when it reserves.
+        calls = [Caller(caller, pool).ask() for caller in (renter, pair.b.renter(renter))]
+        for _ in calls:
+            serve(daemon)
+        for call in calls:
+            answered(call.result())
+
+
 @pytest.mark.settings(completion_queue_seconds=0)
 def test_two_replicas_never_give_one_slot_twice(
     pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor

@@ -64,6 +64,15 @@ def test_tokens_are_counted_as_they_were_and_not_as_they_might_have_been(
     envelope(renter.post(CHAT, {**NOBODYS, "max_tokens": 4000}), 404, "model_not_found")
 
 
+@pytest.mark.settings(rate_limits_enabled=True, completion_tokens_per_minute=120)
+def test_a_call_that_is_refused_or_fails_takes_no_tokens(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    envelope(renter.post(CHAT, {**NOBODYS, "max_tokens": 100}), 404, "model_not_found")
+    call = caller.ask(max_tokens=100)
+    daemon.fail(begin(daemon), "gone", category="engine")
+    envelope(call.result(), 503, "provider_unavailable")
+    assert left(renter.post(CHAT, NOBODYS).headers, "tokens")[1] == str(120 - 10)
+
+
 @pytest.mark.settings(rate_limits_enabled=True, completion_streams=1)
 def test_streams_at_a_time(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
     first = caller.ask(stream=True)

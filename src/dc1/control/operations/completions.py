@@ -134,14 +134,18 @@ class Completions:
     ) -> JobRow:
         """Hold the price of a call, made with that scoped key if with any, and offer it where room is `reserved`.
 
-        Raises no_capacity_available and what a submission raises; nothing is held then, and the room is given back.
-
         Raises:
+            ApiError: no_capacity_available, or what a submission raises; nothing is held, and the room is given back.
             OutcomeUnknownError: the database was lost meanwhile; what it holds then is given back.
         """
         new = replace(self._new_job(renter_id, call), scoped_key_id=scoped_key_id)
         try:
             job = (await self._submission.submit(new, reserved, self._limits)).job
+        except errors.ApiError as refusal:
+            if refusal.code == OpenAICode.NO_CAPACITY_AVAILABLE:
+                # Another server was faster. What it did is known before the caller asks for room again.
+                await self._replicas.catch_up()
+            raise
         except OutcomeUnknownError:
             ending = asyncio.create_task(self._end_if_there(new.job_id))
             self._ending.add(ending)

@@ -172,6 +172,8 @@ class Dispatcher:
             self._job_feed.publish(job.id, StateChanged())
             return
         avoided = _losers_of(job).union(avoid)
+        if job.source is JobSource.V1:
+            avoided |= self.health.shunned(job.model or "")
         self._enqueue(job, avoided, avoid_until_ms)
         self._job_feed.publish(job.id, StateChanged())
         fitting = self._fleet.availability.local.best(job.requirement, avoid=avoided)

@@ -11,6 +11,8 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.fleet.model_offers import offer_of_model
 from dc1.domain.base.json_types import compact
+from dc1.domain.errors import ApiError
+from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.chat import ChatCall, read_chat
 from dc1.domain.jobs.states import JobType
 from dc1.services.api.apart import apart
@@ -27,6 +29,8 @@ from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 
 _OWNER = "dc1"
 _BYTES_PER_TOKEN = 4
+_MOST_TRIES = 3
+"""So often a call is given room that another server takes."""
 
 
 def _sent(request: pb.CreateChatCompletionRequest | pb.CompleteChatRequest) -> bytes:
@@ -99,32 +103,49 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         # A token is a few bytes, and an answer may be as long as it may; what it was is known at its end.
         expected = call.prompt_bytes // _BYTES_PER_TOKEN + call.max_tokens
         with self._limiter.admit(asked, expected, streamed=call.stream) as admission:
+            # Of a call that is refused nobody reads or makes any.
+            admission.tokens = 0
             async with self._started(call) as completion:
-                yield completion
-            if completion.job.is_terminal:
-                admission.tokens = (completion.job.prompt_tokens or 0) + (completion.job.completion_tokens or 0)
+                admission.tokens = expected
+                try:
+                    yield completion
+                finally:
+                    job = completion.job
+                    if job.is_terminal:
+                        admission.tokens = (job.prompt_tokens or 0) + (job.completion_tokens or 0)
 
     @asynccontextmanager
     async def _started(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
         """Start a call, and end it with the block: nobody else waits for it."""
-        # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds money is
-        # shielded here.
-        reserved = await self._plane.completions.reserve(caller_id(), call)
-        starting = asyncio.ensure_future(
-            self._plane.completions.start(caller_id(), call, reserved, caller_scoped_key())
-        )
-        completion: CompletionStream | None = None
+        completion = CompletionStream(self._plane, await self._begun(call), call)
         try:
-            # A caller may leave while the call is being committed; then it is ended as soon as it is known.
-            completion = CompletionStream(self._plane, await asyncio.shield(starting), call)
             yield completion
         finally:
             # Whether the caller left or the server stops: a daemon that went on would hold a slot for an answer nobody
             # reads.
-            if completion is None or not completion.job.is_terminal:
-                await self._work.run(self._abandon(starting))
-            else:
+            if completion.job.is_terminal:
                 self._plane.completions.answered(completion.job.id)
+            else:
+                await self._work.run(self._plane.completions.abandon(completion.job.id))
+
+    async def _begun(self, call: ChatCall) -> JobRow:
+        """Start a call where there is room; where another server was faster, it waits for room again."""
+        renter_id, key_id, tries = caller_id(), caller_scoped_key(), _MOST_TRIES
+        while True:
+            reserved = await self._plane.completions.reserve(renter_id, call)
+            starting = asyncio.ensure_future(self._plane.completions.start(renter_id, call, reserved, key_id))
+            tries -= 1
+            try:
+                # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds
+                # money is shielded here.
+                return await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # A caller may leave while the call is being committed; then it is ended as soon as it is known.
+                await self._work.run(self._abandon(starting))
+                raise
+            except ApiError as refusal:
+                if not tries or refusal.code != OpenAICode.NO_CAPACITY_AVAILABLE:
+                    raise
 
     async def _abandon(self, starting: asyncio.Future[JobRow]) -> None:
         try:

@@ -48,6 +48,18 @@ def test_a_bad_engine_is_taken_out_and_tried_again(
     serve_by(daemon, caller)
 
 
+def test_a_call_that_another_failed_is_not_sent_on_to_a_bad_engine(
+    market: LocalMarket, daemon: StreamDaemon, other: StreamDaemon, caller: Caller
+) -> None:
+    for _ in range(3):
+        fail_and_finish(daemon, other, caller)
+    third = market.connect(market.add_provider())
+    call = caller.ask()
+    other.fail(begin(other), WORDS, category="engine_busy", transient=True, refused=BUSY)
+    finish(third, begin(third))
+    answered(call.result())
+
+
 def test_who_is_the_only_one_goes_on_being_asked(daemon: StreamDaemon, caller: Caller) -> None:
     for _ in range(4):
         call = caller.ask()
