@@ -2,7 +2,9 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -155,12 +157,30 @@ def test_text_behind_a_gap_is_not_relayed_and_not_paid_for(
     assert bill(renter) == (6, 1, 7)
 
 
-def test_who_hangs_up_pays_what_was_relayed(market: LocalMarket, renter: Renter, daemon: StreamDaemon) -> None:
-    body = json.dumps({**HELLO, "messages": messages(), "stream": True, "max_tokens": 50})
+@contextmanager
+def calling(market: LocalMarket, renter: Renter, **changes: Any) -> Iterator[socket.socket]:
+    """A call whose caller hangs up with the block."""
+    body = json.dumps({**HELLO, "messages": messages(), "max_tokens": 50, **changes})
     head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-renter-key: {renter.key}\r\ncontent-length: {len(body)}\r\n\r\n"
     host, port = market.edge.target.split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall((head + body).encode())
+        yield connection
+
+
+def test_who_hangs_up_before_an_answer_in_one_piece_pays_nothing(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon
+) -> None:
+    with calling(market, renter):
+        begin(daemon, "Very", " deep", " here")
+        daemon.beat()
+    assert daemon.expect("stop").reason == pb.STOP_REASON_CANCELLED
+    eventually(lambda: renter.job(1)["status"] == "cancelled", "the end of the call")
+    assert renter.balance() == 1000
+
+
+def test_who_hangs_up_pays_what_was_relayed(market: LocalMarket, renter: Renter, daemon: StreamDaemon) -> None:
+    with calling(market, renter, stream=True) as connection:
         begin(daemon, "Very", " deep", " here")
         said = b""
         while b"here" not in said:

@@ -169,9 +169,9 @@ class Completions:
 
     async def abandon(self, row_id: int) -> None:
         """End a call whose caller left, unless it has ended; what was relayed is paid."""
-        self.answered(row_id)
+        streams = self._answered.pop(row_id, True)
         with suppress(errors.ApiError):
-            await self._job_commands.cancel(row_id, Actor.RENTER)
+            await self._job_commands.cancel(row_id, Actor.RENTER, in_one_piece=not streams)
 
     async def _end_if_there(self, reference: str) -> None:
         """Call off a call of which nobody knew whether it was stored: its caller was told to ask again."""

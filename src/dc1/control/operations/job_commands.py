@@ -153,10 +153,13 @@ class JobCommands:
             submitted_by=actor,
         )
 
-    async def cancel(self, row_id: int, actor: Actor) -> JobRow:
-        """Cancel an open job; raises `Cannot cancel job with status: …` once it is terminal."""
+    async def cancel(self, row_id: int, actor: Actor, *, in_one_piece: bool = False) -> JobRow:
+        """Cancel an open job; raises `Cannot cancel job with status: …` once it is terminal.
+
+        Of a call that is answered `in_one_piece` nothing is paid before all of it is there.
+        """
         end = partial(lifecycle.cancel, job_id=row_id, actor=actor, now_ms=self._clock.now_ms())
-        return await self._end(row_id, end, errors.cannot_cancel, StopReason.CANCELLED)
+        return await self._end(row_id, end, errors.cannot_cancel, StopReason.CANCELLED, in_one_piece=in_one_piece)
 
     async def complete(self, row_id: int, actor: Actor) -> JobRow:
         """End a running job as completed; raises the 400 `Job is not running`.
@@ -173,6 +176,8 @@ class JobCommands:
         end: Callable[..., Transition | None],
         refusal: Callable[[str], errors.ApiError],
         stop: StopReason,
+        *,
+        in_one_piece: bool = False,
     ) -> JobRow:
         def work(conn: Connection, relayed: RelayedText) -> Transition:
             moved = end(conn, relayed=relayed)
@@ -181,7 +186,8 @@ class JobCommands:
             raise refusal(jobs.known(conn, row_id).status)
 
         with self._leases.settling(row_id) as said:
-            moved = await self._db.write(partial(work, relayed=said[row_id]))
+            relayed = NOTHING_RELAYED if in_one_piece and not said[row_id].is_whole else said[row_id]
+            moved = await self._db.write(partial(work, relayed=relayed))
             self._attempts.left(moved, moved.job.provider_id, stop)
         return moved.job
 

@@ -125,8 +125,10 @@ def read_body(sent: bytes, max_bytes: int) -> tuple[str, JsonObject]:
 
 
 def most_tokens_of_each(body: JsonObject) -> int:
-    """Return where each answer to a call is cut."""
-    return as_integer(next((body[name] for name in _LIMITS if body.get(name) is not None), None)) or DEFAULT_MAX_TOKENS
+    """Return where each answer to a call is cut: at the larger of both spellings, of which engines take either."""
+    return max(
+        (as_integer(body[name]) or 0 for name in _LIMITS if body.get(name) is not None), default=DEFAULT_MAX_TOKENS
+    )
 
 
 def most_tokens(body: JsonObject) -> int:

@@ -1,0 +1,22 @@
+"""What is held for is what an engine may make, however a call says it."""
+
+import pytest
+
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, most_tokens
+
+
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [
+        ({}, DEFAULT_MAX_TOKENS),
+        ({"max_tokens": None, "max_completion_tokens": None}, DEFAULT_MAX_TOKENS),
+        ({"max_tokens": None, "max_completion_tokens": 5}, 5),
+        ({"max_tokens": 7, "n": 3}, 21),
+        # An engine that goes by the other one would make 8,192 tokens for the price of one.
+        ({"max_tokens": 1, "max_completion_tokens": 8192}, 8192),
+        ({"max_tokens": 8192, "max_completion_tokens": 1}, 8192),
+    ],
+)
+def test_the_larger_of_both_spellings_counts(said: JsonObject, most: int) -> None:
+    assert most_tokens(said) == most
