@@ -23,7 +23,7 @@ from tests.support.small_disk import SmallDisk, mounted_if_allowed
 _DAEMONS = 3
 _RENTERS = 2
 _BETWEEN_SECONDS = (0.0, 1.0)
-_SETTLE_SECONDS = 300
+_SETTLE_SECONDS = 600
 """As long as the slowest machine may need; one with cores to spare takes a few."""
 
 _BEAT_SECONDS = 1.0
