@@ -84,7 +84,7 @@ class Load:
     def _container(self) -> Json:
         """A program that prints and sleeps."""
         program = f"echo asleep; sleep {self._random.uniform(*_CONTAINER_SECONDS):.2f}; echo awake"
-        return {"container_image": self._image, "command": program, "max_duration_seconds": 60}
+        return {"container_image": self._image, "command": program, "max_duration_seconds": 600}
 
     def _submit(self, key: str, job: Json) -> Json | None:
         answer = self._insist("/jobs/submit", job, {"idempotency-key": key}, (201,))
