@@ -65,6 +65,7 @@ NAMES = {
     "withdrawal_id": "wreq-1",
     "job_type": "training",
     "gpu_model": "T4",
+    "model": "bare-model",
     "key_id": "Kv",
     "machine_id": 1,
 }

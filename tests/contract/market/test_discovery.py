@@ -227,6 +227,7 @@ class TestModels:
             {
                 "model": MODEL,
                 "model_id": MODEL,
+                "id": MODEL,
                 "display_name": "TinyLlama-1.1B-Chat-v1.0",
                 "providers_online": 2,
                 "providers_total": 2,
@@ -239,6 +240,7 @@ class TestModels:
             {
                 "model": "bare-model",
                 "model_id": "bare-model",
+                "id": "bare-model",
                 "display_name": "bare-model",
                 "providers_online": 1,
                 "providers_total": 1,

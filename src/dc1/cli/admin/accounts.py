@@ -78,7 +78,7 @@ def admin_renter_limits(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Set a renter's limits: of a month, of a day, and of calls under /v1."""
+    """Set what a renter may spend, submit and call."""
     # What is left out goes back to the operator's setting, and is not kept as it was: the call sets all.
     calls = {"requests_per_minute": requests, "tokens_per_minute": tokens, "streams": streams}
     body = {"monthly_limit_halala": monthly, "daily_jobs_limit": daily_jobs, **calls}
