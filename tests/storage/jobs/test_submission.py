@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from dc1.domain.access.call_limits import CallLimits
 from dc1.domain.base.clock import DAY_MS, month_start_ms
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.attempt_report import AttemptReport
@@ -207,7 +208,7 @@ async def test_amounts_and_decimals_are_exact(market: Market) -> None:
 
 async def test_a_renter_is_held_to_limits_of_its_own(market: Market) -> None:
     renter, other = await market.renter(), await market.renter()
-    await market.do(renters.set_limits, renter, 90, 3)
+    await market.do(renters.set_limits, renter, 90, 3, CallLimits())
     for cost in (45, 45):
         await market.submit(renter, cost_halala=cost)
     with pytest.raises(ApiError, match="Monthly spend quota exceeded"):
@@ -217,7 +218,7 @@ async def test_a_renter_is_held_to_limits_of_its_own(market: Market) -> None:
         await market.submit(renter, cost_halala=0)
     # Nobody else's, and no more once they are taken back.
     await market.submit(other, cost_halala=91)
-    await market.do(renters.set_limits, renter, None, None)
+    await market.do(renters.set_limits, renter, None, None, CallLimits())
     await market.submit(renter, cost_halala=1)
 
 
