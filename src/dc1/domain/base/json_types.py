@@ -25,7 +25,7 @@ _EMPTY = re.compile(r"[\[{]\s*[\]}]")
 # them, a text of 16,000 escaped quotes would take nine seconds of the whole process.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _ALWAYS_EXACT_DIGITS = 16
-_ESCAPE = "\\u"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def compact(value: JsonValue) -> str:
@@ -46,13 +46,27 @@ def parse_strictly(text: str, parse_int: Callable[[str], int | float] | None = N
         value: JsonValue = json.loads(
             text, parse_constant=finite_number, parse_float=finite_number, parse_int=parse_int or integer_or_double
         )
-        # Lone surrogates pass the parser and fail here; in a text that has none itself only an escape can be one.
+        # Lone surrogates pass the parser.
         text.encode()
-        if _ESCAPE in text:
-            compact(value).encode()
+        if has_halves(text, value):
+            raise ValueError("half of a surrogate pair")
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return value
+
+
+def has_halves(text: str, value: JsonValue) -> bool:
+    """Tell whether a string in JSON has half of a surrogate pair, which can be written nowhere as UTF-8.
+
+    `value` is what the text says. In a text that has none itself only an escape can be one.
+    """
+    if _SURROGATE.search(text) is None:
+        return False
+    try:
+        compact(value).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def finite_number(text: str) -> float:

@@ -6,7 +6,15 @@ from typing import Any
 
 from dc1.domain import errors
 from dc1.domain.base.json_members import members
-from dc1.domain.base.json_types import MAX_VALUES, JsonObject, JsonValue, compact, has_more_values, is_deeper
+from dc1.domain.base.json_types import (
+    MAX_VALUES,
+    JsonObject,
+    JsonValue,
+    compact,
+    has_halves,
+    has_more_values,
+    is_deeper,
+)
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.affinity import shared_by
@@ -113,13 +121,10 @@ def read_body(sent: bytes, max_bytes: int) -> tuple[str, JsonObject]:
         if has_more_values(text, MAX_VALUES):
             raise errors.request_body_too_large()
         body = {key: member.value for key, member in members(text).items()}
-        # Halves of surrogate pairs can be nothing but escapes here.
-        if "\\u" in text:
-            compact(body).encode()
     except ValueError:
         raise errors.malformed_json() from None
     # Deeper than this no answer that shows the job could say it.
-    if is_deeper(body, _MAX_DEPTH):
+    if has_halves(text, body) or is_deeper(body, _MAX_DEPTH):
         raise errors.malformed_json()
     return text, body
 

@@ -1,20 +1,17 @@
 """What an engine said of a call, object by object: counted, and told to the caller as it is but for its names."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from dc1.domain.base.json_members import Member, members, spliced
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values, is_deeper
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves, has_more_values, is_deeper
 from dc1.domain.base.numeric import as_integer
 
 MAX_EVENT_VALUES = 1_000_000
 """Logprobs of 8,192 tokens and their twenty alternatives; reading more would hold up everybody else."""
 
 _MAX_DEPTH = 100
-# Halves of surrogate pairs can be nothing but escapes in what was bytes of UTF-8.
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +95,7 @@ def _is_writable(text: str, value: JsonValue) -> bool:
     # Most texts need not be looked at more closely.
     if text.count("{") + text.count("[") > _MAX_DEPTH and is_deeper(value, _MAX_DEPTH):
         return False
-    if _SURROGATE.search(text) is not None:
-        try:
-            compact(value).encode()
-        except UnicodeEncodeError:
-            return False
-    return True
+    return not has_halves(text, value)
 
 
 def _said(choice: JsonObject) -> JsonObject:

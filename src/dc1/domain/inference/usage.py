@@ -8,8 +8,8 @@ from dc1.domain.base.numeric import as_integer
 from dc1.domain.inference.chat import most_tokens, prompt_bytes
 from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 
-# What nobody counted is taken to be as long as tokens of running text usually are.
-_BYTES_PER_PROMPT_TOKEN = 4
+BYTES_PER_TOKEN = 4
+"""What nobody counted is taken to be as long as tokens of running text usually are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,12 @@ class CallBounds:
         if not relayed.tokens:
             return TokenUsage()
         # Before the first token the whole prompt was read.
-        prompt = -(-self.prompt_bytes // _BYTES_PER_PROMPT_TOKEN)
-        return TokenUsage(prompt, min(relayed.tokens, self.max_tokens))
+        return TokenUsage(uncounted_tokens(self.prompt_bytes), min(relayed.tokens, self.max_tokens))
+
+
+def uncounted_tokens(size: int) -> int:
+    """Return how many tokens so many bytes of a prompt are taken to be."""
+    return -(-size // BYTES_PER_TOKEN)
 
 
 def result_bytes(result: JsonValue) -> int:

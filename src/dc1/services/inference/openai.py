@@ -14,6 +14,7 @@ from dc1.domain.base.json_types import compact
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.chat import ChatCall, read_chat
+from dc1.domain.inference.usage import BYTES_PER_TOKEN
 from dc1.domain.jobs.states import JobType
 from dc1.services.api.apart import apart
 from dc1.services.api.call import caller_id, caller_scoped_key, current_call
@@ -28,7 +29,6 @@ from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 
 _OWNER = "dc1"
-_BYTES_PER_TOKEN = 4
 _MOST_TRIES = 3
 """So often a call is given room that another server takes."""
 
@@ -101,7 +101,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
         asked = current_call()
         asked.principal.key_limits.require_model(call.model)
         # A token is a few bytes, and an answer may be as long as it may; what it was is known at its end.
-        expected = call.prompt_bytes // _BYTES_PER_TOKEN + call.max_tokens
+        expected = call.prompt_bytes // BYTES_PER_TOKEN + call.max_tokens
         with self._limiter.admit(asked, expected, streamed=call.stream) as admission:
             # Of a call that is refused nobody reads or makes any.
             admission.tokens = 0

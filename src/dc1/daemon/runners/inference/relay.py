@@ -1,6 +1,5 @@
 """What an engine says is passed on as it says it; only what no reader could use is mended."""
 
-import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -13,13 +12,12 @@ from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import members, spliced
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves
 from dc1.domain.inference.chat import answers_wanted, prompt_bytes
+from dc1.domain.inference.usage import uncounted_tokens
 from dc1.domain.jobs.states import ErrorCategory
 
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
-_BYTES_PER_TOKEN = 4
 
 
 class Relay(Protocol):
@@ -73,8 +71,7 @@ class EventRelay:
         wishes = asked.get("stream_options")
         known = wishes if isinstance(wishes, dict) else {}
         self.options: JsonObject = {"stream_options": {**known, "include_usage": True}} if self._streams else {}
-        # What of the prompt nobody counted is taken to be as long as tokens of running text usually are.
-        self._prompt_tokens = -(-prompt_bytes(asked) // _BYTES_PER_TOKEN)
+        self._prompt_tokens = uncounted_tokens(prompt_bytes(asked))
         self.body = spliced(call.body, {"model": model})
         self.answer = Answer(self._wanted)
         self.is_cut = False
@@ -126,7 +123,7 @@ class EventRelay:
         changed = False
         for choice in choices:
             changed |= self._mend_calls(_index(choice), said_in(choice))
-        if any(split.waits for split in self._split.values()) or _is_halved(event):
+        if any(split.waits for split in self._split.values()) or has_halves(event.text, event.value):
             for choice in choices:
                 self._join(choice)
             # The text of it all, as values beside the halves need not be what other readers could not take.
@@ -189,15 +186,4 @@ def _index(choice: dict[str, Any]) -> int:
 
 
 def _whole_mended(event: Event, _: list[dict[str, Any]]) -> str:
-    return well_formed(compact(event.value)) if _is_halved(event) else event.text
-
-
-def _is_halved(event: Event) -> bool:
-    """Tell whether a text of an event has half of a character, which only an escape can."""
-    if _SURROGATE.search(event.text) is None:
-        return False
-    try:
-        compact(event.value).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    return well_formed(compact(event.value)) if has_halves(event.text, event.value) else event.text
