@@ -6,11 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.gpus.card_health import FATAL_XIDS
+from dc1.domain.gpus.card_health import FATAL_XIDS, MAX_XID, MOST_XIDS
 
 KEPT_SECONDS = 3600.0
-_MOST_KINDS = 16
-_LARGEST_XID = 10_000
 
 
 @dataclass(slots=True)
@@ -34,12 +32,12 @@ class CardErrors:
 
     def note_xid(self, uuid: str, xid: int) -> None:
         """Note an error that the driver told of; a number that none can have is passed over."""
-        if not 0 < xid <= _LARGEST_XID:
+        if not 0 < xid <= MAX_XID:
             return
         now = time.monotonic()
         with self._lock:
             found = self._cards.setdefault(uuid, _Errors()).xids
-            if xid in found or len(found) < _MOST_KINDS:
+            if xid in found or len(found) < MOST_XIDS:
                 found[xid] = (found.get(xid, (0, 0.0))[0] + 1, now)
             if xid in FATAL_XIDS:
                 self._failed_at = now, f"Xid {xid}, {FATAL_XIDS[xid]}"

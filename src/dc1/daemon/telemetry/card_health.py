@@ -8,10 +8,9 @@ import pynvml
 
 from dc1.daemon.telemetry.driver_calls import bounded, optional
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonObject
-from dc1.domain.gpus.card_health import THROTTLE_REASONS
+from dc1.domain.gpus.card_health import MAX_CLOCK_MHZ, MAX_WATTS, THROTTLE_REASONS
 
-_MAX_CLOCK_MHZ = 10_000
-_MAX_MILLIWATTS = 5_000_000
+_MAX_MILLIWATTS = MAX_WATTS * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,8 @@ def read_health(handle: Any) -> CardHealth:
     """Ask a card; a value that fails is None."""
     clock, highest = pynvml.nvmlDeviceGetClockInfo, pynvml.nvmlDeviceGetMaxClockInfo
     return CardHealth(
-        sm_clock_mhz=bounded(lambda: clock(handle, pynvml.NVML_CLOCK_SM), _MAX_CLOCK_MHZ),
-        sm_clock_max_mhz=bounded(lambda: highest(handle, pynvml.NVML_CLOCK_SM), _MAX_CLOCK_MHZ, 1),
+        sm_clock_mhz=bounded(lambda: clock(handle, pynvml.NVML_CLOCK_SM), MAX_CLOCK_MHZ),
+        sm_clock_max_mhz=bounded(lambda: highest(handle, pynvml.NVML_CLOCK_SM), MAX_CLOCK_MHZ, 1),
         throttle_reasons=_throttle_reasons(handle),
         power_limit_w=_watts(partial(pynvml.nvmlDeviceGetPowerManagementLimit, handle)),
         power_limit_default_w=_watts(partial(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle)),

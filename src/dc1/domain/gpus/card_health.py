@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import TypeAlias
 
-from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue
 from dc1.domain.base.numeric import as_integer, as_number, plain
 
 IDLE = "gpu_idle"
@@ -48,11 +48,10 @@ FATAL_XIDS: Mapping[int, str] = {
 """Errors of the card itself. Others, such as 13, 31 and 43, a program can cause on a healthy card."""
 
 MAX_CARDS = 32
-_MAX_CLOCK_MHZ = 10_000
-_MAX_WATTS = 5_000
-_MAX_ERRORS = 2**53 - 1
-_MAX_XID = 10_000
-_MOST_XIDS = 16
+MAX_CLOCK_MHZ = 10_000
+MAX_WATTS = 5_000
+MAX_XID = 10_000
+MOST_XIDS = 16
 
 CardId: TypeAlias = str
 """What a card is told by from one report to the next: its UUID, or else its number."""
@@ -76,15 +75,15 @@ def offered_cards(gpu_status: JsonObject | None) -> list[JsonObject]:
 
 
 _SHOWN_NUMBERS: Mapping[str, int] = {
-    "sm_clock_mhz": _MAX_CLOCK_MHZ,
-    "sm_clock_max_mhz": _MAX_CLOCK_MHZ,
-    "power_limit_w": _MAX_WATTS,
-    "power_limit_default_w": _MAX_WATTS,
-    "ecc_corrected": _MAX_ERRORS,
-    "ecc_uncorrected": _MAX_ERRORS,
-    "ecc_corrected_total": _MAX_ERRORS,
-    "ecc_uncorrected_total": _MAX_ERRORS,
-    "ecc_uncorrected_new": _MAX_ERRORS,
+    "sm_clock_mhz": MAX_CLOCK_MHZ,
+    "sm_clock_max_mhz": MAX_CLOCK_MHZ,
+    "power_limit_w": MAX_WATTS,
+    "power_limit_default_w": MAX_WATTS,
+    "ecc_corrected": MAX_EXACT_INTEGER - 1,
+    "ecc_uncorrected": MAX_EXACT_INTEGER - 1,
+    "ecc_corrected_total": MAX_EXACT_INTEGER - 1,
+    "ecc_uncorrected_total": MAX_EXACT_INTEGER - 1,
+    "ecc_uncorrected_new": MAX_EXACT_INTEGER - 1,
 }
 
 
@@ -102,7 +101,7 @@ def _shown(card: JsonObject) -> JsonObject:
         "gpu_name": name[:200] if isinstance(name, str) else None,
         **{field: None if number is None else plain(number) for field, number in numbers.items()},
         "throttle_reasons": [*sorted(throttle_reasons(card))] if told else None,
-        "xids": [*sorted(set(xids(card)))[:_MOST_XIDS]] if isinstance(card.get("xid_errors"), list) else None,
+        "xids": [*sorted(set(xids(card)))[:MOST_XIDS]] if isinstance(card.get("xid_errors"), list) else None,
         "failure": failure_of(card),
     }
 
@@ -137,7 +136,7 @@ def xids(card: JsonObject) -> Iterator[int]:
     sent = card.get("xid_errors")
     for error in sent if isinstance(sent, list) else ():
         number = as_integer(error.get("xid") if isinstance(error, dict) else error)
-        if number is not None and 0 < number <= _MAX_XID:
+        if number is not None and 0 < number <= MAX_XID:
             yield number
 
 
@@ -155,20 +154,20 @@ def is_throttled(card: JsonObject, reasons: Collection[str]) -> bool:
 
 def lowered_limit(card: JsonObject) -> tuple[Decimal, Decimal] | None:
     """Return a card's power limit and what it would be by default, in watts, where it was lowered."""
-    limit, default = _within(card, "power_limit_w", _MAX_WATTS), _within(card, "power_limit_default_w", _MAX_WATTS)
+    limit, default = _within(card, "power_limit_w", MAX_WATTS), _within(card, "power_limit_default_w", MAX_WATTS)
     return (limit, default) if limit and default and limit < default else None
 
 
 def sm_clock_mhz(card: JsonObject) -> float | None:
     """Return the clock of a card's processors, None where it says none that can be."""
-    clock = _within(card, "sm_clock_mhz", _MAX_CLOCK_MHZ)
+    clock = _within(card, "sm_clock_mhz", MAX_CLOCK_MHZ)
     return float(clock) if clock else None
 
 
 def count_in(card: JsonObject, name: str) -> int:
     """Return a number of errors that a card reports, 0 where it says none that can be."""
     number = as_integer(card.get(name))
-    return number if number is not None and 0 < number <= _MAX_ERRORS else 0
+    return number if number is not None and 0 < number <= MAX_EXACT_INTEGER - 1 else 0
 
 
 def slowed_by(gpu_status: JsonObject | None) -> str | None:
