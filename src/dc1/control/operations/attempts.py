@@ -317,10 +317,9 @@ class Attempts:
             return False
         now_ms = self._clock.now_ms()
         lose = partial(self.lose_in, lease=lease, now_ms=now_ms, reason=reason, by_operator=by_operator)
+        # A job waits for whoever comes, the one that it names too (contract 4.1); a call has a caller who waits.
+        may_retry = self._retries.may_follow(lease)
         with self._leases.settling(lease.row_id):
-            # A job waits for whoever comes, the one that it names too (contract 4.1); a call has a caller who waits.
-            is_call = lease.assignment.job.source is JobSource.V1
-            may_retry = not is_call or self._retries.others_fit(lease)
             moved = await self._db.write(partial(lose, may_retry=may_retry))
             if moved is None:
                 return False

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select
 
@@ -143,9 +143,11 @@ def unclaim(
     if job is None or job.status != JobStatus.PENDING or job.provider_id != provider_id:
         return None
     # Its caller waits for the answer and not for a place in the queue.
-    if job.source == JobSource.V1 and again_seconds is not None and job.retry_count < job.max_retries:
-        return _sent_on(conn, job, provider_id, now_ms, again_seconds, reason)
-    if job.source == JobSource.V1:
+    is_call = job.source == JobSource.V1
+    counted: dict[str, Any] = {}
+    if is_call and again_seconds is not None and job.retry_count < job.max_retries:
+        counted = _counted(job, provider_id, now_ms + round(again_seconds * 1000))
+    elif is_call:
         closure = Closure(
             JobStatus.FAILED,
             JobEvent.FAILED,
@@ -164,28 +166,21 @@ def unclaim(
         now_ms,
         message=reason,
         provider_id=None,
+        **counted,
     )
 
 
-def _sent_on(
-    conn: Connection, job: LockedJob, provider_id: int, now_ms: int, again_seconds: float, reason: str | None
-) -> JobRow:
-    # Counted, unlike other offers that came to nothing: its caller would wait for one machine after the other.
-    deadline_ms = now_ms + round(again_seconds * 1000)
-    return move(
-        conn,
-        job,
-        JobStatus.QUEUED,
-        JobEvent.STATUS_CHANGED,
-        Actor.SCHEDULER,
-        now_ms,
-        message=reason,
-        provider_id=None,
-        lost_by=sorted({*(job.lost_by or ()), provider_id}),
-        retry_count=job.retry_count + 1,
-        queue_deadline_at_ms=deadline_ms,
-        due_at_ms=deadline_ms,
-    )
+def _counted(job: LockedJob, provider_id: int, deadline_ms: int) -> dict[str, Any]:
+    """Return what changes of a call that goes on to another provider.
+
+    It counts, unlike other offers that came to nothing: its caller would wait for one machine after the other.
+    """
+    return {
+        "lost_by": sorted({*(job.lost_by or ()), provider_id}),
+        "retry_count": job.retry_count + 1,
+        "queue_deadline_at_ms": deadline_ms,
+        "due_at_ms": deadline_ms,
+    }
 
 
 def start(
