@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dc1.daemon.runners.base import Work
+from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.inference.engine import EngineRunner
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.domain.jobs.states import JobType
@@ -22,12 +22,16 @@ CHUNKS = (
 
 
 class KeepingServer:
-    """An engine that keeps its connections open, and ends the body of an answer or does not."""
+    """An engine that keeps its connections open, and ends the body of an answer or does not.
 
-    def __init__(self, *, ends: bool) -> None:
+    With `calls_a_connection` it closes one at the next call on it, without an answer.
+    """
+
+    def __init__(self, *, ends: bool = True, calls_a_connection: int | None = None) -> None:
         self.connections = 0
         self.url = ""
         self._ends = ends
+        self._most_calls = calls_a_connection
         self._serving: list[asyncio.Task[Any]] = []
 
     @asynccontextmanager
@@ -44,10 +48,14 @@ class KeepingServer:
         task = asyncio.current_task()
         assert task is not None
         self._serving.append(task)
+        calls = 0
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
                 await reader.readexactly(int(length or 0))
+                calls += head.startswith(b"POST")
+                if self._most_calls is not None and calls > self._most_calls:
+                    return
                 writer.write(MODELS if b"/v1/models" in head else self._answer(head))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -72,3 +80,25 @@ async def test_a_connection_serves_the_next_call_if_the_answer_before_has_ended(
             assert (await runner.run(work, RecordingSink())).completion_tokens == 1
         await runner.aclose()
     assert server.connections == connections
+
+
+async def test_a_call_on_a_connection_that_the_engine_is_closing_is_made_again() -> None:
+    """llama.cpp ends one at times after an answer, which is seen only once the next call is on its way."""
+    work = Work("job-1", 1, JobType.VLLM_SERVE, 30, model="m", params={"prompt": "Hi"})
+    async with KeepingServer(calls_a_connection=1).serving() as server:
+        runner = EngineRunner(OpenAIEngine(server.url))
+        for _ in range(3):
+            assert (await runner.run(work, RecordingSink())).completion_tokens == 1
+        await runner.aclose()
+    assert server.connections == 3
+
+
+async def test_an_engine_that_answers_no_call_is_asked_twice() -> None:
+    work = Work("job-1", 1, JobType.VLLM_SERVE, 30, model="m", params={"prompt": "Hi"})
+    async with KeepingServer(calls_a_connection=0).serving() as server:
+        runner = EngineRunner(OpenAIEngine(server.url))
+        with pytest.raises(RunFailed, match="connection failed") as failure:
+            await runner.run(work, RecordingSink())
+        await runner.aclose()
+    assert failure.value.transient
+    assert server.connections == 2

@@ -26,6 +26,7 @@ _OK = 200
 _JSON = {"Content-Type": "application/json"}
 _UNKNOWN_KEY = frozenset({400, 422})
 _AFTERWARDS_SECONDS = 5.0
+_UNANSWERED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 class _UsageRefusedError(Exception):
@@ -136,7 +137,7 @@ class OpenAIEngine:
 
     async def _ask(self, path: str, body: str, relay: Relay) -> None:
         # Leaving the block closes the connection, which is how these servers learn to stop.
-        async with self._client.stream("POST", path, content=body.encode(), headers=_JSON) as response:
+        async with aclosing(await self._posted(path, body)) as response:
             if response.status_code != _OK:
                 said = await _body(response)
                 if body != relay.body and response.status_code in _UNKNOWN_KEY and b"stream_options" in said:
@@ -152,6 +153,14 @@ class OpenAIEngine:
         if not is_done and not relay.answer.is_finished:
             raise RunFailed(ErrorCategory.ENGINE, "the engine's answer broke off", transient=True)
         await relay.end()
+
+    async def _posted(self, path: str, body: str) -> httpx.Response:
+        request = self._client.build_request("POST", path, content=body.encode(), headers=_JSON)
+        try:
+            return await self._client.send(request, stream=True)
+        except _UNANSWERED:
+            # It may have ended a kept connection at the moment at which that was used again: on a new one it answers.
+            return await self._client.send(request, stream=True)
 
     @staticmethod
     async def _read(response: httpx.Response, relay: Relay) -> bool:
