@@ -11,6 +11,7 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.stream_daemon import StreamDaemon, lease_of
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered
 from tests.contract.inference.chat import HELLO
@@ -97,10 +98,12 @@ def test_words_on_the_stream(market: LocalMarket, renter: Renter, provider: Poll
     renter.submit()
     lease = lease_of(daemon.expect("offer"))
     daemon.send(decline=pb.Decline(lease=lease, reason=WORDS))
-    market.advance(1)
-    messages = [event["message"] for event in answered(renter.get("/jobs/1/lifecycle"))["events"]]
-    assert "The provider declined the offer" in messages
+    eventually(lambda: "The provider declined the offer" in messages(renter), "the word of the refusal")
     assert is_private(everything_but_streams(renter, 1))
+
+
+def messages(renter: Renter) -> list[str | None]:
+    return [event["message"] for event in answered(renter.get("/jobs/1/lifecycle"))["events"]]
 
 
 def everything_but_streams(renter: Renter, job_id: int) -> str:
