@@ -1,29 +1,23 @@
-"""One /v1 call from its offer to its end: what the run says, as it says it, and the answer made of it."""
+"""One /v1 call from its offer to its end: what the run says, as it says it."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-
-from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.scheduling.job_feed import JobUpdate, Lagged, StateChanged, TokenChunk
 from dc1.domain import errors
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact
-from dc1.domain.errors import ApiError, openai_envelope
+from dc1.domain.base.json_types import JsonValue
+from dc1.domain.errors import ApiError
 from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.inference.chat import ChatCall
 from dc1.domain.inference.events import AnswerEvent
-from dc1.domain.inference.usage import usage_details
-from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
+from dc1.domain.jobs.results import response_text, tool_calls
 from dc1.domain.jobs.states import ErrorCategory, JobStatus
-from dc1.services.api.call import current_call
-from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS, RETRY
+from dc1.services.api.event_stream import KEEP_ALIVE_SECONDS
 from dc1.services.inference.relayed_events import RelayedEvents
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
-
-_DONE = b"data: [DONE]\n\n"
 
 _MOST_TOLD = 512 * 1024
 """Characters of an answer that are told as they come, many times what 8,192 tokens are.
@@ -183,143 +177,3 @@ def _refusal(job: JobRow) -> ApiError:
     if job.status == JobStatus.CANCELLED:
         return errors.provider_unavailable("The call was cancelled")
     return errors.provider_unavailable(f"The provider could not answer: {job.error}")
-
-
-async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
-    """Yield the answer in one piece once the run has completed."""
-    await completion.completed()
-    said = completion.events.whole(_names(completion.job), _usage(completion))
-    if said is None:
-        completion.require_text()
-        said = compact(_made_whole(completion))
-    # Bytes and not a message: a method answers with one type, and a chunk of a stream can only be a body.
-    yield HttpBody(content_type="application/json", data=said.encode())
-
-
-def _made_whole(completion: CompletionStream) -> JsonObject:
-    """Return a chat.completion made of the result, which is all that is left of what the engine said."""
-    text = completion.text()
-    calls = tool_calls(completion.result)
-    message: JsonObject = {"role": "assistant", "content": text}
-    if calls:
-        # As the OpenAI API has it: `content` is null, not empty, in a turn that only calls tools.
-        message |= {"content": text or None, "tool_calls": [*calls]}
-    if reasoning := reasoning_text(completion.result):
-        message["reasoning_content"] = reasoning
-    if refusal := refusal_text(completion.result):
-        message["refusal"] = refusal
-    choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(completion.result)}
-    if logprobs := _object(completion.result, "logprobs"):
-        choice["logprobs"] = logprobs
-    return _head(completion.job, "chat.completion") | {"choices": [choice]} | _end(completion)
-
-
-async def streamed(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
-    """Yield the answer as events; what fails before the first one is raised, what fails later is an event."""
-    current_call().headers |= HEADERS
-    begun = made = False
-    try:
-        async with aclosing(completion.pieces()) as pieces:
-            async for piece in pieces:
-                frame = _frame(completion.job, piece)
-                if isinstance(piece, str) and piece and not made:
-                    made, frame = True, _begin(completion.job) + frame
-                yield _body(frame if begun else RETRY + frame)
-                begun = True
-    except ApiError as error:
-        # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
-        if not begun:
-            raise
-        yield _body(_event(compact(openai_envelope(error))))
-        return
-    rest = list(_last_frames(completion, is_made=made))
-    yield _body(b"".join([b"" if begun else RETRY, *rest, _DONE]))
-
-
-def _frame(job: JobRow, piece: str | AnswerEvent) -> bytes:
-    if isinstance(piece, AnswerEvent):
-        return _event(piece.told(**_names(job)))
-    return _delta(job, {"content": piece}) if piece else KEEP_ALIVE
-
-
-def _last_frames(completion: CompletionStream, *, is_made: bool) -> Iterator[bytes]:
-    """Yield what is told once it is known what is paid: what the engine said, or what the result has but the text."""
-    job, result, events = completion.job, completion.result, completion.events
-    if events.is_whole and events.held:
-        last = events.last_chunks(_names(job), _usage(completion), wants_usage=completion.call.wants_usage)
-        yield from map(_event, last)
-        return
-    if not (is_made or events.is_used):
-        yield _begin(job)
-    if not events.is_used:
-        yield from _extras(job, result)
-    yield _event(compact(_chunk(job, {}, _finish_reason(result)) | _end(completion)))
-
-
-def _extras(job: JobRow, result: JsonValue) -> Iterator[bytes]:
-    if reasoning := reasoning_text(result):
-        yield _delta(job, {"reasoning_content": reasoning})
-    if refusal := refusal_text(result):
-        yield _delta(job, {"refusal": refusal})
-    if logprobs := _object(result, "logprobs"):
-        yield _delta(job, {}, logprobs=logprobs)
-    calls = tool_calls(result)
-    if calls:
-        yield _delta(job, {"tool_calls": [call | {"index": at} for at, call in enumerate(calls)]})
-
-
-def _begin(job: JobRow) -> bytes:
-    return _delta(job, {"role": "assistant", "content": ""})
-
-
-def _delta(job: JobRow, delta: JsonObject, **more: JsonValue) -> bytes:
-    return _event(compact(_chunk(job, delta, None, **more)))
-
-
-def _chunk(job: JobRow, delta: JsonObject, finish_reason: JsonValue, **more: JsonValue) -> JsonObject:
-    choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": finish_reason, **more}
-    return _head(job, "chat.completion.chunk") | {"choices": [choice]}
-
-
-def _event(data: str) -> bytes:
-    return f"data: {data}\n\n".encode()
-
-
-def _body(data: bytes) -> HttpBody:
-    return HttpBody(content_type=CONTENT_TYPE, data=data)
-
-
-def _names(job: JobRow) -> JsonObject:
-    return {"id": job.job_id, "model": job.model}
-
-
-def _head(job: JobRow, kind: str) -> JsonObject:
-    return {"id": job.job_id, "object": kind, "created": job.submitted_at_ms // 1000, "model": job.model}
-
-
-def _usage(completion: CompletionStream) -> JsonObject:
-    """Return what is paid, with what the engine says of it."""
-    job = completion.job
-    prompt, made = job.prompt_tokens or 0, job.completion_tokens or 0
-    usage: JsonObject = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
-    return usage | usage_details(completion.result, prompt, made)
-
-
-def _end(completion: CompletionStream) -> JsonObject:
-    """Return what is told once the whole is known: the usage, and the engine's fingerprint if it has one."""
-    result = completion.result
-    fingerprint = result.get("system_fingerprint") if isinstance(result, dict) else None
-    return {
-        "usage": _usage(completion),
-        **({"system_fingerprint": fingerprint} if isinstance(fingerprint, str) and fingerprint else {}),
-    }
-
-
-def _object(result: JsonValue, name: str) -> JsonObject:
-    value = result.get(name) if isinstance(result, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _finish_reason(result: JsonValue) -> str:
-    reason = result.get("finish_reason") if isinstance(result, dict) else None
-    return reason if isinstance(reason, str) and reason else "stop"

@@ -1,0 +1,87 @@
+"""A /v1 call from its admission to its end: within its caller's limits, and ended with whoever waits for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dc1.control.control_plane import ControlPlane
+from dc1.domain.errors import ApiError
+from dc1.domain.errors.codes import OpenAICode
+from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.usage import BYTES_PER_TOKEN
+from dc1.services.api.call import caller_id, caller_scoped_key, current_call
+from dc1.services.api.shielding import ShieldedWork
+from dc1.services.inference.call_limiter import CallLimiter
+from dc1.services.inference.completion_stream import CompletionStream
+from dc1.storage.jobs.job_records import JobRow
+
+_MOST_TRIES = 3
+"""So often a call is given room that another server takes."""
+
+
+class HeldCalls:
+    """The calls that this server answers, whatever their path."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._work = ShieldedWork()
+        self._limiter = CallLimiter(plane.clock, plane.config.call_limits)
+
+    @asynccontextmanager
+    async def held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
+        """Start a call within its caller's limits, and end it with the block."""
+        asked = current_call()
+        asked.principal.key_limits.require_model(call.model)
+        # A token is a few bytes, and an answer may be as long as it may; what it was is known at its end.
+        expected = call.prompt_bytes // BYTES_PER_TOKEN + call.max_tokens
+        with self._limiter.admit(asked, expected, streamed=call.stream) as admission:
+            # Of a call that is refused nobody reads or makes any.
+            admission.tokens = 0
+            async with self._started(call) as completion:
+                admission.tokens = expected
+                try:
+                    yield completion
+                finally:
+                    job = completion.job
+                    if job.is_terminal:
+                        admission.tokens = (job.prompt_tokens or 0) + (job.completion_tokens or 0)
+
+    @asynccontextmanager
+    async def _started(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
+        """Start a call, and end it with the block: nobody else waits for it."""
+        completion = CompletionStream(self._plane, await self._begun(call), call)
+        try:
+            yield completion
+        finally:
+            # Whether the caller left or the server stops: a daemon that went on would hold a slot for an answer nobody
+            # reads.
+            if completion.job.is_terminal:
+                self._plane.completions.answered(completion.job.id)
+            else:
+                await self._work.run(self._plane.completions.abandon(completion.job.id))
+
+    async def _begun(self, call: ChatCall) -> JobRow:
+        """Start a call where there is room; where another server was faster, it waits for room again."""
+        renter_id, key_id, tries = caller_id(), caller_scoped_key(), _MOST_TRIES
+        while True:
+            reserved = await self._plane.completions.reserve(renter_id, call)
+            starting = asyncio.ensure_future(self._plane.completions.start(renter_id, call, reserved, key_id))
+            tries -= 1
+            try:
+                # A streamed method is not shielded by the pipeline, so that it ends when its caller leaves; what holds
+                # money is shielded here.
+                return await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # A caller may leave while the call is being committed; then it is ended as soon as it is known.
+                await self._work.run(self._abandon(starting))
+                raise
+            except ApiError as refusal:
+                if not tries or refusal.code != OpenAICode.NO_CAPACITY_AVAILABLE:
+                    raise
+
+    async def _abandon(self, starting: asyncio.Future[JobRow]) -> None:
+        try:
+            job = await starting
+        except Exception:  # the call was refused, and its caller told so
+            return
+        await self._plane.completions.abandon(job.id)
