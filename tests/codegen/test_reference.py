@@ -47,6 +47,13 @@ def worked_examples() -> Iterator[Any]:
             yield pytest.param(body["schema"], example["value"], id=f"{name} {key}")
 
 
+def shape_of(schema: Document) -> Document:
+    """The properties of a body, which is described in place where the path takes some of them."""
+    shape = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    properties: Document = shape.get("properties", {})
+    return properties
+
+
 def test_document_is_valid_openapi() -> None:
     validate(DOCUMENT)
 
@@ -67,8 +74,13 @@ def test_worked_calls_have_the_documented_shape(schema: Document, value: Any) ->
 
 @pytest.mark.parametrize(("schema", "value"), list(worked_examples()))
 def test_worked_calls_show_no_undocumented_key(schema: Document, value: Document) -> None:
-    name = schema["$ref"].rpartition("/")[2]
-    assert value.keys() <= DOCUMENT["components"]["schemas"][name]["properties"].keys()
+    assert value.keys() <= shape_of(schema).keys()
+
+
+def test_every_body_that_a_route_takes_is_shown_once_worked() -> None:
+    """The samples of the documentation are made of them."""
+    taking = [(name, body) for name, body in bodies() if name.endswith(" request") and shape_of(body["schema"])]
+    assert [name for name, body in taking if "examples" not in body] == []
 
 
 @pytest.mark.parametrize("method", list(our_methods()), ids=lambda method: method.name)
