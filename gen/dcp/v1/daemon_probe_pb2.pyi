@@ -106,7 +106,7 @@ class ProbeReady(_message.Message):
     """Through which library, for people to read."""
     integer_products: _builtins.bool
     """Whether its products are of integers, by which data sheets tell what a GPU does; by floats, which older cards and libraries have
-    alone, it looks slower than it is, and is not held against its model.
+    alone, it looks slower than it is. Advice for its owner: what a daemon says of it excuses no score.
     """
     def __init__(
         self,

@@ -253,7 +253,7 @@ class MarketProvider(_message.Message):
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     gpu_factor: _builtins.float
-    """Factor of its GPU as reported, by which its price differs from that of an RTX 4090."""
+    """Factor of its GPU, by which its price differs from that of an RTX 4090: as reported, and less where it was measured below its model."""
     ask: _builtins.float
     """What its owner asks of the usual price."""
     gpu_source: _builtins.str
@@ -608,7 +608,7 @@ class AvailableProvider(_message.Message):
     gpu_type: _builtins.str
     """Canonical name of the model, such as `RTX 4090`; of one that the market does not know by name, what was reported without its maker."""
     gpu_factor: _builtins.float
-    """Factor of its GPU as reported, by which its price differs from that of an RTX 4090."""
+    """Factor of its GPU, by which its price differs from that of an RTX 4090: as reported, and less where it was measured below its model."""
     ask: _builtins.float
     """What its owner asks of the usual price."""
     gpu_source: _builtins.str

@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.price_book import PriceBook
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.placement import ProviderView, Requirement, choose
+from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, GPU_FACTORS_PCT
+from dc1.domain.providers.gpu_models import DATA_SHEETS
 from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.liveness import Approval, ProviderStatus, Thresholds
 from dc1.domain.providers.measurements import Device, Measurement
@@ -91,17 +94,26 @@ CARD_4090: JsonObject = {"gpu_name": "NVIDIA GeForce RTX 4090", "gpu_vram_mib": 
         ("H100", NO_CARD, (0.06, 9.6, Device.CPU), "measured", None, None, False, 100),
         # The right model, healthy, and throttled.
         ("", CARD, (400, 1500, GPU), "measured", AS, None, True, 550),
-        ("H100", CARD, (60, 1500, GPU), "measured", BELOW, None, True, 550),
-        ("H100", CARD, (400, 150, GPU), "measured", BELOW, None, True, 550),
+        ("H100", CARD, (60, 1500, GPU), "measured", BELOW, None, True, 150),
+        ("H100", CARD, (400, 150, GPU), "measured", BELOW, None, True, 80),
         # The wrong model: another card's VRAM, a card that is far too weak, and one that is too good to be it.
         ("H100", {**CARD, "gpu_vram_mib": 24564}, None, "reported", None, "24564 MiB", False, 100),
-        ("H100", CARD, (1, 1500, GPU), "measured", BELOW, "1 TOPS", False, 100),
+        ("H100", CARD, (1, 1500, GPU), "measured", BELOW, "1 TOPS", False, 30),
         ("RTX 4090", {**CARD_4090}, (1500, 900, GPU), "measured", AS, "1500 TOPS", False, 100),
-        # By floats a card looks weaker than it is, which is held against nobody; its memory and its best are judged.
-        ("H100", CARD, (1, 1500, GPU, FLOATS), "measured", None, None, True, 550),
-        ("H100", CARD, (1, 150, GPU, FLOATS), "measured", BELOW, None, True, 550),
-        ("H100", CARD, (1, 9, GPU, FLOATS), "measured", BELOW, "9 GB/s", False, 100),
-        ("RTX 4090", {**CARD_4090}, (1500, 900, GPU, FLOATS), "measured", None, "1500 TOPS", False, 100),
+        # Floats excuse nothing: whoever has a weak card would say them. A V100 has no others, and does enough by them.
+        ("H100", CARD, (1, 1500, GPU, FLOATS), "measured", BELOW, "1 TOPS", False, 30),
+        ("H100", CARD, (60, 1500, GPU, FLOATS), "measured", BELOW, None, True, 150),
+        ("H100", CARD, (400, 1500, GPU, FLOATS), "measured", AS, None, True, 550),
+        (
+            "V100",
+            {"gpu_name": "Tesla V100", "gpu_vram_mib": 16160},
+            (9, 700, GPU, FLOATS),
+            "measured",
+            AS,
+            None,
+            False,
+            50,
+        ),
         # A figure of the processor says nothing of the GPU, and one of an unknown model nothing of the model.
         ("H100", CARD, (0.06, 9.6, Device.CPU), "reported", None, None, True, 550),
         ("", {"gpu_name": "Moore S80", "gpu_vram_mib": 16384}, (9, 9, GPU), "measured", None, None, False, 100),
@@ -132,6 +144,35 @@ def test_measurements_judge_reports(
     assert (fleet.availability.local.best(wanted) == machine.id) is fits_type
     assert fleet.availability.local.best(ANY) == machine.id
     assert machine.price_bps(fleet.prices) == 100 * price_pct
+
+
+@pytest.mark.parametrize("card", GPU_FACTORS_PCT)
+def test_a_card_found_below_what_it_is_called_costs_no_more_than_what_it_is(card: str) -> None:
+    """Of any card, measured as it may be when it is healthy, and called by any other name."""
+    prices, real = PriceBook(DEFAULT_BOUNDS), DATA_SHEETS[card]
+    lows, highs = (real.least_tops, real.least_memory_gbps), (real.tops_int8[1], real.memory_gbps[1])
+    for tops, gbps in ((low, high) for low in (lows[0], highs[0]) for high in (lows[1], highs[1])):
+        measured = Measurement(tops, gbps, GPU, NOW)
+        for called in GPU_FACTORS_PCT:
+            if DATA_SHEETS[called].is_below(measured):
+                assert prices.factor_pct(called, measured) <= prices.factor_pct(card)
+                assert prices.factor_pct(called, measured) <= prices.factor_pct(called)
+
+
+def test_a_card_that_recovers_has_its_own_factor_back() -> None:
+    """Contract 5.1: what it costs follows in quotes and lists from the one price."""
+    fleet = Fleet(ManualClock(NOW), Thresholds())
+    machine = _approved("", Facts())
+    fleet.add(machine)
+    fleet.presence.heartbeat(machine, read_report({"gpu_status": CARD}))
+    like_a_t4 = Measurement(110, 280, GPU, NOW)
+    fleet.set_measurement(machine, like_a_t4, "measured")
+    assert fleet.availability.bookable.dearest(H100) == (3_000, machine.id)
+    # Whatever the cheapest card that does as much costs from now on.
+    fleet.set_gpu_factors({**fleet.prices.factors, "RTX 3060": 35})
+    assert fleet.availability.bookable.dearest(H100) == (3_500, machine.id)
+    fleet.set_measurement(machine, replace(like_a_t4, memory_gbps=1500), "measured")
+    assert fleet.availability.bookable.dearest(H100) == (55_000, machine.id)
 
 
 def test_a_mismatch_lasts_until_an_admin_decides_and_is_found_once() -> None:

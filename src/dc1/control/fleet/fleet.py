@@ -159,7 +159,8 @@ class Fleet:
         changed = {name for name, _ in factors.items() ^ self.prices.factors.items()}
         self.prices.factors = factors
         for provider in self._all.values():
-            if provider.reported_gpu_name in changed:
+            # One that is below its model costs what the cheapest card does that does as much, whichever that is now.
+            if provider.named_gpu in changed or provider.below_model is not None:
                 self._index(provider)
 
     def set_measurement(

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from dc1.domain.money.machine_prices import GPU_FACTORS_PCT, HUNDRED, AskBounds, factor_pct, price_bps
+from dc1.domain.providers.gpu_models import models_that_do
 from dc1.domain.providers.hardware import is_of_gpu_type, squashed
+from dc1.domain.providers.measurements import Measurement
 
 
 class PriceBook:
@@ -13,13 +15,20 @@ class PriceBook:
         self.bounds = bounds
         self.factors: Mapping[str, int] = GPU_FACTORS_PCT
 
-    def factor_pct(self, gpu_name: str | None) -> int:
-        """Return the factor of a machine whose daemon reports this GPU, 1.00 of one that reports none."""
-        return factor_pct(self.factors, gpu_name)
+    def factor_pct(self, gpu_name: str | None, below_model: Measurement | None = None) -> int:
+        """Return the factor of a machine whose daemon reports this GPU, 1.00 of one that reports none.
 
-    def price_bps(self, gpu_name: str | None, ask_pct: int) -> int:
-        """Return what one GPU of a machine costs, by its reported model and its owner's ask."""
-        return price_bps(self.factor_pct(gpu_name), self.bounds.within(ask_pct))
+        One that was measured below its model may be any card that does as much: it has the factor of the cheapest, so
+        that whoever reports a dearer card than it has gets no more than for its own.
+        """
+        own_pct = factor_pct(self.factors, gpu_name)
+        if below_model is None:
+            return own_pct
+        return min(own_pct, *(factor_pct(self.factors, name) for name in models_that_do(below_model)))
+
+    def price_bps(self, gpu_factor_pct: int, ask_pct: int) -> int:
+        """Return what one GPU of a machine costs, by its factor and its owner's ask."""
+        return price_bps(gpu_factor_pct, self.bounds.within(ask_pct))
 
     def usual_bps(self, gpu_type: str | None) -> int:
         """Return what a GPU of a type costs where nobody has one: the factor of its dearest model, asked as usual."""

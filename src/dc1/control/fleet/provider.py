@@ -8,6 +8,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.gpus.card_record import CardRecord
 from dc1.domain.jobs.placement import ProviderView
 from dc1.domain.jobs.states import COMPUTE_TYPES
+from dc1.domain.money.machine_prices import HUNDRED
 from dc1.domain.providers import liveness, mismatches, reputation
 from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.hardware import CPU, canonical_gpu_type, gpu_name
@@ -138,29 +139,27 @@ class Provider:
     @property
     def performance(self) -> Performance | None:
         """How its GPU stands to its model, None where that is not known."""
-        return performance_of(self._named_gpu, self.measured)
+        return performance_of(self.named_gpu, self.measured)
 
     @property
-    def below_model_at_ms(self) -> int | None:
-        """When its GPU was measured to do less than its model, None where it was not."""
-        measured = self.measured
-        is_below = measured is not None and self.performance is Performance.BELOW_MODEL
-        return measured.probed_at_ms if measured is not None and is_below else None
+    def below_model(self) -> Measurement | None:
+        """What its GPU was measured to do where that is less than its model does, None where it is not."""
+        return self.measured if self.performance is Performance.BELOW_MODEL else None
 
     @property
     def hardware_notice(self) -> str | None:
         """What its owner is told of its GPU: why it is given no work for GPUs, or is placed after its equals."""
-        measured = self.measured
-        if self.mismatch is None and measured is not None and self.performance is Performance.BELOW_MODEL:
-            return in_words(self._named_gpu, measured)
+        if self.mismatch is None and self.below_model is not None:
+            return in_words(self.named_gpu, self.below_model)
         return self.mismatch or self.cards.notice
 
     @property
     def _found_mismatches(self) -> tuple[Mismatch, ...]:
-        return mismatches.mismatches_of(self._named_gpu, self.vram_mib, self.measured)
+        return mismatches.mismatches_of(self.named_gpu, self.vram_mib, self.measured)
 
     @property
-    def _named_gpu(self) -> str | None:
+    def named_gpu(self) -> str | None:
+        """Canonical name of the GPU that a daemon reported, None where none is or it has no name."""
         return self.gpu_name if self.has_gpu and self.facts.gpu_name else None
 
     @property
@@ -219,11 +218,6 @@ class Provider:
     def gpu_type(self) -> str | None:
         """Type of that model, as lists and filters compare it."""
         return canonical_gpu_type(self.gpu_model, self.vram_mib)
-
-    @property
-    def reported_gpu_name(self) -> str | None:
-        """Canonical name of the GPU that it is priced by: as reported, None where that cannot be or none is."""
-        return self._named_gpu if self.mismatch is None else None
 
     @property
     def gpu_lost(self) -> bool:
@@ -299,7 +293,7 @@ class Provider:
             calls=self.inference_slots if full else self.calls,
             carries_bodies=self.carries_bodies,
             has_gpu=self.has_gpu and self.mismatch is None,
-            below_model=self.performance is Performance.BELOW_MODEL,
+            below_model=self.below_model is not None,
             vram_mib=self.preferences.usable_vram_mib(self.vram_mib),
             gpu_type=self.gpu_type if self.has_gpu else None,
             gpu_model=self.gpu_model,
@@ -315,8 +309,14 @@ class Provider:
         )
 
     def price_bps(self, prices: PriceBook) -> int:
-        """Return what one of its GPUs costs: by what its daemon reports, as a claim is worth nothing."""
-        return prices.price_bps(self.reported_gpu_name, self.preferences.ask_pct)
+        """Return what one of its GPUs costs."""
+        return prices.price_bps(self.factor_pct(prices), self.preferences.ask_pct)
+
+    def factor_pct(self, prices: PriceBook) -> int:
+        """Return the factor of its GPU: by what was measured and reported, as a claim is worth nothing."""
+        factor_pct = prices.factor_pct(self.named_gpu, self.below_model)
+        # Whoever was found out must not be better off than a machine without a GPU.
+        return factor_pct if self.mismatch is None else min(factor_pct, HUNDRED)
 
     def take_report(self, report: Report, *, streamed: bool = False) -> None:
         """Fold a heartbeat in: what it does not say stays as it was, but for claims, which end with the first report.

@@ -1,6 +1,6 @@
 """What each known GPU model can have and do, by which what a daemon reports and a probe proves of one is judged."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dc1.domain.providers.measurements import Measurement
@@ -8,6 +8,8 @@ from dc1.domain.providers.measurements import Measurement
 # A probe's figures are floors: wire, daemon and launches are in the time, and its elementwise steps are slower than its
 # products. So a healthy card may stay far below the sheet, and one that is beyond it is another card. What does not
 # even reach a two-hundredth is no throttled card of the model, for clocks do not fall so far, but a weaker one.
+# A daemon says whether it multiplied by integers or by floats, which no figure depends on: whoever has a weak card
+# would say floats. Each of these models has integer products but the V100, whose floats do what is asked of it.
 _LEAST_TOPS_SHARE, _LEAST_MEMORY_SHARE = 0.05, 0.15
 # What a machine's processor hashes between two steps is in the time too, a third of a millisecond a pass over the table
 # and three for a step of products on an older one: the fastest cards are measured by that as much as by themselves.
@@ -48,11 +50,11 @@ class GpuModel:
     def can_score(self, measured: Measurement) -> bool:
         """Tell whether a card of the model can have a score at all, throttled or not."""
         ranges = ((measured.tops_int8, self.tops_int8), (measured.memory_gbps, self.memory_gbps))
-        if any(figure > high * _MOST_SHARE for figure, (_, high) in ranges):
-            return False
-        # By floats there is no telling a weak card from one whose integer products were not used.
-        is_weak = measured.integer_products and measured.tops_int8 < self.tops_int8[0] * _IMPOSSIBLE_SHARE
-        return not is_weak and measured.memory_gbps >= self.memory_gbps[0] * _IMPOSSIBLE_SHARE
+        return all(low * _IMPOSSIBLE_SHARE <= figure <= high * _MOST_SHARE for figure, (low, high) in ranges)
+
+    def is_below(self, measured: Measurement) -> bool:
+        """Tell whether a healthy card of the model does more."""
+        return measured.tops_int8 < self.least_tops or measured.memory_gbps < self.least_memory_gbps
 
 
 DATA_SHEETS: Mapping[str, GpuModel] = {
@@ -75,3 +77,9 @@ DATA_SHEETS: Mapping[str, GpuModel] = {
     "T4": GpuModel((16,), (130, 130), (300, 320)),
 }
 """By canonical name. A model that is not in it is believed: nobody knows what it can do."""
+
+
+def models_that_do(measured: Measurement) -> Collection[str]:
+    """Return the models of which a healthy card may measure so; all of them where it is too little for any."""
+    found = [name for name, model in DATA_SHEETS.items() if model.can_score(measured) and not model.is_below(measured)]
+    return found or DATA_SHEETS.keys()

@@ -16,8 +16,9 @@ class Measurement:
     """Proved figures of a machine's first GPU, or of its processor where it has none.
 
     `tops_int8` is a trillion integer operations a second, `memory_gbps` gigabytes a second, both by the server's clock.
-    They are floors: what the network and the daemon took is in the time. Without `integer_products` it multiplied by
-    floats, in which a GPU does less than its data sheet says of integers.
+    They are floors: what the network and the daemon took is in the time. Without `integer_products` its daemon says
+    that it multiplied by floats, in which a GPU does less than its data sheet says of integers: advice for its owner,
+    no excuse.
     `slowed_by` is what its report said meanwhile that may have kept it from its best, in words.
     """
 

@@ -65,18 +65,19 @@ def performance_of(gpu_name: str | None, measured: Measurement | None) -> Perfor
     model = DATA_SHEETS.get(gpu_name or "")
     if model is None or measured is None:
         return None
-    if measured.memory_gbps < model.least_memory_gbps:
-        return Performance.BELOW_MODEL
-    if not measured.integer_products:
-        return None
-    return Performance.BELOW_MODEL if measured.tops_int8 < model.least_tops else Performance.AS_MODEL
+    return Performance.BELOW_MODEL if model.is_below(measured) else Performance.AS_MODEL
 
 
 def in_words(gpu_name: str | None, measured: Measurement) -> str:
-    """Return for an owner why its machine is placed after its equals."""
+    """Return for an owner why its machine is placed after its equals, and costs less."""
     model = DATA_SHEETS[gpu_name or ""]
     return (
         f"Measured {measured.tops_int8:g} TOPS and {measured.memory_gbps:g} GB/s; any healthy {gpu_name} does at least"
-        f" {model.least_tops:g} and {model.least_memory_gbps:g}"
+        f" {model.least_tops:g} and {model.least_memory_gbps:g}, and it costs what the cheapest card does that does as much"
+        + (
+            ""
+            if measured.integer_products
+            else "; it multiplied by floats, which newer versions of PyTorch do by integers"
+        )
         + ("" if measured.slowed_by is None else f"; when it was measured: {measured.slowed_by}")
     )

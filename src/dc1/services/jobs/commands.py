@@ -128,8 +128,8 @@ def _estimate_answer(plane: ControlPlane, estimate: Estimate) -> pb.EstimateJobR
         hold_rate_halala_per_minute=quote.rate_per_minute,
         factors=pb.RateFactors(
             rate_halala_per_minute=quote.rate_halala,
-            gpu_type=to_value(None if dearest is None else dearest.reported_gpu_name),
-            gpu_factor=to_value(None if dearest is None else prices.factor_pct(dearest.reported_gpu_name) / HUNDRED),
+            gpu_type=to_value(None if dearest is None or dearest.mismatch else dearest.named_gpu),
+            gpu_factor=to_value(None if dearest is None else dearest.factor_pct(prices) / HUNDRED),
             ask=to_value(None if dearest is None else prices.bounds.within(dearest.preferences.ask_pct) / HUNDRED),
             machine_factor=quote.price_bps / UNIT_PRICE_BPS,
             class_multiplier=float(quote.class_multiplier),

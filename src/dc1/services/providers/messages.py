@@ -244,6 +244,6 @@ def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:
         "reliability_score": provider.reputation(now_ms),
         "cached_models": provider.models,
         "price_per_hour_sar": price_per_hour_sar(plane, provider),
-        "gpu_factor": prices.factor_pct(provider.reported_gpu_name) / HUNDRED,
+        "gpu_factor": provider.factor_pct(prices) / HUNDRED,
         "ask": prices.bounds.within(provider.preferences.ask_pct) / HUNDRED,
     }
