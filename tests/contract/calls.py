@@ -75,6 +75,7 @@ CALLS: Mapping[str, Call] = {
         ("GetJob", "GetJobStatus", "ListJobExecutions", "ListJobLifecycle", "ListJobLogs", "CancelJob"), PLAIN
     ),
     **dict.fromkeys(("StreamJob", "StreamJobLifecycle", "StreamJobLogs"), Call(job="completed")),
+    **dict.fromkeys(("StreamFleet", "StreamJobs", "StreamMachines", "StreamQueue"), Call(query={"once": "true"})),
     **dict.fromkeys(("GetJobInvoice", "GetJobOutput"), Call(job="completed")),
     "GetJobOutputImage": Call(job="image"),
     "CompleteJob": Call({}, job="running"),

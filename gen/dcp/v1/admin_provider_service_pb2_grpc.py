@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from dcp.v1 import admin_provider_service_pb2 as dcp_dot_v1_dot_admin__provider__service__pb2
+from dcp.v1 import live_pb2 as dcp_dot_v1_dot_live__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -40,6 +42,11 @@ class AdminProviderServiceStub:
                 '/dcp.v1.AdminProviderService/ListProviders',
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersResponse.FromString,
+                _registered_method=True)
+        self.StreamFleet = channel.unary_stream(
+                '/dcp.v1.AdminProviderService/StreamFleet',
+                request_serializer=dcp_dot_v1_dot_live__pb2.StreamFleetRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.InspectProvider = channel.unary_unary(
                 '/dcp.v1.AdminProviderService/InspectProvider',
@@ -125,6 +132,16 @@ class AdminProviderServiceServicer:
 
     def ListProviders(self, request, context):
         """Lists provider accounts, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamFleet(self, request, context):
+        """Streams the fleet as server-sent events: every machine, in pages, as `snapshot`, then `ready`, then at most once a second, as `change`,
+        the machines that said or did something since.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -250,6 +267,11 @@ def add_AdminProviderServiceServicer_to_server(servicer, server):
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersResponse.SerializeToString,
             ),
+            'StreamFleet': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamFleet,
+                    request_deserializer=dcp_dot_v1_dot_live__pb2.StreamFleetRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'InspectProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.InspectProvider,
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.InspectProviderRequest.FromString,
@@ -355,6 +377,33 @@ class AdminProviderService:
             '/dcp.v1.AdminProviderService/ListProviders',
             dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersRequest.SerializeToString,
             dcp_dot_v1_dot_admin__provider__service__pb2.ListProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamFleet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/StreamFleet',
+            dcp_dot_v1_dot_live__pb2.StreamFleetRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,8 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import admin_provider_service_pb2 as _admin_provider_service_pb2
+from dcp.v1 import live_pb2 as _live_pb2
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -37,6 +39,12 @@ class AdminProviderServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AdminProviderServiceAsyncStub: ...
     ListProviders: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListProvidersRequest, _admin_provider_service_pb2.ListProvidersResponse]
     """Lists provider accounts, newest first."""
+    StreamFleet: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamFleetRequest, _httpbody_pb2.HttpBody]
+    """Streams the fleet as server-sent events: every machine, in pages, as `snapshot`, then `ready`, then at most once a second, as `change`,
+    the machines that said or did something since.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     InspectProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.InspectProviderRequest, _admin_provider_service_pb2.InspectProviderResponse]
     """Shows a provider with its uptime, newest heartbeats and newest jobs. Fails with NOT_FOUND `Provider not found`."""
     ListApprovalQueue: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListApprovalQueueRequest, _admin_provider_service_pb2.ListApprovalQueueResponse]
@@ -91,6 +99,12 @@ class AdminProviderServiceAsyncStub(AdminProviderServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListProviders: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListProvidersRequest, _admin_provider_service_pb2.ListProvidersResponse]  # type: ignore[assignment]
     """Lists provider accounts, newest first."""
+    StreamFleet: _aio.UnaryStreamMultiCallable[_live_pb2.StreamFleetRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams the fleet as server-sent events: every machine, in pages, as `snapshot`, then `ready`, then at most once a second, as `change`,
+    the machines that said or did something since.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     InspectProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.InspectProviderRequest, _admin_provider_service_pb2.InspectProviderResponse]  # type: ignore[assignment]
     """Shows a provider with its uptime, newest heartbeats and newest jobs. Fails with NOT_FOUND `Provider not found`."""
     ListApprovalQueue: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ListApprovalQueueRequest, _admin_provider_service_pb2.ListApprovalQueueResponse]  # type: ignore[assignment]
@@ -148,6 +162,18 @@ class AdminProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_provider_service_pb2.ListProvidersResponse, _abc.Awaitable[_admin_provider_service_pb2.ListProvidersResponse]]:
         """Lists provider accounts, newest first."""
+
+    @_abc_1.abstractmethod
+    def StreamFleet(
+        self,
+        request: _live_pb2.StreamFleetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams the fleet as server-sent events: every machine, in pages, as `snapshot`, then `ready`, then at most once a second, as `change`,
+        the machines that said or did something since.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
+        """
 
     @_abc_1.abstractmethod
     def InspectProvider(

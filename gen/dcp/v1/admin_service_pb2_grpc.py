@@ -4,7 +4,9 @@ import grpc
 import warnings
 
 from dcp.v1 import admin_service_pb2 as dcp_dot_v1_dot_admin__service__pb2
+from dcp.v1 import live_pb2 as dcp_dot_v1_dot_live__pb2
 from dcp.v1 import monitoring_pb2 as dcp_dot_v1_dot_monitoring__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -51,6 +53,11 @@ class AdminServiceStub:
                 '/dcp.v1.AdminService/GetMetrics',
                 request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.FromString,
+                _registered_method=True)
+        self.StreamQueue = channel.unary_stream(
+                '/dcp.v1.AdminService/StreamQueue',
+                request_serializer=dcp_dot_v1_dot_live__pb2.StreamQueueRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetRevenue = channel.unary_unary(
                 '/dcp.v1.AdminService/GetRevenue',
@@ -110,6 +117,16 @@ class AdminServiceServicer:
 
     def GetMetrics(self, request, context):
         """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamQueue(self, request, context):
+        """Streams the queue as server-sent events: how it is at once, as `queue`, then `ready`, then at most once a second, as `queue`, how it is
+        whenever that is different, with what began and ended meanwhile.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,6 +202,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetMetrics,
                     request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'StreamQueue': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamQueue,
+                    request_deserializer=dcp_dot_v1_dot_live__pb2.StreamQueueRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetRevenue': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRevenue,
@@ -305,6 +327,33 @@ class AdminService:
             '/dcp.v1.AdminService/GetMetrics',
             dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.SerializeToString,
             dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.AdminService/StreamQueue',
+            dcp_dot_v1_dot_live__pb2.StreamQueueRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,9 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import admin_service_pb2 as _admin_service_pb2
+from dcp.v1 import live_pb2 as _live_pb2
 from dcp.v1 import monitoring_pb2 as _monitoring_pb2
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -42,6 +44,12 @@ class AdminServiceStub:
     """Shows the market in eight numbers."""
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]
     """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+    StreamQueue: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamQueueRequest, _httpbody_pb2.HttpBody]
+    """Streams the queue as server-sent events: how it is at once, as `queue`, then `ready`, then at most once a second, as `queue`, how it is
+    whenever that is different, with what began and ended meanwhile.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     GetRevenue: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]
     """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
     GetFleetHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]
@@ -77,6 +85,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Shows the market in eight numbers."""
     GetMetrics: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]  # type: ignore[assignment]
     """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+    StreamQueue: _aio.UnaryStreamMultiCallable[_live_pb2.StreamQueueRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams the queue as server-sent events: how it is at once, as `queue`, then `ready`, then at most once a second, as `queue`, how it is
+    whenever that is different, with what began and ended meanwhile.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     GetRevenue: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]  # type: ignore[assignment]
     """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
     GetFleetHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]  # type: ignore[assignment]
@@ -127,6 +141,18 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_monitoring_pb2.GetMetricsResponse, _abc.Awaitable[_monitoring_pb2.GetMetricsResponse]]:
         """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+
+    @_abc_1.abstractmethod
+    def StreamQueue(
+        self,
+        request: _live_pb2.StreamQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams the queue as server-sent events: how it is at once, as `queue`, then `ready`, then at most once a second, as `queue`, how it is
+        whenever that is different, with what began and ended meanwhile.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
+        """
 
     @_abc_1.abstractmethod
     def GetRevenue(

@@ -7,6 +7,7 @@ from dcp.v1 import job_lists_pb2 as dcp_dot_v1_dot_job__lists__pb2
 from dcp.v1 import job_outcome_pb2 as dcp_dot_v1_dot_job__outcome__pb2
 from dcp.v1 import job_progress_pb2 as dcp_dot_v1_dot_job__progress__pb2
 from dcp.v1 import job_submission_pb2 as dcp_dot_v1_dot_job__submission__pb2
+from dcp.v1 import live_pb2 as dcp_dot_v1_dot_live__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -77,6 +78,11 @@ class JobServiceStub:
                 '/dcp.v1.JobService/ListActiveJobs',
                 request_serializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsResponse.FromString,
+                _registered_method=True)
+        self.StreamJobs = channel.unary_stream(
+                '/dcp.v1.JobService/StreamJobs',
+                request_serializer=dcp_dot_v1_dot_live__pb2.StreamJobsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListProviderQueue = channel.unary_unary(
                 '/dcp.v1.JobService/ListProviderQueue',
@@ -210,6 +216,16 @@ class JobServiceServicer:
     def ListActiveJobs(self, request, context):
         """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
         admin, at most 500.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamJobs(self, request, context):
+        """Streams the caller's jobs as server-sent events, an admin's everybody's, a provider's those of all machines of the account: the open
+        ones as `snapshot`, then `ready`, then as `change` the jobs that moved since.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -365,6 +381,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.ListActiveJobs,
                     request_deserializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsResponse.SerializeToString,
+            ),
+            'StreamJobs': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamJobs,
+                    request_deserializer=dcp_dot_v1_dot_live__pb2.StreamJobsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListProviderQueue': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProviderQueue,
@@ -631,6 +652,33 @@ class JobService:
             '/dcp.v1.JobService/ListActiveJobs',
             dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsRequest.SerializeToString,
             dcp_dot_v1_dot_job__lists__pb2.ListActiveJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.JobService/StreamJobs',
+            dcp_dot_v1_dot_live__pb2.StreamJobsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from dcp.v1 import job_lists_pb2 as _job_lists_pb2
 from dcp.v1 import job_outcome_pb2 as _job_outcome_pb2
 from dcp.v1 import job_progress_pb2 as _job_progress_pb2
 from dcp.v1 import job_submission_pb2 as _job_submission_pb2
+from dcp.v1 import live_pb2 as _live_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -68,6 +69,12 @@ class JobServiceStub:
     ListActiveJobs: _grpc.UnaryUnaryMultiCallable[_job_lists_pb2.ListActiveJobsRequest, _job_lists_pb2.ListActiveJobsResponse]
     """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
     admin, at most 500.
+    """
+    StreamJobs: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamJobsRequest, _httpbody_pb2.HttpBody]
+    """Streams the caller's jobs as server-sent events, an admin's everybody's, a provider's those of all machines of the account: the open
+    ones as `snapshot`, then `ready`, then as `change` the jobs that moved since.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
     """
     ListProviderQueue: _grpc.UnaryUnaryMultiCallable[_job_lists_pb2.ListProviderQueueRequest, _job_lists_pb2.ListProviderQueueResponse]
     """Lists the jobs that wait for a provider, in dispatch order. Fails with PERMISSION_DENIED (403) for an account that is not the
@@ -157,6 +164,12 @@ class JobServiceAsyncStub(JobServiceStub):
     ListActiveJobs: _aio.UnaryUnaryMultiCallable[_job_lists_pb2.ListActiveJobsRequest, _job_lists_pb2.ListActiveJobsResponse]  # type: ignore[assignment]
     """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
     admin, at most 500.
+    """
+    StreamJobs: _aio.UnaryStreamMultiCallable[_live_pb2.StreamJobsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams the caller's jobs as server-sent events, an admin's everybody's, a provider's those of all machines of the account: the open
+    ones as `snapshot`, then `ready`, then as `change` the jobs that moved since.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
     """
     ListProviderQueue: _aio.UnaryUnaryMultiCallable[_job_lists_pb2.ListProviderQueueRequest, _job_lists_pb2.ListProviderQueueResponse]  # type: ignore[assignment]
     """Lists the jobs that wait for a provider, in dispatch order. Fails with PERMISSION_DENIED (403) for an account that is not the
@@ -285,6 +298,18 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_job_lists_pb2.ListActiveJobsResponse, _abc.Awaitable[_job_lists_pb2.ListActiveJobsResponse]]:
         """Lists the caller's jobs that are not terminal, newest first: a renter's own, those given to a provider, or all of them for an
         admin, at most 500.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamJobs(
+        self,
+        request: _live_pb2.StreamJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams the caller's jobs as server-sent events, an admin's everybody's, a provider's those of all machines of the account: the open
+        ones as `snapshot`, then `ready`, then as `change` the jobs that moved since.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
         """
 
     @_abc_1.abstractmethod

@@ -4,10 +4,12 @@ import grpc
 import warnings
 
 from dcp.v1 import daemon_stream_pb2 as dcp_dot_v1_dot_daemon__stream__pb2
+from dcp.v1 import live_pb2 as dcp_dot_v1_dot_live__pb2
 from dcp.v1 import provider_earnings_pb2 as dcp_dot_v1_dot_provider__earnings__pb2
 from dcp.v1 import provider_machines_pb2 as dcp_dot_v1_dot_provider__machines__pb2
 from dcp.v1 import provider_service_pb2 as dcp_dot_v1_dot_provider__service__pb2
 from dcp.v1 import report_pb2 as dcp_dot_v1_dot_report__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -134,6 +136,11 @@ class ProviderServiceStub:
                 '/dcp.v1.ProviderService/ListMachines',
                 request_serializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesResponse.FromString,
+                _registered_method=True)
+        self.StreamMachines = channel.unary_stream(
+                '/dcp.v1.ProviderService/StreamMachines',
+                request_serializer=dcp_dot_v1_dot_live__pb2.StreamMachinesRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.RemoveMachine = channel.unary_unary(
                 '/dcp.v1.ProviderService/RemoveMachine',
@@ -306,6 +313,15 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamMachines(self, request, context):
+        """Streams the machines of the caller's account as server-sent events, as the stream of the fleet does.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RemoveMachine(self, request, context):
         """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
         earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
@@ -422,6 +438,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.ListMachines,
                     request_deserializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_provider__machines__pb2.ListMachinesResponse.SerializeToString,
+            ),
+            'StreamMachines': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamMachines,
+                    request_deserializer=dcp_dot_v1_dot_live__pb2.StreamMachinesRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'RemoveMachine': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveMachine,
@@ -932,6 +953,33 @@ class ProviderService:
             '/dcp.v1.ProviderService/ListMachines',
             dcp_dot_v1_dot_provider__machines__pb2.ListMachinesRequest.SerializeToString,
             dcp_dot_v1_dot_provider__machines__pb2.ListMachinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamMachines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.ProviderService/StreamMachines',
+            dcp_dot_v1_dot_live__pb2.StreamMachinesRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,10 +5,12 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import daemon_stream_pb2 as _daemon_stream_pb2
+from dcp.v1 import live_pb2 as _live_pb2
 from dcp.v1 import provider_earnings_pb2 as _provider_earnings_pb2
 from dcp.v1 import provider_machines_pb2 as _provider_machines_pb2
 from dcp.v1 import provider_service_pb2 as _provider_service_pb2
 from dcp.v1 import report_pb2 as _report_pb2
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -107,6 +109,11 @@ class ProviderServiceStub:
     """
     ListMachines: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.ListMachinesRequest, _provider_machines_pb2.ListMachinesResponse]
     """Lists the caller's machines, the first one first."""
+    StreamMachines: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamMachinesRequest, _httpbody_pb2.HttpBody]
+    """Streams the machines of the caller's account as server-sent events, as the stream of the fleet does.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     RemoveMachine: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.RemoveMachineRequest, _provider_machines_pb2.RemoveMachineResponse]
     """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
     earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
@@ -194,6 +201,11 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """
     ListMachines: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.ListMachinesRequest, _provider_machines_pb2.ListMachinesResponse]  # type: ignore[assignment]
     """Lists the caller's machines, the first one first."""
+    StreamMachines: _aio.UnaryStreamMultiCallable[_live_pb2.StreamMachinesRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams the machines of the caller's account as server-sent events, as the stream of the fleet does.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     RemoveMachine: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.RemoveMachineRequest, _provider_machines_pb2.RemoveMachineResponse]  # type: ignore[assignment]
     """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
     earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
@@ -386,6 +398,17 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_machines_pb2.ListMachinesResponse, _abc.Awaitable[_provider_machines_pb2.ListMachinesResponse]]:
         """Lists the caller's machines, the first one first."""
+
+    @_abc_1.abstractmethod
+    def StreamMachines(
+        self,
+        request: _live_pb2.StreamMachinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams the machines of the caller's account as server-sent events, as the stream of the fleet does.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
+        """
 
     @_abc_1.abstractmethod
     def RemoveMachine(

@@ -11,6 +11,7 @@ from dc1.control.background.reaper import Reaper
 from dc1.control.background.report_flusher import ReportFlusher
 from dc1.control.cluster.replication import Replication
 from dc1.control.config import ControlConfig
+from dc1.control.feeds.job_watch import JobWatch
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import load_fleet
 from dc1.control.fleet.provider import Provider
@@ -55,6 +56,7 @@ class ControlPlane:
     sessions: Sessions
     second_daemons: SecondDaemons
     job_feed: JobFeed
+    job_watch: JobWatch
     dispatcher: Dispatcher
     attempts: Attempts
     polling: Polling
@@ -96,6 +98,7 @@ class ControlPlane:
             sessions=core.sessions,
             second_daemons=SecondDaemons(core, replicas),
             job_feed=core.job_feed,
+            job_watch=core.job_watch,
             dispatcher=dispatcher,
             attempts=attempts,
             polling=Polling(core, dispatcher, attempts, replicas),

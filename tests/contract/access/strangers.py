@@ -48,8 +48,9 @@ PLAUSIBLE: Mapping[str, Any] = {
     "model": "a/model",
     "format": "png",
     "period": "30d",
+    "once": True,
 }
-ALWAYS_SAID = {"provider_ip", "reason", "confirm", "error", "line", "monthly_budget_halala"}
+ALWAYS_SAID = {"provider_ip", "reason", "confirm", "error", "line", "monthly_budget_halala", "once"}
 
 
 @dataclass(frozen=True)

@@ -214,3 +214,10 @@ def test_a_slow_reader_misses_nothing_and_holds_nobody_up(
         provider.result(1)
         assert [event.name for event in quick] == ["end"]
         assert [event.id for event in slow] == [*map(str, range(1, batches * size + 2))]
+
+
+def test_whoever_watches_all_is_sent_to_the_next_server(market: LocalMarket) -> None:
+    with events(market.rest, "/admin/providers/stream", key=server.ADMIN_TOKEN) as stream:
+        assert [stream.next().name, stream.next().name] == ["snapshot", "ready"]
+        market.stop_server()
+        assert list(stream) == []

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TypeAlias
 
+from dc1.control.feeds.change_log import ChangeLog
 from dc1.control.fleet.kinds import ByKind, Kind
 from dc1.control.fleet.machines import Machines
 from dc1.control.fleet.price_book import PriceBook
@@ -172,12 +173,15 @@ class Availability:
         """Whom work can be given to, busy ones included, wherever their streams end."""
         self.approved = Machines()
         """Whom work could be given to if they were there."""
+        self.changes: ChangeLog[int] = ChangeLog()
+        """Which providers changed, by id: whatever becomes of one passes here."""
         self._scheduled: dict[int, Provider] = {}
         self._minute = 0
         self._refusing: dict[int, Provider] = {}
 
     def update(self, provider: Provider) -> None:
         """Take over what became of a provider."""
+        self.changes.note(provider.id)
         view = provider.view(self._clock.now_ms(), self._thresholds, self._prices)
         _keep(self.bookable, view, is_in=view.bookable)
         _keep(self.approved, view, is_in=view.approval is Approval.APPROVED and not provider.suspended)

@@ -61,6 +61,11 @@ class Fleet:
             raise provider_not_found()
         return provider
 
+    def account_of(self, provider_id: int) -> int | None:
+        """Return whose account a machine is in, or None."""
+        provider = self._all.get(provider_id)
+        return None if provider is None else provider.account_id
+
     def machines(self, account_id: int) -> list[Provider]:
         """Return the machines of an owner's account that were not removed, by id."""
         found = (self._all[machine_id] for machine_id in sorted(self._machines.get(account_id, ())))

@@ -162,7 +162,7 @@ class Attempts:
             return after
 
         job = await self._db.write(work)
-        self._job_feed.publish(job.id, StateChanged())
+        self._dispatcher.tell(job)
         return job
 
     async def endpoint_ready(self, provider_id: int, reference: str, attempt: int | None, url: str) -> JobRow:
@@ -178,7 +178,7 @@ class Attempts:
             return after
 
         job = await self._db.write(work)
-        self._job_feed.publish(job.id, StateChanged())
+        self._dispatcher.tell(job)
         return job
 
     async def append_logs(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from dc1.control.config import ControlConfig
+from dc1.control.feeds.job_watch import JobWatch
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
@@ -27,10 +28,10 @@ class Core:
     leases: Leases
     sessions: Sessions
     job_feed: JobFeed
+    job_watch: JobWatch
 
     @classmethod
     def empty(cls, db: Database, clock: Clock, config: ControlConfig) -> Self:
         """Return a memory that knows of nothing yet."""
-        return cls(
-            db, clock, config, Fleet(clock, config.thresholds, config.ask_bounds), Leases(), Sessions(), JobFeed()
-        )
+        fleet = Fleet(clock, config.thresholds, config.ask_bounds)
+        return cls(db, clock, config, fleet, Leases(), Sessions(), JobFeed(), JobWatch(fleet.account_of))

@@ -41,6 +41,7 @@ class Dispatcher:
         self._leases = core.leases
         self._sessions = core.sessions
         self._job_feed = core.job_feed
+        self._job_watch = core.job_watch
         self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
         self.queue = JobQueue()
         self.estimates = Estimates(core, self.queue)
@@ -91,7 +92,18 @@ class Dispatcher:
 
     def learn(self, job: JobRow) -> bool:
         """Note a job as it was stored; False when memory has followed it that far already."""
-        return self._versions.learn(job)
+        if not self._versions.learn(job):
+            return False
+        lease = self._leases.of_job(job.id)
+        # A phase of a run that another server heard comes here, too, and begins nothing.
+        is_known = lease is not None and lease.running and lease.attempt == job.attempt_number
+        self._job_watch.moved(job, starts=job.status == JobStatus.RUNNING and not is_known)
+        return True
+
+    def tell(self, job: JobRow) -> None:
+        """Tell whoever watches a job that its run goes on, in another phase or served somewhere."""
+        self._job_feed.publish(job.id, StateChanged())
+        self._job_watch.moved(job)
 
     def follow(self, job: JobRow, spec: JobSpec | None) -> None:
         """Follow a job that another replica may have moved; what is older than what is known here changes nothing."""

@@ -65,6 +65,9 @@ class JobQueue:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def __iter__(self) -> Iterator[WaitingJob]:
+        return iter(self._jobs.values())
+
     def __contains__(self, row_id: int) -> bool:
         return row_id in self._jobs
 

@@ -1,8 +1,10 @@
 """The market's numbers, its revenue and the health of its fleet."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base import versions
@@ -11,7 +13,9 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.alerts import Alert, Watched, alerts
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.reports import metric_of
+from dc1.services.admin.live_queue import LiveQueue
 from dc1.services.api.edge_refusals import EdgeCounts
+from dc1.services.api.live_stream import watch
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.refusals import RefusalCount
 from dc1.services.api.values import time_value, to_value
@@ -22,6 +26,7 @@ from dc1.storage.money import counters
 from dc1.storage.money.counters import Totals
 from dc1.storage.providers import daemon_events
 from dc1.storage.providers.daemon_events import DaemonEventRow
+from dcp.v1 import live_pb2
 from dcp.v1 import monitoring_pb2 as pb
 
 _NO_FAILURES = Failures(0, 0)
@@ -115,6 +120,11 @@ class MonitoringCalls(ServicerPart):
             pending_approval=sum(provider.awaits_approval for provider in fleet),
             avg_heartbeat_age_seconds=sum(ages) / len(ages) if ages else 0,
         )
+
+    async def StreamQueue(self, request: live_pb2.StreamQueueRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Stream the queue as it changes."""
+        async for body in watch(self._plane, LiveQueue(self._plane), once=request.once):
+            yield body
 
     async def GetRevenue(self, request: pb.GetRevenueRequest, context: Any) -> pb.GetRevenueResponse:
         """Show what was charged over the last days."""

@@ -1,9 +1,11 @@
 """AdminProviderService: admins looking after providers."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
@@ -13,8 +15,10 @@ from dc1.domain.base.clock import DAY_MS, iso
 from dc1.domain.providers.reputation import uptime_percent_of_day
 from dc1.domain.providers.telemetry import MINUTES, Rollup
 from dc1.services.api.call import current_call
-from dc1.services.api.parts import ServicerPart
+from dc1.services.api.live_stream import watch
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
+from dc1.services.providers.live_machines import MachineRows, Machines
 from dc1.services.providers.messages import inspected_provider, provider_job
 from dc1.storage.admin import monitoring
 from dc1.storage.engine.database import Connection
@@ -23,7 +27,7 @@ from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.providers import approvals, providers, telemetry
 from dc1.storage.providers.providers import Earnings, ProviderRow
-from dcp.v1 import admin_provider_pb2
+from dcp.v1 import admin_provider_pb2, live_pb2
 from dcp.v1 import admin_provider_service_pb2 as pb
 
 _log = structlog.get_logger(__name__)
@@ -48,7 +52,16 @@ class _Stored:
 class SupervisedProviderCalls(ServicerPart):
     """Detail, approval queue, suspension, keys and models of providers."""
 
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._rows = MachineRows(parts.plane)
+
     # Looking
+
+    async def StreamFleet(self, request: live_pb2.StreamFleetRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Stream the machines of the fleet as they change."""
+        async for body in watch(self._plane, Machines(self._rows, self._plane.fleet), once=request.once):
+            yield body
 
     async def InspectProvider(self, request: pb.InspectProviderRequest, context: Any) -> pb.InspectProviderResponse:
         """Show a provider with its uptime, newest heartbeats and newest jobs."""

@@ -1,20 +1,26 @@
 """Jobs that are open, and what waits for a provider."""
 
+from collections.abc import AsyncIterator
 from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
 
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.placement import queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.api.call import Principal, current_call
+from dc1.services.api.live_stream import watch
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import own_provider
 from dc1.services.jobs.access import shown
+from dc1.services.jobs.live_jobs import LiveJobs, audience_of
 from dc1.services.jobs.messages import MOST_DOCUMENTS
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import job_lists_pb2 as pb
+from dcp.v1 import live_pb2
 
 # An admin asks for the open jobs of everybody, and the route has no pages (contract 3.3).
 _MOST_JOBS = 500
@@ -46,6 +52,14 @@ class JobQueueCalls(ServicerPart):
         named = self._plane.dispatcher.queue.naming(provider_id)
         queue += [pb.QueuedJob(job_id=job.job_id, status=JobStatus.QUEUED) for job in named]
         return pb.ListProviderQueueResponse(queue=queue, total=len(queue))
+
+    async def StreamJobs(self, request: live_pb2.StreamJobsRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Stream the caller's jobs as they move."""
+        audience = audience_of(current_call().principal)
+        # Watched before the database is read: what moves in between is told twice.
+        with self._plane.job_watch.watching(audience) as watched:
+            async for body in watch(self._plane, LiveJobs(self._plane, audience, watched), once=request.once):
+                yield body
 
 
 def _open_jobs(conn: Connection, principal: Principal) -> list[JobRow]:

@@ -1,7 +1,9 @@
 """The machines of an owner's account: added, listed, removed, and given new keys."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.loading import provider_from_row
@@ -14,12 +16,15 @@ from dc1.domain.money.shared_traits import network
 from dc1.domain.providers.hardware import canonical_gpu_type, canonical_os, is_of_gpu_type
 from dc1.domain.providers.liveness import Liveness
 from dc1.services.api.call import caller_id, current_call
+from dc1.services.api.live_stream import watch
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.provider_access import meant_machines, own_machine
 from dc1.services.api.values import row_id, time_value, to_value
 from dc1.services.providers.declared import declared
+from dc1.services.providers.live_machines import MachineRows, Machines
 from dc1.storage.providers import owners
 from dc1.storage.providers.owners import NewMachine
+from dcp.v1 import live_pb2
 from dcp.v1 import provider_machines_pb2 as pb
 
 _SHOWN, _MOST_SHOWN = 50, 256
@@ -32,6 +37,7 @@ class OwnedMachineCalls(ServicerPart):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._idempotent = parts.idempotent
+        self._rows = MachineRows(parts.plane)
 
     async def AddMachine(self, request: pb.AddMachineRequest, context: Any) -> pb.AddMachineResponse:
         """Put a machine into the caller's account."""
@@ -68,6 +74,12 @@ class OwnedMachineCalls(ServicerPart):
         limit = min(request.limit or _SHOWN, _MOST_SHOWN)
         shown = found[request.offset :][:limit]
         return pb.ListMachinesResponse(machines=await machine_messages(self._plane, shown), total=len(found))
+
+    async def StreamMachines(self, request: live_pb2.StreamMachinesRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Stream the caller's machines as they change."""
+        source = Machines(self._rows, self._plane.fleet, caller_id())
+        async for body in watch(self._plane, source, once=request.once):
+            yield body
 
     def _matches(self, machine: Provider, wanted: pb.ListMachinesRequest) -> bool:
         status = machine.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)

@@ -1,0 +1,1 @@
+"""What changed lately, for everybody who watches many things at once."""

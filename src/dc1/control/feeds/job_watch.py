@@ -1,0 +1,99 @@
+"""The jobs of an account as they move, for whoever watches all of them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dc1.storage.jobs.job_records import JobRow
+
+MOST_JOBS = 1_000
+"""How many jobs may wait for a slow reader; beyond it, it reads anew what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whose jobs are watched: a renter's, those of an owner's machines, or with neither everybody's."""
+
+    renter_id: int | None = None
+    account_id: int | None = None
+
+
+EVERYBODY = Audience()
+
+
+class WatchedJobs:
+    """What moved since one reader looked last: each job once, as it is now."""
+
+    def __init__(self) -> None:
+        self._moved: dict[int, JobRow] = {}
+        self._has_moved = asyncio.Event()
+        self._lagged = False
+
+    def put(self, job: JobRow) -> None:
+        """Note a job as it was stored."""
+        known = self._moved.get(job.id)
+        # The news of replicas may come late, and a newer version must not be undone by it.
+        if known is None or known.event_sequence <= job.event_sequence:
+            self._moved[job.id] = job
+        if len(self._moved) > MOST_JOBS:
+            self._moved.clear()
+            self._lagged = True
+        self._has_moved.set()
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Wait until something moved, or the time is up."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._has_moved.wait()
+        except TimeoutError:
+            return
+
+    def take(self) -> tuple[list[JobRow], bool]:
+        """Return what moved, and whether so much did that some was lost."""
+        moved, lagged = list(self._moved.values()), self._lagged
+        self._moved, self._lagged = {}, False
+        self._has_moved.clear()
+        return moved, lagged
+
+
+class JobWatch:
+    """Who watches whose jobs, and how many runs began and jobs ended."""
+
+    def __init__(self, account_of: Callable[[int], int | None]) -> None:
+        """`account_of` tells whose account a machine is in."""
+        self._account_of = account_of
+        self._watchers: defaultdict[Audience, set[WatchedJobs]] = defaultdict(set)
+        self.started = 0
+        """Runs that began, since the server started."""
+        self.ended = 0
+        """Jobs that ended, since the server started."""
+
+    def moved(self, job: JobRow, *, starts: bool = False) -> None:
+        """Tell of a job as it was stored; `starts` says that its run has just begun."""
+        self.started += starts
+        self.ended += job.is_terminal
+        if not self._watchers:
+            return
+        machine_id = job.provider_id or job.last_provider_id
+        account_id = None if machine_id is None else self._account_of(machine_id)
+        audiences = [EVERYBODY, Audience(renter_id=job.renter_id)]
+        if account_id is not None:
+            audiences.append(Audience(account_id=account_id))
+        for audience in audiences:
+            # `get`, as a look-up in a defaultdict would keep a set for every renter.
+            for watcher in self._watchers.get(audience, ()):
+                watcher.put(job)
+
+    @contextmanager
+    def watching(self, audience: Audience) -> Iterator[WatchedJobs]:
+        """Watch somebody's jobs for the length of the context."""
+        watcher = WatchedJobs()
+        self._watchers[audience].add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers[audience].discard(watcher)
+            if not self._watchers[audience]:
+                del self._watchers[audience]
