@@ -272,6 +272,7 @@ return {
       { path = "^/providers/[^/]+/metrics$", method = "/dcp.v1.MarketService/GetProviderMetrics" },
       { path = "^/templates/[^/]+$", method = "/dcp.v1.MarketService/GetTemplate" },
       { path = "^/renters/[^/]+/transactions$", method = "/dcp.v1.RenterService/ListRenterTransactions" },
+      { path = "^/docs/[^/]+$", method = "/dcp.v1.SystemService/GetDocumentation" },
       { path = "^/jobs/[^/]+/output/[^/]+$", method = "/dcp.v1.JobService/GetJobOutputImage" },
       { path = "^/v1/models/.+$", method = "/dcp.v1.OpenAIService/GetServedModel" },
     },

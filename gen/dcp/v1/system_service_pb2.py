@@ -22,18 +22,21 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64\x63p/v1/system_service.proto\x12\x06\x64\x63p.v1\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x13\n\x11GetServiceRequest\"g\n\x12GetServiceResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0c\n\x04\x64ocs\x18\x04 \x01(\t\x12\x11\n\ttimestamp\x18\x05 \x01(\t\"\x12\n\x10GetHealthRequest\"\x8b\x01\n\x11GetHealthResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x11\n\ttimestamp\x18\x02 \x01(\t\x12\n\n\x02\x64\x62\x18\x03 \x01(\t\x12&\n\tproviders\x18\x04 \x01(\x0b\x32\x13.dcp.v1.FleetHealth\x12\x1f\n\x04jobs\x18\x05 \x01(\x0b\x32\x11.dcp.v1.JobHealth\",\n\x0b\x46leetHealth\x12\r\n\x05total\x18\x01 \x01(\r\x12\x0e\n\x06online\x18\x02 \x01(\r\",\n\tJobHealth\x12\x0e\n\x06queued\x18\x01 \x01(\r\x12\x0f\n\x07running\x18\x02 \x01(\r\"\x13\n\x11GetOpenApiRequest\"\x19\n\x17GetDocumentationRequest2\xe3\x03\n\rSystemService\x12[\n\nGetService\x12\x19.dcp.v1.GetServiceRequest\x1a\x1a.dcp.v1.GetServiceResponse\"\x16\xaa\xbb\x18\x03\n\x01\x01\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\x03\x12\x01/\x12^\n\tGetHealth\x12\x18.dcp.v1.GetHealthRequest\x1a\x19.dcp.v1.GetHealthResponse\"\x1c\xaa\xbb\x18\x03\n\x01\x01\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12\x93\x01\n\nGetOpenApi\x12\x19.dcp.v1.GetOpenApiRequest\x1a\x14.google.api.HttpBody\"T\xaa\xbb\x18\x03\n\x01\x01\xd2\xbb\x18)\x12\x10\x61pplication/yaml\"\x15The OpenAPI 3.1 file.\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\x14\x12\x12/docs/openapi.yaml\x12\x7f\n\x10GetDocumentation\x12\x1f.dcp.v1.GetDocumentationRequest\x1a\x14.google.api.HttpBody\"4\xaa\xbb\x18\x03\n\x01\x01\xd2\xbb\x18\x16\x12\ttext/html\"\tThe page.\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\x07\x12\x05/docsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64\x63p/v1/system_service.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x13\n\x11GetServiceRequest\"g\n\x12GetServiceResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0c\n\x04\x64ocs\x18\x04 \x01(\t\x12\x11\n\ttimestamp\x18\x05 \x01(\t\"\x12\n\x10GetHealthRequest\"\x8b\x01\n\x11GetHealthResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x11\n\ttimestamp\x18\x02 \x01(\t\x12\n\n\x02\x64\x62\x18\x03 \x01(\t\x12&\n\tproviders\x18\x04 \x01(\x0b\x32\x13.dcp.v1.FleetHealth\x12\x1f\n\x04jobs\x18\x05 \x01(\x0b\x32\x11.dcp.v1.JobHealth\",\n\x0b\x46leetHealth\x12\r\n\x05total\x18\x01 \x01(\r\x12\x0e\n\x06online\x18\x02 \x01(\r\",\n\tJobHealth\x12\x0e\n\x06queued\x18\x01 \x01(\r\x12\x0f\n\x07running\x18\x02 \x01(\r\"\x13\n\x11GetOpenApiRequest\"L\n\x17GetDocumentationRequest\x12$\n\x08language\x18\x01 \x01(\tB\r\xbaH\nr\x08R\x02\x65nR\x02\x61rH\x00\x88\x01\x01\x42\x0b\n\t_language2\xf8\x03\n\rSystemService\x12[\n\nGetService\x12\x19.dcp.v1.GetServiceRequest\x1a\x1a.dcp.v1.GetServiceResponse\"\x16\xaa\xbb\x18\x03\n\x01\x01\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\x03\x12\x01/\x12^\n\tGetHealth\x12\x18.dcp.v1.GetHealthRequest\x1a\x19.dcp.v1.GetHealthResponse\"\x1c\xaa\xbb\x18\x03\n\x01\x01\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\t\x12\x07/health\x12\x93\x01\n\nGetOpenApi\x12\x19.dcp.v1.GetOpenApiRequest\x1a\x14.google.api.HttpBody\"T\xaa\xbb\x18\x03\n\x01\x01\xd2\xbb\x18)\x12\x10\x61pplication/yaml\"\x15The OpenAPI 3.1 file.\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\x14\x12\x12/docs/openapi.yaml\x12\x93\x01\n\x10GetDocumentation\x12\x1f.dcp.v1.GetDocumentationRequest\x1a\x14.google.api.HttpBody\"H\xaa\xbb\x18\x03\n\x01\x01\xd2\xbb\x18\x16\x12\ttext/html\"\tThe page.\x80\xbc\x18\x80\x80\x04\x82\xd3\xe4\x93\x02\x1b\x12\x05/docsZ\x12\x12\x10/docs/{language}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.system_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETDOCUMENTATIONREQUEST'].fields_by_name['language']._loaded_options = None
+  _globals['_GETDOCUMENTATIONREQUEST'].fields_by_name['language']._serialized_options = b'\272H\nr\010R\002enR\002ar'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetService']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetService']._serialized_options = b'\252\273\030\003\n\001\001\200\274\030\200\200\004\202\323\344\223\002\003\022\001/'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetHealth']._loaded_options = None
@@ -41,23 +44,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMSERVICE'].methods_by_name['GetOpenApi']._loaded_options = None
   _globals['_SYSTEMSERVICE'].methods_by_name['GetOpenApi']._serialized_options = b'\252\273\030\003\n\001\001\322\273\030)\022\020application/yaml\"\025The OpenAPI 3.1 file.\200\274\030\200\200\004\202\323\344\223\002\024\022\022/docs/openapi.yaml'
   _globals['_SYSTEMSERVICE'].methods_by_name['GetDocumentation']._loaded_options = None
-  _globals['_SYSTEMSERVICE'].methods_by_name['GetDocumentation']._serialized_options = b'\252\273\030\003\n\001\001\322\273\030\026\022\ttext/html\"\tThe page.\200\274\030\200\200\004\202\323\344\223\002\007\022\005/docs'
-  _globals['_GETSERVICEREQUEST']._serialized_start=118
-  _globals['_GETSERVICEREQUEST']._serialized_end=137
-  _globals['_GETSERVICERESPONSE']._serialized_start=139
-  _globals['_GETSERVICERESPONSE']._serialized_end=242
-  _globals['_GETHEALTHREQUEST']._serialized_start=244
-  _globals['_GETHEALTHREQUEST']._serialized_end=262
-  _globals['_GETHEALTHRESPONSE']._serialized_start=265
-  _globals['_GETHEALTHRESPONSE']._serialized_end=404
-  _globals['_FLEETHEALTH']._serialized_start=406
-  _globals['_FLEETHEALTH']._serialized_end=450
-  _globals['_JOBHEALTH']._serialized_start=452
-  _globals['_JOBHEALTH']._serialized_end=496
-  _globals['_GETOPENAPIREQUEST']._serialized_start=498
-  _globals['_GETOPENAPIREQUEST']._serialized_end=517
-  _globals['_GETDOCUMENTATIONREQUEST']._serialized_start=519
-  _globals['_GETDOCUMENTATIONREQUEST']._serialized_end=544
-  _globals['_SYSTEMSERVICE']._serialized_start=547
-  _globals['_SYSTEMSERVICE']._serialized_end=1030
+  _globals['_SYSTEMSERVICE'].methods_by_name['GetDocumentation']._serialized_options = b'\252\273\030\003\n\001\001\322\273\030\026\022\ttext/html\"\tThe page.\200\274\030\200\200\004\202\323\344\223\002\033\022\005/docsZ\022\022\020/docs/{language}'
+  _globals['_GETSERVICEREQUEST']._serialized_start=147
+  _globals['_GETSERVICEREQUEST']._serialized_end=166
+  _globals['_GETSERVICERESPONSE']._serialized_start=168
+  _globals['_GETSERVICERESPONSE']._serialized_end=271
+  _globals['_GETHEALTHREQUEST']._serialized_start=273
+  _globals['_GETHEALTHREQUEST']._serialized_end=291
+  _globals['_GETHEALTHRESPONSE']._serialized_start=294
+  _globals['_GETHEALTHRESPONSE']._serialized_end=433
+  _globals['_FLEETHEALTH']._serialized_start=435
+  _globals['_FLEETHEALTH']._serialized_end=479
+  _globals['_JOBHEALTH']._serialized_start=481
+  _globals['_JOBHEALTH']._serialized_end=525
+  _globals['_GETOPENAPIREQUEST']._serialized_start=527
+  _globals['_GETOPENAPIREQUEST']._serialized_end=546
+  _globals['_GETDOCUMENTATIONREQUEST']._serialized_start=548
+  _globals['_GETDOCUMENTATIONREQUEST']._serialized_end=624
+  _globals['_SYSTEMSERVICE']._serialized_start=627
+  _globals['_SYSTEMSERVICE']._serialized_end=1131
 # @@protoc_insertion_point(module_scope)

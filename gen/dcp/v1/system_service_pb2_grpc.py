@@ -84,7 +84,8 @@ class SystemServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDocumentation(self, request, context):
-        """Sends a page that renders the OpenAPI description; it needs nothing from any other address.
+        """Sends a page that renders the OpenAPI description; it needs nothing from any other address. `/docs` is in the language that `Accept-Language`
+        prefers, Arabic or English.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,9 @@ class SystemServiceStub:
     GetOpenApi: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]
     """Sends the OpenAPI description of the REST routes."""
     GetDocumentation: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetDocumentationRequest, _httpbody_pb2.HttpBody]
-    """Sends a page that renders the OpenAPI description; it needs nothing from any other address."""
+    """Sends a page that renders the OpenAPI description; it needs nothing from any other address. `/docs` is in the language that `Accept-Language`
+    prefers, Arabic or English.
+    """
 
 @_typing.type_check_only
 class SystemServiceAsyncStub(SystemServiceStub):
@@ -55,7 +57,9 @@ class SystemServiceAsyncStub(SystemServiceStub):
     GetOpenApi: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetOpenApiRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends the OpenAPI description of the REST routes."""
     GetDocumentation: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetDocumentationRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Sends a page that renders the OpenAPI description; it needs nothing from any other address."""
+    """Sends a page that renders the OpenAPI description; it needs nothing from any other address. `/docs` is in the language that `Accept-Language`
+    prefers, Arabic or English.
+    """
 
 class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """The service itself: what it is, how it stands, and its documentation."""
@@ -90,6 +94,8 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _system_service_pb2.GetDocumentationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """Sends a page that renders the OpenAPI description; it needs nothing from any other address."""
+        """Sends a page that renders the OpenAPI description; it needs nothing from any other address. `/docs` is in the language that `Accept-Language`
+        prefers, Arabic or English.
+        """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

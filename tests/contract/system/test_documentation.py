@@ -11,6 +11,8 @@ import yaml
 
 from dc1.assets import parse_yaml
 from dc1.services.system.documentation import documentation_page
+from dc1.services.system.documentation.words import words
+from dc1.testing.market import LocalMarket
 from dc1.testing.rest import Rest
 from tests.support.browser import Browser
 
@@ -52,35 +54,46 @@ def browser(tmp_path: Path) -> Browser:
     return Browser(program, tmp_path / "profile")
 
 
-def served_page(rest: Rest) -> str:
-    response = rest.get("/docs")
+@pytest.fixture
+def rest(quiet_market: LocalMarket) -> Rest:
+    """Anybody; nothing here changes the market, and its pages take it a second each."""
+    return quiet_market.rest
+
+
+PAGES = pytest.mark.parametrize("path", ["/docs", "/docs/ar"])
+
+
+def served_page(rest: Rest, path: str = "/docs") -> str:
+    response = rest.get(path)
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert response.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'"
     return response.text
 
 
-def test_the_page_shows_every_route_of_the_served_file(rest: Rest) -> None:
+@PAGES
+def test_the_page_shows_every_route_of_the_served_file(rest: Rest, path: str) -> None:
     document = parse_yaml(rest.get("/docs/openapi.yaml").content)
-    page = served_page(rest)
+    page = served_page(rest, path)
     outline = Outline(page)
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert {operation["operationId"] for operation in operations} <= set(outline.places)
     assert {f"schema-{name}" for name in document["components"]["schemas"]} <= set(outline.places)
     shown = unescape(page)
-    for path, item in document["paths"].items():
+    for route, item in document["paths"].items():
         for verb in item:
-            assert f'<span class="verb {verb}">{verb.upper()}</span> <code>{path}</code>' in shown
+            assert f'<span class="verb {verb}">{verb.upper()}</span> <code>{route}</code>' in shown
 
 
-def test_the_page_holds_together_and_loads_nothing(rest: Rest) -> None:
-    page = served_page(rest)
+@PAGES
+def test_the_page_holds_together_and_loads_nothing(rest: Rest, path: str) -> None:
+    page = served_page(rest, path)
     outline = Outline(page)
     assert len(outline.places) == len(set(outline.places))
     services = [place for place in outline.places if place.startswith("tag-")]
     assert services == sorted(services)
     elsewhere = {link for link in outline.links if not link.startswith("#")}
-    assert elsewhere == {"/docs/openapi.yaml"}
+    assert elsewhere == {"/docs/openapi.yaml", "/docs/en" if path == "/docs/ar" else "/docs/ar"}
     assert {link.removeprefix("#") for link in outline.links} - elsewhere <= set(outline.places)
     assert not outline.tags & {"script", "link", "img", "iframe", "object", "embed", "form", "base"}
     assert not [name for name in outline.attributes if name.startswith("on") or name in ("src", "style", "srcset")]
@@ -139,3 +152,25 @@ def test_a_browser_shows_it_and_it_asks_for_nothing(rest: Rest, browser: Browser
     assert visit.requested == []
     # It would have been seen.
     assert browser.visit(f"data:text/html,<img src={rest.url}/seen>").requested == [f"{rest.url}/seen"]
+
+
+@pytest.mark.parametrize(("wanted", "language"), [("ar-SA,en;q=0.5", "ar"), ("en-GB,ar;q=0.5", "en"), ("", "en")])
+def test_the_page_is_in_the_language_that_its_reader_prefers(rest: Rest, wanted: str, language: str) -> None:
+    response = rest.get("/docs", headers={"accept-language": wanted})
+    assert response.headers["content-language"] == language
+    assert "Accept-Language" in response.headers["vary"]
+    assert f'<html lang="{language}"' in response.text
+    assert "Accept-Language" not in rest.get(f"/docs/{language}").headers.get("vary", "")
+
+
+def test_there_is_no_page_in_another_language(rest: Rest) -> None:
+    assert rest.get("/docs/fr").status_code == 400
+
+
+def test_every_route_is_told_in_arabic(rest: Rest) -> None:
+    document = parse_yaml(rest.get("/docs/openapi.yaml").content)
+    arabic, english = words("ar"), words("en")
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert [one["operationId"] for one in operations if arabic.summary(one) == one["summary"]] == []
+    assert set(arabic.summaries) <= {re.sub(r"_\d+$", "", one["operationId"]) for one in operations}
+    assert set(english.page) <= set(arabic.page)

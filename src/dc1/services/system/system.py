@@ -11,6 +11,7 @@ from google.api import httpbody_pb2
 
 from dc1.assets import asset
 from dc1.domain.base.clock import Clock, iso
+from dc1.domain.base.languages import ARABIC, ENGLISH, Language, preferred
 from dc1.domain.errors import ApiError, database_unavailable, database_unwritable
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts
@@ -49,7 +50,7 @@ class SystemServicer(SystemServiceServicer):
         self._version = version
         self._read_vitals = read_vitals
         self._openapi = openapi
-        self._making_page: asyncio.Task[bytes] | None = None
+        self._making_page: dict[Language, asyncio.Task[bytes]] = {}
 
     @classmethod
     def of(cls, parts: Parts) -> Self:
@@ -101,11 +102,21 @@ class SystemServicer(SystemServiceServicer):
 
     async def GetDocumentation(self, request: pb.GetDocumentationRequest, context: Any) -> httpbody_pb2.HttpBody:
         """Send the same for people to read."""
-        if self._making_page is None:
+        call = current_call()
+        language = _named(request.language) or preferred(call.metadata.get("accept-language", ""))
+        if language not in self._making_page:
             # Half a second's work, done once: a hundred strangers who are the first would make it a minute's.
-            self._making_page = asyncio.create_task(asyncio.to_thread(documentation_page, self._openapi))
+            making = asyncio.create_task(asyncio.to_thread(documentation_page, self._openapi, language))
+            self._making_page[language] = making
         # The page needs no script, so none may run, should a text ever be put into it unescaped.
-        current_call().headers["content-security-policy"] = _NOTHING_FROM_OUTSIDE
+        call.headers["content-security-policy"] = _NOTHING_FROM_OUTSIDE
+        call.headers["content-language"] = language
+        if not request.language:
+            call.headers["vary"] = "Accept-Language"
         # Shielded: who made it begin may leave, and the others wait for it still.
-        page = await asyncio.shield(self._making_page)
+        page = await asyncio.shield(self._making_page[language])
         return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=page)
+
+
+def _named(language: str) -> Language | None:
+    return ARABIC if language == ARABIC else ENGLISH if language else None

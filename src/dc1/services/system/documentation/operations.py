@@ -7,7 +7,9 @@ from html import escape
 from typing import Any
 
 from dc1.services.system.documentation.markup import Html, code, join, link, paragraphs, table, text
+from dc1.services.system.documentation.samples import LANGUAGES, Call
 from dc1.services.system.documentation.schemas import Schema, fields, kind, meaning
+from dc1.services.system.documentation.words import Words
 
 # By the schemes of the document, which are one a role and header; other carriers of a key add no role.
 _ROLES = {"renterKey": "Renter", "providerKey": "Provider", "adminToken": "Admin"}
@@ -57,62 +59,83 @@ def routes(document: dict[str, Any]) -> list[Route]:
     ]
 
 
-def index_of(listed: list[Route]) -> Html:
+def index_of(listed: list[Route], words: Words) -> Html:
     """Return the table of some routes, which leads to each of them."""
-    rows = ([link(route.anchor, route.title), text(route.operation["summary"])] for route in listed)
-    return table("routes", ("Route", "What it does"), rows)
+    rows = ([link(route.anchor, route.title), text(words.summary(route.operation))] for route in listed)
+    return table("routes", (words["route"], words["what"]), rows)
 
 
-def details(route: Route, document: dict[str, Any]) -> Html:
+def details(route: Route, document: dict[str, Any], words: Words) -> Html:
     """Return everything that is known of a route."""
     operation = route.operation
-    roles = " ".join(f'<span class="role">{role}</span>' for role in route.roles)
+    roles = " ".join(f'<span class="role">{words.roles[role]}</span>' for role in route.roles)
     return join(
         [
             f'<article id="{escape(route.anchor)}"><h3>{route.title} {roles}</h3>',
-            paragraphs(operation["description"]),
-            _parameters(operation.get("parameters", ())),
-            _request(operation.get("requestBody"), document),
-            _answers(operation["responses"], document),
+            # In the reader's language first, where the document's is another.
+            paragraphs(words.summary(operation)) if words.summaries else Html(""),
+            foreign(paragraphs(operation["description"]), words),
+            sample_tabs(route, words),
+            _parameters(operation.get("parameters", ()), words),
+            _request(operation.get("requestBody"), document, words),
+            _answers(operation["responses"], document, words),
             "</article>",
         ]
     )
 
 
-def _parameters(parameters: Any) -> Html:
+def foreign(shown: Html, words: Words) -> Html:
+    """Return a part of the document's own text, marked as English on a page in another language."""
+    return Html(f'<div lang="en" dir="ltr">{shown}</div>') if words.summaries and shown else shown
+
+
+def sample_tabs(route: Route, words: Words, *, is_open: bool = False) -> Html:
+    """Return a call of the route in each language of samples; the first is shown at once, if `is_open`."""
+    call = Call.of(route.verb, route.path, route.operation)
+    shown = (
+        f"<details{' open' if is_open and not number else ''}><summary>{escape(name)}</summary>"
+        f'<pre dir="ltr" data-sample="{escape(name.lower())}">{escape(write(call), quote=False)}</pre></details>'
+        for number, (name, write) in enumerate(LANGUAGES.items())
+    )
+    return Html(f'<div class="samples"><h4>{text(words["samples"])}</h4>{"".join(shown)}</div>')
+
+
+def _parameters(parameters: Any, words: Words) -> Html:
     rows = (
         [
             code(item["name"]),
             text(item["in"]),
             kind(item["schema"]),
-            text("yes" if item.get("required") else ""),
-            meaning({**item["schema"], "description": item.get("description", "")}),
+            text(words["yes"] if item.get("required") else ""),
+            foreign(meaning({**item["schema"], "description": item.get("description", "")}), words),
         ]
         for item in parameters
     )
-    shown = table("fields", ("Parameter", "In", "Type", "Required", "Meaning"), rows)
-    return join(["<h4>Parameters</h4>", shown]) if shown else Html("")
+    heads = [words[name] for name in ("parameter", "in", "type", "required", "meaning")]
+    shown = table("fields", heads, rows)
+    return join([f"<h4>{text(words['parameters'])}</h4>", shown]) if shown else Html("")
 
 
-def _request(body: Any, document: dict[str, Any]) -> Html:
+def _request(body: Any, document: dict[str, Any], words: Words) -> Html:
     if body is None:
         return Html("")
-    parts = ["<h4>Request body</h4>"]
+    parts = [f"<h4>{text(words['body'])}</h4>"]
     for media_type, content in body["content"].items():
-        parts.append(fields(_resolved(content.get("schema", {}), document), is_request=True))
-        parts += _examples(f"{media_type} example", content)
+        parts.append(fields(_resolved(content.get("schema", {}), document), words, is_request=True))
+        parts += _examples(f"{media_type} {words['example']}", content)
     return join(parts)
 
 
-def _answers(responses: dict[str, Any], document: dict[str, Any]) -> Html:
+def _answers(responses: dict[str, Any], document: dict[str, Any], words: Words) -> Html:
     rows = []
     examples: list[Html] = []
     for status, sent in responses.items():
         answer = _resolved(sent, document)
-        rows.append([code(status), text(answer["description"]), _contents(answer)])
+        rows.append([code(status), foreign(text(answer["description"]), words), _contents(answer)])
         for media_type, content in answer.get("content", {}).items():
-            examples += _examples(f"{status} {media_type} example", content)
-    return join(["<h4>Answers</h4>", table("answers", ("Status", "When", "Body"), rows), *examples])
+            examples += _examples(f"{status} {media_type} {words['example']}", content)
+    heads = [words[name] for name in ("status", "when", "answer_body")]
+    return join([f"<h4>{text(words['answers'])}</h4>", table("answers", heads, rows), *examples])
 
 
 def _contents(answer: dict[str, Any]) -> Html:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from dc1.services.system.documentation.markup import Html, code, join, link, table, text
+from dc1.services.system.documentation.words import Words
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -70,23 +71,23 @@ def _is_told(name: str, schema: Schema) -> bool:
     return name in schema and _UNSIGNED.get(name) != schema[name]
 
 
-def fields(schema: Schema, *, is_request: bool) -> Html:
+def fields(schema: Schema, words: Words, *, is_request: bool) -> Html:
     """Return the table of an object's fields; in requests with which of them must be given."""
-    heads = ("Field", "Type", "Required", "Meaning") if is_request else ("Field", "Type", "Meaning")
-    return table("fields", heads, _rows(schema, is_request=is_request))
+    heads = ("field", "type", "required", "meaning") if is_request else ("field", "type", "meaning")
+    return table("fields", [words[name] for name in heads], _rows(schema, words, is_request=is_request))
 
 
-def _rows(schema: Schema, *, is_request: bool, prefix: str = "") -> Iterator[list[Html]]:
+def _rows(schema: Schema, words: Words, *, is_request: bool, prefix: str = "") -> Iterator[list[Html]]:
     required = schema.get("required", ())
     for name, part in schema.get("properties", {}).items():
         dotted = prefix + name
         row = [code(dotted), kind(part)]
         if is_request:
-            row.append(text("yes" if name in required else ""))
+            row.append(text(words["yes"] if name in required else ""))
         yield [*row, meaning(part)]
         inner = part.get("items", part)
         suffix = "[]." if "items" in part else "."
-        yield from _rows(inner, is_request=is_request, prefix=dotted + suffix)
+        yield from _rows(inner, words, is_request=is_request, prefix=dotted + suffix)
 
 
 def meaning(schema: Schema) -> Html:
