@@ -23,6 +23,8 @@ register_profiles()
 
 # Every client and process of the tests reads the certificates that it trusts, though none of them meets the world's:
 # those of 140 authorities take 59 ms of a core, this one 1 ms. Its key is gone, so it vouches for nobody.
+# Before numpy is imported: its threads, one for each core, spin until the last one is there, on cores that others need.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "tls" / "nobody.pem")
 
 _END_SECONDS = 60

@@ -41,6 +41,7 @@ class ProbedDaemon:
         self.heard: list[ProbeMessage] = []
         self.says: Callable[[ProbeMessage, Said], Said | None] = lambda _, said: said
         self.probe_id: str | None = None
+        self.device = Device.CPU
         self._market = market
         self._library = ArrayLibrary(np, np.asarray)
         self._answer: Answer | None = None
@@ -74,8 +75,8 @@ class ProbedDaemon:
     def _compute(self, message: ProbeMessage) -> Said | None:
         match message:
             case Prepare(_, table_seed):
-                self._library.load_table(table_seed, first_round(Device.CPU, Kind.MEMORY).rows)
-                return Ready(Device.CPU)
+                self._library.load_table(table_seed, first_round(self.device, Kind.MEMORY).rows)
+                return Ready(self.device)
             case Begin(_, number, of, seed):
                 self._answer = Answer(self._library, of, seed)
                 return Roots(number, tuple(self._answer.roots))

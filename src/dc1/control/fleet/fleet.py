@@ -185,6 +185,13 @@ class Fleet:
         self.reports.note_unstored(provider)
         self._index(provider)
 
+    def set_shared_card(self, provider: Provider) -> None:
+        """Note that its card was seen to be another machine's too."""
+        provider.shares_card = True
+        provider.judge(self._clock.now_ms())
+        self.reports.note_unstored(provider)
+        self._index(provider)
+
     def accept_hardware(self, provider: Provider, hardware: str | None) -> None:
         """Note that an admin takes a GPU to be what is reported, though the table of models says otherwise."""
         provider.mismatch = provider.mismatch_at_ms = None

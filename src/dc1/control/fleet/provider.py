@@ -59,6 +59,8 @@ _REPORT_FIELDS = (
     "provider_ip",
     "provider_hostname",
 )
+# What of a report stays as it was where the next one does not say it.
+_LASTING_FIELDS = ("cached_models", "vllm_models", "resource_spec", "model_cache", "container_restart_count")
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ class Provider:
     mismatch_to_store: bool = False
     probe_outcome: str | None = None
     late_probes: int = 0
+    shares_card: bool = False
     stream_replica: str | None = None
     stream_instance: str | None = None
     second_daemon_at_ms: int | None = None
@@ -155,7 +158,7 @@ class Provider:
 
     @property
     def _found_mismatches(self) -> tuple[Mismatch, ...]:
-        return mismatches.mismatches_of(self.named_gpu, self.vram_mib, self.measured)
+        return mismatches.mismatches_of(self.named_gpu, self.vram_mib, self.measured, shares_card=self.shares_card)
 
     @property
     def named_gpu(self) -> str | None:
@@ -330,20 +333,13 @@ class Provider:
         self.facts = known.updated(report.facts)
         if known.hardware != self.facts.hardware:
             # It was of other hardware.
-            self.measurement = None
+            self.measurement, self.shares_card = None, False
         if report.gpu_status is not None:
             self.gpu_status = report.gpu_status
             self._note_use_by_others()
-        if report.cached_models is not None:
-            self.cached_models = report.cached_models
-        if report.vllm_models is not None:
-            self.vllm_models = report.vllm_models
-        if report.resource_spec is not None:
-            self.resource_spec = report.resource_spec
-        if report.model_cache is not None:
-            self.model_cache = report.model_cache
-        if report.container_restart_count is not None:
-            self.container_restart_count = report.container_restart_count
+        for name in _LASTING_FIELDS:
+            if (said := getattr(report, name)) is not None:
+                setattr(self, name, said)
         self.provider_ip = report.provider_ip or self.provider_ip
         self.provider_hostname = report.provider_hostname or self.provider_hostname
         if self.preload_model and self.preload_model.lower() in {model.lower() for model in self.models}:

@@ -63,18 +63,22 @@ class ProbeLateError(ProbeFailedError):
 
 
 class MachineProbe:
-    """One probe. The clock is the server's and monotonic; what the daemon says of time is not asked for."""
+    """One probe. The clock is the server's and monotonic; what the daemon says of time is not asked for.
+
+    `scores` are what was proved by each kind of round, `took` the seconds that the rounds took.
+    """
 
     def __init__(self, provider: Provider, channel: ProbeChannel) -> None:
         self.id = secrets.token_hex(8)
         self.provider = provider
-        self._channel = channel
+        self.channel = channel
+        self.scores: dict[Kind, float] = {}
+        self.took: dict[Kind, float] = {}
         self._table_seed = secrets.token_bytes(_SEED_BYTES)
         self._device, self._integer_products = Device.CPU, False
         self._number = 0
         self._began = time.monotonic()
         self._sized: dict[Kind, Round] = {}
-        self._scores: dict[Kind, float] = {}
         self._awaited: tuple[type[Said], int, asyncio.Future[tuple[Said, float]]] | None = None
 
     # Hearing
@@ -96,7 +100,7 @@ class MachineProbe:
         waiting: asyncio.Future[tuple[Said, float]] = asyncio.get_running_loop().create_future()
         self._awaited = answer, self._number, waiting
         asked = time.monotonic()
-        self._channel.probe(question)
+        self.channel.probe(question)
         try:
             while not waiting.done():
                 left = asked + seconds - time.monotonic()
@@ -124,7 +128,7 @@ class MachineProbe:
 
     @property
     def _is_polled(self) -> bool:
-        return isinstance(self._channel, PolledChannel)
+        return isinstance(self.channel, PolledChannel)
 
     def _require_idle(self) -> None:
         if not self._is_polled and self.provider.presence.stream_lost_ms is not None:
@@ -173,7 +177,7 @@ class MachineProbe:
             fault = await asyncio.to_thread(_cells_fault, of, seed, self._table_seed, said.roots, cells, opened.leaves)
         if fault is not None:
             raise ProbeFailedError(fault)
-        self._scores[kind] = of.score(seconds)
+        self.scores[kind], self.took[kind] = of.score(seconds), seconds
 
     async def _computed(self, of: Round, seed: bytes) -> tuple[Roots, float]:
         self._number += 1
@@ -184,8 +188,8 @@ class MachineProbe:
     def measurement(self, now_ms: int) -> Measurement:
         """Return what was proved, once both kinds were measured."""
         return Measurement(
-            tops_int8=_three_digits(self._scores[Kind.PRODUCTS]),
-            memory_gbps=_three_digits(self._scores[Kind.MEMORY]),
+            tops_int8=_three_digits(self.scores[Kind.PRODUCTS]),
+            memory_gbps=_three_digits(self.scores[Kind.MEMORY]),
             device=self._device,
             probed_at_ms=now_ms,
             integer_products=self._integer_products,
@@ -198,7 +202,7 @@ class MachineProbe:
 
     def end(self, outcome: str) -> None:
         """Tell the daemon that it is over, and what came of it."""
-        self._channel.probe(End(self.id, outcome))
+        self.channel.probe(End(self.id, outcome))
 
 
 def _cells_fault(

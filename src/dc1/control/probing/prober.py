@@ -14,6 +14,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import every
 from dc1.control.probing.channels import Challenge, PolledChannel, ProbeChannel
 from dc1.control.probing.machine_probe import MachineProbe, ProbeFailedError, ProbeLateError, ProbeStoppedError
+from dc1.control.probing.shared_cards import SharedCards
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.probe_messages import Said
 from dc1.domain import errors
@@ -58,6 +59,7 @@ class Prober:
         self._polled: dict[int, PolledChannel] = {}
         # When the machines of an address were last measured together.
         self._joint_ms: dict[str, int] = {}
+        self._shared_cards = SharedCards(self._check, self._one_card)
 
     async def run(self) -> None:
         """Look for machines that are due, until cancelled."""
@@ -204,6 +206,12 @@ class Prober:
         self._begin(channels)
 
     def _begin(self, channels: Iterable[ProbeChannel]) -> None:
+        probes = self._prepared(channels)
+        group = asyncio.create_task(self._probe_together(probes), name=f"probe-{probes[0].provider.id}")
+        self._groups.add(group)
+        group.add_done_callback(self._groups.discard)
+
+    def _prepared(self, channels: Iterable[ProbeChannel]) -> list[MachineProbe]:
         probes = [MachineProbe(self._fleet.known(channel.provider_id), channel) for channel in channels]
         for probe in probes:
             if (polled := self._polled.get(probe.provider.id)) is not None:
@@ -212,11 +220,26 @@ class Prober:
             self._running[probe.provider.id] = probe
             self._looked_at[probe.provider.id] = probe.provider.facts.hardware
             self._fleet.set_measurement(probe.provider, probe.provider.measurement, BEING_MEASURED)
-        group = asyncio.create_task(self._probe_together(probes), name=f"probe-{probes[0].provider.id}")
-        self._groups.add(group)
-        group.add_done_callback(self._groups.discard)
+        return probes
 
     async def _probe_together(self, probes: Sequence[MachineProbe]) -> None:
+        left = await self._followed(probes, self._measured)
+        await self._shared_cards.look(left)
+
+    async def _check(self, channels: Sequence[ProbeChannel]) -> list[MachineProbe]:
+        """Probe machines only to compare what they do: that they were measured together stays what counts."""
+        providers = [self._fleet.get(channel.provider_id) for channel in channels]
+        if not all(provider is not None and self._may_be_measured(provider) for provider in providers):
+            return []
+        outcomes = {provider.id: provider.probe_outcome for provider in providers if provider is not None}
+        return await self._followed(
+            self._prepared(channels), lambda probe: self._checked(probe, outcomes[probe.provider.id])
+        )
+
+    async def _followed(
+        self, probes: Sequence[MachineProbe], end: Callable[[MachineProbe], None]
+    ) -> list[MachineProbe]:
+        """Take probes through all of their rounds, and `end` those that come through, which are returned."""
         try:
             left = await self._each(probes, MachineProbe.prepare)
             for kind in Kind:
@@ -224,7 +247,8 @@ class Prober:
                 # Only when all are sized: who sized slowly could wait until another is done, and have the card alone.
                 left = await self._each(left, partial(MachineProbe.measure, kind=kind))
             for probe in left:
-                self._measured(probe)
+                end(probe)
+            return left
         finally:
             for probe in probes:
                 if self._running.get(probe.provider.id) is probe:
@@ -275,3 +299,12 @@ class Prober:
         probe.provider.late_probes = 0
         self._fleet.set_measurement(probe.provider, measured, words)
         probe.end(words)
+
+    def _checked(self, probe: MachineProbe, outcome: str | None) -> None:
+        self._fleet.set_measurement(probe.provider, probe.provider.measurement, outcome or "")
+        probe.end("compared with its neighbours")
+
+    def _one_card(self, *probes: MachineProbe) -> None:
+        log.warning("shared_card", provider_ids=[probe.provider.id for probe in probes])
+        for probe in probes:
+            self._fleet.set_shared_card(probe.provider)

@@ -30,7 +30,9 @@ class Mismatch:
     words: str
 
 
-def mismatches_of(gpu_name: str | None, vram_mib: int | None, measured: Measurement | None) -> tuple[Mismatch, ...]:
+def mismatches_of(
+    gpu_name: str | None, vram_mib: int | None, measured: Measurement | None, *, shares_card: bool = False
+) -> tuple[Mismatch, ...]:
     """Return what cannot be of a reported GPU, by its canonical name; of an unknown model everything can.
 
     One of a kind each: whoever accepted the VRAM of a card has said nothing about what it does.
@@ -44,6 +46,11 @@ def mismatches_of(gpu_name: str | None, vram_mib: int | None, measured: Measurem
     if measured is not None and not model.can_score(measured):
         figures = f"{measured.tops_int8:g} TOPS and {measured.memory_gbps:g} GB/s"
         found.append(Mismatch(f"{gpu_name}/{vram_mib}/score", f"No {gpu_name} does {figures}"))
+    if shares_card:
+        words = (
+            f"Measured at the same time as a machine at the same address, both together did what one {gpu_name} does"
+        )
+        found.append(Mismatch(f"{gpu_name}/{vram_mib}/shared_card", words))
     return tuple(found)
 
 
