@@ -51,6 +51,7 @@ CALLS: Mapping[str, Call] = {
     ),
     **dict.fromkeys(("ListAvailableProviders", "ListMarketProviders", "ListModels", "ListPublicProviders"), PLAIN),
     "GetProviderLiveness": PLAIN,
+    "GetMarketSummary": PLAIN,
     "GetProviderMetrics": Call(query={"period": "24h"}),
     "RegisterRenter": Call(lambda scene: {"name": "Noura", "email": scene.email()}),
     "RegisterProvider": Call(
@@ -128,6 +129,7 @@ CALLS: Mapping[str, Call] = {
     "GetDaemonHealth": Call(query={"hours": 24}),
     "GetReconciliation": Call(query={"days": 7}),
     "GetRevenue": Call(query={"days": 7}),
+    "GetSeries": Call(query={"period": "30d"}),
     "ClearProviderMismatch": Call({"reason": "looked at"}),
     "ReleasePromoEarnings": Call({"reason": "known to us"}),
     "ProbeProvider": Call(provider="connected"),

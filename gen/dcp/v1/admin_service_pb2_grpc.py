@@ -59,6 +59,11 @@ class AdminServiceStub:
                 request_serializer=dcp_dot_v1_dot_live__pb2.StreamQueueRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetSeries = channel.unary_unary(
+                '/dcp.v1.AdminService/GetSeries',
+                request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetSeriesRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetSeriesResponse.FromString,
+                _registered_method=True)
         self.GetRevenue = channel.unary_unary(
                 '/dcp.v1.AdminService/GetRevenue',
                 request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetRevenueRequest.SerializeToString,
@@ -127,6 +132,13 @@ class AdminServiceServicer:
         whenever that is different, with what began and ended meanwhile.
         Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
         connection alive.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSeries(self, request, context):
+        """Shows how the market has been over a period, as points to plot: fleet, queue, jobs and money.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,6 +219,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.StreamQueue,
                     request_deserializer=dcp_dot_v1_dot_live__pb2.StreamQueueRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSeries,
+                    request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetSeriesRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetSeriesResponse.SerializeToString,
             ),
             'GetRevenue': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRevenue,
@@ -354,6 +371,33 @@ class AdminService:
             '/dcp.v1.AdminService/StreamQueue',
             dcp_dot_v1_dot_live__pb2.StreamQueueRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/GetSeries',
+            dcp_dot_v1_dot_monitoring__pb2.GetSeriesRequest.SerializeToString,
+            dcp_dot_v1_dot_monitoring__pb2.GetSeriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,8 @@ class AdminServiceStub:
     Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
     connection alive.
     """
+    GetSeries: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetSeriesRequest, _monitoring_pb2.GetSeriesResponse]
+    """Shows how the market has been over a period, as points to plot: fleet, queue, jobs and money."""
     GetRevenue: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]
     """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
     GetFleetHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]
@@ -91,6 +93,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
     connection alive.
     """
+    GetSeries: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetSeriesRequest, _monitoring_pb2.GetSeriesResponse]  # type: ignore[assignment]
+    """Shows how the market has been over a period, as points to plot: fleet, queue, jobs and money."""
     GetRevenue: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]  # type: ignore[assignment]
     """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
     GetFleetHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]  # type: ignore[assignment]
@@ -153,6 +157,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
         connection alive.
         """
+
+    @_abc_1.abstractmethod
+    def GetSeries(
+        self,
+        request: _monitoring_pb2.GetSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_monitoring_pb2.GetSeriesResponse, _abc.Awaitable[_monitoring_pb2.GetSeriesResponse]]:
+        """Shows how the market has been over a period, as points to plot: fleet, queue, jobs and money."""
 
     @_abc_1.abstractmethod
     def GetRevenue(

@@ -1600,3 +1600,138 @@ class GetDaemonDownloadResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDaemonDownloadResponse: _TypeAlias = GetDaemonDownloadResponse  # noqa: Y015
+
+@_typing.final
+class GetMarketSummaryRequest(_message.Message):
+    """The market at a glance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMarketSummaryRequest: _TypeAlias = GetMarketSummaryRequest  # noqa: Y015
+
+@_typing.final
+class GetMarketSummaryResponse(_message.Message):
+    """What there is, what it costs and what is done with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINES_FIELD_NUMBER: _builtins.int
+    MACHINES_FREE_FIELD_NUMBER: _builtins.int
+    MEDIAN_PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
+    JOBS_QUEUED_FIELD_NUMBER: _builtins.int
+    JOBS_RUNNING_FIELD_NUMBER: _builtins.int
+    GPU_TYPES_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_FIELD_NUMBER: _builtins.int
+    machines: _builtins.int
+    """Machines that can be given work, busy ones included."""
+    machines_free: _builtins.int
+    """Those of them that could begin a job now."""
+    median_price_per_hour_sar: _builtins.float
+    """Half of them cost no more than this for an hour of inference on one GPU, in SAR; 0 when there are none."""
+    jobs_queued: _builtins.int
+    """Jobs that wait for a machine."""
+    jobs_running: _builtins.int
+    """Jobs that run."""
+    timestamp: _builtins.str
+    """As of when that is, ISO-8601 UTC."""
+    @_builtins.property
+    def gpu_types(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarketGpuType]:
+        """The same by type of GPU, the most machines first."""
+
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarketDay]:
+        """Jobs that completed on each of the last 30 UTC days, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        machines: _builtins.int = ...,
+        machines_free: _builtins.int = ...,
+        median_price_per_hour_sar: _builtins.float = ...,
+        jobs_queued: _builtins.int = ...,
+        jobs_running: _builtins.int = ...,
+        gpu_types: _abc.Iterable[Global___MarketGpuType] | None = ...,
+        days: _abc.Iterable[Global___MarketDay] | None = ...,
+        timestamp: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "gpu_types", b"gpu_types", "jobs_queued", b"jobs_queued", "jobs_running", b"jobs_running", "machines", b"machines", "machines_free", b"machines_free", "median_price_per_hour_sar", b"median_price_per_hour_sar", "timestamp", b"timestamp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMarketSummaryResponse: _TypeAlias = GetMarketSummaryResponse  # noqa: Y015
+
+@_typing.final
+class MarketGpuType(_message.Message):
+    """What the market has of one type of GPU."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GPU_TYPE_FIELD_NUMBER: _builtins.int
+    MACHINES_FIELD_NUMBER: _builtins.int
+    MACHINES_FREE_FIELD_NUMBER: _builtins.int
+    GPUS_FIELD_NUMBER: _builtins.int
+    MEDIAN_PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
+    gpu_type: _builtins.str
+    """Canonical name of the GPU, or `CPU`; empty when unknown."""
+    machines: _builtins.int
+    """Machines that can be given work, busy ones included."""
+    machines_free: _builtins.int
+    """Those of them that could begin a job now."""
+    gpus: _builtins.int
+    """Their GPUs together."""
+    median_price_per_hour_sar: _builtins.float
+    """Half of them cost no more than this for an hour of inference on one GPU, in SAR."""
+    def __init__(
+        self,
+        *,
+        gpu_type: _builtins.str = ...,
+        machines: _builtins.int = ...,
+        machines_free: _builtins.int = ...,
+        gpus: _builtins.int = ...,
+        median_price_per_hour_sar: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_type", b"gpu_type", "gpus", b"gpus", "machines", b"machines", "machines_free", b"machines_free", "median_price_per_hour_sar", b"median_price_per_hour_sar"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarketGpuType: _TypeAlias = MarketGpuType  # noqa: Y015
+
+@_typing.final
+class MarketDay(_message.Message):
+    """One day of the market."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    JOBS_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """UTC day, `YYYY-MM-DD`."""
+    jobs: _builtins.int
+    """Jobs that completed on it."""
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        jobs: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "jobs", b"jobs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarketDay: _TypeAlias = MarketDay  # noqa: Y015

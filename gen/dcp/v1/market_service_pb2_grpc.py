@@ -77,6 +77,11 @@ class MarketServiceStub:
                 request_serializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusResponse.FromString,
                 _registered_method=True)
+        self.GetMarketSummary = channel.unary_unary(
+                '/dcp.v1.MarketService/GetMarketSummary',
+                request_serializer=dcp_dot_v1_dot_market__service__pb2.GetMarketSummaryRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_market__service__pb2.GetMarketSummaryResponse.FromString,
+                _registered_method=True)
         self.ListImageNames = channel.unary_unary(
                 '/dcp.v1.MarketService/ListImageNames',
                 request_serializer=dcp_dot_v1_dot_market__service__pb2.ListImageNamesRequest.SerializeToString,
@@ -171,6 +176,13 @@ class MarketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMarketSummary(self, request, context):
+        """Shows the market at a glance, as of at most 15 s ago: machines and prices by type of GPU, the queue, and the jobs of the last 30 days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListImageNames(self, request, context):
         """Lists the container images that jobs may name: their names, for clients that read an array of strings, and beside them what is known
         of each.
@@ -256,6 +268,11 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     servicer.GetQueueStatus,
                     request_deserializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_market__service__pb2.GetQueueStatusResponse.SerializeToString,
+            ),
+            'GetMarketSummary': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMarketSummary,
+                    request_deserializer=dcp_dot_v1_dot_market__service__pb2.GetMarketSummaryRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_market__service__pb2.GetMarketSummaryResponse.SerializeToString,
             ),
             'ListImageNames': grpc.unary_unary_rpc_method_handler(
                     servicer.ListImageNames,
@@ -506,6 +523,33 @@ class MarketService:
             '/dcp.v1.MarketService/GetQueueStatus',
             dcp_dot_v1_dot_market__service__pb2.GetQueueStatusRequest.SerializeToString,
             dcp_dot_v1_dot_market__service__pb2.GetQueueStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMarketSummary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.MarketService/GetMarketSummary',
+            dcp_dot_v1_dot_market__service__pb2.GetMarketSummaryRequest.SerializeToString,
+            dcp_dot_v1_dot_market__service__pb2.GetMarketSummaryResponse.FromString,
             options,
             channel_credentials,
             insecure,

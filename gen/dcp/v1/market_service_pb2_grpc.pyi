@@ -54,6 +54,8 @@ class MarketServiceStub:
     """Shows the rates that billing uses."""
     GetQueueStatus: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetQueueStatusRequest, _market_service_pb2.GetQueueStatusResponse]
     """Shows how many jobs wait and for how long, by price class and compute type."""
+    GetMarketSummary: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetMarketSummaryRequest, _market_service_pb2.GetMarketSummaryResponse]
+    """Shows the market at a glance, as of at most 15 s ago: machines and prices by type of GPU, the queue, and the jobs of the last 30 days."""
     ListImageNames: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListImageNamesRequest, _market_service_pb2.ListImageNamesResponse]
     """Lists the container images that jobs may name: their names, for clients that read an array of strings, and beside them what is known
     of each.
@@ -94,6 +96,8 @@ class MarketServiceAsyncStub(MarketServiceStub):
     """Shows the rates that billing uses."""
     GetQueueStatus: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetQueueStatusRequest, _market_service_pb2.GetQueueStatusResponse]  # type: ignore[assignment]
     """Shows how many jobs wait and for how long, by price class and compute type."""
+    GetMarketSummary: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetMarketSummaryRequest, _market_service_pb2.GetMarketSummaryResponse]  # type: ignore[assignment]
+    """Shows the market at a glance, as of at most 15 s ago: machines and prices by type of GPU, the queue, and the jobs of the last 30 days."""
     ListImageNames: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListImageNamesRequest, _market_service_pb2.ListImageNamesResponse]  # type: ignore[assignment]
     """Lists the container images that jobs may name: their names, for clients that read an array of strings, and beside them what is known
     of each.
@@ -179,6 +183,14 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_market_service_pb2.GetQueueStatusResponse, _abc.Awaitable[_market_service_pb2.GetQueueStatusResponse]]:
         """Shows how many jobs wait and for how long, by price class and compute type."""
+
+    @_abc_1.abstractmethod
+    def GetMarketSummary(
+        self,
+        request: _market_service_pb2.GetMarketSummaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_service_pb2.GetMarketSummaryResponse, _abc.Awaitable[_market_service_pb2.GetMarketSummaryResponse]]:
+        """Shows the market at a glance, as of at most 15 s ago: machines and prices by type of GPU, the queue, and the jobs of the last 30 days."""
 
     @_abc_1.abstractmethod
     def ListImageNames(

@@ -895,3 +895,109 @@ class DaemonEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DaemonEvent: _TypeAlias = DaemonEvent  # noqa: Y015
+
+@_typing.final
+class GetSeriesRequest(_message.Message):
+    """Over what to look back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    period: _builtins.str
+    """1h, 24h or 30d; 24h when absent. Points are a minute, 15 minutes or 6 hours apart."""
+    def __init__(
+        self,
+        *,
+        period: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_period", b"_period", "period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_period", b"_period", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__period: _TypeAlias = _typing.Literal["period"]  # noqa: Y015
+    _WhichOneofArgType__period: _TypeAlias = _typing.Literal["_period", b"_period"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__period) -> _WhichOneofReturnType__period | None: ...
+
+Global___GetSeriesRequest: _TypeAlias = GetSeriesRequest  # noqa: Y015
+
+@_typing.final
+class GetSeriesResponse(_message.Message):
+    """How the market has been."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    SPAN_SECONDS_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    period: _builtins.str
+    """The period."""
+    span_seconds: _builtins.int
+    """Seconds that each point stands for."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeriesPoint]:
+        """The points, oldest first; of a span in which no server ran there is none."""
+
+    def __init__(
+        self,
+        *,
+        period: _builtins.str = ...,
+        span_seconds: _builtins.int = ...,
+        points: _abc.Iterable[Global___SeriesPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "points", b"points", "span_seconds", b"span_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSeriesResponse: _TypeAlias = GetSeriesResponse  # noqa: Y015
+
+@_typing.final
+class SeriesPoint(_message.Message):
+    """How the market was in one span: means of what there was, sums of what was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    MACHINES_FIELD_NUMBER: _builtins.int
+    ONLINE_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    JOBS_COMPLETED_FIELD_NUMBER: _builtins.int
+    JOBS_FAILED_FIELD_NUMBER: _builtins.int
+    CHARGED_HALALA_FIELD_NUMBER: _builtins.int
+    at: _builtins.str
+    """When it began, ISO-8601 UTC."""
+    machines: _builtins.int
+    """Accounts of machines."""
+    online: _builtins.int
+    """Machines that were online."""
+    queued: _builtins.int
+    """Jobs that waited."""
+    running: _builtins.int
+    """Jobs that ran."""
+    jobs_completed: _builtins.int
+    """Jobs that completed since the point before."""
+    jobs_failed: _builtins.int
+    """Jobs that failed since the point before."""
+    charged_halala: _builtins.float
+    """What was charged since the point before, in halala."""
+    def __init__(
+        self,
+        *,
+        at: _builtins.str = ...,
+        machines: _builtins.int = ...,
+        online: _builtins.int = ...,
+        queued: _builtins.int = ...,
+        running: _builtins.int = ...,
+        jobs_completed: _builtins.int = ...,
+        jobs_failed: _builtins.int = ...,
+        charged_halala: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "charged_halala", b"charged_halala", "jobs_completed", b"jobs_completed", "jobs_failed", b"jobs_failed", "machines", b"machines", "online", b"online", "queued", b"queued", "running", b"running"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeriesPoint: _TypeAlias = SeriesPoint  # noqa: Y015

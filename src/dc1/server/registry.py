@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from dc1.control.background.market_sampler import MarketSampler
 from dc1.control.background.provider_upkeep import ProviderUpkeep
 from dc1.control.background.records_upkeep import RecordsUpkeep
 from dc1.control.background.renter_upkeep import RenterUpkeep
@@ -176,6 +177,7 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
     return [
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),
+        MarketSampler(plane.db, plane.clock, plane.fleet),
         TelemetryUpkeep(plane.db, plane.clock, plane.fleet.telemetry),
         RecordsUpkeep(
             plane.db, plane.clock, audit_days=settings.audit_days, documents_days=settings.job_documents_days

@@ -20,6 +20,7 @@ from dc1.services.jobs.queues import JobQueueCalls
 from dc1.services.jobs.reading import JobReadingCalls
 from dc1.services.market.offered import OfferedCalls
 from dc1.services.market.providers import ListedProviderCalls
+from dc1.services.market.summary import SummaryCalls
 from dc1.services.providers.accounts import ProviderAccountCalls
 from dc1.services.providers.earnings import EarningsCalls
 from dc1.services.providers.machines import OwnedMachineCalls
@@ -68,7 +69,7 @@ class DaemonServicer(MachineCalls, VerificationCalls, RunCalls, DaemonServiceSer
     """What daemons say over HTTP."""
 
 
-class MarketServicer(ListedProviderCalls, OfferedCalls, MarketServiceServicer):
+class MarketServicer(ListedProviderCalls, OfferedCalls, SummaryCalls, MarketServiceServicer):
     """What anybody may read."""
 
 

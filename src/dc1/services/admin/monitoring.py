@@ -1,6 +1,6 @@
 """The market's numbers, its revenue and the health of its fleet."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,15 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.alerts import Alert, Watched, alerts
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.reports import metric_of
+from dc1.domain.providers.telemetry import MINUTE_MS, Period
 from dc1.services.admin.live_queue import LiveQueue
 from dc1.services.api.edge_refusals import EdgeCounts
 from dc1.services.api.live_stream import watch
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.refusals import RefusalCount
 from dc1.services.api.values import time_value, to_value
-from dc1.storage.admin import monitoring
+from dc1.storage.admin import market_minutes, monitoring
+from dc1.storage.admin.market_minutes import MarketSpan
 from dc1.storage.admin.monitoring import HOUR_MS, Failures
 from dc1.storage.engine.database import Connection
 from dc1.storage.money import counters
@@ -30,6 +32,14 @@ from dcp.v1 import live_pb2
 from dcp.v1 import monitoring_pb2 as pb
 
 _NO_FAILURES = Failures(0, 0)
+SERIES: Mapping[str, Period] = {
+    "1h": Period(HOUR_MS, MINUTE_MS),
+    "24h": Period(DAY_MS, 15 * MINUTE_MS),
+    "30d": Period(30 * DAY_MS, 6 * HOUR_MS),
+}
+"""What the market's past is shown over, in as many points as a plot has room for."""
+
+_DEFAULT_SERIES = "24h"
 _REVENUE_DAYS = 30
 _MOST_REVENUE_DAYS = 365
 _HOURS = 24
@@ -125,6 +135,15 @@ class MonitoringCalls(ServicerPart):
         """Stream the queue as it changes."""
         async for body in watch(self._plane, LiveQueue(self._plane), once=request.once):
             yield body
+
+    async def GetSeries(self, request: pb.GetSeriesRequest, context: Any) -> pb.GetSeriesResponse:
+        """Show how the market has been over a period."""
+        name = request.period or _DEFAULT_SERIES
+        period = SERIES[name]
+        first_ms = period.first_ms(self._plane.clock.now_ms())
+        found = await self._plane.db.read(lambda conn: market_minutes.spans(conn, first_ms, period.span_ms))
+        points = [_series_point(span) for span in found]
+        return pb.GetSeriesResponse(period=name, span_seconds=period.span_ms // 1000, points=points)
 
     async def GetRevenue(self, request: pb.GetRevenueRequest, context: Any) -> pb.GetRevenueResponse:
         """Show what was charged over the last days."""
@@ -257,6 +276,19 @@ def _measure(conn: Connection, now_ms: int) -> _Measured:
         mean_wait_seconds=monitoring.mean_wait_seconds(conn, now_ms),
         active_renters=monitoring.renters_active_since(conn, now_ms - DAY_MS),
         size_bytes=monitoring.size_bytes(conn),
+    )
+
+
+def _series_point(span: MarketSpan) -> pb.SeriesPoint:
+    return pb.SeriesPoint(
+        at=iso(span.at_ms),
+        machines=span.machines,
+        online=span.online,
+        queued=span.queued,
+        running=span.running,
+        jobs_completed=span.jobs_completed,
+        jobs_failed=span.jobs_failed,
+        charged_halala=span.charged_halala,
     )
 
 

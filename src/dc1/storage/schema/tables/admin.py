@@ -66,6 +66,20 @@ _refused = audit_entries.c.reason.is_not(None)
 Index("ix_audit_entries_refused_at_ms", audit_entries.c.at_ms, sqlite_where=_refused, postgresql_where=_refused)
 Index("ix_audit_entries_provider_id_id", audit_entries.c.provider_id, audit_entries.c.id)
 
+market_minutes = Table(
+    # How large the market was at the beginning of each minute, and what had been done by then.
+    "market_minutes",
+    metadata,
+    Column("minute_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("machines", Integer, nullable=False),
+    Column("online", Integer, nullable=False),
+    Column("queued", Integer, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("jobs_completed", BigInteger, nullable=False),
+    Column("jobs_failed", BigInteger, nullable=False),
+    Column("charged_halala", BigInteger, nullable=False),
+)
+
 replicas = Table(
     "replicas",
     metadata,
