@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from dc1.cli import daemon
 from dc1.cli.admin import admin
+from dc1.cli.database import database
 from dc1.cli.demo import command as demo
 from dc1.cli.errors import CommandError
 from dc1.cli.output import discard, notes, take_any_letter
@@ -53,6 +54,7 @@ app.add_typer(demo.app)
 app.add_typer(renter.app, name="renter")
 app.add_typer(provider.app, name="provider")
 app.add_typer(admin.app, name="admin")
+app.add_typer(database.app, name="db")
 
 
 def _print_version(wanted: bool) -> None:

@@ -26,7 +26,7 @@ COMMAND_VARIABLES = frozenset(
             "DAEMON_DRAIN_SECONDS",
         ),
         *("INSECURE", "LOG_FORMAT", "CONTAINER_DISK_GIB"),
-        *("RENTER_KEY_FILE", "PROVIDER_KEY_FILE", "ADMIN_TOKEN_FILE", "ENGINE_API_KEY_FILE"),
+        *("RENTER_KEY_FILE", "PROVIDER_KEY_FILE", "ADMIN_TOKEN_FILE", "ENGINE_API_KEY_FILE", "TO_DATABASE_URL"),
     )
 )
 """The variables that take the place of options."""

@@ -1,0 +1,1 @@
+"""`dc1 db …`: the marketplace's database as a whole."""

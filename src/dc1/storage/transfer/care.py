@@ -1,0 +1,79 @@
+"""What operators do with a database as a whole, by its URL; whatever goes wrong is told in one sentence."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import psycopg
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from dc1.storage.engine import migrate
+from dc1.storage.engine.database import UnusableDatabaseError, normalised
+from dc1.storage.transfer import backups, condition, copying
+from dc1.storage.transfer.condition import Condition
+from dc1.storage.transfer.copying import CopiedTable, Progress
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _in_words(work: Callable[P, T]) -> Callable[P, T]:
+    @functools.wraps(work)
+    def told(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return work(*args, **kwargs)
+        except (CommandError, DBAPIError, psycopg.Error, OSError) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise UnusableDatabaseError(" ".join(str(reason).split())) from error
+
+    return told
+
+
+def has_password(url: str) -> bool:
+    """Tell whether a URL has a password in it, which must not stand in a list of processes."""
+    return normalised(url).password is not None
+
+
+@_in_words
+def examine(url: str) -> Condition:
+    """Return what state a database is in, which may be in use."""
+    return condition.examine(normalised(url))
+
+
+@_in_words
+def upgrade(url: str) -> Condition:
+    """Apply the revisions that are missing, and return what state the database is in then."""
+    migrate.upgrade(normalised(url))
+    return examine(url)
+
+
+@_in_words
+def downgrade(url: str, revision: str) -> Condition:
+    """Take back the revisions after one, and return what state the database is in then."""
+    if revision not in migrate.revisions():
+        raise UnusableDatabaseError(
+            f"there is no revision {revision}; they go from 0001 to {migrate.newest_revision()}"
+        )
+    migrate.downgrade(normalised(url), revision)
+    return examine(url)
+
+
+@_in_words
+def back_up(url: str, file: Path, told: Progress) -> None:
+    """Write a marketplace, which may be in use, to a new file, which is there once it is whole and found sound."""
+    backups.back_up(normalised(url), file, told)
+
+
+@_in_words
+def restore(file: Path, url: str, told: Progress) -> Condition:
+    """Fill an empty database from a backup, and return what state it is in then."""
+    backups.restore(file, normalised(url), told)
+    return examine(url)
+
+
+@_in_words
+def copy(source: str, target: str, told: Progress) -> list[CopiedTable]:
+    """Copy a marketplace into an empty database of either engine."""
+    return copying.copy(normalised(source), normalised(target), told)
