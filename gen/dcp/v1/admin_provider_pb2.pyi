@@ -47,6 +47,7 @@ class AdminProvider(_message.Message):
     PERFORMANCE_FIELD_NUMBER: _builtins.int
     VERIFICATION_FIELD_NUMBER: _builtins.int
     HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
+    ENGINE_SPEEDS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -107,6 +108,10 @@ class AdminProvider(_message.Message):
     def hardware_notice(self) -> _struct_pb2.Value:
         """Why it is a mismatch or below its model and what may have slowed it down, or which card fails, in words; null where nothing is wrong."""
 
+    @_builtins.property
+    def engine_speeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineSpeed]:
+        """How fast its engine answered the last calls that this server relayed, by model."""
+
     def __init__(
         self,
         *,
@@ -131,10 +136,11 @@ class AdminProvider(_message.Message):
         performance: _struct_pb2.Value | None = ...,
         verification: _struct_pb2.Value | None = ...,
         hardware_notice: _struct_pb2.Value | None = ...,
+        engine_speeds: _abc.Iterable[Global___EngineSpeed] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "performance", b"performance", "probed_at", b"probed_at", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "hardware_notice", b"hardware_notice", "id", b"id", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "probed_at", b"probed_at", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "engine_speeds", b"engine_speeds", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "hardware_notice", b"hardware_notice", "id", b"id", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "probed_at", b"probed_at", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,6 +194,7 @@ class InspectedProvider(_message.Message):
     VERIFICATION_FIELD_NUMBER: _builtins.int
     HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
     GPUS_FIELD_NUMBER: _builtins.int
+    ENGINE_SPEEDS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -319,6 +326,10 @@ class InspectedProvider(_message.Message):
         `throttle_reasons`, `xids` and `failure` (why it is given no work); null is what it does not tell.
         """
 
+    @_builtins.property
+    def engine_speeds(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineSpeed]:
+        """How fast its engine answered the last calls that this server relayed, by model."""
+
     def __init__(
         self,
         *,
@@ -364,10 +375,11 @@ class InspectedProvider(_message.Message):
         verification: _struct_pb2.Value | None = ...,
         hardware_notice: _struct_pb2.Value | None = ...,
         gpus: _struct_pb2.Value | None = ...,
+        engine_speeds: _abc.Iterable[Global___EngineSpeed] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "engine_speeds", b"engine_speeds", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "id", b"id", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -540,3 +552,41 @@ class ApprovalDecision(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApprovalDecision: _TypeAlias = ApprovalDecision  # noqa: Y015
+
+@_typing.final
+class EngineSpeed(_message.Message):
+    """How fast an engine answers streamed calls of a model, by up to 31 of the last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    TTFT_MS_P50_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_SECOND_P50_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model."""
+    calls: _builtins.int
+    """How many calls this is of."""
+    @_builtins.property
+    def ttft_ms_p50(self) -> _struct_pb2.Value:
+        """Median time to the first token in milliseconds; null with fewer than three calls."""
+
+    @_builtins.property
+    def tokens_per_second_p50(self) -> _struct_pb2.Value:
+        """Median tokens a second after the first; null where that is not known."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        ttft_ms_p50: _struct_pb2.Value | None = ...,
+        tokens_per_second_p50: _struct_pb2.Value | None = ...,
+        calls: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "model", b"model", "tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineSpeed: _TypeAlias = EngineSpeed  # noqa: Y015

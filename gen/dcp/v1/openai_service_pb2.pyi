@@ -103,6 +103,8 @@ class ServedModel(_message.Message):
     VRAM_GB_FIELD_NUMBER: _builtins.int
     MIN_GPU_VRAM_GB_FIELD_NUMBER: _builtins.int
     AVG_PRICE_SAR_PER_MIN_FIELD_NUMBER: _builtins.int
+    TTFT_MS_P50_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_SECOND_P50_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Name of the model, as calls name it; the case of letters does not matter."""
     object: _builtins.str
@@ -125,6 +127,16 @@ class ServedModel(_message.Message):
     def pricing(self) -> Global___TokenPricing:
         """What it costs."""
 
+    @_builtins.property
+    def ttft_ms_p50(self) -> _struct_pb2.Value:
+        """Median time to the first token of streamed calls, in milliseconds, of the provider in the middle, each by its last 31 calls that this
+        server relayed. Null with fewer than three, and after an hour without any.
+        """
+
+    @_builtins.property
+    def tokens_per_second_p50(self) -> _struct_pb2.Value:
+        """Median tokens a second after the first, likewise; null where that is not known."""
+
     def __init__(
         self,
         *,
@@ -138,10 +150,12 @@ class ServedModel(_message.Message):
         vram_gb: _builtins.int = ...,
         min_gpu_vram_gb: _builtins.int = ...,
         avg_price_sar_per_min: _builtins.float = ...,
+        ttft_ms_p50: _struct_pb2.Value | None = ...,
+        tokens_per_second_p50: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["pricing", b"pricing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pricing", b"pricing", "tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_price_sar_per_min", b"avg_price_sar_per_min", "created", b"created", "id", b"id", "min_gpu_vram_gb", b"min_gpu_vram_gb", "object", b"object", "owned_by", b"owned_by", "pricing", b"pricing", "providers_online", b"providers_online", "status", b"status", "vram_gb", b"vram_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_price_sar_per_min", b"avg_price_sar_per_min", "created", b"created", "id", b"id", "min_gpu_vram_gb", b"min_gpu_vram_gb", "object", b"object", "owned_by", b"owned_by", "pricing", b"pricing", "providers_online", b"providers_online", "status", b"status", "tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50", "vram_gb", b"vram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -256,6 +270,7 @@ class ChatCompletionBody(_message.Message):
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     STREAM_FIELD_NUMBER: _builtins.int
     N_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     max_tokens: _builtins.int
@@ -272,6 +287,10 @@ class ChatCompletionBody(_message.Message):
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """The conversation so far, the oldest message first."""
 
+    @_builtins.property
+    def provider(self) -> Global___CallRouting:
+        """Who should answer; the market's own and not passed on to the engine."""
+
     def __init__(
         self,
         *,
@@ -282,10 +301,11 @@ class ChatCompletionBody(_message.Message):
         temperature: _builtins.float | None = ...,
         stream: _builtins.bool | None = ...,
         n: _builtins.int | None = ...,
+        provider: Global___CallRouting | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_completion_tokens", b"_max_completion_tokens", "_max_tokens", b"_max_tokens", "_model", b"_model", "_n", b"_n", "_stream", b"_stream", "_temperature", b"_temperature", "max_completion_tokens", b"max_completion_tokens", "max_tokens", b"max_tokens", "model", b"model", "n", b"n", "stream", b"stream", "temperature", b"temperature"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_completion_tokens", b"_max_completion_tokens", "_max_tokens", b"_max_tokens", "_model", b"_model", "_n", b"_n", "_provider", b"_provider", "_stream", b"_stream", "_temperature", b"_temperature", "max_completion_tokens", b"max_completion_tokens", "max_tokens", b"max_tokens", "model", b"model", "n", b"n", "provider", b"provider", "stream", b"stream", "temperature", b"temperature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_completion_tokens", b"_max_completion_tokens", "_max_tokens", b"_max_tokens", "_model", b"_model", "_n", b"_n", "_stream", b"_stream", "_temperature", b"_temperature", "max_completion_tokens", b"max_completion_tokens", "max_tokens", b"max_tokens", "messages", b"messages", "model", b"model", "n", b"n", "stream", b"stream", "temperature", b"temperature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_completion_tokens", b"_max_completion_tokens", "_max_tokens", b"_max_tokens", "_model", b"_model", "_n", b"_n", "_provider", b"_provider", "_stream", b"_stream", "_temperature", b"_temperature", "max_completion_tokens", b"max_completion_tokens", "max_tokens", b"max_tokens", "messages", b"messages", "model", b"model", "n", b"n", "provider", b"provider", "stream", b"stream", "temperature", b"temperature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_completion_tokens: _TypeAlias = _typing.Literal["max_completion_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_completion_tokens: _TypeAlias = _typing.Literal["_max_completion_tokens", b"_max_completion_tokens"]  # noqa: Y015
@@ -295,6 +315,8 @@ class ChatCompletionBody(_message.Message):
     _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
     _WhichOneofReturnType__n: _TypeAlias = _typing.Literal["n"]  # noqa: Y015
     _WhichOneofArgType__n: _TypeAlias = _typing.Literal["_n", b"_n"]  # noqa: Y015
+    _WhichOneofReturnType__provider: _TypeAlias = _typing.Literal["provider"]  # noqa: Y015
+    _WhichOneofArgType__provider: _TypeAlias = _typing.Literal["_provider", b"_provider"]  # noqa: Y015
     _WhichOneofReturnType__stream: _TypeAlias = _typing.Literal["stream"]  # noqa: Y015
     _WhichOneofArgType__stream: _TypeAlias = _typing.Literal["_stream", b"_stream"]  # noqa: Y015
     _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
@@ -308,11 +330,66 @@ class ChatCompletionBody(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__n) -> _WhichOneofReturnType__n | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__provider) -> _WhichOneofReturnType__provider | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stream) -> _WhichOneofReturnType__stream | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
 
 Global___ChatCompletionBody: _TypeAlias = ChatCompletionBody  # noqa: Y015
+
+@_typing.final
+class CallRouting(_message.Message):
+    """Who should answer a call, in the words of OpenRouter's API. Other keys are refused, for they would go unheeded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    ONLY_FIELD_NUMBER: _builtins.int
+    IGNORE_FIELD_NUMBER: _builtins.int
+    SORT_FIELD_NUMBER: _builtins.int
+    ALLOW_FALLBACKS_FIELD_NUMBER: _builtins.int
+    sort: _builtins.str
+    """What to choose by before reputation: `latency` (time to the first token) or `throughput` (tokens a second), as the server measured them
+    of each provider's last calls; `price`, which is the same everywhere.
+    """
+    allow_fallbacks: _builtins.bool
+    """False for nobody but those of `order`; without an order, for no other provider after the first."""
+    @_builtins.property
+    def order(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Providers to ask first, in this order, by their ids."""
+
+    @_builtins.property
+    def only(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The only providers that may answer, by their ids; those that the key allows among them."""
+
+    @_builtins.property
+    def ignore(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Providers that may not answer, by their ids."""
+
+    def __init__(
+        self,
+        *,
+        order: _abc.Iterable[_builtins.int] | None = ...,
+        only: _abc.Iterable[_builtins.int] | None = ...,
+        ignore: _abc.Iterable[_builtins.int] | None = ...,
+        sort: _builtins.str | None = ...,
+        allow_fallbacks: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_sort", b"_sort", "allow_fallbacks", b"allow_fallbacks", "sort", b"sort"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks", "_sort", b"_sort", "allow_fallbacks", b"allow_fallbacks", "ignore", b"ignore", "only", b"only", "order", b"order", "sort", b"sort"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__allow_fallbacks: _TypeAlias = _typing.Literal["allow_fallbacks"]  # noqa: Y015
+    _WhichOneofArgType__allow_fallbacks: _TypeAlias = _typing.Literal["_allow_fallbacks", b"_allow_fallbacks"]  # noqa: Y015
+    _WhichOneofReturnType__sort: _TypeAlias = _typing.Literal["sort"]  # noqa: Y015
+    _WhichOneofArgType__sort: _TypeAlias = _typing.Literal["_sort", b"_sort"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__allow_fallbacks) -> _WhichOneofReturnType__allow_fallbacks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sort) -> _WhichOneofReturnType__sort | None: ...
+
+Global___CallRouting: _TypeAlias = CallRouting  # noqa: Y015
 
 @_typing.final
 class ChatMessage(_message.Message):

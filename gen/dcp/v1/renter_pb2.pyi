@@ -197,6 +197,8 @@ class RenterKey(_message.Message):
     TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     STREAMS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    ONLY_PROVIDERS_FIELD_NUMBER: _builtins.int
+    IGNORE_PROVIDERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the key; not secret."""
     key_hint: _builtins.str
@@ -247,6 +249,14 @@ class RenterKey(_message.Message):
         nothing else.
         """
 
+    @_builtins.property
+    def only_providers(self) -> _struct_pb2.Value:
+        """The only providers that may have its work under /v1 and its jobs, by their ids; null for all."""
+
+    @_builtins.property
+    def ignore_providers(self) -> _struct_pb2.Value:
+        """Providers that may not have it, by their ids; null for none."""
+
     def __init__(
         self,
         *,
@@ -264,10 +274,12 @@ class RenterKey(_message.Message):
         tokens_per_minute: _struct_pb2.Value | None = ...,
         streams: _struct_pb2.Value | None = ...,
         models: _struct_pb2.Value | None = ...,
+        only_providers: _struct_pb2.Value | None = ...,
+        ignore_providers: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "last_used_at", b"last_used_at", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "revoked_at", b"revoked_at", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "ignore_providers", b"ignore_providers", "label", b"label", "last_used_at", b"last_used_at", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "revoked_at", b"revoked_at", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key_hint", b"key_hint", "label", b"label", "last_used_at", b"last_used_at", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "revoked_at", b"revoked_at", "scopes", b"scopes", "spent_this_month_halala", b"spent_this_month_halala", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "ignore_providers", b"ignore_providers", "key_hint", b"key_hint", "label", b"label", "last_used_at", b"last_used_at", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "revoked_at", b"revoked_at", "scopes", b"scopes", "spent_this_month_halala", b"spent_this_month_halala", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

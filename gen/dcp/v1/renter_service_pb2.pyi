@@ -326,6 +326,8 @@ class CreateRenterKeyRequest(_message.Message):
     TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     STREAMS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    ONLY_PROVIDERS_FIELD_NUMBER: _builtins.int
+    IGNORE_PROVIDERS_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """A name to tell it by, at most 80 characters."""
     expires_at: _builtins.str
@@ -348,6 +350,14 @@ class CreateRenterKeyRequest(_message.Message):
         nothing else.
         """
 
+    @_builtins.property
+    def only_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The only providers that may have its work under /v1 and its jobs, by their ids; none for all."""
+
+    @_builtins.property
+    def ignore_providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Providers that may not have it, by their ids."""
+
     def __init__(
         self,
         *,
@@ -359,10 +369,12 @@ class CreateRenterKeyRequest(_message.Message):
         tokens_per_minute: _builtins.int | None = ...,
         streams: _builtins.int | None = ...,
         models: _abc.Iterable[_builtins.str] | None = ...,
+        only_providers: _abc.Iterable[_builtins.int] | None = ...,
+        ignore_providers: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "_requests_per_minute", b"_requests_per_minute", "_streams", b"_streams", "_tokens_per_minute", b"_tokens_per_minute", "expires_at", b"expires_at", "label", b"label", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "_requests_per_minute", b"_requests_per_minute", "_streams", b"_streams", "_tokens_per_minute", b"_tokens_per_minute", "expires_at", b"expires_at", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "scopes", b"scopes", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_label", b"_label", "_monthly_budget_halala", b"_monthly_budget_halala", "_requests_per_minute", b"_requests_per_minute", "_streams", b"_streams", "_tokens_per_minute", b"_tokens_per_minute", "expires_at", b"expires_at", "ignore_providers", b"ignore_providers", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "scopes", b"scopes", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
@@ -408,6 +420,8 @@ class CreateRenterKeyResponse(_message.Message):
     TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     STREAMS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    ONLY_PROVIDERS_FIELD_NUMBER: _builtins.int
+    IGNORE_PROVIDERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the key; not secret."""
     key: _builtins.str
@@ -448,6 +462,14 @@ class CreateRenterKeyResponse(_message.Message):
         nothing else.
         """
 
+    @_builtins.property
+    def only_providers(self) -> _struct_pb2.Value:
+        """The only providers that may have its work under /v1 and its jobs, by their ids; null for all."""
+
+    @_builtins.property
+    def ignore_providers(self) -> _struct_pb2.Value:
+        """Providers that may not have it, by their ids; null for none."""
+
     def __init__(
         self,
         *,
@@ -462,10 +484,12 @@ class CreateRenterKeyResponse(_message.Message):
         tokens_per_minute: _struct_pb2.Value | None = ...,
         streams: _struct_pb2.Value | None = ...,
         models: _struct_pb2.Value | None = ...,
+        only_providers: _struct_pb2.Value | None = ...,
+        ignore_providers: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "ignore_providers", b"ignore_providers", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "key", b"key", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "scopes", b"scopes", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "id", b"id", "ignore_providers", b"ignore_providers", "key", b"key", "label", b"label", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "scopes", b"scopes", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,6 +548,8 @@ class UpdateRenterKeyRequest(_message.Message):
     TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     STREAMS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    ONLY_PROVIDERS_FIELD_NUMBER: _builtins.int
+    IGNORE_PROVIDERS_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id of the key."""
     @_builtins.property
@@ -548,6 +574,14 @@ class UpdateRenterKeyRequest(_message.Message):
         nothing else.
         """
 
+    @_builtins.property
+    def only_providers(self) -> _struct_pb2.Value:
+        """The only providers that may have its work under /v1 and its jobs, by their ids; null for all."""
+
+    @_builtins.property
+    def ignore_providers(self) -> _struct_pb2.Value:
+        """Providers that may not have it, by their ids; null for none."""
+
     def __init__(
         self,
         *,
@@ -557,10 +591,12 @@ class UpdateRenterKeyRequest(_message.Message):
         tokens_per_minute: _struct_pb2.Value | None = ...,
         streams: _struct_pb2.Value | None = ...,
         models: _struct_pb2.Value | None = ...,
+        only_providers: _struct_pb2.Value | None = ...,
+        ignore_providers: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ignore_providers", b"ignore_providers", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ignore_providers", b"ignore_providers", "key_id", b"key_id", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -580,6 +616,8 @@ class UpdateRenterKeyResponse(_message.Message):
     TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     STREAMS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    ONLY_PROVIDERS_FIELD_NUMBER: _builtins.int
+    IGNORE_PROVIDERS_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     id: _builtins.str
@@ -608,6 +646,14 @@ class UpdateRenterKeyResponse(_message.Message):
         nothing else.
         """
 
+    @_builtins.property
+    def only_providers(self) -> _struct_pb2.Value:
+        """The only providers that may have its work under /v1 and its jobs, by their ids; null for all."""
+
+    @_builtins.property
+    def ignore_providers(self) -> _struct_pb2.Value:
+        """Providers that may not have it, by their ids; null for none."""
+
     def __init__(
         self,
         *,
@@ -619,10 +665,12 @@ class UpdateRenterKeyResponse(_message.Message):
         tokens_per_minute: _struct_pb2.Value | None = ...,
         streams: _struct_pb2.Value | None = ...,
         models: _struct_pb2.Value | None = ...,
+        only_providers: _struct_pb2.Value | None = ...,
+        ignore_providers: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ignore_providers", b"ignore_providers", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "requests_per_minute", b"requests_per_minute", "spent_this_month_halala", b"spent_this_month_halala", "streams", b"streams", "success", b"success", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "ignore_providers", b"ignore_providers", "models", b"models", "monthly_budget_halala", b"monthly_budget_halala", "only_providers", b"only_providers", "requests_per_minute", b"requests_per_minute", "spent_this_month_halala", b"spent_this_month_halala", "streams", b"streams", "success", b"success", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

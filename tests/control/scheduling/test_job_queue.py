@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
-from dc1.domain.jobs.placement import ProviderView, Requirement, fits, placement_obstacle, queue_key
+from dc1.domain.jobs.placement import ProviderView, Requirement, fits, placement_obstacle
+from dc1.domain.jobs.queue_order import queue_key
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 requirements = st.builds(

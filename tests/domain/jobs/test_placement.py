@@ -14,9 +14,9 @@ from dc1.domain.jobs.placement import (
     choose,
     fits,
     placement_obstacle,
-    queue_key,
     vram_gb,
 )
+from dc1.domain.jobs.queue_order import queue_key
 from dc1.domain.jobs.states import ComputeType
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 

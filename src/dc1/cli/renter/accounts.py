@@ -69,6 +69,14 @@ Streams: TypeAlias = Annotated[
 Models: TypeAlias = Annotated[
     list[str] | None, typer.Option("--model", help="A model it may name; may be repeated.", show_default="every model")
 ]
+OnlyProviders: TypeAlias = Annotated[
+    list[int] | None,
+    typer.Option("--only-provider", metavar="ID", help="Who may have its work; may be repeated.", show_default="all"),
+]
+IgnoreProviders: TypeAlias = Annotated[
+    list[int] | None,
+    typer.Option("--ignore-provider", metavar="ID", help="Who may not; may be repeated.", show_default="nobody"),
+]
 
 
 @app.command("create-key")
@@ -91,6 +99,8 @@ def renter_create_key(
     tokens: Tokens = None,
     streams: Streams = None,
     model: Models = None,
+    only_provider: OnlyProviders = None,
+    ignore_provider: IgnoreProviders = None,
     key: RenterKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -100,7 +110,7 @@ def renter_create_key(
     body: dict[str, Any] = {"scopes": scope or None, "label": label, "expires_at": expires_at}
     if budget is not None:
         body["monthly_budget_halala"] = budget
-    held_to = _limits(requests, tokens, streams, model)
+    held_to = _limits(requests, tokens, streams, model, only_provider, ignore_provider)
     body |= {name: value for name, value in held_to.items() if value is not None}
     with RestClient(url, renter_credential(key)) as client:
         answer = client.post("/renters/me/keys", body)
@@ -148,6 +158,8 @@ def renter_key_limits(
     tokens: Tokens = None,
     streams: Streams = None,
     model: Models = None,
+    only_provider: OnlyProviders = None,
+    ignore_provider: IgnoreProviders = None,
     key: RenterKey = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -155,16 +167,26 @@ def renter_key_limits(
     """Set what a scoped key may call under /v1. What is left out is limited no more."""
     with RestClient(url, renter_credential(key)) as client:
         # Nulls are sent: what is absent would stay as it is.
-        answer = client.patch(path("renters", "me", "keys", key_id), _limits(requests, tokens, streams, model))
-    emit(answer, as_json, lambda body: facts({name: body[name] for name in _limits(None, None, None, None)}))
+        held_to = _limits(requests, tokens, streams, model, only_provider, ignore_provider)
+        answer = client.patch(path("renters", "me", "keys", key_id), held_to)
+    emit(answer, as_json, lambda body: facts({name: body[name] for name in held_to}))
 
 
-def _limits(requests: int | None, tokens: int | None, streams: int | None, models: list[str] | None) -> dict[str, Any]:
+def _limits(
+    requests: int | None,
+    tokens: int | None,
+    streams: int | None,
+    models: list[str] | None,
+    only_providers: list[int] | None,
+    ignore_providers: list[int] | None,
+) -> dict[str, Any]:
     return {
         "requests_per_minute": requests,
         "tokens_per_minute": tokens,
         "streams": streams,
         "models": models or None,
+        "only_providers": only_providers or None,
+        "ignore_providers": ignore_providers or None,
     }
 
 

@@ -182,7 +182,7 @@ class Replication:
 
     def _show(self, lease: Lease | None, row_id: int, tokens: TokenChunk) -> None:
         if lease is not None and lease.attempt == tokens.attempt:
-            lease.relay_chunk(tokens)
+            lease.relay_chunk(tokens, self._clock.now_ms())
         self._job_feed.publish(row_id, tokens)
 
     # Following

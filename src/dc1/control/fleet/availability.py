@@ -96,12 +96,13 @@ class FreeSlots:
         return [view.id for view in equals_of([self._views[each] for each in fitting], requirement)]
 
     def _fitting(self, requirement: Requirement) -> Iterator[list[_Rank]]:
-        """Yield those that are alike and fit, together, whoever is excluded among them; of a named one that alone."""
-        named = requirement.named_provider_id
-        if named is None:
+        """Yield those that are alike and fit, together, whoever is excluded among them, or each of those asked for."""
+        asked = requirement.candidates
+        if asked is None:
             yield from (members for _, members in self._members.fitting(requirement, self._fit))
-        elif (place := self._places.get(named)) is not None and self._fit([place[-1]], requirement):
-            yield [place[-1]]
+            return
+        places = (place for each in asked if (place := self._places.get(each)) is not None)
+        yield from ([place[-1]] for place in places if self._fit([place[-1]], requirement))
 
     def _fit(self, members: Sequence[_Rank], requirement: Requirement) -> bool:
         return fits(self._views[members[0][-1]], requirement)

@@ -32,15 +32,17 @@ class Machines:
 
     def fitting(self, requirement: Requirement) -> Iterator[tuple[int, Collection[int]]]:
         """Yield the machines that can run a job, by what one of their GPUs costs: those that are alike together."""
-        named = requirement.named_provider_id
-        if named is not None:
-            place = self._places.get(named)
-            if place is not None and _can_run({named: self._kinds.at(*place)[named]}, requirement):
-                yield place[1], (named,)
+        asked_for = requirement.candidates
+        if asked_for is not None:
+            for each in asked_for:
+                place = self._places.get(each)
+                if place is not None and _can_run({each: self._kinds.at(*place)[each]}, requirement):
+                    yield place[1], (each,)
             return
         for price_bps, members in self._kinds.fitting(requirement, _can_run):
             # Looked for among those few, and not among all members.
-            asked = {requirement.excluded_provider_id, *requirement.handed_to} & members.keys()
+            named = {requirement.excluded_provider_id, *requirement.handed_to, *requirement.choice.ignore}
+            asked = named & members.keys()
             passed_over = {member for member in asked if member and requirement.passes_over(members[member])}
             if others := members.keys() - passed_over if passed_over else members.keys():
                 yield price_bps, others

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dc1.control.fleet.fleet import Fleet
+from dc1.domain.access.provider_choice import ANY_PROVIDER
 from dc1.domain.jobs.placement import Requirement, TaskObstacle
 from dc1.domain.jobs.tasks.daemon_tasks import LONGEST_RUN_SECONDS
 
@@ -72,6 +73,8 @@ def _conditions(requirement: Requirement) -> Iterator[tuple[Requirement, str]]:
         yield replace(requirement, max_price_bps=None), "{near} would fit and cost more than the job is held for"
     if requirement.task_obstacle is not None:
         yield replace(requirement, task_obstacle=None), _OF_TASK[requirement.task_obstacle]
+    if not requirement.choice.is_open:
+        yield replace(requirement, choice=ANY_PROVIDER), "{near} would fit and the key allows none of them"
     if requirement.handed_to:
         again = replace(requirement, handed_to=frozenset(), excluded_provider_id=None)
         yield again, "{near} would fit and had the job before"

@@ -212,7 +212,7 @@ class Attempts:
         return True
 
     def _show(self, lease: Lease, tokens: TokenChunk) -> None:
-        lease.relay_chunk(tokens)
+        lease.relay_chunk(tokens, self._clock.now_ms())
         self._job_feed.publish(lease.row_id, tokens)
         # What the engine says is for the one caller, who mostly is here; the text is for every reader.
         if self._job_feed.has_caller(lease.row_id):

@@ -22,6 +22,7 @@ from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.retries import MOST_CALL_RETRIES
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
+from dc1.domain.access.provider_choice import ANY_PROVIDER
 from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.affinity import affinity_of, preferred
 from dc1.domain.inference.chat import ChatCall
@@ -112,7 +113,7 @@ class Completions:
         leaves before has left nothing behind.
         """
         model = call.model
-        requirement = _requirement(model, needs_bodies=call.answers > 1)
+        requirement = _requirement_of(call)
         # Who came before has the next room.
         if not self._queue.is_waited_for(requirement):
             reserved = self._place(requirement, affinity_of(renter_id, call.shared))
@@ -140,7 +141,8 @@ class Completions:
         """
         new = replace(self._new_job(renter_id, call), scoped_key_id=scoped_key_id)
         try:
-            job = (await self._submission.submit(new, reserved, self._limits)).job
+            limits = self._limits if call.routing.may_be_retried else replace(self._limits, max_retries=0)
+            job = (await self._submission.submit(new, reserved, limits)).job
         except errors.ApiError as refusal:
             if refusal.code == OpenAICode.NO_CAPACITY_AVAILABLE:
                 # Another server was faster. What it did is known before the caller asks for room again.
@@ -222,6 +224,25 @@ class Completions:
     def _place(self, requirement: Requirement, affinity: bytes | None = None) -> Provider | None:
         """Reserve a slot of the daemon that should answer; of one whose stream another server holds, if need be."""
         requirement = replace(requirement, handed_to=self._shunned(requirement))
+        for asked in self._welcome(requirement):
+            reserved = self._reserve(asked, affinity)
+            if reserved is not None:
+                return reserved
+        return None
+
+    def _welcome(self, requirement: Requirement) -> Iterator[Requirement]:
+        """Yield who is to be asked, one after the other: those whom the call names first, the fastest, and all."""
+        for provider_id in requirement.order:
+            yield requirement.only_of([provider_id])
+        if requirement.speed is not None:
+            free = self._fleet.availability
+            there = (*free.local.fitting(requirement), *free.remote.fitting(requirement))
+            fastest = self._dispatcher.speeds.fastest(requirement.model or "", there, requirement.speed)
+            if fastest:
+                yield requirement.only_of(fastest)
+        yield requirement
+
+    def _reserve(self, requirement: Requirement, affinity: bytes | None) -> Provider | None:
         if affinity is not None:
             # While it has room; then whoever has most.
             chosen = preferred(affinity, self._fleet.availability.local.equals(requirement))
@@ -255,6 +276,9 @@ class Completions:
     async def _refusal(self, model: str, requirement: Requirement) -> errors.ApiError:
         if any(_is_there(provider) and self._serves(provider, requirement) for provider in self._offering(requirement)):
             return errors.no_capacity_available(model)
+        anybody = replace(requirement, choice=ANY_PROVIDER)
+        if any(_is_there(provider) and self._serves(provider, anybody) for provider in self._offering(requirement)):
+            return errors.no_allowed_provider(model)
         if self._fleet.offered.first_ms(model) is not None:
             return errors.model_not_offered(model)
         # Another server may have heard of it.
@@ -276,6 +300,7 @@ class Completions:
             cost_halala=prices.hold(call.prompt_bytes, call.max_tokens),
             fee_bps=self._config.fee_bps,
             compute_type=ComputeType.INFERENCE,
+            provider_choice=call.routing.choice.to_store(),
             model=call.model,
             token_price_halala=prices.prompt_halala,
             completion_price_halala=prices.completion_halala,
@@ -313,5 +338,16 @@ def _is_there(provider: Provider) -> bool:
     return provider.presence.stream_open and not (provider.paused or provider.suspended)
 
 
-def _requirement(model: str, *, needs_bodies: bool = False) -> Requirement:
-    return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True, needs_bodies=needs_bodies)
+def _requirement(model: str) -> Requirement:
+    return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True)
+
+
+def _requirement_of(call: ChatCall) -> Requirement:
+    routing = call.routing
+    return replace(
+        _requirement(call.model),
+        needs_bodies=call.answers > 1,
+        choice=routing.choice,
+        order=routing.order,
+        speed=routing.speed,
+    )

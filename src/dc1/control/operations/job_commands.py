@@ -16,6 +16,7 @@ from dc1.control.scheduling.job_queue import key_of_new
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
+from dc1.domain.access.call_limits import UNLIMITED_KEY, KeyLimits
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement, TaskObstacle
@@ -142,6 +143,7 @@ class JobCommands:
             compute_type=requirement.compute_type,
             model=order.model,
             named_provider_id=requirement.named_provider_id,
+            provider_choice=requirement.choice.to_store(),
             gpu_count=requirement.gpu_count,
             min_vram_gb=requirement.min_vram_gb,
             gpu_type=requirement.gpu_type,
@@ -228,8 +230,9 @@ class JobCommands:
         *,
         actor: Actor = Actor.RENTER,
         scoped_key_id: str | None = None,
+        key_limits: KeyLimits = UNLIMITED_KEY,
     ) -> Submitted:
-        """Submit a failed job anew from its stored request.
+        """Submit a failed job anew from its stored request, for whom the key allows that it is retried with.
 
         Raises:
             only_failed_retried: The job is open, or ended otherwise.
@@ -242,7 +245,7 @@ class JobCommands:
             raise errors.call_not_retried()
         if failed.documents_erased_at_ms is not None:
             raise errors.documents_erased()
-        order = _order_again(failed, spec)
+        order = _order_again(failed, spec).held_to(key_limits)
         return await self.submit(
             failed.renter_id, order, hook, retried_from=failed.id, actor=actor, scoped_key_id=scoped_key_id
         )

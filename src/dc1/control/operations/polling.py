@@ -10,7 +10,8 @@ from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
-from dc1.domain.jobs.placement import Admission, availability_obstacle, queue_key
+from dc1.domain.jobs.placement import Admission, availability_obstacle
+from dc1.domain.jobs.queue_order import queue_key
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import job_logs, jobs, lifecycle

@@ -11,6 +11,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import whenever
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.engine_health import EngineHealth
+from dc1.control.scheduling.engine_speed import EngineSpeeds
 from dc1.control.scheduling.estimates import Estimates
 from dc1.control.scheduling.job_feed import StateChanged
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
@@ -18,8 +19,10 @@ from dc1.control.scheduling.job_versions import JobVersions
 from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.scheduler import Match, Scheduler
 from dc1.control.scheduling.sessions import StopReason
+from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.jobs.faults import Fault
-from dc1.domain.jobs.placement import Requirement, Room, queue_key
+from dc1.domain.jobs.placement import Requirement, Room
+from dc1.domain.jobs.queue_order import queue_key
 from dc1.domain.jobs.states import OPEN, ErrorCategory, JobSource, JobStatus
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.database import Connection
@@ -50,6 +53,7 @@ class Dispatcher:
         self._declined: dict[int, dict[int, int]] = {}
         self._dispatching = asyncio.Lock()
         self._tell_of_room: Callable[[], None] = lambda: None
+        self.speeds = EngineSpeeds(core.clock)
         self.health = EngineHealth(core.clock, core.config.completion_timeout_seconds * 1000)
 
     async def load(self) -> None:
@@ -82,6 +86,7 @@ class Dispatcher:
             found_ms=self._clock.now_ms(),
             running=running,
             timeout_at_ms=job.timeout_at_ms,
+            pace=None if running else RelayedPace.begun(job.source, self._clock.now_ms()),
         )
         self._fleet.occupy(provider_id, job.room)
         self._leases.add(lease)
@@ -235,6 +240,8 @@ class Dispatcher:
         lease = self._leases.remove(row_id)
         if lease is None:
             return None
+        if lease.pace is not None:
+            self.speeds.note(lease.provider_id, lease.assignment.job.model or "", lease.pace)
         session = self._sessions.get(lease.provider_id)
         if stop is not None and session is not None:
             session.stop(lease.job_id, lease.attempt, stop)
@@ -354,7 +361,8 @@ class Dispatcher:
         if job.source is JobSource.V1:
             self.health.given(job.provider_id, job.model or "")
         attempt = job.attempt_number + 1
-        lease = Lease(Assignment(job, spec, attempt), job.provider_id, attempt)
+        pace = RelayedPace.begun(job.source, self._clock.now_ms())
+        lease = Lease(Assignment(job, spec, attempt), job.provider_id, attempt, pace=pace)
         self._leases.add(lease)
         self._set_answer_time(lease)
         self._job_feed.publish(job.id, StateChanged())

@@ -10,11 +10,10 @@ from dc1.domain.jobs.placement import (
     Admission,
     ProviderView,
     Requirement,
-    class_rank,
     fits,
     placement_obstacle,
-    queue_key,
 )
+from dc1.domain.jobs.queue_order import class_rank, queue_key
 
 _Key: TypeAlias = tuple[int, ...]
 K = TypeVar("K")

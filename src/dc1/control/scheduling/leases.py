@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.placement import Room
 from dc1.storage.jobs.job_records import JobRow, JobSpec
@@ -39,7 +40,8 @@ class Lease:
     that poll. `timeout_at_ms` is set once it runs, and `taken_up` once the daemon is known to work on it. Whoever
     starts it or takes it back holds `changing` until that is stored and known here. `relayed` is how much its run said
     through this server, in tokens, and `relayed_characters` and `relayed_events` where that ends. While `settlements`
-    are under way, which are paid by what was said before, what it says is `held_back`.
+    are under way, which are paid by what was said before, what it says is `held_back`. `pace` is how fast a call is
+    answered, None where this server did not see it begin.
     """
 
     assignment: Assignment
@@ -57,6 +59,7 @@ class Lease:
     relayed_events: int = 0
     settlements: int = 0
     held_back: list[Callable[[], None]] = field(default_factory=list)
+    pace: RelayedPace | None = None
 
     def pass_on(self, show: Callable[[], None]) -> bool:
         """Show what the run says, or hold it back while the run is settled; False when no more can be held."""
@@ -77,7 +80,7 @@ class Lease:
             self.relayed = self.relayed.plus(new, count)
             self.relayed_characters += len(new)
 
-    def relay_chunk(self, chunk: TokenChunk) -> None:
+    def relay_chunk(self, chunk: TokenChunk, now_ms: int) -> None:
         """Count what a run says on its way to the caller: the text, or what the engine says that has the text in it."""
         if not chunk.events and not self.relayed_events:
             self.relay(chunk.text, chunk.count, chunk.offset)
@@ -88,6 +91,8 @@ class Lease:
             self.relayed_events += 1
         if chunk.is_last and self.relayed_events == chunk.event_offset + len(chunk.events):
             self.relayed = replace(self.relayed, is_whole=True)
+        if self.pace is not None:
+            self.pace.note(self.relayed, now_ms)
 
     @property
     def row_id(self) -> int:

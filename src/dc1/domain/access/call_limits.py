@@ -1,9 +1,10 @@
-"""How much of /v1 a renter or a scoped key may use at a time, and which models a key may name."""
+"""How much of /v1 a renter or a scoped key may use at a time, and what models and providers a key may have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from dc1.domain.access.provider_choice import ANY_PROVIDER, ProviderChoice
 from dc1.domain.errors import scope_missing
 
 
@@ -29,10 +30,15 @@ NO_LIMITS = CallLimits()
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """What a scoped key is held to; `models` are in lower case, and None for every model and for jobs without one."""
+    """What a scoped key is held to.
+
+    `models` are in lower case, and None for every model and for jobs without one; `providers` are who may have what it
+    orders.
+    """
 
     calls: CallLimits = NO_LIMITS
     models: Sequence[str] | None = None
+    providers: ProviderChoice = ANY_PROVIDER
 
     def require_model(self, model: str | None) -> None:
         """Refuse work that the key may not order.
@@ -42,6 +48,15 @@ class KeyLimits:
         """
         if self.models is not None and (model is None or model.lower() not in self.models):
             raise scope_missing(f"model {model or 'of a job without one'}")
+
+    def require_provider(self, provider_id: int | None) -> None:
+        """Refuse work for a provider by name that the key may not have.
+
+        Raises:
+            scope_missing: The key does not allow this provider.
+        """
+        if provider_id is not None and not self.providers.allows(provider_id):
+            raise scope_missing(f"provider {provider_id}")
 
 
 UNLIMITED_KEY = KeyLimits()

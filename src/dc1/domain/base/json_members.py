@@ -55,6 +55,21 @@ def spliced(text: str, changes: Mapping[str, JsonValue], found: Mapping[str, Mem
     return "".join(pieces)
 
 
+def without(text: str, key: str) -> str:
+    """Return the text of an object without one of its keys, and the rest as it was sent."""
+    found = members(text)
+    if key not in found:
+        return text
+    names = list(found)
+    at = names.index(key)
+    # From the end of the value before, with the comma between, or to the next key where there is none before.
+    if at:
+        return text[: found[names[at - 1]].end] + text[found[key].end :]
+    start = _after_space(text, 0) + 1
+    end = _after_space(text, found[key].end)
+    return text[:start] + text[end + (text[end] == ",") :]
+
+
 def _members(text: str, at: int) -> tuple[dict[str, Member], int]:
     found: dict[str, Member] = {}
     at = _after(text, at, "{")

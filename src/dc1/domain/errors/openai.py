@@ -63,6 +63,12 @@ def model_not_offered(model: str) -> ApiError:
     return ApiError(503, f"No provider serves model '{model}' now", OpenAICode.MODEL_NOT_SERVED)
 
 
+def no_allowed_provider(model: str) -> ApiError:
+    """Say that the model is served by providers alone that the call or its key leaves out."""
+    text = f"No provider that the call and its key allow serves model '{model}' now"
+    return ApiError(503, text, OpenAICode.MODEL_NOT_SERVED)
+
+
 def no_capacity_available(model: str) -> ApiError:
     """Say that everybody who offers the model is busy."""
     text = f"Every provider of model '{model}' is busy"

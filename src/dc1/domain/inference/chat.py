@@ -1,11 +1,12 @@
 """A /v1 call is read strictly out of its body."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from dc1.domain import errors
-from dc1.domain.base.json_members import members
+from dc1.domain.access.provider_choice import ProviderChoice
+from dc1.domain.base.json_members import members, without
 from dc1.domain.base.json_types import (
     MAX_VALUES,
     JsonObject,
@@ -17,7 +18,9 @@ from dc1.domain.base.json_types import (
 )
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import FieldViolation
+from dc1.domain.inference import call_routing
 from dc1.domain.inference.affinity import shared_by
+from dc1.domain.inference.call_routing import ANYWHERE, CallRouting
 
 CHAT_PATH = "/v1/chat/completions"
 MAX_MESSAGES = 1000
@@ -45,6 +48,7 @@ _NOT_READ = frozenset(
         "modalities",
         "model",
         "prompt_cache_key",
+        call_routing.FIELD,
         "safety_identifier",
         "service_tier",
         "stop",
@@ -63,7 +67,8 @@ class ChatCall:
 
     `prompt_bytes` bounds the tokens of what the model reads of it, and `max_tokens` those of all its `answers`
     together. `wants_usage` is whether a stream is to tell them in a chunk of their own. `shared` is what it has in
-    common with calls that the same engine answers best.
+    common with calls that the same engine answers best, and `routing`
+    what it says of who should answer it, which no engine is sent.
     """
 
     model: str
@@ -75,6 +80,11 @@ class ChatCall:
     answers: int = 1
     wants_usage: bool = False
     shared: bytes = b""
+    routing: CallRouting = ANYWHERE
+
+    def allowed(self, choice: ProviderChoice) -> Self:
+        """Return the call for those providers that are allowed beside itself."""
+        return replace(self, routing=replace(self.routing, choice=self.routing.choice.within(choice)))
 
 
 def read_chat(sent: bytes, max_bytes: int) -> ChatCall:
@@ -92,18 +102,20 @@ def read_chat(sent: bytes, max_bytes: int) -> ChatCall:
     faults = list(_faults(body))
     if faults:
         raise errors.validation_failed(faults)
+    routing = CallRouting.read(body)
     model, options = body["model"], body.get("stream_options")
     assert isinstance(model, str)
     return ChatCall(
         model=model,
         path=CHAT_PATH,
-        body=text,
+        body=without(text, call_routing.FIELD) if call_routing.FIELD in body else text,
         prompt_bytes=prompt_bytes(body),
         max_tokens=most_tokens(body),
         stream=body.get("stream") is True,
         answers=answers_wanted(body),
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         shared=shared_by(body),
+        routing=routing,
     )
 
 

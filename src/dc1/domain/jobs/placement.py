@@ -1,16 +1,16 @@
-"""Placement decides which provider gets which job, and which job comes first."""
+"""Placement decides which provider gets which job."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
+from dc1.domain.access.provider_choice import ANY_PROVIDER, ProviderChoice
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.jobs.states import COMPUTE_TYPES, ComputeType, JobSource
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
-from dc1.domain.money.pricing import PRICING_CLASSES
 from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type, requested_gpu_type
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.liveness import bookable as is_bookable
@@ -49,6 +49,13 @@ class Room(NamedTuple):
     def of(cls, source: JobSource, gpu_count: int) -> Self:
         """Return what a job takes that came from there."""
         return cls(0, 1) if source is JobSource.V1 else cls(gpu_count)
+
+
+class Speed(StrEnum):
+    """What of an engine's speed a call prefers, as the server measured it."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
 
 
 class TaskObstacle(StrEnum):
@@ -135,7 +142,8 @@ class Requirement:
     offers its model by name, and `needs_bodies` for one that asks for several answers. `task_obstacle` keeps a job from
     daemons that run scripts alone, and so does having been handed it before, as those in `handed_to` were: such a
     daemon drops a job whose id it knows. A call never goes to one of them again: its caller waits, and they failed it a
-    moment ago.
+    moment ago. `choice` is what the renter says of providers; of those, a call has `order` asked first, and the fastest
+    by `speed` before the best.
     """
 
     named_provider_id: int | None = None
@@ -153,6 +161,14 @@ class Requirement:
     needs_gpu: bool = False
     task_obstacle: TaskObstacle | None = None
     handed_to: frozenset[int] = frozenset()
+    choice: ProviderChoice = ANY_PROVIDER
+    order: tuple[int, ...] = ()
+    speed: Speed | None = None
+
+    @property
+    def candidates(self) -> Collection[int] | None:
+        """The only providers that may get it, None for no such list: a few, to be looked at one by one."""
+        return self.choice.only if self.named_provider_id is None else (self.named_provider_id,)
 
     @property
     def room(self) -> Room:
@@ -164,10 +180,14 @@ class Requirement:
         """Whether it says anything that only a machine with a GPU can meet."""
         return self.needs_gpu or self.gpu_type is not None or self.min_vram_gb is not None
 
+    def only_of(self, provider_ids: Iterable[int]) -> Self:
+        """Return what is asked of these alone, as far as they may have it."""
+        return replace(self, choice=self.choice.within(ProviderChoice(frozenset(provider_ids))))
+
     def passes_over(self, view: ProviderView) -> bool:
         """Tell whether one machine must not get the job, though others like it may."""
         had_it = (view.scripted or self.at_once) and view.id in self.handed_to
-        return had_it or view.id == self.excluded_provider_id
+        return had_it or view.id == self.excluded_provider_id or not self.choice.allows(view.id)
 
     @classmethod
     def of_order(
@@ -281,9 +301,12 @@ def capability_obstacle(view: ProviderView, requirement: Requirement) -> Admissi
 
 def of_any_price(requirement: Requirement) -> Requirement:
     """Return a requirement by which all machines of a kind fit or none: without a price and one to pass over."""
-    if requirement.max_price_bps is None and requirement.excluded_provider_id is None and not requirement.handed_to:
+    passes_over = requirement.excluded_provider_id or requirement.handed_to or not requirement.choice.is_open
+    if requirement.max_price_bps is None and not passes_over:
         return requirement
-    return replace(requirement, max_price_bps=None, excluded_provider_id=None, handed_to=frozenset())
+    return replace(
+        requirement, max_price_bps=None, excluded_provider_id=None, handed_to=frozenset(), choice=ANY_PROVIDER
+    )
 
 
 def is_affordable(price_bps: int, requirement: Requirement) -> bool:
@@ -359,42 +382,3 @@ def equals_of(
     # Against the best of them and not in steps: two that differ by a point are equal wherever a step would lie.
     least = max(view.reputation for view in candidates) - REPUTATION_SLACK
     return [view for view in candidates if view.reputation >= least]
-
-
-class Waiting(Protocol):
-    """A job in the queue."""
-
-    @property
-    def id(self) -> int:
-        """Row id."""
-        ...
-
-    @property
-    def pricing_class(self) -> str:
-        """One of the pricing classes."""
-        ...
-
-    @property
-    def priority(self) -> int:
-        """1 to 3, 1 first."""
-        ...
-
-    @property
-    def submitted_at_ms(self) -> int:
-        """When the job was submitted."""
-        ...
-
-
-CLASS_RANK = {name: rank for rank, name in enumerate(PRICING_CLASSES)}
-_RANK_OF_TEXT = {str(name): rank for name, rank in CLASS_RANK.items()}
-
-
-def class_rank(name: str) -> int:
-    """Return the rank of a class among all; one that only a newer server knows comes last."""
-    # By the plain text: a member of an enum is found by its name, and a text of a newer server is none.
-    return _RANK_OF_TEXT.get(str(name), len(_RANK_OF_TEXT))
-
-
-def queue_key(job: Waiting) -> tuple[int, int, int, int]:
-    """Return the job's place in the one order that positions, scheduler and polls share; smaller goes first."""
-    return (class_rank(job.pricing_class), job.priority, job.submitted_at_ms, job.id)

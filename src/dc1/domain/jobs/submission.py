@@ -5,9 +5,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Self
 
 from dc1 import defaults
 from dc1.domain import errors
+from dc1.domain.access.call_limits import KeyLimits
 from dc1.domain.base.json_types import JsonObject, JsonValue, is_oversized
 from dc1.domain.base.numeric import Number, as_integer, as_number, exact, plain
 from dc1.domain.errors import ApiError, FieldViolation
@@ -96,6 +98,12 @@ class JobOrder:
     env_vars: Mapping[str, str]
     max_rate_halala_per_minute: Decimal | None
     requirement: Requirement
+
+    def held_to(self, key: KeyLimits) -> Self:
+        """Return the order as a key may give it; one for a model or a provider that it may not name is refused."""
+        key.require_model(self.model)
+        key.require_provider(self.requirement.named_provider_id)
+        return replace(self, requirement=replace(self.requirement, choice=key.providers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,14 @@ class ApprovalCalls(ServicerPart):
         every = [(item, item.status(now_ms, self._plane.fleet.thresholds)) for item in self._plane.fleet]
         found = [(item, status) for item, status in reversed(every) if _matches(item, status, request)]
         statuses = [status for _, status in every]
+        speeds = self._plane.dispatcher.speeds
         return pb.ListProvidersResponse(
             total=len(every),
             online=statuses.count(ProviderStatus.ONLINE),
             offline=statuses.count(ProviderStatus.OFFLINE),
             registered=statuses.count(ProviderStatus.REGISTERED),
             pending_approval=sum(item.awaits_approval for item, _ in every),
-            providers=[admin_provider(item, status) for item, status in found[pages.offset :][: pages.limit]],
+            providers=[admin_provider(item, status, speeds) for item, status in found[pages.offset :][: pages.limit]],
             pagination=pages.of(len(found)),
         )
 

@@ -75,7 +75,7 @@ class SupervisedJobCalls(ServicerPart):
         if provider is None:
             return NULL
         status = provider.status(self._plane.clock.now_ms(), fleet.thresholds)
-        return to_value(message_json(admin_provider(provider, status)))
+        return to_value(message_json(admin_provider(provider, status, self._plane.dispatcher.speeds)))
 
     async def ListJobEvents(self, request: pb.ListJobEventsRequest, context: Any) -> pb.ListJobEventsResponse:
         """List lifecycle events."""

@@ -82,7 +82,9 @@ class SupervisedProviderCalls(ServicerPart):
             minutes.setdefault(minute_ms, Rollup()).add(rollup)
         newest = sorted(minutes, reverse=True)[:_HEARTBEATS_SHOWN]
         return pb.InspectProviderResponse(
-            provider=inspected_provider(provider, stored.row, stored.earned, now_ms, status),
+            provider=inspected_provider(
+                provider, stored.row, stored.earned, now_ms, status, self._plane.dispatcher.speeds
+            ),
             uptime=admin_provider_pb2.Uptime(hours_24=uptime_percent_of_day(heartbeats), days_7=provider.uptime_pct),
             heartbeat_log=[_heartbeat(minute_ms, minutes[minute_ms]) for minute_ms in newest],
             jobs=[provider_job(job) for job in stored.jobs],

@@ -100,6 +100,11 @@ def caller_scoped_key() -> str | None:
     return None if principal.scopes is None else principal.key_id
 
 
+def caller_limits() -> KeyLimits:
+    """Return what the caller's scoped key is held to; nothing holds whoever came with none."""
+    return current_call().principal.key_limits
+
+
 def enter(call: Call) -> None:
     """Make `call` the current one of this task; every call is answered in a task of its own."""
     # Never reset: it goes with its task.

@@ -31,7 +31,9 @@ class HeldCalls:
     async def held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
         """Start a call within its caller's limits, and end it with the block."""
         asked = current_call()
-        asked.principal.key_limits.require_model(call.model)
+        held_to = asked.principal.key_limits
+        held_to.require_model(call.model)
+        call = call.allowed(held_to.providers)
         # A token is a few bytes, and an answer may be as long as it may; what it was is known at its end.
         expected = call.prompt_bytes // BYTES_PER_TOKEN + call.max_tokens
         with self._limiter.admit(asked, expected, streamed=call.stream) as admission:

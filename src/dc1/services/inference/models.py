@@ -1,8 +1,10 @@
 """What every list of models says of one."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from dc1.control.fleet.model_offers import ModelOffer
+from dc1.control.scheduling.engine_speed import SpeedFigures
+from dc1.services.api.values import to_value
 
 
 class ModelFigures(TypedDict):
@@ -24,3 +26,12 @@ def model_figures(offer: ModelOffer, rate_halala_per_minute: int) -> ModelFigure
         min_gpu_vram_gb=offer.least_vram_gb,
         avg_price_sar_per_min=offer.mean_sar_per_minute(rate_halala_per_minute),
     )
+
+
+def speed_fields(figures: SpeedFigures) -> dict[str, Any]:
+    """Return what every list shows of how fast calls are answered."""
+    rate = figures.tokens_per_second
+    return {
+        "ttft_ms_p50": to_value(figures.ttft_ms),
+        "tokens_per_second_p50": to_value(None if rate is None else round(rate, 1)),
+    }

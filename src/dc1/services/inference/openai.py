@@ -18,7 +18,7 @@ from dc1.services.api.values import from_struct
 from dc1.services.inference.answers import ChatDialect, streamed, whole
 from dc1.services.inference.completion_stream import CompletionStream
 from dc1.services.inference.held_calls import HeldCalls
-from dc1.services.inference.models import model_figures
+from dc1.services.inference.models import model_figures, speed_fields
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
@@ -59,6 +59,7 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
                 halala_per_1m_completion_tokens=prices.completion_halala,
                 halala_per_1m_cached_tokens=prices.cached_halala,
             ),
+            **speed_fields(self._plane.dispatcher.speeds.of_model(name)),
             **model_figures(
                 offer_of_model(self._plane.fleet, name, self._plane.clock.now_ms()),
                 self._plane.catalog.rate(JobType.LLM_INFERENCE),

@@ -11,7 +11,7 @@ from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobStatus, JobType
 from dc1.domain.jobs.submission import JobOrder, SubmitBody, accept
 from dc1.domain.money.machine_prices import HUNDRED, UNIT_PRICE_BPS
 from dc1.domain.money.pricing import halala_to_sar, rate_per_minute
-from dc1.services.api.call import caller_id, caller_scoped_key, current_call
+from dc1.services.api.call import caller_id, caller_limits, caller_scoped_key, current_call
 from dc1.services.api.hooks import normalised_by
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import NULL, to_value
@@ -44,8 +44,7 @@ class JobCommandCalls(ServicerPart):
 
         async def submit(hook: TransactionHook[Submitted]) -> Submitted:
             # Judged inside the effect: a repeated key is answered before, whatever was approved or disapproved since.
-            order = self._accept(submit_body(request))
-            current_call().principal.key_limits.require_model(order.model)
+            order = self._accept(submit_body(request)).held_to(caller_limits())
             return await self._plane.job_commands.submit(renter_id, order, hook, scoped_key_id=key_id)
 
         return await self._idempotent.run(pb.SubmitJobResponse, submit, _submit_answer)
@@ -53,18 +52,18 @@ class JobCommandCalls(ServicerPart):
     @normalised_by(normalise)
     async def EstimateJob(self, request: pb.SubmitJobRequest, context: Any) -> pb.EstimateJobResponse:
         """Say what a job would cost and where it could run."""
-        order = self._accept(submit_body(request))
+        order = self._accept(submit_body(request)).held_to(caller_limits())
         return _estimate_answer(self._plane, await self._plane.job_commands.estimate(order))
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.RetryJobResponse:
         """Submit a failed job anew."""
         # Read once, here: `answer` is asked on a thread of the database and once more on the loop, and has to say the
         # same.
-        now_ms, key_id = self._plane.clock.now_ms(), caller_scoped_key()
+        now_ms, key_id, limits = self._plane.clock.now_ms(), caller_scoped_key(), caller_limits()
 
         async def retry(hook: TransactionHook[Submitted]) -> Submitted:
             failed, spec = await readable_with_spec(self._plane, request.job_id)
-            return await self._plane.job_commands.retry(failed, spec, hook, scoped_key_id=key_id)
+            return await self._plane.job_commands.retry(failed, spec, hook, scoped_key_id=key_id, key_limits=limits)
 
         def answer(new: Submitted) -> pb.RetryJobResponse:
             return pb.RetryJobResponse(

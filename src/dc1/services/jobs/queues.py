@@ -6,7 +6,7 @@ from typing import Any
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.domain.access.roles import Role
-from dc1.domain.jobs.placement import queue_key
+from dc1.domain.jobs.queue_order import queue_key
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.api.call import Principal, current_call
 from dc1.services.api.live_stream import watch

@@ -8,6 +8,7 @@ from google.protobuf.struct_pb2 import Value
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
+from dc1.control.scheduling.engine_speed import EngineSpeeds
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.gpus.card_health import shown_cards
 from dc1.domain.jobs.placement import vram_gb
@@ -21,12 +22,13 @@ from dc1.domain.providers.mismatches import MISMATCH
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import metric_of
 from dc1.services.api.values import NULL, message_json, time_value, to_value
+from dc1.services.inference.models import speed_fields
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.providers import providers
 from dc1.storage.providers.providers import Earnings, EarningsDay, ProviderRow
 from dcp.v1 import provider_pb2 as pb
-from dcp.v1.admin_provider_pb2 import AdminProvider, InspectedProvider
+from dcp.v1.admin_provider_pb2 import AdminProvider, EngineSpeed, InspectedProvider
 
 _WEEK_DAYS = 7
 # Lists have room for one price of a machine: an hour of inference on one of its GPUs, in the standard class.
@@ -142,15 +144,19 @@ def provider_job(job: JobRow) -> pb.ProviderJob:
     )
 
 
-def admin_provider(provider: Provider, status: ProviderStatus) -> AdminProvider:
+def admin_provider(provider: Provider, status: ProviderStatus, speeds: EngineSpeeds) -> AdminProvider:
     """Return one line of the list of providers."""
-    shown = AdminProvider(**hardware_fields(provider), hardware_notice=to_value(provider.hardware_notice))
+    shown = AdminProvider(
+        **hardware_fields(provider),
+        hardware_notice=to_value(provider.hardware_notice),
+        engine_speeds=_speeds(provider, speeds),
+    )
     _fill(shown, provider, status)
     return shown
 
 
 def inspected_provider(
-    provider: Provider, row: ProviderRow, earned: Earnings, now_ms: int, status: ProviderStatus
+    provider: Provider, row: ProviderRow, earned: Earnings, now_ms: int, status: ProviderStatus, speeds: EngineSpeeds
 ) -> InspectedProvider:
     """Return everything that is known of a provider; `row` is its account as it is stored."""
     shown = InspectedProvider(
@@ -178,9 +184,15 @@ def inspected_provider(
         **hardware_fields(provider),
         hardware_notice=to_value(provider.hardware_notice),
         gpus=to_value(shown_cards(provider.gpu_status)),
+        engine_speeds=_speeds(provider, speeds),
     )
     _fill(shown, provider, status)
     return shown
+
+
+def _speeds(provider: Provider, speeds: EngineSpeeds) -> list[EngineSpeed]:
+    known = speeds.of_provider(provider.id, provider.models)
+    return [EngineSpeed(model=model, **speed_fields(figures), calls=figures.calls) for model, figures in known.items()]
 
 
 def _fill(shown: AdminProvider | InspectedProvider, provider: Provider, status: ProviderStatus) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select
 
+from dc1.domain.access.provider_choice import ProviderChoice
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Room
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
@@ -267,4 +268,5 @@ def _may_run_on(job: JobRow, provider_id: int, price_bps: int | None) -> bool:
     is_held_for = price_bps is None or job.hold_price_bps is None or price_bps <= job.hold_price_bps
     had_it = job.source is JobSource.V1 and provider_id in (job.lost_by or ())
     may_have_it = job.named_provider_id in (None, provider_id) and job.excluded_provider_id != provider_id
-    return is_held_for and may_have_it and not had_it
+    is_allowed = ProviderChoice.stored(job.provider_choice).allows(provider_id)
+    return is_held_for and may_have_it and is_allowed and not had_it

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from dc1.domain.access.provider_choice import ProviderChoice
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, Room, TaskObstacle
 from dc1.domain.jobs.states import TERMINAL, ComputeType, ErrorCategory, JobSource, JobStatus, JobType, Phase
@@ -61,6 +62,7 @@ class JobRow:
     status: JobStatus
     retried_from_job_id: int | None
     named_provider_id: int | None
+    provider_choice: dict[str, Any] | None
     provider_id: int | None
     last_provider_id: int | None
     excluded_provider_id: int | None
@@ -170,6 +172,7 @@ class JobRow:
             needs_gpu=self.needs_gpu,
             task_obstacle=time_obstacle(self.run_deadline_seconds) if self.is_scriptable else TaskObstacle.NO_SCRIPT,
             handed_to=frozenset(self.lost_by or ()),
+            choice=ProviderChoice.stored(self.provider_choice),
         )
 
 

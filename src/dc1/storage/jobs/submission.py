@@ -11,7 +11,8 @@ from dc1 import defaults
 from dc1.domain import errors
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.base.clock import day_start_ms, month_start_ms, next_day_start_ms, next_month_start_ms
-from dc1.domain.jobs.placement import CLASS_RANK, Room
+from dc1.domain.jobs.placement import Room
+from dc1.domain.jobs.queue_order import CLASS_RANK
 from dc1.domain.jobs.states import (
     TEST_RENTER_ID,
     Actor,
@@ -65,6 +66,7 @@ class NewJob:
     compute_type: ComputeType
     model: str | None = None
     named_provider_id: int | None = None
+    provider_choice: Mapping[str, list[int]] | None = None
     provider_id: int | None = None
     slots: int = 0
     call_slots: int = 0
@@ -130,7 +132,6 @@ _COUNT_SUBMISSION = PreparedStatement(
     )
 )
 
-
 _SET_TOLD = PreparedStatement(
     update(renters_table)
     .where(renters_table.c.id == bindparam("renter"))
@@ -146,7 +147,6 @@ _News: TypeAlias = Mapping[str | None, list[int]]
 
 # How much the clocks of replicas may differ.
 _CLOCKS_APART_MS = 600_000
-
 
 _NO_BUDGET = MonthlyBudget(None)
 

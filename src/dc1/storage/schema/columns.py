@@ -62,6 +62,8 @@ TEXTS = JsonShape(_is_texts, _nothing)
 # For what would mean "everything" as a NULL.
 TEXTS_OR_NONE_OF_THEM = TEXTS._replace(otherwise=list)
 NUMBERS = JsonShape(_is_numbers, _nothing)
+# Likewise: whom a renter left out must not get the work because a row cannot be read.
+PROVIDER_CHOICE = JsonShape(lambda value: isinstance(value, dict), lambda: {"only": []})
 
 
 class ExactJson(TypeDecorator[Any]):

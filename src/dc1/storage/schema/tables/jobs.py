@@ -39,6 +39,7 @@ from dc1.storage.schema.columns import (
     NUMBERS,
     OBJECT,
     OBJECT_ALWAYS,
+    PROVIDER_CHOICE,
     ExactDecimal,
     ExactJson,
     PlainText,
@@ -67,6 +68,8 @@ jobs = Table(
     Column("retried_from_job_id", BigInteger),
     # Where it may run, where it runs, and who lost it last.
     Column("named_provider_id", BigInteger, ForeignKey("providers.id")),
+    # Whom its key, or the call itself, allowed when it was submitted; NULL is everybody.
+    Column("provider_choice", ExactJson(PROVIDER_CHOICE)),
     Column("provider_id", BigInteger, ForeignKey("providers.id")),
     Column("last_provider_id", BigInteger, ForeignKey("providers.id")),
     # Who was handed it and never took it up, so that it goes to anybody else.

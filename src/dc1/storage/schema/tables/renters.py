@@ -6,6 +6,7 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus
 from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
 from dc1.storage.schema.columns import (
+    PROVIDER_CHOICE,
     TEXTS_OR_NONE_OF_THEM,
     ExactJson,
     PlainText,
@@ -149,6 +150,8 @@ key_limits = Table(
     Column("streams", Integer),
     # In lower case; NULL is every model.
     Column("models", ExactJson(TEXTS_OR_NONE_OF_THEM)),
+    # NULL is every provider.
+    Column("provider_choice", ExactJson(PROVIDER_CHOICE)),
 )
 
 webhook_deliveries = Table(

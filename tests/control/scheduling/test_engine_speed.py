@@ -1,0 +1,62 @@
+"""How fast engines answer is measured by what is relayed, and who prefers speed is placed by it (6.2)."""
+
+import pytest
+
+from dc1.control.scheduling.engine_speed import CALLS, STALE_MS, EngineSpeeds
+from dc1.domain.inference.relayed_pace import RelayedPace
+from dc1.domain.inference.usage import RelayedText
+from dc1.domain.jobs.placement import Speed
+from dc1.testing.clock import ManualClock
+
+MODEL = "m"
+
+
+def pace(ttft_ms: int, tokens_per_second: float) -> RelayedPace:
+    seen = RelayedPace(1000)
+    for step in range(11):
+        seen.note(RelayedText(step + 1, step + 1), 1000 + ttft_ms + round(step * 1000 / tokens_per_second))
+    return seen
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(0)
+
+
+def speeds_of(clock: ManualClock, calls: dict[int, tuple[int, float]], times: int = 3) -> EngineSpeeds:
+    speeds = EngineSpeeds(clock)
+    for provider_id, (ttft_ms, rate) in calls.items():
+        for _ in range(times):
+            speeds.note(provider_id, MODEL.upper(), pace(ttft_ms, rate))
+    return speeds
+
+
+def test_the_fastest_and_those_hardly_slower(clock: ManualClock) -> None:
+    speeds = speeds_of(clock, {1: (100, 10), 2: (105, 50), 3: (300, 48)})
+    assert speeds.fastest(MODEL, [1, 2, 3, 4], Speed.LATENCY) == {1, 2}
+    assert speeds.fastest(MODEL, [1, 2, 3, 4], Speed.THROUGHPUT) == {2, 3}
+    assert speeds.fastest(MODEL, [1, 4], Speed.THROUGHPUT) == {1}
+    assert speeds.fastest(MODEL, [4], Speed.LATENCY) == frozenset()
+    assert speeds.fastest("other", [1], Speed.LATENCY) == frozenset()
+    assert speeds.of_model(MODEL).ttft_ms == 105
+    assert speeds.of_provider(2, ["other", MODEL])[MODEL].tokens_per_second == pytest.approx(50)
+
+
+def test_an_engine_is_known_by_its_last_calls(clock: ManualClock) -> None:
+    speeds = speeds_of(clock, {1: (900, 10)}, times=2)
+    assert speeds.of(1, MODEL).ttft_ms is None
+    for _ in range(CALLS):
+        speeds.note(1, MODEL, pace(100, 20))
+    assert (speeds.of(1, MODEL).ttft_ms, speeds.of(1, MODEL).calls) == (100, CALLS)
+    clock.advance(STALE_MS / 1000 + 1)
+    assert speeds.of(1, MODEL).calls == 0
+
+
+def test_what_came_in_one_piece_tells_nothing() -> None:
+    whole = RelayedPace(0)
+    whole.note(RelayedText(4000, 1000), 5000)
+    assert (whole.ttft_ms, whole.tokens_per_second) == (None, None)
+    bundled = RelayedPace(0)
+    bundled.note(RelayedText(4, 1), 10)
+    bundled.note(RelayedText(4000, 1000), 12)
+    assert (bundled.ttft_ms, bundled.tokens_per_second) == (10, None)
