@@ -54,6 +54,13 @@ async def test_health_and_reflection_need_no_credential(server: Running) -> None
         for service in response.list_services_response.service
     }
     assert {"dcp.v1.JobService", "dcp.v1.AdminService", "grpc.health.v1.Health"} <= names
+    newer = server.channel.stream_stream(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    answers = [response async for response in newer(iter([request]))]
+    assert {each.name for each in answers[0].list_services_response.service} == names
 
 
 async def test_a_drain_refuses_new_calls_finishes_those_in_flight_and_then_sends_streams_elsewhere(

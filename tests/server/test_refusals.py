@@ -4,7 +4,8 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import status_pb2
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
 from structlog.testing import capture_logs
 
 from dc1.domain import errors
@@ -67,6 +68,40 @@ async def test_a_native_caller_finds_the_same_facts_in_the_status(server: Runnin
     )
     _, detail = detail_of(invalid.headers)
     assert [(fault.field, fault.message) for fault in detail.fields] == [("name", "must be at least 2 characters")]
+
+
+async def test_a_native_caller_s_library_knows_the_details(server: Running, harness: Harness) -> None:
+    """Those of google.rpc, which clients in every language read without a message of ours."""
+
+    async def details(method: str, request: Any, **headers: str) -> dict[str, Any]:
+        answer = await server.call_natively(method, request, **headers)
+        found = [unpacked(each) for each in detail_of(answer.headers)[0].details]
+        return {type(each).__name__: each for each in found}
+
+    key = server.accounts.renter
+    harness.behaviours["SubmitJob"] = raising(errors.insufficient_balance(44, 45))
+    info = (await details("JobService/SubmitJob", J3, x_renter_key=key))["ErrorInfo"]
+    assert (info.reason, info.domain) == ("INSUFFICIENT_BALANCE", "dc1")
+    assert dict(info.metadata) == {
+        "balance_halala": "44",
+        "required_halala": "45",
+        "shortfall_halala": "1",
+        "http_status": "402",
+    }
+    harness.behaviours["SubmitJob"] = raising(errors.rate_limit_exceeded(7))
+    limited = await details("JobService/SubmitJob", J3, x_renter_key=key)
+    assert limited["RetryInfo"].retry_delay.seconds == 7
+    assert limited["QuotaFailure"].violations[0].description == "Rate limit exceeded"
+    invalid = await details("RenterService/RegisterRenter", RegisterRenterRequest(name="x", email="a@b.sa"))
+    faults = [(fault.field, fault.description) for fault in invalid["BadRequest"].field_violations]
+    assert faults == [("name", "must be at least 2 characters")]
+
+
+def unpacked(packed: any_pb2.Any) -> Any:
+    standard = ("ErrorInfo", "RetryInfo", "QuotaFailure", "BadRequest")
+    kinds: list[Any] = [ErrorDetail, *(getattr(error_details_pb2, name) for name in standard)]
+    (message,) = [message for kind in kinds if packed.Unpack(message := kind())]
+    return message
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import grpc
 import structlog
 from grpc_health.v1.health import aio as aio_health
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from grpc_reflection.v1alpha import reflection
 
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.base.clock import Clock, SystemClock
@@ -23,6 +22,7 @@ from dc1.server.process.instance_lock import sole_server
 from dc1.server.process.secret_key import keep_to_ourselves, load_edge_secret
 from dc1.server.process.timekeeping import Timekeeping
 from dc1.server.rate_limits import RateLimiter
+from dc1.server.reflection import enable_reflection
 from dc1.server.registry import Background, Foundation, Registry, build
 from dc1.server.watching.audit import Auditor
 from dc1.server.watching.call_log import CallLog
@@ -195,12 +195,12 @@ class Application:
 
     def _build_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(interceptors=[self._pipeline], options=_channel_options(self._settings))
-        names = [_HEALTH, reflection.SERVICE_NAME]
+        names = [_HEALTH]
         for service in self._registry.services:
             service.add(service.servicer, server)
             names.append(service.descriptor.full_name)
         add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection(names, server)
+        enable_reflection(names, server)
         return server
 
     def _listen(self, held: AsyncExitStack) -> str:

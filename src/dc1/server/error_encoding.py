@@ -1,10 +1,14 @@
 """How a refusal leaves the server: gRPC status, the REST body for the edge, and details for native callers."""
 
 import json
+from collections.abc import Iterator
+from http import HTTPStatus
 
 import grpc
-from google.protobuf import any_pb2
-from google.rpc import status_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import ApiError, FieldViolation, openai_envelope
@@ -13,6 +17,9 @@ from dcp.v1 import error_pb2
 # Metadata is limited to 8 KiB by default in gRPC's clients, and other headers need room too.
 _BODY_BYTES = 6 * 1024
 _TEXT_BYTES = 3 * 1024
+# A third more on the wire, where bytes travel as Base64.
+_DETAILS_BYTES = 5 * 1024
+_DOMAIN = "dc1"
 _Metadata = tuple[tuple[str, str | bytes], ...]
 
 
@@ -58,16 +65,49 @@ def trailers(error: ApiError, *, is_rest: bool, in_openai_envelope: bool = False
 
 
 def _details(error: ApiError) -> bytes:
+    """Return the status with what it says in words of ours and in those that every gRPC client's library knows."""
+    code: int = status_code(error).value[0]
+    status = status_pb2.Status(code=code, message=error.message, details=[_packed(_own_detail(error))])
+    for detail in _standard_details(error):
+        status.details.append(_packed(detail))
+        # All of it is in the first one: the same in other words is left out where the headers cannot carry both.
+        if status.ByteSize() > _DETAILS_BYTES:
+            del status.details[-1]
+    return status.SerializeToString()
+
+
+def _own_detail(error: ApiError) -> error_pb2.ErrorDetail:
     detail = error_pb2.ErrorDetail(
         code=error.code or "",
         http_status=error.status,
         fields=[error_pb2.FieldViolation(field=fault.field, message=fault.message) for fault in error.fields],
     )
     detail.context.update(error.context)
-    packed = any_pb2.Any()
+    return detail
+
+
+def _standard_details(error: ApiError) -> Iterator[Message]:
+    facts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in error.context.items()}
+    yield error_details_pb2.ErrorInfo(
+        reason=error.code or error.grpc, domain=_DOMAIN, metadata={**facts, "http_status": str(error.status)}
+    )
+    if error.retry_after_seconds is not None:
+        yield error_details_pb2.RetryInfo(retry_delay=Duration(seconds=error.retry_after_seconds))
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        violation = error_details_pb2.QuotaFailure.Violation(description=error.message)
+        yield error_details_pb2.QuotaFailure(violations=[violation])
+    if error.fields:
+        faults = [
+            error_details_pb2.BadRequest.FieldViolation(field=fault.field, description=fault.message)
+            for fault in error.fields
+        ]
+        yield error_details_pb2.BadRequest(field_violations=faults)
+
+
+def _packed(detail: Message) -> Any:
+    packed = Any()
     packed.Pack(detail)
-    code: int = status_code(error).value[0]
-    return status_pb2.Status(code=code, message=error.message, details=[packed]).SerializeToString()
+    return packed
 
 
 def _listed(fields: list[FieldViolation]) -> list[JsonObject]:

@@ -42,7 +42,7 @@ from dc1.services.api.shielding import ShieldedWork
 from dc1.services.api.values import require_few_values
 from dc1.storage.engine.unwritable import OutcomeUnknownError, unwritable_reason
 
-_STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1alpha.")
+_STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LIMIT_HEADERS = "x-ratelimit-"
 _log = structlog.get_logger(__name__)
