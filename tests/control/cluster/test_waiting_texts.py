@@ -6,6 +6,7 @@ from typing import Any
 
 from dc1.control.cluster.waiting_texts import MOST_PIECES, WaitingTexts
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.storage.cluster.change_feed import SharedTokens
 
 
 def test_text_is_taken_in_order_and_in_pieces_that_fit_a_notification() -> None:
@@ -26,4 +27,6 @@ def test_what_nobody_takes_is_bounded_and_the_newest_is_kept() -> None:
     for number in range(3 * MOST_PIECES):
         texts.add(1, TokenChunk(1, f"{number} ", 1))
     assert len(texts) == MOST_PIECES
-    assert texts.take()[0].text == f"{2 * MOST_PIECES} "
+    (oldest, *_) = texts.take()
+    assert isinstance(oldest, SharedTokens)
+    assert oldest.text == f"{2 * MOST_PIECES} "

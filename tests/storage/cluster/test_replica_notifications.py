@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import astuple
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dc1.domain.access.call_use import CallUse
 from dc1.storage.cluster.change_feed import Notifications, SharedTokens, read_payload
 from dc1.storage.engine.database import Database
 
@@ -29,6 +31,10 @@ ODD = st.one_of(
         st.tuples(*[st.none() | st.booleans() | st.integers() | st.floats() | st.text()] * 5),
     ),
     st.builds(
+        lambda item: json.dumps({"from": "b", "tokens": [], "uses": [item, 1]}),
+        st.tuples(st.text(), st.text(), *[st.none() | st.booleans() | st.integers() | st.floats()] * 5),
+    ),
+    st.builds(
         lambda item: json.dumps({"from": "b", "tokens": [], "events": [item, 1]}),
         st.tuples(
             *[st.none() | st.booleans() | st.integers()] * 4, st.text() | st.none(), st.booleans(), st.integers(0, 1)
@@ -43,6 +49,9 @@ def test_any_payload_is_read_as_text_or_as_nothing(payload: str) -> None:
     sender, tokens = read_payload(payload)
     assert isinstance(sender, str)
     for item in tokens:
+        if isinstance(item, CallUse):
+            assert all(type(number) is int and abs(number) < 2**53 for number in astuple(item)[2:])
+            continue
         numbers: tuple[int, ...] = (item.row_id, item.attempt, item.offset or 0)
         numbers += (item.count,) if isinstance(item, SharedTokens) else (item.start,)
         assert all(type(number) is int and 0 <= number < 2**53 for number in numbers)

@@ -8,8 +8,9 @@ cannot both succeed; this module brings memory up to date afterwards.
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -26,6 +27,7 @@ from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import Lagged, TokenChunk
 from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import EndReason
+from dc1.domain.access.call_use import CallUse
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.cluster import change_feed, replicas
@@ -81,6 +83,7 @@ class Replication:
         self._lines: dict[int, int] = {}
         self._texts = WaitingTexts()
         self._events = HeardEvents()
+        self._heard_uses: list[Callable[[CallUse], None]] = []
 
     @property
     def others(self) -> frozenset[str]:
@@ -155,6 +158,16 @@ class Replication:
             self._texts.add(row_id, tokens)
             self._committed.set()
 
+    def share_use(self, use: CallUse) -> None:
+        """Tell what a caller used of its limits under /v1."""
+        if self.others:
+            self._texts.add_use(replace(use, replica=self.replica_id))
+            self._committed.set()
+
+    def hear_uses(self, heard: Callable[[CallUse], None]) -> None:
+        """Call `heard` with what callers used at other servers."""
+        self._heard_uses.append(heard)
+
     async def _send(self) -> None:
         if self.others:
             await self._notifications.send(self._texts.take())
@@ -164,6 +177,10 @@ class Replication:
 
     def _hear(self, shared: Sequence[Shared]) -> None:
         for item in shared:
+            if isinstance(item, CallUse):
+                for heard in self._heard_uses:
+                    heard(item)
+                continue
             tokens = (
                 self._events.take(item)
                 if isinstance(item, SharedEvent)

@@ -1,10 +1,11 @@
-"""Generated text that waits to be shown to readers on other replicas."""
+"""What waits to be told to other replicas: generated text for readers there, and what callers used of their limits."""
 
 import json
 from collections import deque
 from collections.abc import Iterator
 
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.access.call_use import CallUse
 from dc1.storage.cluster.change_feed import Shared, SharedEvent, SharedTokens
 
 # PostgreSQL limits a notification to 8000 bytes; escaped as JSON, a character takes up to twelve.
@@ -13,6 +14,7 @@ _ESCAPED_LENGTH = 12
 _ENVELOPE_LENGTH = 64
 _LARGEST_TEXT = (_LARGEST_PAYLOAD - _ENVELOPE_LENGTH) // _ESCAPED_LENGTH
 _LARGEST_PART = 3_000
+_USE_LENGTH = 160
 MOST_PIECES = 10_000
 MOST_BYTES = 24 * 1024 * 1024
 """What waits for a database that is slow; the oldest go, for the result has everything but further answers."""
@@ -40,8 +42,12 @@ class WaitingTexts:
             self._put(SharedTokens(row_id, tokens.attempt, text, tokens.count if start == 0 else 0, offset))
             start += len(text)
 
+    def add_use(self, use: CallUse) -> None:
+        """Put what was used of a limit."""
+        self._put(use)
+
     def _put(self, piece: Shared) -> None:
-        size = _size(piece.text)
+        size = _USE_LENGTH if isinstance(piece, CallUse) else _size(piece.text)
         self._pieces.append((piece, size))
         self._size += size
         while len(self._pieces) > MOST_PIECES or self._size > MOST_BYTES:

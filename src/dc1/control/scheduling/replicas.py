@@ -1,10 +1,11 @@
 """What is asked of the other servers on the same database, whether there are any or not."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.access.call_use import CallUse
 
 
 class Replicas(Protocol):
@@ -32,6 +33,14 @@ class Replicas(Protocol):
 
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
+        ...
+
+    def share_use(self, use: CallUse) -> None:
+        """Tell what a caller used of its limits under /v1."""
+        ...
+
+    def hear_uses(self, heard: Callable[[CallUse], None]) -> None:
+        """Call `heard` with what callers used at other servers."""
         ...
 
     async def confirm_lost(self, provider: Provider) -> None:
@@ -64,6 +73,12 @@ class NoReplicas:
 
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Leave it at the readers here."""
+
+    def share_use(self, use: CallUse) -> None:
+        """Tell nobody."""
+
+    def hear_uses(self, heard: Callable[[CallUse], None]) -> None:
+        """Hear of nothing."""
 
     async def confirm_lost(self, provider: Provider) -> None:
         """Let a provider be lost: its daemon could have spoken to nobody else."""

@@ -1,10 +1,14 @@
 """How much of /v1 each renter and scoped key uses: calls and tokens a minute, and streams at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeAlias
 
-from dc1.domain.access.call_limits import CallLimits
+from dc1.control.scheduling.replicas import Replicas
+from dc1.domain.access.call_limits import NO_LIMITS, CallLimits
+from dc1.domain.access.call_use import CallUse
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import rate_limit_exceeded
 from dc1.domain.inference.allowance import Allowance
@@ -12,6 +16,9 @@ from dc1.services.api.call import Call
 
 _MOST_KEPT = 20_000
 """Callers of whom something is remembered; who has used nothing for a minute is like one who never came."""
+
+_LOOKED_AT = 8
+"""So many of them are looked at with each call once they are too many, which is more than it adds to them."""
 
 _BUSY_SECONDS = 1
 """When to come again where a stream has to end first, which nobody knows."""
@@ -24,10 +31,21 @@ class _Use:
     requests: Allowance
     tokens: Allowance
     streams: int = 0
+    elsewhere: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Streams at other servers, and when they were told."""
 
-    @property
-    def is_idle(self) -> bool:
-        return not self.streams and not self.requests.reset_ms and not self.tokens.reset_ms
+    def streams_since(self, told_ms: int, replicas: Collection[str]) -> int:
+        """Return how many streams are open here and at others that live, as far as they said so since then."""
+        known = (count for name, (count, at_ms) in self.elsewhere.items() if name in replicas and at_ms >= told_ms)
+        return self.streams + sum(known)
+
+    def is_idle_since(self, told_ms: int, replicas: Collection[str]) -> bool:
+        """Tell whether nothing is used of it now."""
+        is_full = not self.requests.reset_ms and not self.tokens.reset_ms
+        return is_full and not self.streams_since(told_ms, replicas)
+
+
+_Held: TypeAlias = list[tuple[_Use, CallLimits]]
 
 
 @dataclass(slots=True)
@@ -38,13 +56,19 @@ class Admission:
 
 
 class CallLimiter:
-    """Counts the calls of one server in memory; every server of a market counts its own."""
+    """Counts calls in memory, those at other servers too as soon as they are told."""
 
-    def __init__(self, clock: Clock, usual: CallLimits) -> None:
-        """`usual` is what renters may use of whom nothing else is said."""
+    def __init__(self, clock: Clock, usual: CallLimits, replicas: Replicas, longest_call_ms: int) -> None:
+        """`usual` is what renters may use of whom nothing else is said; no stream is open for longer than a call."""
         self._clock = clock
         self._usual = usual
+        self._replicas = replicas
+        self._longest_call_ms = longest_call_ms
         self._uses: dict[str, _Use] = {}
+        replicas.hear_uses(self._heard)
+
+    def __len__(self) -> int:
+        return len(self._uses)
 
     @contextmanager
     def admit(self, call: Call, tokens: int, *, streamed: bool) -> Iterator[Admission]:
@@ -62,26 +86,36 @@ class CallLimiter:
             _tell(call, held)
             raise rate_limit_exceeded(max(waits))
         admission = Admission(tokens)
-        for use, _ in held:
-            use.requests.left -= 1
-            use.tokens.left -= tokens
-            use.streams += streamed
+        self._count(call, held, requests=1, tokens=tokens, streams=int(streamed))
         _tell(call, held)
         try:
             yield admission
         finally:
-            for use, _ in held:
-                use.tokens.left += tokens - admission.tokens
-                use.streams -= streamed
+            self._count(call, held, requests=0, tokens=admission.tokens - tokens, streams=-int(streamed))
 
-    def _held(self, call: Call) -> list[tuple[_Use, CallLimits]]:
+    def _count(self, call: Call, held: _Held, *, requests: int, tokens: float, streams: int) -> None:
+        for name, (use, limits) in zip(_subjects(call), held, strict=True):
+            use.requests.left -= requests
+            use.tokens.left -= tokens
+            use.streams += streams
+            if limits != NO_LIMITS:
+                told = CallUse("", name, requests, int(tokens), use.streams, use.requests.limit, use.tokens.limit)
+                self._replicas.share_use(told)
+
+    def _heard(self, told: CallUse) -> None:
+        self._forget_idle()
+        use = self._use(told.subject, CallLimits(told.requests_limit, told.tokens_limit))
+        use.requests.left -= told.requests
+        use.tokens.left -= told.tokens
+        use.elsewhere[told.replica] = (told.streams, self._clock.now_ms())
+
+    def _held(self, call: Call) -> _Held:
         """Return the uses that a call counts in: of its renter, and of its scoped key."""
         principal = call.principal
-        subjects = [(principal.account, principal.call_limits.over(self._usual))]
-        if principal.scopes is not None:
-            subjects.append((f"key:{principal.key_id}", principal.key_limits.calls))
+        limits = (principal.call_limits.over(self._usual), principal.key_limits.calls)
         self._forget_idle()
-        return [(self._use(name, limits), limits) for name, limits in subjects]
+        # Of a call with the master key the renter's alone.
+        return [(self._use(name, its), its) for name, its in zip(_subjects(call), limits, strict=False)]
 
     def _use(self, name: str, limits: CallLimits) -> _Use:
         now_ms = self._clock.now_ms()
@@ -102,22 +136,33 @@ class CallLimiter:
         if limits.tokens_per_minute is not None:
             waits_ms.append(use.tokens.wait_ms(tokens))
         wait = -(-max(waits_ms) // 1000)
-        if streamed and limits.streams is not None and use.streams >= limits.streams:
+        if streamed and limits.streams is not None and self._open_streams(use) >= limits.streams:
             wait = max(wait, _BUSY_SECONDS)
         return wait
+
+    def _open_streams(self, use: _Use) -> int:
+        return use.streams_since(self._clock.now_ms() - self._longest_call_ms, self._replicas.others)
 
     def _forget_idle(self) -> None:
         if len(self._uses) < _MOST_KEPT:
             return
         now_ms = self._clock.now_ms()
-        for name, use in list(self._uses.items()):
+        for name in list(islice(self._uses, _LOOKED_AT)):
+            use = self._uses.pop(name)
             use.requests.refill(use.requests.limit, now_ms)
             use.tokens.refill(use.tokens.limit, now_ms)
-            if use.is_idle:
-                del self._uses[name]
+            if not use.is_idle_since(now_ms - self._longest_call_ms, self._replicas.others):
+                # Behind the others: those that come next are looked at next.
+                self._uses[name] = use
 
 
-def _tell(call: Call, held: list[tuple[_Use, CallLimits]]) -> None:
+def _subjects(call: Call) -> list[str]:
+    """Return who is counted: the renter, and the scoped key that it called with."""
+    principal = call.principal
+    return [principal.account] + ([] if principal.scopes is None else [f"key:{principal.key_id}"])
+
+
+def _tell(call: Call, held: _Held) -> None:
     """Say in a call's headers what is left, of renter and key of whichever has less, in the words of OpenAI's API."""
     of_requests = [use.requests for use, limits in held if limits.requests_per_minute is not None]
     of_tokens = [use.tokens for use, limits in held if limits.tokens_per_minute is not None]

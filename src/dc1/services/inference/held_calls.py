@@ -25,7 +25,12 @@ class HeldCalls:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._work = ShieldedWork()
-        self._limiter = CallLimiter(plane.clock, plane.config.call_limits)
+        self._limiter = CallLimiter(
+            plane.clock,
+            plane.config.call_limits,
+            plane.replicas,
+            plane.config.completion_timeout_seconds * 1000,
+        )
 
     @asynccontextmanager
     async def held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:

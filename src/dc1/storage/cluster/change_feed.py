@@ -17,6 +17,7 @@ import psycopg
 from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
 
 from dc1.containment import contained
+from dc1.domain.access.call_use import CallUse
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.jobs.states import OPEN
 from dc1.storage.cluster import replicas
@@ -113,11 +114,11 @@ class SharedEvent:
     is_last: bool
 
 
-Shared: TypeAlias = SharedTokens | SharedEvent
+Shared: TypeAlias = SharedTokens | SharedEvent | CallUse
 
 
 def read_payload(payload: str) -> tuple[str, list[Shared]]:
-    """Return who sent a notification and what text it shares; of what cannot be read nothing.
+    """Return who sent a notification and what it shares; of what cannot be read nothing.
 
     Anybody who may use the database may notify. An odd notification is a call to read anew, as every other; were it
     the end of the listening, it would take the text of all others with it.
@@ -130,7 +131,9 @@ def read_payload(payload: str) -> tuple[str, list[Shared]]:
         return "", []
     # An older server tells of none.
     events = told["events"] if isinstance(told.get("events"), list) else []
+    uses = told["uses"] if isinstance(told.get("uses"), list) else []
     found: list[Shared] = [SharedEvent(*item) for item in events if _is_event(item)]
+    found += (CallUse(*item) for item in uses if _is_use(item))
     return str(told.get("from")), [*found, *(SharedTokens(*item) for item in told["tokens"] if _is_tokens(item))]
 
 
@@ -146,6 +149,15 @@ def _is_event(item: object) -> bool:
         return False
     *counts, text, is_end, is_last = item
     return isinstance(text, str) and isinstance(is_end, bool) and isinstance(is_last, bool) and _are_counts(*counts)
+
+
+def _is_use(item: object) -> bool:
+    if not isinstance(item, list) or len(item) != len(fields(CallUse)):
+        return False
+    replica, subject, requests, tokens, *counts = item
+    # A call takes fewer tokens than it might have: what is told at its end is less than nothing.
+    changes = (abs(each) if type(each) is int else each for each in (requests, tokens))
+    return isinstance(replica, str) and isinstance(subject, str) and _are_counts(*changes, *counts)
 
 
 def _are_counts(*numbers: object) -> bool:
@@ -167,7 +179,9 @@ class Notifications:
         """Notify the others; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
         tokens = [astuple(item) for item in shared if isinstance(item, SharedTokens)]
         events = [astuple(item) for item in shared if isinstance(item, SharedEvent)]
-        payload = json.dumps({"from": self._replica_id, "tokens": tokens} | ({"events": events} if events else {}))
+        uses = [astuple(item) for item in shared if isinstance(item, CallUse)]
+        more = {name: items for name, items in (("events", events), ("uses", uses)) if items}
+        payload = json.dumps({"from": self._replica_id, "tokens": tokens, **more})
         # Twice, for a connection that was ended while nothing was said is found out by the first thing that is.
         for _ in range(_TRIES):
             try:
