@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv gen gen-check proto release-protos lint type unit test demo up bench chaos fuzz soak lock format clean
+.PHONY: help venv gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos fuzz soak lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -23,6 +23,9 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(LOCKFLAGS)
 
+# Of what browsers run, all that is ours.
+WEB := web/*.js web/*.css web/runtime web/components web/text web/pages
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
@@ -42,7 +45,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@$(PIP) -r requirements/dev.txt
 	@touch $@
 
-venv: $(VENV)/.dev ## install everything into .venv
+venv: $(VENV)/.dev node_modules/.package-lock.json ## install everything into .venv
 
 gen: $(VENV)/.dev ## write gen/ from proto/
 	@$(BIN)/python -m dc1.codegen gen
@@ -60,7 +63,20 @@ release-protos: $(VENV)/.dev gen-check ## keep the protos of this version as wha
 	@mkdir -p proto/released
 	@$(BIN)/buf build gen/descriptors.binpb --exclude-source-info -o proto/released/$(VERSION).binpb
 
-lint: $(VENV)/.dev gen-check proto ## ruff, layers, reasons, protos, stale gen/, Envoy's configuration
+# Of npm's packages the scripts that some of them would run at their installation are not needed, and not run.
+node_modules/.package-lock.json: package.json package-lock.json $(VENV)/.dev
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+web: node_modules/.package-lock.json ## types of the console, and its libraries against their lock
+	@node_modules/.bin/tsc --project tsconfig.json
+	@PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/prettier --check --log-level warn $(WEB)
+	@$(BIN)/python -m tests.house.vendored
+
+vendor: node_modules/.package-lock.json ## write web/vendor/ from what package-lock.json pins
+	@$(BIN)/python -m tests.house.vendored --write
+
+lint: $(VENV)/.dev gen-check proto web ## ruff, layers, reasons, protos, stale gen/, Envoy's configuration
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
@@ -97,7 +113,8 @@ economy: $(VENV)/.dev ## what cheats gain in a market of 10,000 jobs; make econo
 fuzz: $(VENV)/.dev ## every documented route against made-up requests; make fuzz ARGS="--minutes 30 --seed 7"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-format: $(VENV)/.dev ## let ruff format and sort
+format: $(VENV)/.dev node_modules/.package-lock.json ## let ruff format and sort, and prettier what browsers run
+	@PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/prettier --write --log-level warn $(WEB)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -107,4 +124,4 @@ lock: ## resolve requirements/*.txt anew; LOCKFLAGS=--upgrade takes newer versio
 	@$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
 
 clean: ## remove the environment and caches
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -46,7 +46,22 @@ local function carries_key(headers)
   return false
 end
 
+-- How much a caller wants a kind of answer, 0 to 1; nil where it does not name it.
+local function wanted(accept, kind)
+  for range in accept:gmatch("[^,]+") do
+    if range:match("^%s*([^;%s]*)") == kind then return tonumber(range:match(";%s*q=([%d.]+)") or "1") end
+  end
+end
+
+-- Whether it is a page that a caller would rather have than JSON: browsers name one, programs anything or nothing.
+local function prefers_html(accept)
+  accept = (accept or ""):lower()
+  local html = wanted(accept, "text/html") or 0
+  return html > (wanted(accept, "application/json") or 0) and html >= (wanted(accept, "*/*") or 0)
+end
+
 return {
+  prefers_html = prefers_html,
   is_grpc = is_grpc, remove_all = remove_all, remove_forged = remove_forged, remove_unsendable = remove_unsendable,
   method_of = method_of, carries_key = carries_key,
 }

@@ -37,6 +37,9 @@ local DEPRECATION = {
 -- What these methods take is in their bodies, and may be in that of a DELETE.
 local TAKES_BODY = { POST = true, PUT = true, PATCH = true }
 
+-- What a browser is given where a program is told what the service is.
+local HOME, PAGE = "/", "/console"
+
 -- HTTP/2 has verbs of any length, and each is logged.
 local VERB_CHARACTERS = 16
 
@@ -92,6 +95,7 @@ function envoy_on_request(handle)
     reads = method == "GET",
     head = method == "HEAD",
     deprecated = in_query or in_path,
+    home = path == HOME,
   }
   request.origin, request.by_origin = origins.listed_origin(handle, headers:get("origin"))
   -- Looked up for few: of a key that is known nobody needs to know.
@@ -107,6 +111,7 @@ function envoy_on_request(handle)
   headers:replace("x-rest-method", method)
   headers:replace("x-rest-path", path)
   if method == "GET" and query ~= "" then headers:replace("x-rest-query", urls.names_of(query)) end
+  if request.reads and request.home and headers_of.prefers_html(headers:get("accept")) then path = PAGE end
   headers:replace(":path", query == "" and path or path .. "?" .. query)
   if not decodable then return refusals.refuse(handle, request, REFUSALS.MALFORMED_URL) end
   if method == "OPTIONS" then return origins.answer_options(handle, headers:get("origin"), request.origin) end
@@ -153,6 +158,7 @@ function envoy_on_response(handle)
     for name, value in pairs(DEPRECATION) do headers:replace(name, value) end
   end
   origins.expose(headers, request)
+  if request.home then headers:add("vary", "accept") end
   -- No path has a method HEAD, and a body here would be read as the start of the next answer.
   if request.head then
     headers:replace("content-type", "application/json")

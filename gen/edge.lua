@@ -177,6 +177,8 @@ return {
     ["/dcp.v1.SystemService/GetHealth"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.SystemService/GetOpenApi"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.SystemService/GetDocumentation"] = { max_bytes = 2097152, max_message_bytes = 65536 },
+    ["/dcp.v1.SystemService/GetConsole"] = { max_bytes = 2097152, max_message_bytes = 65536 },
+    ["/dcp.v1.SystemService/GetAsset"] = { max_bytes = 2097152, max_message_bytes = 65536 },
   },
   routes = {
     GET = {
@@ -253,6 +255,7 @@ return {
       { path = "^/health$", method = "/dcp.v1.SystemService/GetHealth" },
       { path = "^/docs/openapi%.yaml$", method = "/dcp.v1.SystemService/GetOpenApi" },
       { path = "^/docs$", method = "/dcp.v1.SystemService/GetDocumentation" },
+      { path = "^/console$", method = "/dcp.v1.SystemService/GetConsole" },
       { path = "^/admin/jobs/[^/]+$", method = "/dcp.v1.AdminJobService/InspectJob" },
       { path = "^/admin/jobs/[^/]+/history$", method = "/dcp.v1.AdminJobService/ListJobEvents" },
       { path = "^/admin/providers/[^/]+$", method = "/dcp.v1.AdminProviderService/InspectProvider" },
@@ -279,6 +282,7 @@ return {
       { path = "^/docs/[^/]+$", method = "/dcp.v1.SystemService/GetDocumentation" },
       { path = "^/jobs/[^/]+/output/[^/]+$", method = "/dcp.v1.JobService/GetJobOutputImage" },
       { path = "^/v1/models/.+$", method = "/dcp.v1.OpenAIService/GetServedModel" },
+      { path = "^/assets/[^/]+/.+$", method = "/dcp.v1.SystemService/GetAsset" },
     },
     POST = {
       { path = "^/admin/bulk/providers$", method = "/dcp.v1.AdminProviderService/BulkUpdateProviders" },

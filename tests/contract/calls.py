@@ -35,9 +35,10 @@ PLAIN = Call()
 CONFIRMED = Call({"confirm": "DELETE_MY_ACCOUNT"})
 CALLS: Mapping[str, Call] = {
     # Anybody
-    **dict.fromkeys(("GetService", "GetHealth", "GetDocumentation", "GetOpenApi", "GetDaemonVersion"), PLAIN),
+    **dict.fromkeys(("GetService", "GetHealth", "GetDocumentation", "GetOpenApi", "GetConsole", "GetAsset"), PLAIN),
     **dict.fromkeys(
         (
+            "GetDaemonVersion",
             "GetDaemonDownload",
             "GetPricing",
             "GetQueueStatus",

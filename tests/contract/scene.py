@@ -85,6 +85,8 @@ class Scene:
             "{format}": lambda: "png",
             "{template_id}": lambda: "python",
             "{model}": self.model,
+            "{digest}": lambda: "older",
+            "{file}": lambda: "main.js",
         }
         for name, find in ids.items():
             if name in path:

@@ -13,6 +13,7 @@ from tests.docs.pages import ROOT
 SOURCE = ROOT / "src" / "dc1"
 _ROOTS = (ROOT, SOURCE, ROOT / "proto" / "dcp" / "v1", SOURCE / "services")
 _LUA_FUNCTION = re.compile(r"^(?:local )?function (\w+)", re.MULTILINE)
+_EXPORTED = re.compile(r"^export (?:default )?(?:async )?(?:function\*?|const|class) (\w+)", re.MULTILINE)
 
 
 class Names:
@@ -25,6 +26,8 @@ class Names:
             self._read(path)
         for path in (ROOT / "envoy").glob("*.lua"):
             self.modules[path.stem] |= set(_LUA_FUNCTION.findall(path.read_text(encoding="utf-8")))
+        for path in (ROOT / "web").rglob("*.js"):
+            self.modules[path.stem] |= set(_EXPORTED.findall(path.read_text(encoding="utf-8")))
 
     @property
     def functions(self) -> set[str]:

@@ -9,7 +9,7 @@ from tests.docs.pages import Page, pages
 
 # The contract speaks of the API, not of the code; the changelog of what was, too.
 _OF_THE_CODE = [each for each in pages() if str(each) not in ("docs/contract.md", "CHANGELOG.md")]
-_FILE = re.compile(r"^(?!/)[\w./-]+(/|\.(py|lua|yaml|proto|md|sh|mjs|service|toml))$")
+_FILE = re.compile(r"^(?!/)[\w./-]+(/|\.(py|js|css|lua|yaml|proto|md|sh|mjs|service|toml))$")
 _IN_FILE = re.compile(r"^([\w/]+)\.([A-Za-z_]\w*)(\(\))?$")
 _NAME = re.compile(r"^_?[A-Za-z]\w*(\.\w+)*\(\)$|^[A-Z][A-Za-z]*[a-z]+[A-Za-z]*(\.\w+)?$")
 _CALLED = re.compile(r"([A-Za-z_][\w.]*)\(\)")
@@ -19,6 +19,8 @@ _PARTICIPANT = re.compile(r"^\s*(?:participant|actor) \w+ as ([\w/.]+\.(?:py|lua
 _OTHERS = {
     *("Accept", "Authorization", "Deprecation", "Link", "Origin", "Idempotency-Key"),
     *("NameError", "NaN", "Bearer"),
+    # Of a library that is vendored.
+    "h()",
 }
 
 

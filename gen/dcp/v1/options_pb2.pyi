@@ -6,7 +6,7 @@ know about it. They are read from the descriptors at run time, so nothing is sai
 
 Where a method is: its first path says the service, and a service is a file.
   1. What a daemon says over HTTP: DaemonService. The stream and the long heartbeat, with which it is online, are in ProviderService.
-  2. What anybody may read without a credential: MarketService; `/`, `/health` and `/docs`: SystemService; `/v1` and calls under `/vllm`: OpenAIService.
+  2. What anybody may read without a credential: MarketService; `/`, `/health`, `/docs`, `/console` and `/assets`: SystemService; `/v1` and calls under `/vllm`: OpenAIService.
   3. `/admin/providers`, `/admin/renters`, `/admin/jobs`: the service of that noun (behind `bulk` and `export` too). Money, which is
      `/admin/finance`, `/admin/withdrawals`, `/admin/pricing`, `/admin/token-prices` and `/admin/gpu-factors`: AdminFinanceService. The rest
      of `/admin`: AdminService.

@@ -222,3 +222,46 @@ class GetDocumentationRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__language) -> _WhichOneofReturnType__language | None: ...
 
 Global___GetDocumentationRequest: _TypeAlias = GetDocumentationRequest  # noqa: Y015
+
+@_typing.final
+class GetConsoleRequest(_message.Message):
+    """Asks for the console."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConsoleRequest: _TypeAlias = GetConsoleRequest  # noqa: Y015
+
+@_typing.final
+class GetAssetRequest(_message.Message):
+    """Asks for a file of the console."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """What the console's files were when the page that asks was made; with that of now the answer may be cached for good."""
+    file: _builtins.str
+    """Path of the file, for example `main.js`."""
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        file: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "file", b"file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAssetRequest: _TypeAlias = GetAssetRequest  # noqa: Y015

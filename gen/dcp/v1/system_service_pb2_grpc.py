@@ -56,6 +56,16 @@ class SystemServiceStub:
                 request_serializer=dcp_dot_v1_dot_system__service__pb2.GetDocumentationRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetConsole = channel.unary_unary(
+                '/dcp.v1.SystemService/GetConsole',
+                request_serializer=dcp_dot_v1_dot_system__service__pb2.GetConsoleRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetAsset = channel.unary_unary(
+                '/dcp.v1.SystemService/GetAsset',
+                request_serializer=dcp_dot_v1_dot_system__service__pb2.GetAssetRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer:
@@ -91,6 +101,21 @@ class SystemServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetConsole(self, request, context):
+        """Sends the page of the console, which is also what `/` is for a browser: public pages there, and those of who signs in at `/console`.
+        It carries no data; what it shows it asks for by the routes of this API.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAsset(self, request, context):
+        """Sends a file of the console: a script, a style or an icon. Fails with NOT_FOUND for an unknown one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +137,16 @@ def add_SystemServiceServicer_to_server(servicer, server):
             'GetDocumentation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDocumentation,
                     request_deserializer=dcp_dot_v1_dot_system__service__pb2.GetDocumentationRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetConsole': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsole,
+                    request_deserializer=dcp_dot_v1_dot_system__service__pb2.GetConsoleRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetAsset': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAsset,
+                    request_deserializer=dcp_dot_v1_dot_system__service__pb2.GetAssetRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -223,6 +258,60 @@ class SystemService:
             target,
             '/dcp.v1.SystemService/GetDocumentation',
             dcp_dot_v1_dot_system__service__pb2.GetDocumentationRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.SystemService/GetConsole',
+            dcp_dot_v1_dot_system__service__pb2.GetConsoleRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAsset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.SystemService/GetAsset',
+            dcp_dot_v1_dot_system__service__pb2.GetAssetRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -44,6 +44,12 @@ class SystemServiceStub:
     """Sends a page that renders the OpenAPI description; it needs nothing from any other address. `/docs` is in the language that `Accept-Language`
     prefers, Arabic or English.
     """
+    GetConsole: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetConsoleRequest, _httpbody_pb2.HttpBody]
+    """Sends the page of the console, which is also what `/` is for a browser: public pages there, and those of who signs in at `/console`.
+    It carries no data; what it shows it asks for by the routes of this API.
+    """
+    GetAsset: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]
+    """Sends a file of the console: a script, a style or an icon. Fails with NOT_FOUND for an unknown one."""
 
 @_typing.type_check_only
 class SystemServiceAsyncStub(SystemServiceStub):
@@ -60,6 +66,12 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """Sends a page that renders the OpenAPI description; it needs nothing from any other address. `/docs` is in the language that `Accept-Language`
     prefers, Arabic or English.
     """
+    GetConsole: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetConsoleRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Sends the page of the console, which is also what `/` is for a browser: public pages there, and those of who signs in at `/console`.
+    It carries no data; what it shows it asks for by the routes of this API.
+    """
+    GetAsset: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Sends a file of the console: a script, a style or an icon. Fails with NOT_FOUND for an unknown one."""
 
 class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """The service itself: what it is, how it stands, and its documentation."""
@@ -97,5 +109,23 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends a page that renders the OpenAPI description; it needs nothing from any other address. `/docs` is in the language that `Accept-Language`
         prefers, Arabic or English.
         """
+
+    @_abc_1.abstractmethod
+    def GetConsole(
+        self,
+        request: _system_service_pb2.GetConsoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Sends the page of the console, which is also what `/` is for a browser: public pages there, and those of who signs in at `/console`.
+        It carries no data; what it shows it asks for by the routes of this API.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAsset(
+        self,
+        request: _system_service_pb2.GetAssetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Sends a file of the console: a script, a style or an icon. Fails with NOT_FOUND for an unknown one."""
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

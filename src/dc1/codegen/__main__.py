@@ -17,6 +17,7 @@ from dc1.codegen.compile import CompileError, compile_protos
 from dc1.codegen.descriptors import Catalogue, load_catalogue
 from dc1.codegen.edge import lua_module, with_services
 from dc1.codegen.openapi import openapi_document
+from dc1.codegen.typescript import typescript_module
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _BOOTSTRAP = "envoy/envoy.yaml"
@@ -31,6 +32,8 @@ def generate(protos: Path, out: Path) -> Catalogue:
     document = openapi_document(catalogue, _version())
     text = yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
     (out / "openapi.yaml").write_text(text, encoding="utf-8")
+    (out / "web").mkdir()
+    (out / "web/api.d.ts").write_text(typescript_module(document), encoding="utf-8")
     return catalogue
 
 

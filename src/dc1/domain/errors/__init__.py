@@ -47,6 +47,7 @@ from dc1.domain.errors.base import (
 from dc1.domain.errors.general import (
     database_unavailable,
     database_unwritable,
+    file_not_found,
     idempotency_in_progress,
     idempotency_key_too_long,
     idempotency_mismatch,
@@ -151,6 +152,7 @@ __all__ = [
     "deletion_not_confirmed",
     "documents_erased",
     "endpoint_not_serving",
+    "file_not_found",
     "first_machine_stays",
     "forbidden",
     "gpu_info_not_object",

@@ -31,6 +31,11 @@ def invalid_enum(field: str, allowed: Iterable[str]) -> ApiError:
     return ApiError(400, f"Invalid {field}. Allowed: {', '.join(allowed)}", ErrorCode.INVALID_ENUM)
 
 
+def file_not_found() -> ApiError:
+    """Say that the console has no such file."""
+    return ApiError(404, "File not found")
+
+
 def request_body_too_large() -> ApiError:
     """Say that the body is over the route's limit."""
     return ApiError(413, "Request body too large")

@@ -15,6 +15,7 @@ from dc1.domain.base.languages import ARABIC, ENGLISH, Language, preferred
 from dc1.domain.errors import ApiError, database_unavailable, database_unwritable
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts
+from dc1.services.system.console import ConsoleCalls
 from dc1.services.system.documentation import documentation_page
 from dc1.storage.money import counters
 from dcp.v1 import system_service_pb2 as pb
@@ -40,7 +41,7 @@ class Vitals:
     jobs_running: int
 
 
-class SystemServicer(SystemServiceServicer):
+class SystemServicer(ConsoleCalls, SystemServiceServicer):
     """Answers without a credential. `read_vitals` asks the database, and raises when that fails or takes no writes."""
 
     def __init__(

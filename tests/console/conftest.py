@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dc1.testing.market import LocalMarket
+from tests.console.visitor import Visitors, launch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from dc1.testing.edge import Edge
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no browser to test with: the package chromium is not installed")
+    with sync_playwright() as playwright:
+        chromium = launch(playwright, program)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def town(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMarket]:
+    """One market for all tests of a module."""
+    market = LocalMarket(edge, tmp_path_factory.mktemp("town"))
+    yield market
+    market.close()
+
+
+@pytest.fixture
+def visitors(browser: Browser, town: LocalMarket) -> Visitors:
+    return Visitors(browser, town.edge.url)

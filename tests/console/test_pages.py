@@ -1,0 +1,100 @@
+"""Every page in both languages, in light and dark, for eyes, ears and thumbs.
+
+What they looked like lies in build/screens.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import answered
+from dc1.testing.server import ADMIN_TOKEN
+from tests.console.visitor import Visitor, Visitors
+
+Key = Callable[[LocalMarket], str]
+PAGES: dict[str, tuple[str, Key | None]] = {
+    "offers": ("/", None),
+    "market": ("/#/market", None),
+    "start": ("/#/start", None),
+    "nowhere": ("/#/nowhere", None),
+    "sign-in": ("/console", None),
+    "admin": ("/console", lambda market: ADMIN_TOKEN),
+    "renter": ("/console", lambda market: market.add_renter().key),
+    "owner": ("/console", lambda market: market.add_provider().key),
+}
+"""A page by its name: where it is, and the key of somebody who may see it."""
+
+MANNERS = [("en", "light"), ("ar", "dark")]
+"""Each language and each light once: direction and colour have nothing to do with each other."""
+
+
+@pytest.fixture(scope="module")
+def busy(town: LocalMarket) -> LocalMarket:
+    """A market with machines and a job that runs."""
+    daemon = town.add_provider()
+    town.add_provider()
+    renter = town.add_renter()
+    renter.submit()
+    town.next_job(daemon)
+    for _ in range(3):
+        renter.submit()
+    return town
+
+
+def _come(visitor: Visitor, market: LocalMarket, name: str) -> None:
+    path, key = PAGES[name]
+    if key is not None:
+        visitor.sign_in(key(market))
+    else:
+        visitor.open(path)
+
+
+@pytest.mark.parametrize(("language", "light"), MANNERS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole(busy: LocalMarket, visitors: Visitors, name: str, language: str, light: str) -> None:
+    with visitors.one(language, light) as visitor:
+        _come(visitor, busy, name)
+        visitor.looks(f"{name}-{language}-{light}")
+        assert visitor.page.evaluate("document.documentElement.dir") == ("rtl" if language == "ar" else "ltr")
+        assert visitor.audit() == []
+        if language == "ar":
+            assert visitor.left_in_latin() == set()
+
+
+def test_the_language_is_switched_without_a_reload(busy: LocalMarket, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.open("/")
+        page.evaluate("window.untouched = true")
+        page.locator(".choices button[lang=ar]").click()
+        page.locator("html[dir=rtl][lang=ar]").wait_for()
+        assert page.locator("h1").inner_text() == "وقت معالجات الرسوميات بالدقيقة"
+        assert page.evaluate("window.untouched") is True
+        # And is still that one when the reader comes back.
+        assert visitor.open("/#/start").locator("h1").inner_text() == "ابدأ"
+
+
+def test_the_first_page_is_small_and_soon_there(busy: LocalMarket, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.open("/")
+        sent = sum(answer.request.sizes()["responseBodySize"] for answer in visitor.answers)
+        assert 0 < sent <= 150_000, sent
+        shown_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        # Under a second by itself; a machine that runs all tests at once gives it a fraction of that.
+        assert shown_ms < 5_000
+        assert answered(busy.rest.get("/health"))["status"] == "ok"
+
+
+def test_it_can_be_used_by_keyboard_alone(busy: LocalMarket, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.open("/")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "main"
+        page.locator("nav a").nth(1).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="The market").wait_for()
+        # Whoever hears the page is told that it is another one.
+        assert page.evaluate("document.activeElement.id") == "main"
+        assert page.title() == "The market · DC1"

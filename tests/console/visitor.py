@@ -1,0 +1,124 @@
+"""Somebody with a browser, who sees what it says on its console and what a screen reader would not."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response, expect
+
+ROOT = Path(__file__).parents[2]
+SCREENS = ROOT / "build/screens"
+"""Where every page is kept as it looked, for people to look at."""
+
+_AXE = ROOT / "node_modules/axe-core/axe.min.js"
+_FLAGS = ["--no-sandbox", "--disable-quic", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+_PATIENCE_MS = 20_000
+_WIDTHS = {360: 760, 768: 1024, 1440: 900}
+WIDTHS = tuple(_WIDTHS)
+# Names and code come from outside the catalogues, and stand in these; so does what says another language's name.
+_LEFT_IN_LATIN = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const parent = walker.currentNode.parentElement;
+    if (parent.closest('bdi, code, pre, [lang=en], .name, script, noscript, .u-legend')) continue;
+    found.push(...(walker.currentNode.data.match(/[A-Za-z]{3,}/g) ?? []));
+  }
+  return found;
+}"""
+# Abbreviations that are the same in Arabic.
+_SAME_IN_BOTH = {"OpenAI", "RTX", "INT", "GPU"}
+
+
+class Visitor:
+    """One tab, in a language and a light; everything that went wrong in it is kept."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.wrong: list[str] = []
+        self.answers: list[Response] = []
+        page.set_default_timeout(_PATIENCE_MS)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("response", self._answered)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(message.text)
+
+    def _answered(self, answer: Response) -> None:
+        self.answers.append(answer)
+
+    def open(self, path: str) -> Page:
+        """Open a page of the market, and wait until it shows what it asked for."""
+        self.page.goto(f"{self.url}{path}")
+        self.settled()
+        return self.page
+
+    def settled(self) -> None:
+        """Wait until the page has its heading and loads nothing any more."""
+        self.page.locator("main h1").first.wait_for()
+        # By locators alone: what waits for a condition in the page is evaluated there, which the page's policy forbids.
+        expect(self.page.locator(".loading")).to_have_count(0)
+        self.page.wait_for_load_state("networkidle")
+
+    def sign_in(self, key: str) -> Page:
+        """Sign in to the console."""
+        page = self.open("/console")
+        page.locator("input[name=key]").fill(key)
+        page.locator("form button[type=submit]").click()
+        page.locator("input[name=key]").wait_for(state="detached")
+        self.settled()
+        return page
+
+    def audit(self) -> list[str]:
+        """Return what axe finds serious, with where."""
+        self.page.evaluate(_AXE.read_text(encoding="utf-8") + ";undefined")
+        found: Mapping[str, Any] = self.page.evaluate("axe.run({resultTypes: ['violations']})")
+        return [
+            f"{rule['id']}: {node['target']} {node['failureSummary']}"
+            for rule in found["violations"]
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]
+
+    def left_in_latin(self) -> set[str]:
+        """Return words of the page that are in no Arabic catalogue."""
+        return set(self.page.evaluate(_LEFT_IN_LATIN)) - _SAME_IN_BOTH
+
+    def looks(self, name: str) -> None:
+        """Keep a picture at every width; nothing may reach beyond the window."""
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": _WIDTHS[width]})
+            # Two frames: one to lay out, one for plots that follow their place.
+            self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            self.page.screenshot(path=SCREENS / f"{name}-{width}.png", full_page=True)
+            beyond = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert beyond <= 0, f"{name} is {beyond} px wider than {width}"
+
+
+class Visitors:
+    """A browser whose tabs share nothing."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._url = url
+
+    @contextmanager
+    def one(self, language: str = "en", light: str = "light") -> Iterator[Visitor]:
+        """Come with a browser in this language; whatever it complained of fails the test."""
+        scheme: Any = light
+        context = self._browser.new_context(locale=language, color_scheme=scheme, reduced_motion="reduce")
+        visitor = Visitor(context.new_page(), self._url)
+        try:
+            yield visitor
+        finally:
+            context.close()
+        assert not visitor.wrong
+
+
+def launch(playwright: Playwright, program: str) -> Browser:
+    """Start the machine's own browser, which can reach nothing but this machine."""
+    return playwright.chromium.launch(executable_path=program, args=_FLAGS)

@@ -1,0 +1,72 @@
+// A question before an act: asked once, answered once.
+
+import { h } from "../vendor/preact.js";
+import { useEffect, useRef } from "../vendor/hooks.js";
+import { signal } from "../vendor/signals.js";
+import texts from "../text/common.js";
+
+/** @typedef {import("../vendor/preact.js").ComponentChild} Child */
+/**
+ * @typedef {object} Question
+ * @property {string} title
+ * @property {Child} [text]
+ * @property {string} act what the button says that does it
+ * @property {boolean} [isGrave] cannot be taken back
+ * @property {Child} [fields] what else has to be said, as fields with names
+ */
+
+/** @type {import("../vendor/signals.js").Signal<(Question & {answered: (given: FormData | null) => void}) | null>} */
+const asked = signal(null);
+
+/**
+ * Ask before something is done.
+ *
+ * @param {Question} question
+ * @returns {Promise<FormData | null>} what was filled in, null where it is not to be done
+ */
+export function ask(question) {
+  asked.value?.answered(null);
+  return new Promise((done) => {
+    asked.value = {
+      ...question,
+      answered: (given) => {
+        asked.value = null;
+        done(given);
+      },
+    };
+  });
+}
+
+/** The place where questions appear, once in a page. */
+export function Dialog() {
+  const place = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const question = asked.value;
+  useEffect(() => {
+    // The browser keeps the focus inside, and gives it back to where it was.
+    if (question) place.current?.showModal();
+  }, [question]);
+  if (!question) return null;
+  const { title, text, act, isGrave, fields, answered } = question;
+  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
+  const submit = (event) => {
+    event.preventDefault();
+    answered(new FormData(event.currentTarget));
+  };
+  return h(
+    "dialog",
+    { ref: place, "aria-labelledby": "dialog-title", onClose: () => answered(null) },
+    h(
+      "form",
+      { onSubmit: submit },
+      h("h2", { id: "dialog-title" }, title),
+      text && h("p", null, text),
+      fields,
+      h(
+        "p",
+        { class: "acts" },
+        h("button", { type: "submit", class: isGrave ? "grave" : "main" }, act),
+        h("button", { type: "button", onClick: () => answered(null) }, texts().cancel),
+      ),
+    ),
+  );
+}

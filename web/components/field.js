@@ -1,0 +1,62 @@
+// Fields of a form: a label, what is wrong or meant, and the control.
+
+import { h } from "../vendor/preact.js";
+import { useId } from "../vendor/hooks.js";
+
+/** @typedef {import("../vendor/preact.js").ComponentChild} Child */
+/**
+ * @typedef {object} FieldProps
+ * @property {string} label
+ * @property {Child} [hint]
+ * @property {string | undefined} [error]
+ * @property {string} [name]
+ * @property {string | number} [value]
+ * @property {boolean} [required]
+ * @property {(value: string) => void} [set] told of every change
+ */
+
+/** @param {FieldProps & {children: (marks: Record<string, unknown>) => Child}} props */
+function Field({ label, hint, error, name, value, required, set, children }) {
+  const id = useId();
+  const note = error ?? hint;
+  const marks = {
+    id,
+    name,
+    value,
+    required,
+    "aria-describedby": note ? `${id}-note` : undefined,
+    "aria-invalid": error ? "true" : undefined,
+    onInput: (/** @type {{currentTarget: HTMLInputElement}} */ event) => set?.(event.currentTarget.value),
+  };
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, label),
+    children(marks),
+    note && h("small", { id: `${id}-note`, class: error ? "bad" : "" }, note),
+  );
+}
+
+/** @param {FieldProps & {type?: string, min?: number, max?: number, step?: number | "any", autocomplete?: AutoFill, placeholder?: string}} props */
+export function TextField({ type = "text", min, max, step, autocomplete = "off", placeholder, ...rest }) {
+  const own = { type, min, max, step, autocomplete, placeholder, dir: "auto", spellcheck: false };
+  return h(Field, { ...rest, children: (/** @type {any} */ marks) => h("input", { ...marks, ...own }) });
+}
+
+/** @param {FieldProps & {rows?: number}} props */
+export function TextArea({ rows = 4, ...rest }) {
+  return h(Field, { ...rest, children: (/** @type {any} */ marks) => h("textarea", { ...marks, rows, dir: "auto" }) });
+}
+
+/** @param {FieldProps & {options: [value: string, shown: string][]}} props */
+export function SelectField({ options, ...rest }) {
+  return h(Field, {
+    ...rest,
+    children: (/** @type {any} */ marks) =>
+      h(
+        "select",
+        marks,
+        options.map(([value, shown]) => h("option", { key: value, value, selected: value === rest.value }, shown)),
+      ),
+  });
+}

@@ -1,0 +1,59 @@
+// What was just done, said once, with a way back where there is one.
+
+import { h } from "../vendor/preact.js";
+import { signal } from "../vendor/signals.js";
+import { said } from "./notice.js";
+import texts from "../text/common.js";
+
+/** @typedef {{id: number, text: string, isBad?: boolean, undo?: (() => Promise<unknown>) | undefined}} Toast */
+
+const SHOWN_MS = 8000;
+
+/** @type {import("../vendor/signals.js").Signal<Toast[]>} */
+const shown = signal([]);
+let count = 0;
+
+/** @param {number} id */
+const remove = (id) => (shown.value = shown.value.filter((one) => one.id !== id));
+
+/** Say that something was done. @param {string} text @param {() => Promise<unknown>} [undo] */
+export function toast(text, undo) {
+  add({ text, undo });
+}
+
+/** Say that something was refused. @param {unknown} error */
+export function complain(error) {
+  add({ text: said(error), isBad: true });
+}
+
+/** @param {Omit<Toast, "id">} one */
+function add(one) {
+  const id = ++count;
+  shown.value = [...shown.value, { ...one, id }];
+  setTimeout(() => remove(id), SHOWN_MS);
+}
+
+/** @param {Toast} one */
+async function takeBack({ id, undo }) {
+  remove(id);
+  try {
+    await undo?.();
+    toast(texts().undone);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** The place where they appear, once in a page; a screen reader reads what is new in it. */
+export function Toasts() {
+  const ones = shown.value.map((one) =>
+    h(
+      "div",
+      { key: one.id, class: one.isBad ? "toast bad" : "toast" },
+      h("span", null, one.text),
+      one.undo && h("button", { type: "button", onClick: () => takeBack(one) }, texts().undo),
+      h("button", { type: "button", class: "plain", "aria-label": texts().close, onClick: () => remove(one.id) }, "✕"),
+    ),
+  );
+  return h("div", { class: "toasts", role: "status", "aria-live": "polite" }, ones);
+}

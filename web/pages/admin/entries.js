@@ -1,0 +1,6 @@
+// Pages of admins, in the order of the menu.
+
+import texts from "../../text/console.js";
+
+/** @type {import("../../runtime/router.js").Entry[]} */
+export const ENTRIES = [{ path: "/", title: () => texts().home, load: () => import("./home.js") }];

@@ -1,0 +1,51 @@
+// The console: who signs in sees the pages of their role.
+
+import { h } from "../../vendor/preact.js";
+import { useEffect, useState } from "../../vendor/hooks.js";
+import { Layout } from "../../components/layout.js";
+import { Refused } from "../../components/notice.js";
+import { end, session } from "../../runtime/session.js";
+import { SITE } from "../../runtime/site.js";
+import common from "../../text/common.js";
+import texts from "../../text/console.js";
+
+/** @typedef {import("../../runtime/router.js").Entry} Entry */
+/** @typedef {import("../../runtime/session.js").Role} Role */
+
+/** Nobody loads the pages of another role. @type {Record<Role, () => Promise<{ENTRIES: Entry[]}>>} */
+const OF_ROLE = {
+  admin: () => import("../admin/entries.js"),
+  renter: () => import("../renter/entries.js"),
+  owner: () => import("../owner/entries.js"),
+};
+
+/** @type {Entry[]} */
+const OUTSIDE = [
+  { path: "/", load: () => import("./sign_in.js") },
+  { path: "/.*", load: () => import("./sign_in.js") },
+];
+
+export function Console() {
+  const t = texts();
+  const who = session.value;
+  const [inside, setInside] = useState(/** @type {{role?: Role, entries?: Entry[], error?: unknown}} */ ({}));
+  useEffect(() => {
+    let isLeft = false;
+    if (who) {
+      const { role } = who;
+      OF_ROLE[role]().then(
+        (module) => isLeft || setInside({ role, entries: module.ENTRIES }),
+        (error) => isLeft || setInside({ role, error }),
+      );
+    }
+    return () => {
+      isLeft = true;
+    };
+  }, [who?.role]);
+  if (!who) return h(Layout, { entries: OUTSIDE, home: SITE.home, name: "DC1" });
+  const out = h("button", { type: "button", onClick: end }, t.signOut);
+  if (inside.role !== who.role) return h("p", { class: "loading", role: "status" }, common().loading);
+  if (!inside.entries) return h(Refused, { error: inside.error });
+  const name = `DC1 · ${t.roles[who.role]}`;
+  return h(Layout, { entries: inside.entries, home: "#/", name, aside: out });
+}

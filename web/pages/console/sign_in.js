@@ -1,0 +1,63 @@
+// Signing in: a key is tried against the route that tells whose it is.
+
+import { h } from "../../vendor/preact.js";
+import { useState } from "../../vendor/hooks.js";
+import { TextField } from "../../components/field.js";
+import { Refused } from "../../components/notice.js";
+import { ApiError, call } from "../../runtime/api.js";
+import { begin } from "../../runtime/session.js";
+import { SITE } from "../../runtime/site.js";
+import texts from "../../text/console.js";
+
+/** @typedef {import("../../runtime/session.js").Session} Session */
+
+/** @param {string} key @returns {Promise<Session>} */
+async function holder(key) {
+  if (key.startsWith("dc1-renter-")) {
+    const { renter } = await call("GET /renters/me", { key });
+    return { key, role: "renter", name: renter.name };
+  }
+  if (key.startsWith("dc1-provider-")) {
+    const { provider } = await call("GET /providers/me", { key });
+    return { key, role: "owner", name: provider.name };
+  }
+  await call("GET /admin/overview", { key });
+  return { key, role: "admin", name: "" };
+}
+
+export default function SignIn() {
+  const t = texts();
+  const [error, setError] = useState(/** @type {unknown} */ (undefined));
+  const [isAsking, setAsking] = useState(false);
+  const isUnknown = error instanceof ApiError && (error.status === 401 || error.status === 403);
+  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
+  const submit = async (event) => {
+    event.preventDefault();
+    const key = String(new FormData(event.currentTarget).get("key")).trim();
+    setAsking(true);
+    await holder(key).then(begin, setError);
+    setAsking(false);
+  };
+  return h(
+    "div",
+    { class: "narrow" },
+    h("h1", null, t.signIn),
+    h("p", null, t.signInNote),
+    error !== undefined && !isUnknown && h(Refused, { error }),
+    h(
+      "form",
+      { onSubmit: submit },
+      // A password to browsers, so that it is hidden and in no list of what was typed before.
+      h(TextField, {
+        label: t.key,
+        hint: [t.keyHint, " ", h("code", null, "dc1-renter-…")],
+        error: isUnknown ? t.noSuchKey : undefined,
+        name: "key",
+        type: "password",
+        required: true,
+      }),
+      h("p", { class: "acts" }, h("button", { type: "submit", class: "main", disabled: isAsking }, t.signIn)),
+    ),
+    h("p", null, t.noKey, " ", h("a", { href: `${SITE.home}#/start` }, t.start)),
+  );
+}

@@ -1,0 +1,83 @@
+// What is on offer now: machines, models, and what a job costs.
+
+import { h } from "../../vendor/preact.js";
+import { Figures } from "../../components/figure.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { call } from "../../runtime/api.js";
+import { money, number, sar } from "../../runtime/format.js";
+import { useLoad, usePages } from "../../runtime/load.js";
+import texts from "../../text/public.js";
+import { Machines } from "./machines.js";
+import { Models } from "./models.js";
+
+const EVERY_SECONDS = 30;
+
+/** @param {number[]} values */
+function median(values) {
+  const sorted = [...values].sort((one, other) => one - other);
+  return sorted[Math.floor((sorted.length - 1) / 2)];
+}
+
+export default function Offers() {
+  const t = texts();
+  const machines = usePages(async (offset, limit, signal) => {
+    const page = await call("GET /providers/available", { query: { offset, limit }, signal });
+    return { rows: page.providers, total: page.total };
+  });
+  const health = useLoad((signal) => call("GET /health", { signal }), [], EVERY_SECONDS);
+  const rates = useLoad((signal) => call("GET /renters/pricing", { signal }));
+  const found = machines.value ?? [];
+  const gpus = found.reduce((sum, machine) => sum + machine.gpu_count, 0);
+  return h(
+    "div",
+    null,
+    h("h1", null, t.title),
+    h("p", { class: "lead" }, t.lead),
+    h(Figures, {
+      of: [
+        [t.machinesOnline, number(machines.value ? found.length : null)],
+        [t.gpus, number(machines.value ? gpus : null)],
+        [t.medianPrice, sar(median(found.map((machine) => machine.price_per_hour_sar)))],
+        [t.waiting, number(health.value?.jobs.queued)],
+        [t.running, number(health.value?.jobs.running)],
+      ],
+    }),
+    h(
+      "section",
+      { "aria-labelledby": "machines" },
+      h("h2", { id: "machines" }, t.machines),
+      loaded(machines, (rows) => h(Machines, { rows })),
+    ),
+    h("section", { "aria-labelledby": "models" }, h("h2", { id: "models" }, t.models), h(Models, null)),
+    h(
+      "section",
+      { "aria-labelledby": "rates" },
+      h("h2", { id: "rates" }, t.rates),
+      h("p", null, t.ratesNote),
+      loaded(rates, ({ pricing }) => h(Rates, { rows: pricing })),
+    ),
+  );
+}
+
+/** @param {{rows: import("../../runtime/api.js").Schemas["JobRate"][]}} props */
+function Rates({ rows }) {
+  const t = texts();
+  /** @type {Record<string, string>} */
+  const names = t.jobTypes;
+  return table({
+    caption: t.rates,
+    rows,
+    keyOf: (row) => row.job_type,
+    columns: [
+      { key: "type", title: t.jobType, cell: (row) => names[row.job_type] ?? h("bdi", null, row.job_type) },
+      {
+        key: "hour",
+        title: t.pricePerHour,
+        isNumber: true,
+        cell: (row) => money(row.rate_halala_per_minute * 60),
+        sort: (row) => row.rate_halala_per_minute,
+      },
+    ],
+  });
+}

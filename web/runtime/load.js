@@ -1,0 +1,69 @@
+// What a page asks the API for, and how it stands: not there yet, there, or refused.
+
+import { useCallback, useEffect, useRef, useState } from "../vendor/hooks.js";
+
+/**
+ * @template T
+ * @typedef {{value: T | undefined, error: unknown, reload: () => void}} Loading
+ */
+
+/**
+ * Load something when a component is first shown, and anew whenever `inputs` change.
+ *
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} load
+ * @param {readonly unknown[]} [inputs]
+ * @param {number} [everySeconds] again after so long, while anybody looks
+ * @returns {Loading<T>}
+ */
+export function useLoad(load, inputs = [], everySeconds = 0) {
+  const [state, setState] = useState(/** @type {{value?: T, error?: unknown}} */ ({}));
+  const [turn, setTurn] = useState(0);
+  const latest = useRef(load);
+  latest.current = load;
+  useEffect(() => {
+    const leaving = new AbortController();
+    latest.current(leaving.signal).then(
+      (value) => leaving.signal.aborted || setState({ value }),
+      // What was there stays beside the error: an answer that failed once makes nothing untrue.
+      (error) => leaving.signal.aborted || setState((before) => ({ ...before, error })),
+    );
+    return () => leaving.abort();
+  }, [...inputs, turn]);
+  const reload = useCallback(() => setTurn((before) => before + 1), []);
+  useEffect(() => {
+    if (!everySeconds) return undefined;
+    const timer = setInterval(() => document.hidden || reload(), everySeconds * 1000);
+    return () => clearInterval(timer);
+  }, [everySeconds]);
+  return { value: state.value, error: state.error, reload };
+}
+
+/**
+ * Load a long list page by page, and show what has come meanwhile: no answer is so long that reading it stalls the page, or that
+ * the server counts it among the large ones (docs/contract.md, 9).
+ *
+ * @template T
+ * @param {(offset: number, limit: number, signal: AbortSignal) => Promise<{rows: T[], total: number}>} load
+ * @param {readonly unknown[]} [inputs]
+ * @param {number} [limit]
+ * @returns {Loading<T[]> & {isWhole: boolean}}
+ */
+export function usePages(load, inputs = [], limit = 400) {
+  const [isWhole, setWhole] = useState(false);
+  const [rows, setRows] = useState(/** @type {T[] | undefined} */ (undefined));
+  const all = useLoad(async (signal) => {
+    setWhole(false);
+    /** @type {T[]} */
+    let found = [];
+    for (let total = 1; found.length < total && !signal.aborted;) {
+      const page = await load(found.length, limit, signal);
+      total = page.rows.length ? page.total : 0;
+      found = [...found, ...page.rows];
+      if (!signal.aborted) setRows(found);
+    }
+    setWhole(true);
+    return found;
+  }, inputs);
+  return { ...all, value: rows, isWhole };
+}
