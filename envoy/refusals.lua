@@ -7,12 +7,15 @@ local REFUSALS = API.refusals
 local function error_body(status, request, refusal)
   refusal = refusal or REFUSALS[API.refusal_of_status[status] or API.refusal_of_status[status < 500 and 400 or 500]]
   local text, code, openai_code = refusal.text, refusal.code, refusal.openai_code
+  -- Beside the English text, which is what clients match on.
+  local arabic = request.arabic and string.format(',"message_ar":"%s"', refusal.text_ar) or ""
   if request.v1 then
     local retryable = status == 429 or status == 503 or status == 504
-    return string.format('{"error":{"message":"%s","type":"%s","code":"%s","status":%d,"retryable":%s}}',
-      text, openai_code, openai_code, status, tostring(retryable))
+    return string.format('{"error":{"message":"%s","type":"%s","code":"%s","status":%d,"retryable":%s%s}}',
+      text, openai_code, openai_code, status, tostring(retryable), arabic)
   end
-  return string.format(code and '{"error":"%s","code":"%s"}' or '{"error":"%s"}', text, code)
+  code = code and string.format(',"code":"%s"', code) or ""
+  return string.format('{"error":"%s"%s%s}', text, arabic, code)
 end
 
 -- The answer passes envoy_on_response, which makes the body of it.

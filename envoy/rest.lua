@@ -94,6 +94,8 @@ function envoy_on_request(handle)
     v1 = path:find("^/v1/") ~= nil,
     reads = method == "GET",
     head = method == "HEAD",
+    -- By the first language alone: what weighs them is in the server, and this is for what never comes there.
+    arabic = (headers:get("accept-language") or ""):find("^%s*[aA][rR]%f[^%a]") ~= nil,
     deprecated = in_query or in_path,
     home = path == HOME,
   }
@@ -130,7 +132,8 @@ local function unreadable(request, reply)
   if not field or request.v1 then return error_body(400, request, REFUSALS.MALFORMED_JSON) end
   local fault = string.format('{"field":"%s","message":"invalid value"}', field)
   local refusal = REFUSALS.VALIDATION_FAILED
-  return string.format('{"error":"%s","code":"%s","fields":[%s]}', refusal.text, refusal.code, fault)
+  -- With the field at the end of what is said otherwise.
+  return (error_body(400, request, refusal):gsub("}$", string.format(',"fields":[%s]}', fault)))
 end
 
 function envoy_on_response(handle)

@@ -8,6 +8,7 @@ import yaml
 from dc1.assets import asset
 from dc1.domain import errors
 from dc1.domain.errors import ApiError
+from dc1.domain.errors.arabic import in_arabic
 from dc1.domain.errors.openai import openai_envelope
 from dc1.server.authentication import SECRET_HEADERS
 from dcp.v1 import edge_pb2, error_pb2, options_pb2
@@ -41,6 +42,12 @@ def test_the_edge_and_the_catalogue_say_the_same(name: str) -> None:
     assert isinstance(detail, dict)
     assert (said.http_status, said.text, REFUSALS[name].reason) == (error.status, error.message, error.code or "")
     assert REFUSALS[name].openai_code == detail["code"]
+    assert REFUSALS[name].text_ar == in_arabic(error)
+
+
+def test_the_edge_says_all_of_it_in_arabic_too() -> None:
+    silent = {name for name, refusal in REFUSALS.items() if not refusal.text_ar}
+    assert silent == {"UNSPECIFIED"}
 
 
 def test_envoys_own_replies_are_among_them() -> None:

@@ -323,6 +323,7 @@ class Refusal(_message.Message):
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     OPENAI_CODE_FIELD_NUMBER: _builtins.int
+    TEXT_AR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     http_status: _builtins.int
     """HTTP status; absent where `reason` gives it."""
@@ -330,6 +331,8 @@ class Refusal(_message.Message):
     """Text, for example `Insufficient balance`; absent where `reason` gives it."""
     openai_code: _builtins.str
     """What the refusal is called under /v1; empty where its status says it."""
+    text_ar: _builtins.str
+    """The text in Arabic, which the edge says beside it to those who like that best. Servers have theirs in a catalogue."""
     reason: _builtins.str
     """The ErrorReason of a refusal of the edge, for example `MALFORMED_JSON`; it then reads as that one does."""
     def __init__(
@@ -338,11 +341,12 @@ class Refusal(_message.Message):
         http_status: _builtins.int = ...,
         text: _builtins.str = ...,
         openai_code: _builtins.str = ...,
+        text_ar: _builtins.str = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_status", b"http_status", "openai_code", b"openai_code", "reason", b"reason", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_status", b"http_status", "openai_code", b"openai_code", "reason", b"reason", "text", b"text", "text_ar", b"text_ar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -195,7 +195,13 @@ def _refusals(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         said = reasons[reason] if reason else refusal
         yield (
             value.short_name.removeprefix("EDGE_REFUSAL_"),
-            {"status": said["http_status"], "text": _plain(said["text"]), "openai_code": refusal["openai_code"]}
+            {
+                "status": said["http_status"],
+                "text": _plain(said["text"]),
+                # Escaped, as it stands in a header on its way.
+                "text_ar": json.dumps(refusal.get("text_ar", ""))[1:-1],
+                "openai_code": refusal["openai_code"],
+            }
             | ({"code": reason} if reason else {}),
         )
 
