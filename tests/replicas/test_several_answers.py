@@ -1,16 +1,29 @@
 """What an engine says at one replica reaches the caller at the other as it was said."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from dc1.testing.people import Renter
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
+from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered
-from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, carrying, envelope, say_events, streaming
+from tests.contract.inference.chat import (
+    CHAT,
+    HELLO,
+    Caller,
+    begin,
+    begin_saying,
+    carrying,
+    envelope,
+    say_events,
+    streaming,
+)
 from tests.contract.inference.test_several_answers import RESULT, WHOLE, chunk
 from tests.replicas.pair import Pair
 
@@ -51,11 +64,10 @@ def test_several_answers_come_whole(pair: Pair, renter: Renter, daemon: StreamDa
 def test_a_stream_comes_as_it_was_said(
     pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
 ) -> None:
-    beginning = pool.submit(begin, daemon)
+    beginning = pool.submit(begin_saying, daemon, chunk(0, "one", odd="0"), chunk(1, "two"))
     ends = [chunk(index, "", finish_reason="stop") for index in (0, 1)]
     with streaming(pair.a.rest, renter.key, n=2) as chunks:
         lease = beginning.result()
-        say_events(daemon, lease, chunk(0, "one", odd="0"), chunk(1, "two"))
         assert [chunks.next()["choices"] for _ in range(2)] == [
             chunk(0, "one", odd="0")["choices"],
             chunk(1, "two")["choices"],
@@ -65,6 +77,41 @@ def test_a_stream_comes_as_it_was_said(
         assert [chunks.next()["choices"] for _ in range(2)] == [end["choices"] for end in ends]
         assert list(chunks) == ["[DONE]"]
     assert renter.wallet()["balance_halala"] == 999
+
+
+def lose_one(pair: Pair, lease: pb.LeaseRef) -> None:
+    """Let A hear of an event before others that it needs, as it does when the notifications of those are lost."""
+    said = {"from": "b", "tokens": [], "events": [[1, lease.attempt_number, 9, 0, "{}", True, False]]}
+    pair.b.store(lambda conn: conn.execute(select(func.pg_notify("dc1_changes", json.dumps(said)))))
+
+
+def test_what_a_lost_notification_had_is_delivered_all_the_same(
+    pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    call = Caller(renter, pool).ask(n=2)
+    lease = begin(daemon)
+    lose_one(pair, lease)
+    say_events(daemon, lease, {**WHOLE, "odd": LONG}, is_last=True)
+    daemon.finish(lease, RESULT, prompt_tokens=2, completion_tokens=2)
+    answer = answered(call.result())
+    assert (answer["choices"], answer["odd"]) == (WHOLE["choices"], LONG)
+    assert renter.wallet()["balance_halala"] == 999
+
+
+def test_a_stream_goes_on_where_a_notification_was_lost(
+    pair: Pair, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    said = [chunk(0, "one"), chunk(1, "two"), chunk(0, "three")]
+    beginning = pool.submit(begin_saying, daemon, said[0])
+    ends = [chunk(index, "", finish_reason="stop") for index in (0, 1)]
+    with streaming(pair.a.rest, renter.key, n=2) as chunks:
+        lease = beginning.result()
+        assert chunks.next()["choices"] == said[0]["choices"]
+        lose_one(pair, lease)
+        say_events(daemon, lease, *said[1:], *ends, offset=1, is_last=True)
+        daemon.finish(lease, RESULT, prompt_tokens=2, completion_tokens=3)
+        told = list(chunks)
+    assert [json.loads(each)["choices"] for each in told[:-1]] == [each["choices"] for each in (*said[1:], *ends)]
 
 
 def test_a_daemon_elsewhere_that_passes_on_text_alone_is_not_asked(pair: Pair, renter: Renter) -> None:

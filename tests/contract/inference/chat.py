@@ -66,6 +66,13 @@ def say_events(daemon: StreamDaemon, lease: pb.LeaseRef, *events: Json, offset: 
     daemon.send(tokens=pb.TokenBatch(lease=lease, events=said, event_offset=offset, is_last=is_last))
 
 
+def begin_saying(daemon: StreamDaemon, *events: Json) -> pb.LeaseRef:
+    """Take the next call and pass on what the engine says first, without which a stream's caller sees no headers."""
+    lease = begin(daemon)
+    say_events(daemon, lease, *events)
+    return lease
+
+
 def carrying(daemon: StreamDaemon) -> StreamDaemon:
     """Have a daemon take calls as bytes from now on."""
     daemon.state.carries_bodies = True

@@ -333,6 +333,8 @@ def test_models(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None
                 "vram_gb": 24,
                 "min_gpu_vram_gb": 24,
                 "avg_price_sar_per_min": 0.15,
+                "ttft_ms_p50": None,
+                "tokens_per_second_p50": None,
             }
             for model in ("b/second", MODEL)
         ],

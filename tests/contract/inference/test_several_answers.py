@@ -9,7 +9,18 @@ from dc1.testing.people import Renter
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered, show
-from tests.contract.inference.chat import CHAT, HELLO, TOKENS, Caller, begin, carrying, envelope, say_events, streaming
+from tests.contract.inference.chat import (
+    CHAT,
+    HELLO,
+    TOKENS,
+    Caller,
+    begin,
+    begin_saying,
+    carrying,
+    envelope,
+    say_events,
+    streaming,
+)
 
 UNCHARGED = {"balance_halala": 1000, "held_halala": 0}
 WHOLE: Json = {
@@ -55,10 +66,9 @@ def test_what_does_not_come_whole_is_free(daemon: StreamDaemon, caller: Caller, 
 def test_a_stream_that_lost_a_part_is_free(
     market: LocalMarket, daemon: StreamDaemon, renter: Renter, pool: ThreadPoolExecutor
 ) -> None:
-    beginning = pool.submit(begin, carrying(daemon))
+    beginning = pool.submit(begin_saying, carrying(daemon), chunk(0, "one"))
     with streaming(market.rest, renter.key, n=2) as chunks:
         lease = beginning.result()
-        say_events(daemon, lease, chunk(0, "one"))
         assert chunks.next()["choices"][0]["delta"]["content"] == "one"
         say_events(daemon, lease, chunk(1, "two", finish_reason="stop"), offset=2, is_last=True)
         daemon.finish(lease, RESULT, **TOKENS)

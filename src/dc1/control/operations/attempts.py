@@ -217,6 +217,8 @@ class Attempts:
         # What the engine says is for the one caller, who mostly is here; the text is for every reader.
         if self._job_feed.has_caller(lease.row_id):
             tokens = replace(tokens, events=(), is_last=False)
+        elif self._replicas.others:
+            lease.kept.add(tokens.events, tokens.event_offset)
         self._replicas.share_tokens(lease.row_id, tokens)
 
     # Ending
@@ -239,8 +241,9 @@ class Attempts:
         # with tokens to be judged.
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
         row_ids = () if lease is None else (lease.row_id,)
+        if lease is not None and not self._job_feed.has_caller(lease.row_id):
+            report = replace(report, events=lease.kept.beside(report.result))
         gpu_failed_at_ms = None if provider_id is None else self._fleet.known(provider_id).cards.failed_at_ms
-
         # For the same reason: who else could run it is known here only.
         failed = None if provider_id is None else self._leases.named(provider_id, reference)
         may_fail = not report.completed or report.is_doubtful

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.inference.kept_events import KeptEvents
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.placement import Room
@@ -41,7 +42,7 @@ class Lease:
     starts it or takes it back holds `changing` until that is stored and known here. `relayed` is how much its run said
     through this server, in tokens, and `relayed_characters` and `relayed_events` where that ends. While `settlements`
     are under way, which are paid by what was said before, what it says is `held_back`. `pace` is how fast a call is
-    answered, None where this server did not see it begin.
+    answered, None where this server did not see it begin, and `kept` what its engine said, for a caller elsewhere.
     """
 
     assignment: Assignment
@@ -60,6 +61,7 @@ class Lease:
     settlements: int = 0
     held_back: list[Callable[[], None]] = field(default_factory=list)
     pace: RelayedPace | None = None
+    kept: KeptEvents = field(default_factory=KeptEvents)
 
     def pass_on(self, show: Callable[[], None]) -> bool:
         """Show what the run says, or hold it back while the run is settled; False when no more can be held."""

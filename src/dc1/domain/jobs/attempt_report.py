@@ -31,6 +31,7 @@ class AttemptReport:
     renter, `error_detail` in the daemon's own words to the provider's owner and admins. The reported seconds
     only ever lower the bill, GPU seconds before duration. Tokens price a /v1 call. `is_object` is set where the result
     is an object of the daemon's own, which no program of a renter printed, `refusal` where an engine would not answer.
+    `events` is what an engine said that is to be kept beside the result.
     """
 
     completed: bool
@@ -46,6 +47,7 @@ class AttemptReport:
     exit_code: int | None = None
     is_object: bool = False
     refusal: EngineRefusal | None = None
+    events: list[str] | None = None
 
     @classmethod
     def read(

@@ -91,21 +91,31 @@ class CompletionStream:
                     # After a silence look again: a notice that was missed must not hold the caller for ever.
                     is_news = not batch or any(isinstance(update, StateChanged) for update in batch)
             # What came while the job was read, or before anybody looked: an engine may be done by then.
-            batch = await subscription.next(0)
-            while batch or self._is_more_coming():
+            if pieces := self._take(await subscription.next(0)) + await self._stored_events():
+                yield pieces
+            while self._is_more_coming() and (batch := await subscription.next(_LATE_SECONDS)):
                 if pieces := self._take(batch):
                     yield pieces
-                batch = await subscription.next(_LATE_SECONDS if self._is_more_coming() else 0)
-                if not batch:
-                    break
         if self.job.status != JobStatus.COMPLETED:
             raise _refusal(self.job)
 
     def _is_more_coming(self) -> bool:
         """Tell whether more than the text is to come: from another server, that comes later than news of the end."""
+        return self._is_more_wanted() and not self.events.is_behind
+
+    def _is_more_wanted(self) -> bool:
         is_wanted = self.call.answers > 1 or self.events.is_used
-        is_completed = self.job.status == JobStatus.COMPLETED
-        return is_wanted and is_completed and not (self.events.is_whole or self.events.is_behind)
+        return is_wanted and self.job.status == JobStatus.COMPLETED and not self.events.is_whole
+
+    async def _stored_events(self) -> list[str | AnswerEvent]:
+        """Return what the server that relayed the run stored, for notifications that are lost or have not come yet."""
+        if not self._is_more_wanted():
+            return []
+        said = await self._plane.db.read(lambda conn: jobs.events(conn, self.job.id))
+        new = self.events.heal(self.job.attempt_number, said) if said else []
+        self._told_events += len(new)
+        self._tell("".join(event.content() for event in new))
+        return [*new]
 
     async def _has_ended(self) -> bool:
         # In one snapshot: an end that is seen has its result with it.

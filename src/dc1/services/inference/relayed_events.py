@@ -1,6 +1,6 @@
 """The events of an answer that its daemon passes on: in order, and none after a gap."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.base.json_types import JsonObject
@@ -48,6 +48,13 @@ class RelayedEvents:
                 ready += self.held
                 self.held = []
         return ready
+
+    def heal(self, attempt: int, said: Sequence[str]) -> list[AnswerEvent]:
+        """Return what can be told now that all that was said is known, from wherever a part was lost."""
+        told = self._taken if attempt == self._attempt else 0
+        events = AnswerEvent.read_all([text.encode() for text in said[told:]])
+        self.is_behind = False
+        return self.take(TokenChunk(attempt, "", 0, events=events, event_offset=told, is_last=True))
 
     def last_chunks(self, names: JsonObject, usage: JsonObject, *, wants_usage: bool) -> Iterator[str]:
         """Yield what was held of a stream, with the tokens that are paid where its caller looks for them."""

@@ -230,11 +230,19 @@ def results(conn: Connection, job_ids: Collection[int], *, max_characters: int) 
     return {row.job_id: row.result for row in conn.execute(query)}
 
 
-def store_result(conn: Connection, job_id: int, value: Any, now_ms: int) -> None:
-    """Keep what a job produced; a job that ran before its result was lost keeps the last one."""
+def events(conn: Connection, job_id: int) -> list[str]:
+    """Return what the engine said of a call, where that was stored beside its result."""
+    return conn.execute(select(job_results.c.events).where(job_results.c.job_id == job_id)).scalar_one_or_none() or []
+
+
+def store_result(conn: Connection, job_id: int, value: Any, now_ms: int, said: list[str] | None = None) -> None:
+    """Keep what a job produced, and of a call what the engine said where the result alone is not enough.
+
+    A job that ran before its result was lost keeps the last one.
+    """
     # The attempt before may have stored its result and then lost the job.
-    statement = upsert(conn, job_results, ("job_id",), replace=("result", "stored_at_ms"))
-    statement.send(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms})
+    statement = upsert(conn, job_results, ("job_id",), replace=("result", "stored_at_ms", "events"))
+    statement.send(conn, {"job_id": job_id, "result": value, "stored_at_ms": now_ms, "events": said})
 
 
 @dataclass(frozen=True, slots=True)

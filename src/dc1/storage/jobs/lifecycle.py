@@ -121,7 +121,7 @@ def finish(
     bill = charges.bill(running, used, usage) if is_charged else Settlement.full_refund(running.cost_halala)
     moved = close(conn, running, closure, bill, now_ms)
     if report.result is not None:
-        jobs.store_result(conn, running.id, report.result, now_ms)
+        jobs.store_result(conn, running.id, report.result, now_ms, report.events)
     return moved
 
 

@@ -40,6 +40,7 @@ from dc1.storage.schema.columns import (
     OBJECT,
     OBJECT_ALWAYS,
     PROVIDER_CHOICE,
+    TEXTS,
     ExactDecimal,
     ExactJson,
     PlainText,
@@ -288,4 +289,7 @@ job_results = Table(
     Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
     Column("result", ExactJson, nullable=False),
     time_column("stored_at_ms"),
+    # What an engine said of a call, in its own texts, where its caller waits at another server for more than the result
+    # has.
+    Column("events", ExactJson(TEXTS)),
 )
