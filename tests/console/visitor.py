@@ -22,13 +22,13 @@ _LEFT_IN_LATIN = """() => {
   const found = [];
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (parent.closest('bdi, code, pre, [lang=en], .name, script, noscript, .u-legend')) continue;
+    if (parent.closest('bdi, code, pre, [lang=en], [translate=no], .name, script, noscript, .u-legend')) continue;
     found.push(...(walker.currentNode.data.match(/[A-Za-z]{3,}/g) ?? []));
   }
   return found;
 }"""
 # Abbreviations that are the same in Arabic.
-_SAME_IN_BOTH = {"OpenAI", "RTX", "INT", "GPU"}
+_SAME_IN_BOTH = {"OpenAI", "RTX", "INT", "GPU", "HTTPS", "CSV"}
 
 
 class Visitor:
@@ -58,11 +58,11 @@ class Visitor:
         return self.page
 
     def settled(self) -> None:
-        """Wait until the page has its heading and loads nothing any more."""
+        """Wait until the page has its heading and what it asked for; streams never end, and are not waited for."""
         self.page.locator("main h1").first.wait_for()
         # By locators alone: what waits for a condition in the page is evaluated there, which the page's policy forbids.
         expect(self.page.locator(".loading")).to_have_count(0)
-        self.page.wait_for_load_state("networkidle")
+        expect(self.page.locator(".plot:not(:has(canvas))")).to_have_count(0)
 
     def sign_in(self, key: str) -> Page:
         """Sign in to the console."""

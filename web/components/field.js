@@ -56,7 +56,10 @@ export function SelectField({ options, ...rest }) {
       h(
         "select",
         marks,
-        options.map(([value, shown]) => h("option", { key: value, value, selected: value === rest.value }, shown)),
+        options.map(([value, shown]) =>
+          // A name that is its own text is nobody's to translate.
+          h("option", { key: value, value, selected: value === rest.value, translate: value !== shown }, shown),
+        ),
       ),
   });
 }

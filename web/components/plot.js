@@ -4,14 +4,22 @@ import { h } from "../vendor/preact.js";
 import { useEffect, useRef } from "../vendor/hooks.js";
 import { number } from "../runtime/format.js";
 import { language, locale } from "../runtime/language.js";
+import { theme } from "../runtime/theme.js";
+import texts from "../text/common.js";
 
 /** @typedef {{label: string, values: (number | null)[]}} Series */
 
 const HEIGHT = 220;
 const COLOURS = ["--line-1", "--line-2", "--line-3", "--line-4"];
 
-/** @param {string} name */
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A colour of the sheet as a canvas takes it: of a variable the browser tells the pair for light and dark. @param {HTMLElement} place @param {string} name */
+function colour(place, name) {
+  const probe = place.appendChild(document.createElement("span"));
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
 
 /** @param {Date} at */
 const dayOf = (at) => new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric" }).format(at);
@@ -26,7 +34,11 @@ const hourOf = (at) => new Intl.DateTimeFormat(locale(), { hour: "numeric", minu
  * @param {(value: number) => string} told
  */
 function draw(kind, place, times, series, told) {
-  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false } };
+  const axis = {
+    stroke: colour(place, "--quiet"),
+    grid: { stroke: colour(place, "--edge"), width: 1 },
+    ticks: { show: false },
+  };
   const day = 86400;
   /** @param {unknown} _ @param {number[]} splits */
   const labels = (_, splits) => {
@@ -36,7 +48,7 @@ function draw(kind, place, times, series, told) {
   /** @param {unknown} _ @param {number[]} splits */
   const values = (_, splits) => splits.map(told);
   const lines = series.map(({ label }, at) => {
-    const stroke = colour(COLOURS[at % COLOURS.length] ?? "--line-1");
+    const stroke = colour(place, COLOURS[at % COLOURS.length] ?? "--line-1");
     return {
       label,
       stroke,
@@ -54,6 +66,7 @@ function draw(kind, place, times, series, told) {
     ],
     series: [
       {
+        label: texts().time,
         value: (/** @type {unknown} */ _, /** @type {number | null} */ at) =>
           at == null ? "–" : `${dayOf(new Date(at * 1000))} ${hourOf(new Date(at * 1000))}`,
       },
@@ -86,7 +99,7 @@ export function Plot({ label, times, series, told = number }) {
       width.disconnect();
       plot?.destroy();
     };
-  }, [JSON.stringify([times, series]), language.value]);
+  }, [JSON.stringify([times, series]), language.value, theme.value]);
   const latest = series.map((one) => `${one.label}: ${told(one.values.findLast((value) => value != null) ?? 0)}`);
   return h(
     "figure",

@@ -19,6 +19,7 @@ export default catalogue(
     undone: "Taken back.",
     copy: "Copy",
     copied: "Copied",
+    time: "Time",
     states: {
       online: "Online",
       degraded: "Degraded",
@@ -52,6 +53,7 @@ export default catalogue(
     undone: "تم التراجع.",
     copy: "نسخ",
     copied: "نُسخ",
+    time: "الوقت",
     states: {
       online: "متصل",
       degraded: "اتصاله متقطع",

@@ -1,0 +1,182 @@
+// One job: how it stands, what happened, what it printed, what it made and what it cost.
+
+import { h } from "../../vendor/preact.js";
+import { useEffect, useState } from "../../vendor/hooks.js";
+import { Status } from "../../components/badge.js";
+import { ask } from "../../components/dialog.js";
+import { Figures } from "../../components/figure.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { complain, toast } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import { follow } from "../../runtime/events.js";
+import { ago, duration, money, number, percent, time } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import { go } from "../../runtime/router.js";
+import texts from "../../text/renter.js";
+import { JobLog } from "./job_log.js";
+import { jobType } from "./job_rows.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas} Schemas */
+
+const OPEN = ["queued", "pending", "running"];
+
+/** @param {import("../../runtime/router.js").Place} place */
+export default function Job({ params }) {
+  const t = texts();
+  const id = params["id"] ?? "";
+  const events = useEvents(id);
+  // Whatever happened to it, it is another job now.
+  const job = useLoad((signal) => call("GET /jobs/{job_id}", { path: { job_id: id }, signal }), [id, events.length]);
+  return h(
+    "div",
+    null,
+    h("h1", null, t.job, " ", h("bdi", null, id)),
+    loaded(job, ({ job: told }) => h(Detail, { job: told })),
+    h("section", { "aria-labelledby": "timeline" }, h("h2", { id: "timeline" }, t.timeline), timeline(events)),
+    h("section", { "aria-labelledby": "log" }, h("h2", { id: "log" }, t.log), h(JobLog, { id })),
+  );
+}
+
+/** @param {string} id */
+function useEvents(id) {
+  const [events, setEvents] = useState(/** @type {Schemas["LifecycleEvent"][]} */ ([]));
+  useEffect(() => {
+    const leaving = new AbortController();
+    setEvents([]);
+    follow("GET /jobs/{job_id}/lifecycle/stream", { path: { job_id: id }, signal: leaving.signal }, (event) => {
+      if ("sequence_no" in event) setEvents((before) => [...before, event]);
+    }).catch((error) => leaving.signal.aborted || complain(error));
+    return () => leaving.abort();
+  }, [id]);
+  return events;
+}
+
+/** @param {{job: Schemas["JobDetail"]}} props */
+function Detail({ job }) {
+  const t = texts();
+  const isOpen = OPEN.includes(job.status);
+  /** @type {Record<string, string>} */
+  const faults = t.faults;
+  return h(
+    "div",
+    null,
+    h(
+      "p",
+      null,
+      h(Status, { of: job.status }),
+      " ",
+      jobType(job.job_type),
+      " ",
+      h("bdi", { class: "quiet" }, job.model),
+    ),
+    job.error && h("p", { class: "notice bad" }, t.error, ": ", h("bdi", null, job.error)),
+    isOpen && job.waiting_for && h("p", { class: "notice" }, t.waitingFor, ": ", h("bdi", null, job.waiting_for)),
+    h(Figures, {
+      of: [
+        [t.submitted, ago(job.submitted_at), time(job.submitted_at)],
+        [t.started, ago(job.started_at), time(job.started_at)],
+        [t.ended, ago(job.completed_at), time(job.completed_at)],
+        [t.seconds, duration(job.used_seconds ?? job.elapsed_sec)],
+        [t.rate, money(job.rate_halala_per_minute)],
+        [t.hold, isOpen ? money(job.cost_halala) : "–"],
+        [t.cost, money(job.actual_cost_halala)],
+        [t.refunded, money(job.refunded_halala)],
+        [t.tokens, number(job.completion_tokens)],
+        [t.fault, job.fault ? (faults[job.fault] ?? job.fault) : "–"],
+        [
+          t.speed,
+          percent(job.performance_ratio == null ? null : job.performance_ratio * 100),
+          job.throttled ? t.throttled : "",
+        ],
+      ],
+    }),
+    h(Acts, { job, isOpen }),
+    !isOpen && h(Bill, { id: job.job_id }),
+    job.status === "completed" && h(Output, { id: job.job_id }),
+  );
+}
+
+/** @param {{job: Schemas["JobDetail"], isOpen: boolean}} props */
+function Acts({ job, isOpen }) {
+  const t = texts();
+  const path = { job_id: job.job_id };
+  const cancel = async () => {
+    if (!(await ask({ title: t.cancelQuestion, text: t.cancelNote, act: t.cancelJob, isGrave: true }))) return;
+    await call("POST /jobs/{job_id}/cancel", { path, body: {} }).then(() => toast(t.cancelled), complain);
+  };
+  const retry = async () => {
+    const once = crypto.randomUUID();
+    await call("POST /jobs/{job_id}/retry", { path, body: {}, once }).then((made) => {
+      toast(t.retried);
+      go(`/jobs/${encodeURIComponent(made.job.job_id)}`);
+    }, complain);
+  };
+  if (isOpen)
+    return h("p", { class: "acts" }, h("button", { type: "button", class: "grave", onClick: cancel }, t.cancelJob));
+  if (job.status !== "failed") return null;
+  return h("p", { class: "acts" }, h("button", { type: "button", onClick: retry }, t.retryJob));
+}
+
+/** @param {Schemas["LifecycleEvent"][]} rows */
+function timeline(rows) {
+  const t = texts();
+  return table({
+    caption: t.timeline,
+    rows,
+    keyOf: (row) => row.sequence_no,
+    columns: [
+      { key: "when", title: t.when, cell: (row) => time(row.occurred_at), width: 180 },
+      { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 120 },
+      { key: "event", title: t.event, cell: (row) => h("code", null, row.event_type), isExtra: true, width: 200 },
+      { key: "message", title: t.message, cell: (row) => h("bdi", null, row.message ?? row.error_category ?? "") },
+    ],
+  });
+}
+
+/** @param {{id: string}} props */
+function Bill({ id }) {
+  const t = texts();
+  const bill = useLoad((signal) => call("GET /jobs/{job_id}/invoice", { path: { job_id: id }, signal }), [id]);
+  const shown = loaded(bill, ({ lines }) =>
+    table({
+      caption: t.bill,
+      rows: lines.map((line, at) => ({ ...line, at })),
+      keyOf: (row) => row.at,
+      columns: [
+        { key: "line", title: t.line, cell: (row) => h("bdi", null, row.description) },
+        { key: "time", title: t.seconds, cell: (row) => duration(row.seconds), isNumber: true, width: 110 },
+        {
+          key: "tokens",
+          title: t.tokens,
+          cell: (row) => number(row.tokens),
+          isNumber: true,
+          isExtra: true,
+          width: 110,
+        },
+        { key: "amount", title: t.amount, cell: (row) => money(row.amount_halala), isNumber: true, width: 110 },
+      ],
+    }),
+  );
+  return h("section", { "aria-labelledby": "bill" }, h("h2", { id: "bill" }, t.bill), shown);
+}
+
+/** @param {{id: string}} props */
+function Output({ id }) {
+  const t = texts();
+  const output = useLoad((signal) => call("GET /jobs/{job_id}/output", { path: { job_id: id }, signal }), [id]);
+  return h(
+    "section",
+    { "aria-labelledby": "output" },
+    h("h2", { id: "output" }, t.output),
+    loaded(output, (told) => made(told)),
+  );
+}
+
+/** @param {any} told a result has the form that the kind of work gives it */
+function made(told) {
+  if (told.type === "image" && told.image_base64)
+    return h("img", { src: `data:image/${told.format};base64,${told.image_base64}`, alt: told.prompt ?? "" });
+  const text = told.response ?? told.result ?? told;
+  return h("pre", { dir: "auto", tabIndex: 0 }, typeof text === "string" ? text : JSON.stringify(text, null, 2));
+}

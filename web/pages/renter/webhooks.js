@@ -1,0 +1,84 @@
+// Where a renter's programs are told of jobs, and what was sent there.
+
+import { h } from "../../vendor/preact.js";
+import { useState } from "../../vendor/hooks.js";
+import { Status } from "../../components/badge.js";
+import { Code } from "../../components/code.js";
+import { TextField } from "../../components/field.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { complain, toast } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import { number, time } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/renter.js";
+
+const PAGE = 100;
+
+export default function Webhooks() {
+  const t = texts();
+  const account = useLoad((signal) => call("GET /renters/me", { signal }));
+  return h(
+    "div",
+    null,
+    h("h1", null, t.webhooks),
+    loaded(account, ({ renter }) => h(Address, { url: renter.webhook_url ?? "" })),
+    h(Deliveries, null),
+  );
+}
+
+/** @param {{url: string}} props */
+function Address({ url }) {
+  const t = texts();
+  const [secret, setSecret] = useState("");
+  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
+  const save = async (event) => {
+    event.preventDefault();
+    const wanted = String(new FormData(event.currentTarget).get("url")).trim();
+    await call("PATCH /renters/settings", { body: { webhook_url: wanted } }).then(({ settings }) => {
+      toast(t.saved);
+      setSecret(settings.webhook_secret ?? "");
+    }, complain);
+  };
+  return h(
+    "form",
+    { onSubmit: save },
+    h(TextField, { label: t.webhookUrl, hint: t.webhookHint, name: "url", type: "url", value: url }),
+    h("p", { class: "acts" }, h("button", { type: "submit", class: "main" }, t.save)),
+    secret && h(Code, { label: t.secret, children: secret }),
+  );
+}
+
+function Deliveries() {
+  const t = texts();
+  const deliveries = useLoad(
+    (signal) => call("GET /renters/me/webhook-deliveries", { query: { limit: PAGE }, signal }),
+    [],
+    15,
+  );
+  return h(
+    "section",
+    { "aria-labelledby": "deliveries" },
+    h("h2", { id: "deliveries" }, t.deliveries),
+    loaded(deliveries, ({ deliveries: rows }) =>
+      table({
+        caption: t.deliveries,
+        rows,
+        empty: t.noDeliveries,
+        keyOf: (row) => row.delivery_id,
+        columns: [
+          { key: "event", title: t.event, cell: (row) => h("code", null, row.event), width: 160 },
+          { key: "when", title: t.when, cell: (row) => time(row.created_at), width: 170 },
+          { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 110 },
+          { key: "attempts", title: t.attempts, cell: (row) => number(row.attempts), isNumber: true, width: 90 },
+          {
+            key: "answer",
+            title: t.response,
+            cell: (row) => h("bdi", null, row.response_status ?? row.error ?? ""),
+            isExtra: true,
+          },
+        ],
+      }),
+    ),
+  );
+}

@@ -1,0 +1,57 @@
+// What a stream says of many things: all there are at first, then each as it changes.
+
+import { useEffect, useState } from "../vendor/hooks.js";
+import { follow } from "./events.js";
+
+/**
+ * @template T
+ * @typedef {{rows: T[] | undefined, isLive: boolean, error: unknown}} Live `rows` is undefined until all were told
+ */
+
+/**
+ * Follow a stream whose events are `snapshot`, `ready` and `change`, and keep its things by their numbers.
+ *
+ * @template {keyof import("./api.js").Routes} R
+ * @template T
+ * @param {R} route
+ * @param {(event: any) => (T & {id: number})[] | undefined} thingsOf
+ * @param {readonly unknown[]} [inputs]
+ * @returns {Live<T & {id: number}>}
+ */
+export function useLive(route, thingsOf, inputs = []) {
+  const [state, setState] = useState(
+    /** @type {Live<T & {id: number}>} */ ({ rows: undefined, isLive: false, error: undefined }),
+  );
+  useEffect(() => {
+    const leaving = new AbortController();
+    /** @type {Map<number, T & {id: number}>} */
+    let known = new Map();
+    let isWhole = false;
+    let pending = 0;
+    // A burst of events is one change of the page.
+    const show = () => {
+      cancelAnimationFrame(pending);
+      pending = requestAnimationFrame(() =>
+        setState((before) => ({ ...before, rows: [...known.values()], isLive: true, error: undefined })),
+      );
+    };
+    /** @param {any} event @param {string} name */
+    const heard = (event, name) => {
+      // Whoever comes back is told everything anew.
+      if (name === "snapshot" && isWhole) [known, isWhole] = [new Map(), false];
+      for (const thing of thingsOf(event) ?? []) known.set(thing.id, thing);
+      if (name === "ready" || name === "end") isWhole = true;
+      if (isWhole) show();
+    };
+    /** @type {any} */
+    const given = { signal: leaving.signal };
+    follow(route, given, heard, (isLive) => setState((before) => ({ ...before, isLive }))).catch(
+      (error) => leaving.signal.aborted || setState((before) => ({ ...before, error })),
+    );
+    return () => {
+      leaving.abort();
+      cancelAnimationFrame(pending);
+    };
+  }, inputs);
+  return state;
+}
