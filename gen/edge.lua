@@ -173,6 +173,7 @@ return {
     ["/dcp.v1.RenterService/ListRenterJobs"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.RenterService/ExportJobs"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.RenterService/ListWebhookDeliveries"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
+    ["/dcp.v1.RenterService/ResendWebhookDelivery"] = { max_bytes = 2097152, max_message_bytes = 2097152, key_in = "headers" },
     ["/dcp.v1.SystemService/GetService"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.SystemService/GetHealth"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.SystemService/GetOpenApi"] = { max_bytes = 2097152, max_message_bytes = 65536 },
@@ -339,6 +340,7 @@ return {
       { path = "^/jobs/[^/]+/cancel$", method = "/dcp.v1.JobService/CancelJob" },
       { path = "^/jobs/[^/]+/complete$", method = "/dcp.v1.JobService/CompleteJob" },
       { path = "^/providers/me/machines/[^/]+/rotate%-key$", method = "/dcp.v1.ProviderService/RotateMachineKey" },
+      { path = "^/renters/me/webhook%-deliveries/[^/]+/resend$", method = "/dcp.v1.RenterService/ResendWebhookDelivery" },
     },
     PATCH = {
       { path = "^/providers/me/gpu%-profile$", method = "/dcp.v1.ProviderService/UpdateGpuProfile" },

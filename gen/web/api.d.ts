@@ -253,6 +253,7 @@ export interface Schemas {
   ReportRunResultRequest: { api_key?: string | null; job_id: string | number; success: boolean; result?: Record<string, unknown> | string | null; error?: string | null; gpu_seconds_used?: number | null; exit_code?: number | null; restart_count?: number | null; last_error?: string | null; attempt_number?: number | null; error_category?: string | null; };
   ReportRunResultResponse: { success: boolean; job_id: string; status: string; actual_minutes: number; gpu_seconds_used: number; cost_halala: number; provider_earned_halala: number; dc1_fee_halala: number; refunded_halala: number; restart_count: number; last_error: string | null; };
   RequeueJobResponse: { success: boolean; job: Schemas["JobDetail"]; };
+  ResendWebhookDeliveryResponse: { success: boolean; delivery_id: string; };
   ResetProviderKeyResponse: { success: boolean; provider_id: number; new_api_key: string; };
   ResetRenterKeyResponse: { success: boolean; renter_id: number; new_api_key: string; };
   ResumeProviderRequest: { key?: string | null; machine_id?: number | null; };
@@ -472,6 +473,7 @@ export interface Routes {
   "GET /renters/me/usage/daily": { path: undefined; query: { days?: number; key_id?: string; model?: string; limit?: number; offset?: number; }; body: undefined; answer: Schemas["ListDailyUsageResponse"]; event: undefined; };
   "GET /renters/me/usage/export": { path: undefined; query: { days?: number; key_id?: string; model?: string; }; body: undefined; answer: undefined; event: undefined; };
   "GET /renters/me/webhook-deliveries": { path: undefined; query: { page?: number; limit?: number; event?: "job.started" | "job.completed" | "job.failed" | "job.cancelled" | "balance.low" | "budget.threshold"; status?: "pending" | "delivered" | "failed"; }; body: undefined; answer: Schemas["ListWebhookDeliveriesResponse"]; event: undefined; };
+  "POST /renters/me/webhook-deliveries/{delivery_id}/resend": { path: { delivery_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["ResendWebhookDeliveryResponse"]; event: undefined; };
   "GET /renters/pricing": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetPricingResponse"]; event: undefined; };
   "POST /renters/register": { path: undefined; query: undefined; body: Schemas["RegisterRenterRequest"]; answer: Schemas["RegisterRenterResponse"]; event: undefined; };
   "PATCH /renters/settings": { path: undefined; query: undefined; body: Schemas["UpdateRenterSettingsRequest"]; answer: Schemas["UpdateRenterSettingsResponse"]; event: undefined; };

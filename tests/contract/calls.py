@@ -71,6 +71,7 @@ CALLS: Mapping[str, Call] = {
     "DeleteRenter": CONFIRMED,
     "GetAnalytics": Call(query={"period": "7d"}),
     "TopUp": Call({"amount_halala": 1}),
+    "ResendWebhookDelivery": PLAIN,
     "UpdateRenterSettings": Call({"webhook_url": None}),
     # Jobs
     **dict.fromkeys(

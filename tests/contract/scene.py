@@ -7,6 +7,12 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
+from sqlalchemy import insert
+
+from dc1.domain.access.webhooks import WebhookEvent
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Connection
+from dc1.storage.schema.tables import webhook_deliveries
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import MODEL, REPORT, PollDaemon
@@ -83,6 +89,7 @@ class Scene:
             "{job_type}": lambda: "benchmark",
             "{gpu_model}": lambda: "T4",
             "{format}": lambda: "png",
+            "{delivery_id}": self.delivery,
             "{template_id}": lambda: "python",
             "{model}": self.model,
             "{digest}": lambda: "older",
@@ -151,6 +158,19 @@ class Scene:
         page = answered(self.renter.get(f"/renters/{self.renter.id}/transactions"))
         found: int = page["entries"][-1]["id"]
         return found
+
+    def delivery(self) -> str:
+        """The id of something that could not be sent to the renter."""
+        url, delivery_id = "https://1.1.1.1/", f"whd_{next(_numbers)}"
+        ended = {"event": WebhookEvent.JOB_FAILED, "url": url, "body": "{}", "status": "failed"}
+        row = {"delivery_id": delivery_id, "renter_id": self.renter.id, "created_at_ms": 1, **ended}
+
+        def write(conn: Connection) -> None:
+            renters.set_webhook(conn, self.renter.id, url, None)
+            conn.execute(insert(webhook_deliveries).values(**row))
+
+        self._stack.edge.loop.run(self._stack.server.database.write(write))
+        return delivery_id
 
     @staticmethod
     def email() -> str:

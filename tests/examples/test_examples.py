@@ -5,13 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dc1.domain.access.webhooks import signature
+from dc1.domain.access.webhooks import new_secret, signature, standard_headers
 from dc1.testing.market import LocalMarket
 from dc1.testing.server import ADMIN_TOKEN
 from tests.contract.inference.chat import serve
@@ -100,6 +101,18 @@ def test_verify_webhook_tells_ours_from_forgeries() -> None:
     assert found["is_ours"](secret, body, signature(secret, body))
     assert not found["is_ours"](secret, body + b" ", signature(secret, body))
     assert not found["is_ours"](secret, body, "")
+
+
+def test_verify_webhook_reads_the_standard_headers() -> None:
+    found: dict[str, Callable[[str, bytes, dict[str, str]], bool]] = {}
+    exec((ROOT / "examples" / "verify_webhook.py").read_text(encoding="utf-8"), found)
+    body, secret, now = b'{"event":"job.completed"}', new_secret(), int(time.time())
+    headers = standard_headers(secret, "whd_1", now, body)
+
+    assert found["is_standard"](secret, body, headers)
+    assert not found["is_standard"](secret, body + b" ", headers)
+    assert not found["is_standard"](secret, body, {**headers, "webhook-id": "whd_2"})
+    assert not found["is_standard"](secret, body, standard_headers(secret, "whd_1", now - 600, body))
 
 
 def test_dashboard_by_grpcurl(market: LocalMarket) -> None:

@@ -154,6 +154,11 @@ class RenterServiceStub:
                 request_serializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.ResendWebhookDelivery = channel.unary_unary(
+                '/dcp.v1.RenterService/ResendWebhookDelivery',
+                request_serializer=dcp_dot_v1_dot_renter__webhook__pb2.ResendWebhookDeliveryRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_renter__webhook__pb2.ResendWebhookDeliveryResponse.FromString,
+                _registered_method=True)
 
 
 class RenterServiceServicer:
@@ -333,6 +338,14 @@ class RenterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResendWebhookDelivery(self, request, context):
+        """Sends a delivery that ended once more, to the address that is set now, with the same id and body and as many attempts as the first time.
+        Fails with NOT_FOUND for an unknown one, and with ABORTED while it is still tried or no address is set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RenterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -440,6 +453,11 @@ def add_RenterServiceServicer_to_server(servicer, server):
                     servicer.ListWebhookDeliveries,
                     request_deserializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesResponse.SerializeToString,
+            ),
+            'ResendWebhookDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendWebhookDelivery,
+                    request_deserializer=dcp_dot_v1_dot_renter__webhook__pb2.ResendWebhookDeliveryRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_renter__webhook__pb2.ResendWebhookDeliveryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1021,6 +1039,33 @@ class RenterService:
             '/dcp.v1.RenterService/ListWebhookDeliveries',
             dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
             dcp_dot_v1_dot_renter__webhook__pb2.ListWebhookDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendWebhookDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.RenterService/ResendWebhookDelivery',
+            dcp_dot_v1_dot_renter__webhook__pb2.ResendWebhookDeliveryRequest.SerializeToString,
+            dcp_dot_v1_dot_renter__webhook__pb2.ResendWebhookDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

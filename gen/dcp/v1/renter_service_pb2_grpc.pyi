@@ -116,6 +116,10 @@ class RenterServiceStub:
     """
     ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_renter_webhook_pb2.ListWebhookDeliveriesRequest, _renter_webhook_pb2.ListWebhookDeliveriesResponse]
     """Lists the deliveries to the caller's webhook address, newest first."""
+    ResendWebhookDelivery: _grpc.UnaryUnaryMultiCallable[_renter_webhook_pb2.ResendWebhookDeliveryRequest, _renter_webhook_pb2.ResendWebhookDeliveryResponse]
+    """Sends a delivery that ended once more, to the address that is set now, with the same id and body and as many attempts as the first time.
+    Fails with NOT_FOUND for an unknown one, and with ABORTED while it is still tried or no address is set.
+    """
 
 @_typing.type_check_only
 class RenterServiceAsyncStub(RenterServiceStub):
@@ -202,6 +206,10 @@ class RenterServiceAsyncStub(RenterServiceStub):
     """
     ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_renter_webhook_pb2.ListWebhookDeliveriesRequest, _renter_webhook_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
     """Lists the deliveries to the caller's webhook address, newest first."""
+    ResendWebhookDelivery: _aio.UnaryUnaryMultiCallable[_renter_webhook_pb2.ResendWebhookDeliveryRequest, _renter_webhook_pb2.ResendWebhookDeliveryResponse]  # type: ignore[assignment]
+    """Sends a delivery that ended once more, to the address that is set now, with the same id and body and as many attempts as the first time.
+    Fails with NOT_FOUND for an unknown one, and with ABORTED while it is still tried or no address is set.
+    """
 
 class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Renters, for themselves and their programs: the account and its keys, the wallet and what was spent from it, their jobs, and what was
@@ -411,5 +419,15 @@ class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_renter_webhook_pb2.ListWebhookDeliveriesResponse, _abc.Awaitable[_renter_webhook_pb2.ListWebhookDeliveriesResponse]]:
         """Lists the deliveries to the caller's webhook address, newest first."""
+
+    @_abc_1.abstractmethod
+    def ResendWebhookDelivery(
+        self,
+        request: _renter_webhook_pb2.ResendWebhookDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_renter_webhook_pb2.ResendWebhookDeliveryResponse, _abc.Awaitable[_renter_webhook_pb2.ResendWebhookDeliveryResponse]]:
+        """Sends a delivery that ended once more, to the address that is set now, with the same id and body and as many attempts as the first time.
+        Fails with NOT_FOUND for an unknown one, and with ABORTED while it is still tried or no address is set.
+        """
 
 def add_RenterServiceServicer_to_server(servicer: RenterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

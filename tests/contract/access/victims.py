@@ -99,6 +99,7 @@ def build(market: LocalMarket, channel: grpc.Channel) -> World:
         "key_id": scoped["billing"]["id"],
         "withdrawal_id": withdrawal,
         "challenge_id": "none",
+        "delivery_id": "whd_none",
     }
     return World(
         market=market,

@@ -67,6 +67,7 @@ NAMES = {
     "gpu_model": "T4",
     "model": "bare-model",
     "key_id": "Kv",
+    "delivery_id": "whd_1",
     "machine_id": 1,
 }
 

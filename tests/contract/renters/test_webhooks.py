@@ -2,13 +2,12 @@
 
 import json
 import stat
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 
-from dc1.domain.access.webhooks import signature
+from dc1.domain.access.webhooks import signature, standard_headers
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import PollDaemon
@@ -16,7 +15,7 @@ from dc1.testing.rest import Json
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused, show
 from tests.contract.fitting import fits, integer, nothing, number, or_null, text, time
-from tests.support.receiver import CERTIFICATE, Receiver
+from tests.support.receiver import Receiver
 
 NOT_PUBLIC = "webhook_url must be a public https URL"
 
@@ -57,24 +56,6 @@ ENDED: Json = {
     "job": JOB,
     "billing": dict.fromkeys(("quote_halala", "actual_cost_halala", "refunded_halala"), number),
 }
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A host that the sender trusts; it is on a private address."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
-
-
-@pytest.fixture
-def settings_of(market: LocalMarket) -> Any:
-    def change(renter: Renter, **body: Any) -> Json:
-        settings: Json = answered(market.rest.patch("/renters/settings", body, key=renter.key))["settings"]
-        return settings
-
-    return change
 
 
 def log(renter: Renter, **params: Any) -> list[Json]:
@@ -150,6 +131,10 @@ def test_a_run_is_told_step_by_step(
         assert (request.path, request.headers["x-dcp-event"], body["event"]) == ("/hook?room=7", event, event)
         assert request.headers["x-dcp-delivery"] == body["delivery_id"]
         assert request.headers["x-dcp-signature"] == signature(secret, request.body)
+        sent_at = int(request.headers["webhook-timestamp"])
+        # Official libraries of Standard Webhooks take these as they are.
+        standard = standard_headers(secret, body["delivery_id"], sent_at, request.body)
+        assert standard.items() <= request.headers.items()
         assert request.headers["content-type"] == "application/json"
         assert request.headers["host"] == receiver.url.split("/")[2]
         assert fits(body["job"], JOB)

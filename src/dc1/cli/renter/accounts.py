@@ -276,6 +276,19 @@ def renter_deliveries(
         emit(client.get("/renters/me/webhook-deliveries", page=page, limit=limit), as_json, _show_deliveries)
 
 
+@app.command("resend")
+def renter_resend(
+    delivery: Annotated[str, typer.Argument(metavar="ID", help="The delivery, as `deliveries` lists it.")],
+    key: RenterKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Send what was sent to the webhook once more."""
+    with RestClient(url, renter_credential(key)) as client:
+        answer = client.post(path("renters", "me", "webhook-deliveries", delivery, "resend"), {})
+    emit(answer, as_json, lambda body: facts({"sent again": body["delivery_id"]}))
+
+
 def _webhook_change(address: str | None, *, off: bool, new_secret: bool) -> dict[str, Any]:
     """Return the settings to change.
 

@@ -12,7 +12,7 @@ from dc1.control.background.webhook_targets import NotPublicError, Target, Targe
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
-from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, secret_purpose, signature
+from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, secret_purpose, signature, standard_headers
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import webhooks
 from dc1.storage.accounts.webhooks import DeliveryAttempt, TakenDelivery
@@ -125,6 +125,8 @@ class WebhookSender:
             "X-DCP-Event": delivery.event,
             "X-DCP-Delivery": delivery.delivery_id,
             "X-DCP-Signature": signature(secret, body),
+            # By the market's clock, as a receiver refuses what was signed long ago: each attempt is signed anew.
+            **standard_headers(secret, delivery.delivery_id, self._clock.now_ms() // 1000, body),
         }
         client = await self._connected()
         for address in target.addresses:

@@ -16,11 +16,13 @@ from dc1.domain.access.call_limits import UNLIMITED_KEY, KeyLimits
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.access.secret_box import SecretBox
+from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.base.clock import ERASED_AFTER_MS, month_start_ms
 from dc1.domain.jobs.states import Actor
 from dc1.domain.money.budgets import MonthlyBudget
 from dc1.storage.accounts import key_budgets, key_limits, renters
 from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import webhooks as deliveries
 from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Connection
@@ -112,6 +114,28 @@ class RenterAccounts:
         # that writes works for everybody.
         sealed = None if secret is None else secret_box.seal(secret, webhooks.secret_purpose(renter_id))
         return await self._db.write(lambda conn: _set_webhook(conn, renter_id, change, secret, sealed))
+
+    async def send_again(self, renter_id: int, delivery_id: str) -> None:
+        """Have what was sent to a renter sent once more, to the address that it has now.
+
+        Raises:
+            delivery_not_found: The renter has no such delivery.
+            delivery_pending: It is still tried.
+            webhook_url_missing: There is no address.
+        """
+        now_ms = self._clock.now_ms()
+
+        def work(conn: Connection) -> tuple[DeliveryStatus | None, str | None]:
+            url = renters.known(conn, renter_id).webhook_url
+            return deliveries.send_again(conn, renter_id, delivery_id, url, now_ms), url
+
+        status, url = await self._db.write(work)
+        if status is None:
+            raise errors.delivery_not_found()
+        if status is DeliveryStatus.PENDING:
+            raise errors.delivery_pending()
+        if url is None:
+            raise errors.webhook_url_missing()
 
     async def rotate_key(self, renter_id: int, key_id: str | None, *, keeps_scoped_keys: bool) -> str:
         """Replace the master key and return the new one; the old one stops at once, and scoped keys unless kept.

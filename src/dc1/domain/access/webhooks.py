@@ -1,5 +1,6 @@
 """Webhooks: the events that renters hear of, how they are signed, and which addresses they may go to."""
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -54,6 +55,21 @@ def new_delivery_id() -> str:
 def signature(secret: str, body: bytes) -> str:
     """Return what goes into `X-DCP-Signature` for a raw body."""
     return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def standard_headers(secret: str, delivery_id: str, at_seconds: int, body: bytes) -> dict[str, str]:
+    """Return the headers of the Standard Webhooks for a raw body that is sent at a time."""
+    signed = f"{delivery_id}.{at_seconds}.".encode() + body
+    digest = base64.b64encode(hmac.new(_standard_key(secret), signed, hashlib.sha256).digest()).decode()
+    return {"webhook-id": delivery_id, "webhook-timestamp": str(at_seconds), "webhook-signature": f"v1,{digest}"}
+
+
+def _standard_key(secret: str) -> bytes:
+    # Libraries for them take what follows the prefix for base64, which the digits of a secret of ours are, too.
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return secret.encode()
 
 
 def is_public_address(address: str) -> bool:

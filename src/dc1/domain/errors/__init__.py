@@ -21,6 +21,8 @@ from dc1.domain.errors.access import (
 )
 from dc1.domain.errors.accounts import (
     deletion_not_confirmed,
+    delivery_not_found,
+    delivery_pending,
     first_machine_stays,
     gpu_info_not_object,
     gpu_profile_reported,
@@ -37,6 +39,7 @@ from dc1.domain.errors.accounts import (
     rejection_reason_required,
     renter_email_taken,
     renter_not_found,
+    webhook_url_missing,
     webhook_url_not_public,
     webhooks_not_configured,
 )
@@ -150,6 +153,8 @@ __all__ = [
     "database_unavailable",
     "database_unwritable",
     "deletion_not_confirmed",
+    "delivery_not_found",
+    "delivery_pending",
     "documents_erased",
     "endpoint_not_serving",
     "file_not_found",
@@ -227,6 +232,7 @@ __all__ = [
     "top_up_disabled",
     "validation_failed",
     "weak_notebook_token",
+    "webhook_url_missing",
     "webhook_url_not_public",
     "webhooks_not_configured",
     "withdrawal_below_minimum",

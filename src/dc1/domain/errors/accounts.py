@@ -60,6 +60,21 @@ def webhooks_not_configured() -> ApiError:
     return ApiError(503, "Webhooks are not configured")
 
 
+def delivery_not_found() -> ApiError:
+    """Say that nothing with this id was sent to the renter, or not lately."""
+    return ApiError(404, "Delivery not found")
+
+
+def delivery_pending() -> ApiError:
+    """Say that a delivery is still tried, so there is nothing to send again."""
+    return ApiError(409, "Delivery is still pending")
+
+
+def webhook_url_missing() -> ApiError:
+    """Say that the renter has no address to which anything could be sent."""
+    return ApiError(409, "No webhook_url is set")
+
+
 def deletion_not_confirmed() -> ApiError:
     """Say that the account is deleted only when the phrase is spelled out."""
     return ApiError(400, "confirm must be DELETE_MY_ACCOUNT")

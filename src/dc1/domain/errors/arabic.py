@@ -57,6 +57,7 @@ _TEXTS: Mapping[str, str] = {
     "Account suspended": "الحساب موقوف",
     "Forbidden": "لا تملك صلاحية الوصول إلى هذا",
     "Not found": "غير موجود",
+    "File not found": "الملف غير موجود",
     "API key lacks scope: {scope}": "ينقص مفتاح API نطاق الصلاحية: {scope}",
     "Provider is not approved yet": "لم يُعتمد المزود بعد",
     # Accounts and machines
@@ -72,6 +73,9 @@ _TEXTS: Mapping[str, str] = {
     "The first machine is removed with the account": "لا يُزال الجهاز الأول إلا مع الحساب",
     "webhook_url must be a public https URL": "يجب أن يكون webhook_url عنوان https عامًا",
     "Webhooks are not configured": "لم تُضبط إشعارات webhook على هذا الخادم",
+    "Delivery not found": "لا يوجد إرسال بهذا المعرّف",
+    "Delivery is still pending": "ما زال هذا الإرسال قيد المحاولة",
+    "No webhook_url is set": "لم يُضبط webhook_url لهذا الحساب",
     "GPU profile is reported by the daemon": "مواصفات البطاقة يبلّغ عنها برنامج الجهاز ولا تُكتب يدويًا",
     "gpu_status must be an object": "يجب أن يكون gpu_status كائن JSON",
     "gpu_info must be an object": "يجب أن يكون gpu_info كائن JSON",
@@ -131,6 +135,9 @@ _TEXTS: Mapping[str, str] = {
     # Inference
     "Model '{model}' does not exist": "النموذج '{model}' غير موجود",
     "No provider serves model '{model}' now": "لا يوجد الآن مزود يشغّل النموذج '{model}'",
+    "No provider that the call and its key allow serves model '{model}' now": (
+        "لا يوجد الآن مزود يسمح به الطلب ومفتاحه ويشغّل النموذج '{model}'"
+    ),
     "Every provider of model '{model}' is busy": "كل مزودي النموذج '{model}' مشغولون الآن",
     "The model took too long to answer": "تأخر النموذج في الجواب أكثر من المسموح",
 }

@@ -36,6 +36,13 @@ class WebhookCalls(ServicerPart):
             deliveries=[_delivery(row) for row in found.rows], pagination=pages.of(found.total)
         )
 
+    async def ResendWebhookDelivery(
+        self, request: pb.ResendWebhookDeliveryRequest, context: Any
+    ) -> pb.ResendWebhookDeliveryResponse:
+        """Send what was sent to the caller once more."""
+        await self._plane.renter_accounts.send_again(caller_id(), request.delivery_id)
+        return pb.ResendWebhookDeliveryResponse(success=True, delivery_id=request.delivery_id)
+
 
 def _delivery(row: DeliveryRow) -> pb.WebhookDelivery:
     return pb.WebhookDelivery(

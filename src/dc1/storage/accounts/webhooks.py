@@ -129,6 +129,25 @@ def record_attempt(conn: Connection, delivery: TakenDelivery, attempt: DeliveryA
     )
 
 
+def send_again(
+    conn: Connection, renter_id: int, delivery_id: str, url: str | None, now_ms: int
+) -> DeliveryStatus | None:
+    """Have a delivery of a renter's that ended sent once more, to `url`; return how it stood, None where there is none.
+
+    One that is still on its way is left alone, and without an address each is.
+    """
+    mine = (_table.c.renter_id == renter_id, _table.c.delivery_id == delivery_id)
+    found = conn.execute(select(_table.c.id, _table.c.status).where(*mine).with_for_update()).first()
+    if found is None:
+        return None
+    row_id, status = found
+    if status is not DeliveryStatus.PENDING and url is not None:
+        # From the first attempt on: whoever mends a receiver wants all the retries for it.
+        anew = {"status": DeliveryStatus.PENDING, "attempts": 0, "url": url, "next_attempt_at_ms": now_ms}
+        conn.execute(update(_table).where(_table.c.id == row_id).values(**anew, delivered_at_ms=None, error=None))
+    return DeliveryStatus(status)
+
+
 def give_up(conn: Connection, renter_id: int, reason: str) -> None:
     """End every delivery to a renter that is still waiting."""
     waiting = (_table.c.renter_id == renter_id, _table.c.status == DeliveryStatus.PENDING)
