@@ -22,7 +22,7 @@ _LEFT_IN_LATIN = """() => {
   const found = [];
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (parent.closest('bdi, code, pre, [lang=en], [translate=no], .name, script, noscript, .u-legend')) continue;
+    if (parent.closest('bdi, code, pre, [lang=en], [translate=no], .name, script, noscript')) continue;
     found.push(...(walker.currentNode.data.match(/[A-Za-z]{3,}/g) ?? []));
   }
   return found;

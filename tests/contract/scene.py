@@ -94,6 +94,7 @@ class Scene:
             "{model}": self.model,
             "{digest}": lambda: "older",
             "{file}": lambda: "main.js",
+            "{language}": lambda: "ar",
         }
         for name, find in ids.items():
             if name in path:

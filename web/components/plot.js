@@ -8,90 +8,91 @@ import { theme } from "../runtime/theme.js";
 import texts from "../text/common.js";
 
 /** @typedef {{label: string, values: (number | null)[]}} Series */
+/**
+ * @typedef {object} PlotProps
+ * @property {string} label
+ * @property {number[]} times in seconds since 1970, one for each value of every series
+ * @property {Series[]} series
+ * @property {(value: number) => string} [told] says a value in words
+ * @property {boolean} [isDaily] times are days, which begin by UTC as the market's do
+ */
 
 const HEIGHT = 220;
-const COLOURS = ["--line-1", "--line-2", "--line-3", "--line-4"];
+const LINES = ["--line-1", "--line-2", "--line-3", "--line-4"];
+const DAY_SECONDS = 86400;
+const NOTHING = "–";
 
-/** A colour of the sheet as a canvas takes it: of a variable the browser tells the pair for light and dark. @param {HTMLElement} place @param {string} name */
+/** What a colour of the sheet is now; a canvas knows no variables. @param {HTMLElement} place @param {string} name */
 function colour(place, name) {
-  const probe = place.appendChild(document.createElement("span"));
-  probe.style.color = `var(${name})`;
-  const found = getComputedStyle(probe).color;
-  probe.remove();
+  place.style.color = `var(${name})`;
+  const found = getComputedStyle(place).color;
+  place.style.color = "";
   return found;
 }
 
-/** @param {Date} at */
-const dayOf = (at) => new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric" }).format(at);
-/** @param {Date} at */
-const hourOf = (at) => new Intl.DateTimeFormat(locale(), { hour: "numeric", minute: "2-digit" }).format(at);
+/** @param {number} seconds @param {Intl.DateTimeFormatOptions} options */
+const at = (seconds, options) => new Intl.DateTimeFormat(locale(), options).format(new Date(seconds * 1000));
 
-/**
- * @param {any} kind the library's class
- * @param {HTMLElement} place
- * @param {number[]} times
- * @param {Series[]} series
- * @param {(value: number) => string} told
- */
-function draw(kind, place, times, series, told) {
-  const axis = {
-    stroke: colour(place, "--quiet"),
-    grid: { stroke: colour(place, "--edge"), width: 1 },
-    ticks: { show: false },
-  };
-  const day = 86400;
-  /** @param {unknown} _ @param {number[]} splits */
-  const labels = (_, splits) => {
-    const isLong = (splits.at(-1) ?? 0) - (splits[0] ?? 0) >= day;
-    return splits.map((at) => (isLong ? dayOf : hourOf)(new Date(at * 1000)));
-  };
-  /** @param {unknown} _ @param {number[]} splits */
-  const values = (_, splits) => splits.map(told);
-  const lines = series.map(({ label }, at) => {
-    const stroke = colour(place, COLOURS[at % COLOURS.length] ?? "--line-1");
-    return {
-      label,
-      stroke,
-      width: 2,
-      value: (/** @type {unknown} */ _, /** @type {number | null} */ value) => (value == null ? "–" : told(value)),
-    };
-  });
-  const options = {
+/** @param {boolean} isDaily */
+const dayOf = (isDaily) =>
+  isDaily ? { month: "short", day: "numeric", timeZone: "UTC" } : { month: "short", day: "numeric" };
+const HOUR = { hour: "numeric", minute: "2-digit" };
+
+/** @param {HTMLElement} place @param {Required<PlotProps>} props @returns {import("uplot").Options} */
+function options(place, { series, told, isDaily }) {
+  const day = /** @type {Intl.DateTimeFormatOptions} */ (dayOf(isDaily));
+  const hour = /** @type {Intl.DateTimeFormatOptions} */ (HOUR);
+  const grid = { stroke: colour(place, "--edge"), width: 1 };
+  const axis = { stroke: colour(place, "--quiet"), grid, ticks: { show: false } };
+  const isWhole = series.every(({ values }) => values.every((value) => value == null || Number.isInteger(value)));
+  return {
     width: place.clientWidth,
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
     axes: [
-      { ...axis, values: labels },
-      { ...axis, values, size: 64 },
+      {
+        ...axis,
+        values: (_, splits) => {
+          const isLong = isDaily || (splits.at(-1) ?? 0) - (splits[0] ?? 0) >= DAY_SECONDS;
+          return splits.map((seconds) => at(seconds, isLong ? day : hour));
+        },
+      },
+      {
+        ...axis,
+        size: 72,
+        // Nobody completes half a job.
+        filter: (_, splits) => (isWhole ? splits.map((value) => (Number.isInteger(value) ? value : null)) : splits),
+        values: (_, splits) => splits.map((value) => (value == null ? "" : told(value))),
+      },
     ],
     series: [
       {
         label: texts().time,
-        value: (/** @type {unknown} */ _, /** @type {number | null} */ at) =>
-          at == null ? "–" : `${dayOf(new Date(at * 1000))} ${hourOf(new Date(at * 1000))}`,
+        value: (_, seconds) => (seconds == null ? NOTHING : at(seconds, isDaily ? day : { ...day, ...hour })),
       },
-      ...lines,
+      ...series.map(({ label }, index) => ({
+        label,
+        stroke: colour(place, LINES[index % LINES.length] ?? ""),
+        width: 2,
+        value: (/** @type {unknown} */ _, /** @type {number | null} */ value) =>
+          value == null ? NOTHING : told(value),
+      })),
     ],
   };
-  return new kind(options, [times, ...series.map((one) => one.values)], place);
 }
 
-/**
- * @param {{label: string, times: number[], series: Series[], told?: (value: number) => string}} props `times` in seconds since
- *   1970, one for each value of every series; `told` says a value in words
- */
-export function Plot({ label, times, series, told = number }) {
+/** @param {PlotProps} props */
+export function Plot({ label, times, series, told = number, isDaily = false }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => {
-    /** @type {any} */
+    /** @type {import("uplot") | undefined} */
     let plot;
     let isLeft = false;
-    const width = new ResizeObserver(
-      () => place.current && plot?.setSize({ width: place.current.clientWidth, height: HEIGHT }),
-    );
-    import("../vendor/uPlot.js").then(({ default: kind }) => {
+    const width = new ResizeObserver(() => plot?.setSize({ width: place.current?.clientWidth ?? 0, height: HEIGHT }));
+    import("../vendor/uPlot.js").then(({ default: Kind }) => {
       if (isLeft || !place.current) return;
-      plot = draw(kind, place.current, times, series, told);
+      const data = /** @type {import("uplot").AlignedData} */ ([times, ...series.map((one) => one.values)]);
+      plot = new Kind(options(place.current, { label, times, series, told, isDaily }), data, place.current);
       width.observe(place.current);
     });
     return () => {

@@ -3,18 +3,21 @@
 import { h } from "../../vendor/preact.js";
 import { Badge } from "../../components/badge.js";
 import { loaded, said } from "../../components/notice.js";
+import { Plot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
-import { ago, duration, number } from "../../runtime/format.js";
+import { duration, number, sar, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import { SITE } from "../../runtime/site.js";
 import texts from "../../text/public.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 
 const EVERY_SECONDS = 15;
 
 export default function Market() {
   const t = texts();
-  return h("div", null, h("h1", null, t.market), h(Service, null), h(Queue, null));
+  return h("div", null, h("h1", null, t.market), h(Service, null), h(Lately, null), h(Queue, null));
 }
 
 function Service() {
@@ -26,13 +29,83 @@ function Service() {
     error === undefined
       ? h(Badge, { kind: "good", children: t.serviceGood })
       : h(Badge, { kind: "bad", children: t.serviceBad });
-  const note = error === undefined ? t.serviceNote(ago(value?.timestamp, Date.now())) : h("bdi", null, said(error));
+  const note = error === undefined ? t.serviceNote(time(value?.timestamp)) : h("bdi", null, said(error));
   return h(
     "section",
     { "aria-labelledby": "service" },
     h("h2", { id: "service" }, t.service),
     h("p", null, state, " ", h("span", { class: "quiet" }, note)),
     h("p", null, h("a", { href: SITE.docs }, t.docs)),
+  );
+}
+
+function Lately() {
+  const summary = useLoad((signal) => call("GET /market/summary", { signal }), [], EVERY_SECONDS);
+  return loaded(summary, (told) => h("div", null, h(Days, { days: told.days }), h(Gpus, { rows: told.gpu_types })));
+}
+
+/** @param {{days: Schemas["MarketDay"][]}} props */
+function Days({ days }) {
+  const t = texts();
+  const times = days.map(({ date }) => Date.parse(date) / 1000);
+  return h(Plot, {
+    isDaily: true,
+    label: t.jobsADay,
+    times,
+    series: [{ label: t.jobsADay, values: days.map(({ jobs }) => jobs) }],
+  });
+}
+
+/** @param {{rows: Schemas["MarketGpuType"][]}} props */
+function Gpus({ rows }) {
+  const t = texts();
+  return h(
+    "section",
+    { "aria-labelledby": "gpus" },
+    h("h2", { id: "gpus" }, t.byGpu),
+    table({
+      caption: t.byGpu,
+      rows,
+      empty: t.noGpus,
+      keyOf: (row) => row.gpu_type,
+      columns: [
+        {
+          key: "gpu",
+          title: t.gpu,
+          cell: (row) => (row.gpu_type ? h("bdi", null, row.gpu_type) : t.unknownGpu),
+          sort: (row) => row.gpu_type,
+        },
+        {
+          key: "price",
+          title: t.medianOf,
+          isNumber: true,
+          cell: (row) => sar(row.median_price_per_hour_sar),
+          sort: (row) => row.median_price_per_hour_sar,
+        },
+        {
+          key: "machines",
+          title: t.machines,
+          isNumber: true,
+          cell: (row) => number(row.machines),
+          sort: (row) => row.machines,
+        },
+        {
+          key: "free",
+          title: t.free,
+          isNumber: true,
+          cell: (row) => number(row.machines_free),
+          sort: (row) => row.machines_free,
+        },
+        {
+          key: "gpus",
+          title: t.gpus,
+          isNumber: true,
+          isExtra: true,
+          cell: (row) => number(row.gpus),
+          sort: (row) => row.gpus,
+        },
+      ],
+    }),
   );
 }
 

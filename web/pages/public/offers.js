@@ -13,22 +13,15 @@ import { Models } from "./models.js";
 
 const EVERY_SECONDS = 30;
 
-/** @param {number[]} values */
-function median(values) {
-  const sorted = [...values].sort((one, other) => one - other);
-  return sorted[Math.floor((sorted.length - 1) / 2)];
-}
-
 export default function Offers() {
   const t = texts();
   const machines = usePages(async (offset, limit, signal) => {
     const page = await call("GET /providers/available", { query: { offset, limit }, signal });
     return { rows: page.providers, total: page.total };
   });
-  const health = useLoad((signal) => call("GET /health", { signal }), [], EVERY_SECONDS);
+  const summary = useLoad((signal) => call("GET /market/summary", { signal }), [], EVERY_SECONDS);
   const rates = useLoad((signal) => call("GET /renters/pricing", { signal }));
-  const found = machines.value ?? [];
-  const gpus = found.reduce((sum, machine) => sum + machine.gpu_count, 0);
+  const told = summary.value;
   return h(
     "div",
     null,
@@ -36,11 +29,12 @@ export default function Offers() {
     h("p", { class: "lead" }, t.lead),
     h(Figures, {
       of: [
-        [t.machinesOnline, number(machines.value ? found.length : null)],
-        [t.gpus, number(machines.value ? gpus : null)],
-        [t.medianPrice, sar(median(found.map((machine) => machine.price_per_hour_sar)))],
-        [t.waiting, number(health.value?.jobs.queued)],
-        [t.running, number(health.value?.jobs.running)],
+        [t.machinesOnline, number(told?.machines)],
+        [t.free, number(told?.machines_free)],
+        // 0 where there are no machines, which is no price.
+        [t.medianPrice, sar(told?.median_price_per_hour_sar || null)],
+        [t.waiting, number(told?.jobs_queued)],
+        [t.running, number(told?.jobs_running)],
       ],
     }),
     h(
