@@ -39,6 +39,9 @@ export interface Schemas {
   ChatUsage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; };
   ClearProviderMismatchResponse: { success: boolean; provider_id: number; cleared: string | null; };
   CompleteJobResponse: { success: boolean; job: Schemas["JobDetail"]; billing: Schemas["Billing"]; id: string; job_id: string; status: string; };
+  Completion: { id: string; object: string; created: number; model: string; choices: Schemas["CompletionChoice"][]; usage?: Schemas["ChatUsage"]; };
+  CompletionBodyInput: { model: string; prompt: string | unknown[]; suffix?: string | null; max_tokens?: number | null; temperature?: number | null; stream?: boolean | null; n?: number | null; best_of?: number | null; };
+  CompletionChoice: { index: number; text: string; finish_reason: string | null; };
   ContainerImage: { id: number; image_ref: string; image_type: string; description: string; approved_at: string; pinned: boolean; };
   CreateRenterKeyRequest: { scopes?: ("inference" | "jobs.read" | "billing" | "balance.read" | "admin")[] | null; label?: string | null; expires_at?: string | null; monthly_budget_halala?: number | null; requests_per_minute?: number | null; tokens_per_minute?: number | null; streams?: number | null; models?: string[] | null; only_providers?: number[] | null; ignore_providers?: number[] | null; };
   CreateRenterKeyResponse: { id: string; key: string; label: string | null; scopes: string[]; expires_at: string | null; created_at: string; monthly_budget_halala: number | null; requests_per_minute: number | null; tokens_per_minute: number | null; streams: number | null; models: unknown[] | null; only_providers: unknown[] | null; ignore_providers: unknown[] | null; };
@@ -62,6 +65,9 @@ export interface Schemas {
   EarnedJob: { job_id: string; job_type: string; status: string; completed_at: string; used_seconds: number; earned_halala: number; earned_sar: number; };
   EarningsDay: { date: string; jobs: number; earned_halala: number; earned_sar: number; };
   EdgeMetrics: { asked: boolean; refusals: Schemas["RefusalCount"][]; refused_connections: number; };
+  Embedding: { object: string; index: number; embedding: unknown[] | string; };
+  Embeddings: { id: string; object: string; model: string; data: Schemas["Embedding"][]; usage: Schemas["PromptUsage"]; };
+  EmbeddingsBodyInput: { model: string; input: string | unknown[]; encoding_format?: "float" | "base64" | null; dimensions?: number | null; };
   EngineSpeed: { model: string; ttft_ms_p50: number | null; tokens_per_second_p50: number | null; calls: number; };
   Escrow: { held_jobs: number; held_halala: number; locked_jobs: number; locked_halala: number; };
   EstimateJobResponse: { success: boolean; quote_halala: number; quote_sar: number; hold_rate_halala_per_minute: number; factors: Schemas["RateFactors"]; machines_fitting: number; machines_free: number; machines: Schemas["EstimatedMachine"][]; expected_wait_seconds: number | null; reason: string | null; };
@@ -183,6 +189,7 @@ export interface Schemas {
   MarketGpuType: { gpu_type: string; machines: number; machines_free: number; gpus: number; median_price_per_hour_sar: number; };
   MarketProvider: { id: number; name: string; gpu_model: string; vram_gb: number; vram_mib: number; gpu_count: number; driver_version: string; compute_capability: string; cuda_version: string; status: string; is_live: boolean; location: string; reliability_score: number; cached_models: string[]; price_per_hour_sar: number; heartbeat_age_seconds: number; degraded_since: string | null; run_mode: string; reputation_score: number; reputation_tier: string; uptime_pct: number; job_success_rate: number; total_jobs_completed: number; cost_rates_halala_per_min: Record<string, number>; gpu_type: string; gpu_factor: number; ask: number; gpu_source: string; owner_id: number; tops_int8: number | null; memory_gbps: number | null; probed_at: string | null; performance: string | null; verification: string | null; };
   MetricsPoint: { at: string; gpu_util_pct: number | null; temp_c: number | null; power_w: number | null; free_vram_mib: number | null; };
+  ModelArchitecture: { input_modalities: string[]; output_modalities: string[]; };
   ModelTokenPrices: { model: string; prompt_halala: number; completion_halala: number; cached_halala: number; updated_at: string; };
   MonthlySpend: { month: string; jobs: number; total_halala: number; total_sar: number; };
   NextJobResponse: { job: Schemas["Assignment"] | null; jobs: Schemas["Assignment"][]; admission: Schemas["Admission"]; };
@@ -213,6 +220,7 @@ export interface Schemas {
   ProbeProviderResponse: { success: boolean; provider_id: number; };
   ProbeReadyInput: { probe_id?: string | null; device?: string | null; library?: string | null; integer_products?: boolean | null; };
   ProbeRootsInput: { probe_id?: string | null; round?: number | null; roots?: string[] | null; };
+  PromptUsage: { prompt_tokens: number; total_tokens: number; };
   Provider: { id: number; name: string; email: string; status: string; gpu_model: string; gpu_vram_mib: number; gpu_count: number; last_heartbeat: string | null; daemon_version: string | null; is_paused: boolean; approval_status: string; approved_at: string | null; rejected_reason: string | null; total_earnings_halala: number; today_earnings_halala: number; total_jobs: number; reputation_score: number; uptime_pct: number; is_live: boolean; cached_models: string[]; resource_spec: Record<string, unknown> | string | null; supported_compute_types: string[]; run_mode: string; scheduled_start: string | null; scheduled_end: string | null; gpu_usage_cap_pct: number | null; vram_reserve_gb: number | null; temp_limit_c: number | null; week_earnings_halala: number; month_earnings_halala: number; uptime_percent: number; gpu_metrics: Schemas["GpuMetrics"]; active_job: Schemas["ProviderJob"] | null; second_daemon_at: string | null; gpu_type: string; ask: number; gpu_source: string; owner_id: number; tops_int8: number | null; memory_gbps: number | null; probed_at: string | null; probe_outcome: string | null; performance: string | null; verification: string | null; hardware_notice: string | null; gpus: unknown[]; };
   ProviderHealth: { id: number; gpu_model: string | null; vram_mb: number; gpu_count: number; last_heartbeat: string | null; heartbeat_age_seconds: number | null; status: string; jobs_running: number; jobs_failed_24h: number; container_restart_count: number; model_cache_disk_mb: number; gpu_source: string; };
   ProviderJob: { id: number; job_id: string; job_type: string; status: string; submitted_at: string; completed_at: string | null; earned_halala: number; };
@@ -223,6 +231,7 @@ export interface Schemas {
   QueueMetrics: { pending_jobs: number; running_jobs: number; failed_last_1h: number; avg_wait_seconds: number; };
   QueueOfGpuType: { gpu_type: string | null; depth: number; oldest_seconds: number; };
   QueuedJob: { job_id: string; status: string; };
+  RankedDocument: { index: number; relevance_score: number; };
   RateFactors: { rate_halala_per_minute: number; gpu_type: string | null; gpu_factor: number | null; ask: number | null; machine_factor: number; class_multiplier: number; gpu_count: number; };
   RecentHeartbeat: { id: number; name: string; gpu_model: string | null; provider_ip: string | null; provider_hostname: string | null; last_heartbeat: string; gpu_status: Record<string, unknown> | null; gpu_source: string; };
   RecentJob: { id: number; job_id: string; job_type: string; status: string; submitted_at: string; completed_at: string | null; actual_cost_halala: number | null; };
@@ -253,6 +262,8 @@ export interface Schemas {
   ReportRunResultRequest: { api_key?: string | null; job_id: string | number; success: boolean; result?: Record<string, unknown> | string | null; error?: string | null; gpu_seconds_used?: number | null; exit_code?: number | null; restart_count?: number | null; last_error?: string | null; attempt_number?: number | null; error_category?: string | null; };
   ReportRunResultResponse: { success: boolean; job_id: string; status: string; actual_minutes: number; gpu_seconds_used: number; cost_halala: number; provider_earned_halala: number; dc1_fee_halala: number; refunded_halala: number; restart_count: number; last_error: string | null; };
   RequeueJobResponse: { success: boolean; job: Schemas["JobDetail"]; };
+  Rerank: { id: string; model: string; results: Schemas["RankedDocument"][]; usage: Schemas["PromptUsage"]; };
+  RerankBodyInput: { model: string; query: string; documents: (string | Record<string, unknown>)[]; top_n?: number | null; };
   ResendWebhookDeliveryResponse: { success: boolean; delivery_id: string; };
   ResetProviderKeyResponse: { success: boolean; provider_id: number; new_api_key: string; };
   ResetRenterKeyResponse: { success: boolean; renter_id: number; new_api_key: string; };
@@ -270,7 +281,7 @@ export interface Schemas {
   RotateRenterKeyRequest: { keep_scoped_keys?: boolean | null; };
   RotateRenterKeyResponse: { success: boolean; message: string; api_key: string; new_key: string; renter_id: number; };
   SeriesPoint: { at: string; machines: number; online: number; queued: number; running: number; jobs_completed: number; jobs_failed: number; charged_halala: number; };
-  ServedModel: { id: string; object: string; created: number; owned_by: string; pricing: Schemas["TokenPricing"]; status: string; providers_online: number; vram_gb: number; min_gpu_vram_gb: number; avg_price_sar_per_min: number; ttft_ms_p50: number | null; tokens_per_second_p50: number | null; };
+  ServedModel: { id: string; object: string; created: number; owned_by: string; pricing: Schemas["TokenPricing"]; status: string; providers_online: number; vram_gb: number; min_gpu_vram_gb: number; avg_price_sar_per_min: number; ttft_ms_p50: number | null; tokens_per_second_p50: number | null; context_length: number; architecture: Schemas["ModelArchitecture"]; capabilities: string[]; supported_parameters: string[]; };
   SetGpuFactorResponse: { gpu_model: string; factor: number; updated_at: string; };
   SetPriceResponse: { job_type: string; rate_halala: number; updated_at: string; };
   SetProviderStatusResponse: { success: boolean; provider_id: number; status: string; };
@@ -482,8 +493,11 @@ export interface Routes {
   "GET /templates": { path: undefined; query: { tag?: string; limit?: number; offset?: number; }; body: undefined; answer: Schemas["ListTemplatesResponse"]; event: undefined; };
   "GET /templates/{template_id}": { path: { template_id: string; }; query: undefined; body: undefined; answer: Schemas["JobTemplate"]; event: undefined; };
   "POST /v1/chat/completions": { path: undefined; query: undefined; body: Schemas["ChatCompletionBodyInput"]; answer: Schemas["ChatCompletion"]; event: Schemas["ChatCompletionChunk"]; };
+  "POST /v1/completions": { path: undefined; query: undefined; body: Schemas["CompletionBodyInput"]; answer: Schemas["Completion"]; event: Schemas["Completion"]; };
+  "POST /v1/embeddings": { path: undefined; query: undefined; body: Schemas["EmbeddingsBodyInput"]; answer: Schemas["Embeddings"]; event: undefined; };
   "GET /v1/models": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListServedModelsResponse"]; event: undefined; };
   "GET /v1/models/{model}": { path: { model: string; }; query: undefined; body: undefined; answer: Schemas["ServedModel"]; event: undefined; };
+  "POST /v1/rerank": { path: undefined; query: undefined; body: Schemas["RerankBodyInput"]; answer: Schemas["Rerank"]; event: undefined; };
   "POST /verification/auto": { path: undefined; query: undefined; body: Schemas["VerifyAutomaticallyRequest"]; answer: Schemas["VerifyAutomaticallyResponse"]; event: undefined; };
   "GET /verification/pending": { path: undefined; query: { probe?: boolean; challenge_id?: string; }; body: undefined; answer: Schemas["GetPendingChallengeResponse"]; event: undefined; };
   "POST /verification/submit": { path: undefined; query: undefined; body: Schemas["SubmitChallengeRequest"]; answer: Schemas["SubmitChallengeResponse"]; event: undefined; };

@@ -11,6 +11,7 @@ from typing import Any
 
 from dc1.testing.people import J3
 from dc1.testing.rest import Json
+from tests.contract.inference.paths import COMPLETIONS, EMBEDDINGS, RERANK
 from tests.contract.scene import IBAN, Scene
 
 Body = Json | Callable[[Scene], Json]
@@ -83,6 +84,9 @@ CALLS: Mapping[str, Call] = {
     "GetJobOutputImage": Call(job="image"),
     "CompleteJob": Call({}, job="running"),
     **dict.fromkeys(("CreateChatCompletion", "CompleteChat"), Call(lambda scene: scene.question())),
+    "CreateCompletion": Call(lambda scene: scene.call_of(COMPLETIONS)),
+    "CreateEmbeddings": Call(lambda scene: scene.call_of(EMBEDDINGS)),
+    "CreateRerank": Call(lambda scene: scene.call_of(RERANK)),
     "RetryJob": Call({}, job="failed"),
     "EstimateJob": Call(J3),
     "SubmitJob": Call(J3),

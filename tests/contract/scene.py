@@ -21,6 +21,7 @@ from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered
 from tests.contract.inference.chat import HELLO, serve
+from tests.contract.inference.paths import ANSWERS, BODIES, give, having_all
 
 NOBODY = ""
 IBAN = "SA0380000000608010167519"
@@ -129,6 +130,13 @@ class Scene:
         threading.Thread(target=serve, args=(daemon,)).start()
         return {**HELLO, "model": model}
 
+    def call_of(self, path: str) -> Json:
+        """A call on another path that the provider is about to answer."""
+        model, daemon = self._served()
+        having_all(daemon, model)
+        threading.Thread(target=give, args=(daemon, ANSWERS[path])).start()
+        return {**BODIES[path], "model": model}
+
     def model(self) -> str:
         """The name of a model that the provider offers, in a path."""
         return self._served()[0]
@@ -203,6 +211,9 @@ class Still(Scene):
 
     def question(self) -> Json:
         return HELLO
+
+    def call_of(self, path: str) -> Json:
+        return BODIES[path]
 
     def key_id(self) -> str:
         return self._key_id

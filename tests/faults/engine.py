@@ -52,6 +52,9 @@ class Engine:
         """Content type and pieces of every answer, instead of one that waits for the test."""
         self.raw: dict[str, tuple[bytes, ...]] = {}
         """What to send instead of an HTTP answer, by what is asked; after an empty piece nothing more comes."""
+        self.whole: dict[str, dict[str, bytes]] = {}
+        """By other paths that it has, what to answer to a body with such a text in it."""
+        self.asked_whole: list[bytes] = []
         self._arrived: queue.SimpleQueue[Answering] = queue.SimpleQueue()
 
     def next_request(self, seconds: float = 30) -> Answering:
@@ -105,6 +108,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         engine = _engines[self.server.server_port]
         sent = self.rfile.read(int(self.headers["content-length"]))
+        if self.path in engine.whole:
+            engine.asked_whole.append(sent)
+            self._whole(engine.whole[self.path], sent)
+            return
+        if self.path != "/v1/chat/completions":
+            self.send_error(404)
+            return
         engine.bodies.append(sent)
         asked = json.loads(sent)["messages"][-1]["content"]
         if isinstance(asked, str) and asked in engine.raw:
@@ -128,6 +138,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             return  # the daemon was killed
+
+    def _whole(self, answers: dict[str, bytes], sent: bytes) -> None:
+        # What asks for nothing that is known asks whether the path is there.
+        said = answers.get(next((name for name in answers if name.encode() in sent), ""), b"")
+        self.send_response(200 if said else 400)
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
 
     def _raw(self, engine: Engine, asked: str) -> None:
         self.close_connection = True

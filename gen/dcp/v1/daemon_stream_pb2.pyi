@@ -448,6 +448,7 @@ class DaemonState(_message.Message):
     PROBES_FIELD_NUMBER: _builtins.int
     INFERENCE_SLOTS_FIELD_NUMBER: _builtins.int
     CARRIES_BODIES_FIELD_NUMBER: _builtins.int
+    MODEL_ABILITIES_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """Whether the daemon finishes its work and takes no more."""
     probes: _builtins.bool
@@ -474,6 +475,10 @@ class DaemonState(_message.Message):
     def unknown_offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaseRef]:
         """Offers that the last Desired only named and that the daemon does not know; the next one has them in full."""
 
+    @_builtins.property
+    def model_abilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelAbilities]:
+        """What the models of the engine here can do, of those that the daemon knows it of. A model that is in none takes chats alone."""
+
     def __init__(
         self,
         *,
@@ -485,14 +490,67 @@ class DaemonState(_message.Message):
         probes: _builtins.bool = ...,
         inference_slots: _builtins.int = ...,
         carries_bodies: _builtins.bool = ...,
+        model_abilities: _abc.Iterable[Global___ModelAbilities] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carries_bodies", b"carries_bodies", "draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carries_bodies", b"carries_bodies", "draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "model_abilities", b"model_abilities", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DaemonState: _TypeAlias = DaemonState  # noqa: Y015
+
+@_typing.final
+class ModelAbilities(_message.Message):
+    """What a model can do, as its engine said when it was last looked at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    CONTEXT_LENGTH_FIELD_NUMBER: _builtins.int
+    INPUT_MODALITIES_FIELD_NUMBER: _builtins.int
+    OUTPUT_MODALITIES_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model, as in the report."""
+    context_length: _builtins.int
+    """How many tokens prompt and answer of one call may have together; 0 when the engine does not say."""
+    @_builtins.property
+    def paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths of the engine's API that take it, such as `/v1/chat/completions` and `/v1/embeddings`. A call goes to no daemon whose model has
+        not its path.
+        """
+
+    @_builtins.property
+    def input_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it reads: `text`, `image`, `audio`; text alone when absent."""
+
+    @_builtins.property
+    def output_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it makes, in the same words."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What else is known of it: `tools`, `structured_outputs`, `reasoning`, `infill`."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        paths: _abc.Iterable[_builtins.str] | None = ...,
+        context_length: _builtins.int = ...,
+        input_modalities: _abc.Iterable[_builtins.str] | None = ...,
+        output_modalities: _abc.Iterable[_builtins.str] | None = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_length", b"context_length", "features", b"features", "input_modalities", b"input_modalities", "model", b"model", "output_modalities", b"output_modalities", "paths", b"paths"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelAbilities: _TypeAlias = ModelAbilities  # noqa: Y015
 
 @_typing.final
 class Hello(_message.Message):

@@ -105,6 +105,10 @@ class ServedModel(_message.Message):
     AVG_PRICE_SAR_PER_MIN_FIELD_NUMBER: _builtins.int
     TTFT_MS_P50_FIELD_NUMBER: _builtins.int
     TOKENS_PER_SECOND_P50_FIELD_NUMBER: _builtins.int
+    CONTEXT_LENGTH_FIELD_NUMBER: _builtins.int
+    ARCHITECTURE_FIELD_NUMBER: _builtins.int
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
+    SUPPORTED_PARAMETERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Name of the model, as calls name it; the case of letters does not matter."""
     object: _builtins.str
@@ -123,6 +127,8 @@ class ServedModel(_message.Message):
     """The same, under the name other clients read."""
     avg_price_sar_per_min: _builtins.float
     """What a minute of LLM inference costs with it as a job, in SAR."""
+    context_length: _builtins.int
+    """How many tokens prompt and answer of a call may have together, at whichever provider has it; 0 when unknown."""
     @_builtins.property
     def pricing(self) -> Global___TokenPricing:
         """What it costs."""
@@ -136,6 +142,21 @@ class ServedModel(_message.Message):
     @_builtins.property
     def tokens_per_second_p50(self) -> _struct_pb2.Value:
         """Median tokens a second after the first, likewise; null where that is not known."""
+
+    @_builtins.property
+    def architecture(self) -> Global___ModelArchitecture:
+        """What it reads and makes."""
+
+    @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it can be asked for: `chat`, `completions`, `embeddings`, `rerank`, `responses`, `messages`, `images`, `speech` and `transcriptions` are
+        paths of this API, of which a call goes to a provider that has it; `infill`, `reasoning`, `structured_outputs`, `tools` and `vision` are
+        what all of its providers can do.
+        """
+
+    @_builtins.property
+    def supported_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of a call that it knows, in the words of other markets, such as `max_tokens`, `tools` and `response_format`."""
 
     def __init__(
         self,
@@ -152,14 +173,48 @@ class ServedModel(_message.Message):
         avg_price_sar_per_min: _builtins.float = ...,
         ttft_ms_p50: _struct_pb2.Value | None = ...,
         tokens_per_second_p50: _struct_pb2.Value | None = ...,
+        context_length: _builtins.int = ...,
+        architecture: Global___ModelArchitecture | None = ...,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
+        supported_parameters: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["pricing", b"pricing", "tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "pricing", b"pricing", "tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avg_price_sar_per_min", b"avg_price_sar_per_min", "created", b"created", "id", b"id", "min_gpu_vram_gb", b"min_gpu_vram_gb", "object", b"object", "owned_by", b"owned_by", "pricing", b"pricing", "providers_online", b"providers_online", "status", b"status", "tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50", "vram_gb", b"vram_gb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "avg_price_sar_per_min", b"avg_price_sar_per_min", "capabilities", b"capabilities", "context_length", b"context_length", "created", b"created", "id", b"id", "min_gpu_vram_gb", b"min_gpu_vram_gb", "object", b"object", "owned_by", b"owned_by", "pricing", b"pricing", "providers_online", b"providers_online", "status", b"status", "supported_parameters", b"supported_parameters", "tokens_per_second_p50", b"tokens_per_second_p50", "ttft_ms_p50", b"ttft_ms_p50", "vram_gb", b"vram_gb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServedModel: _TypeAlias = ServedModel  # noqa: Y015
+
+@_typing.final
+class ModelArchitecture(_message.Message):
+    """What a model reads and makes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_MODALITIES_FIELD_NUMBER: _builtins.int
+    OUTPUT_MODALITIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def input_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it reads: `text`, `image`, `audio`."""
+
+    @_builtins.property
+    def output_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it makes, in the same words."""
+
+    def __init__(
+        self,
+        *,
+        input_modalities: _abc.Iterable[_builtins.str] | None = ...,
+        output_modalities: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_modalities", b"input_modalities", "output_modalities", b"output_modalities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelArchitecture: _TypeAlias = ModelArchitecture  # noqa: Y015
 
 @_typing.final
 class TokenPricing(_message.Message):
@@ -731,6 +786,86 @@ class ChatUsage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChatUsage: _TypeAlias = ChatUsage  # noqa: Y015
+
+@_typing.final
+class Completion(_message.Message):
+    """What follows a text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Public id of the call's job: `GET /jobs/{job_id}` shows it with its bill."""
+    object: _builtins.str
+    """Always `text_completion`."""
+    created: _builtins.int
+    """When the engine answered, in epoch seconds."""
+    model: _builtins.str
+    """Name of the model, as it was sent."""
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletionChoice]:
+        """The answers, or what is new of them in an event."""
+
+    @_builtins.property
+    def usage(self) -> Global___ChatUsage:
+        """What was counted and paid; of a stream in the last event only."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        object: _builtins.str = ...,
+        created: _builtins.int = ...,
+        model: _builtins.str = ...,
+        choices: _abc.Iterable[Global___CompletionChoice] | None = ...,
+        usage: Global___ChatUsage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_usage", b"_usage", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_usage", b"_usage", "choices", b"choices", "created", b"created", "id", b"id", "model", b"model", "object", b"object", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__usage: _TypeAlias = _typing.Literal["usage"]  # noqa: Y015
+    _WhichOneofArgType__usage: _TypeAlias = _typing.Literal["_usage", b"_usage"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usage) -> _WhichOneofReturnType__usage | None: ...
+
+Global___Completion: _TypeAlias = Completion  # noqa: Y015
+
+@_typing.final
+class CompletionChoice(_message.Message):
+    """One answer, or what is new of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    FINISH_REASON_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Which of the answers."""
+    text: _builtins.str
+    """The text."""
+    @_builtins.property
+    def finish_reason(self) -> _struct_pb2.Value:
+        """Why it ends: `stop`, `length` or what else the engine says; null while it goes on."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        text: _builtins.str = ...,
+        finish_reason: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finish_reason", b"finish_reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish_reason", b"finish_reason", "index", b"index", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompletionChoice: _TypeAlias = CompletionChoice  # noqa: Y015
 
 @_typing.final
 class OpenAIError(_message.Message):

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dcp.v1 import openai_calls_pb2 as dcp_dot_v1_dot_openai__calls__pb2
 from dcp.v1 import openai_service_pb2 as dcp_dot_v1_dot_openai__service__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
@@ -52,6 +53,21 @@ class OpenAIServiceStub:
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.CreateCompletion = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateCompletion',
+                request_serializer=dcp_dot_v1_dot_openai__calls__pb2.CreateCompletionRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CreateEmbeddings = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateEmbeddings',
+                request_serializer=dcp_dot_v1_dot_openai__calls__pb2.CreateEmbeddingsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CreateRerank = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateRerank',
+                request_serializer=dcp_dot_v1_dot_openai__calls__pb2.CreateRerankRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.CompleteChat = channel.unary_stream(
                 '/dcp.v1.OpenAIService/CompleteChat',
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.SerializeToString,
@@ -94,6 +110,31 @@ class OpenAIServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateCompletion(self, request, context):
+        """Goes on with a text, or fills in what is missing between a `prompt` and a `suffix`. The call goes to a daemon whose engine has this path for
+        the model, and is a job like a chat: its hold, its price by the tokens read and made, its limits, retries and errors are those of
+        `/v1/chat/completions`. A model that is offered without the path is INVALID_ARGUMENT, with the paths that it has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateEmbeddings(self, request, context):
+        """Returns the embeddings of texts, as many as were sent. A job like a chat, of which the tokens of the input alone are paid, by the price of the
+        model's prompt; an answer that has not one embedding for each input is the provider's failure, and free.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRerank(self, request, context):
+        """Ranks documents by how well they fit a query. A job like a chat, of which the tokens that are read are paid, by the price of the model's prompt:
+        the query counts once for each document. An answer that ranks other documents than were sent is the provider's failure, and free.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CompleteChat(self, request, context):
         """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
         `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
@@ -118,6 +159,21 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
             'CreateChatCompletion': grpc.unary_stream_rpc_method_handler(
                     servicer.CreateChatCompletion,
                     request_deserializer=dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateCompletion': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateCompletion,
+                    request_deserializer=dcp_dot_v1_dot_openai__calls__pb2.CreateCompletionRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateEmbeddings': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateEmbeddings,
+                    request_deserializer=dcp_dot_v1_dot_openai__calls__pb2.CreateEmbeddingsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateRerank': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateRerank,
+                    request_deserializer=dcp_dot_v1_dot_openai__calls__pb2.CreateRerankRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CompleteChat': grpc.unary_stream_rpc_method_handler(
@@ -208,6 +264,87 @@ class OpenAIService:
             target,
             '/dcp.v1.OpenAIService/CreateChatCompletion',
             dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCompletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateCompletion',
+            dcp_dot_v1_dot_openai__calls__pb2.CreateCompletionRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateEmbeddings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateEmbeddings',
+            dcp_dot_v1_dot_openai__calls__pb2.CreateEmbeddingsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateRerank',
+            dcp_dot_v1_dot_openai__calls__pb2.CreateRerankRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import openai_calls_pb2 as _openai_calls_pb2
 from dcp.v1 import openai_service_pb2 as _openai_service_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
@@ -53,6 +54,19 @@ class OpenAIServiceStub:
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
     """
+    CreateCompletion: _grpc.UnaryStreamMultiCallable[_openai_calls_pb2.CreateCompletionRequest, _httpbody_pb2.HttpBody]
+    """Goes on with a text, or fills in what is missing between a `prompt` and a `suffix`. The call goes to a daemon whose engine has this path for
+    the model, and is a job like a chat: its hold, its price by the tokens read and made, its limits, retries and errors are those of
+    `/v1/chat/completions`. A model that is offered without the path is INVALID_ARGUMENT, with the paths that it has.
+    """
+    CreateEmbeddings: _grpc.UnaryStreamMultiCallable[_openai_calls_pb2.CreateEmbeddingsRequest, _httpbody_pb2.HttpBody]
+    """Returns the embeddings of texts, as many as were sent. A job like a chat, of which the tokens of the input alone are paid, by the price of the
+    model's prompt; an answer that has not one embedding for each input is the provider's failure, and free.
+    """
+    CreateRerank: _grpc.UnaryStreamMultiCallable[_openai_calls_pb2.CreateRerankRequest, _httpbody_pb2.HttpBody]
+    """Ranks documents by how well they fit a query. A job like a chat, of which the tokens that are read are paid, by the price of the model's prompt:
+    the query counts once for each document. An answer that ranks other documents than were sent is the provider's failure, and free.
+    """
     CompleteChat: _grpc.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
@@ -81,6 +95,19 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+    """
+    CreateCompletion: _aio.UnaryStreamMultiCallable[_openai_calls_pb2.CreateCompletionRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Goes on with a text, or fills in what is missing between a `prompt` and a `suffix`. The call goes to a daemon whose engine has this path for
+    the model, and is a job like a chat: its hold, its price by the tokens read and made, its limits, retries and errors are those of
+    `/v1/chat/completions`. A model that is offered without the path is INVALID_ARGUMENT, with the paths that it has.
+    """
+    CreateEmbeddings: _aio.UnaryStreamMultiCallable[_openai_calls_pb2.CreateEmbeddingsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the embeddings of texts, as many as were sent. A job like a chat, of which the tokens of the input alone are paid, by the price of the
+    model's prompt; an answer that has not one embedding for each input is the provider's failure, and free.
+    """
+    CreateRerank: _aio.UnaryStreamMultiCallable[_openai_calls_pb2.CreateRerankRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Ranks documents by how well they fit a query. A job like a chat, of which the tokens that are read are paid, by the price of the model's prompt:
+    the query counts once for each document. An answer that ranks other documents than were sent is the provider's failure, and free.
     """
     CompleteChat: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
@@ -125,6 +152,37 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
         (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
         without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateCompletion(
+        self,
+        request: _openai_calls_pb2.CreateCompletionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Goes on with a text, or fills in what is missing between a `prompt` and a `suffix`. The call goes to a daemon whose engine has this path for
+        the model, and is a job like a chat: its hold, its price by the tokens read and made, its limits, retries and errors are those of
+        `/v1/chat/completions`. A model that is offered without the path is INVALID_ARGUMENT, with the paths that it has.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateEmbeddings(
+        self,
+        request: _openai_calls_pb2.CreateEmbeddingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Returns the embeddings of texts, as many as were sent. A job like a chat, of which the tokens of the input alone are paid, by the price of the
+        model's prompt; an answer that has not one embedding for each input is the provider's failure, and free.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRerank(
+        self,
+        request: _openai_calls_pb2.CreateRerankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Ranks documents by how well they fit a query. A job like a chat, of which the tokens that are read are paid, by the price of the model's prompt:
+        the query counts once for each document. An answer that ranks other documents than were sent is the provider's failure, and free.
         """
 
     @_abc_1.abstractmethod

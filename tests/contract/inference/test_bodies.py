@@ -76,7 +76,7 @@ def test_a_body_that_is_no_json_object(quiet_renter: Renter, quiet_market: Local
 
 def test_what_the_edge_refuses(quiet_market: LocalMarket, quiet_renter: Renter) -> None:
     rest = quiet_market.rest
-    for verb, path in (("GET", "/v1/nope"), ("POST", "/v1/completions"), ("GET", CHAT), ("DELETE", "/v1/models")):
+    for verb, path in (("GET", "/v1/nope"), ("POST", "/v1/fine-tunes"), ("GET", CHAT), ("DELETE", "/v1/models")):
         envelope(rest.rest(verb, path), 404, "not_found")
     envelope(rest.rest("POST", CHAT + "/", key=quiet_renter.key, json=HELLO), 404, "not_found")
     large = rest.rest("POST", CHAT, key=quiet_renter.key, content=b'{"a":"' + b"x" * 8 * MIB + b'"}')

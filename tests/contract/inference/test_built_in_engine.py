@@ -1,6 +1,7 @@
 """Calls through Envoy to the product's own daemon, with the engine that it has built in."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,7 +15,8 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered
-from tests.contract.inference.chat import CHAT
+from tests.contract.inference.chat import CHAT, envelope
+from tests.contract.inference.paths import COMPLETIONS, EMBEDDINGS, RERANK
 
 pytestmark = [pytest.mark.model, pytest.mark.settings(probe_interval_seconds=0)]
 
@@ -65,3 +67,30 @@ async def test_as_many_callers_as_it_has_slots_are_answered_each_time(
             said = await asyncio.to_thread(lambda: list(callers.map(call, range(CALLS))))
     assert len(said) == CALLS
     assert all(0 < tokens <= 8 for tokens in said)
+
+
+async def test_it_has_texts_and_embeddings_beside_chats(market: LocalMarket, edge: Edge, renter: Renter) -> None:
+    def ask() -> None:
+        listed = answered(market.rest.get(f"/v1/models/{MODEL}"))
+        assert {"chat", "completions", "embeddings", "tools"} <= set(listed["capabilities"])
+        assert listed["context_length"] == 8192
+        text = {"model": MODEL, "prompt": "The sea is", "max_tokens": 5, "temperature": 0}
+        answer = answered(renter.post(COMPLETIONS, text))
+        assert answer["object"] == "text_completion"
+        assert answer["usage"]["completion_tokens"] == 5
+        streamed = renter.post(COMPLETIONS, {**text, "stream": True}).text.split("data: ")
+        said = "".join(json.loads(frame)["choices"][0]["text"] for frame in streamed if frame.startswith("{"))
+        assert said == answer["choices"][0]["text"]
+        vectors = answered(renter.post(EMBEDDINGS, {"model": MODEL, "input": ["sea", "desert"]}))["data"]
+        assert [len(each["embedding"]) for each in vectors] == [576, 576]
+        # It has no tokens to fill in between, repeats nothing, and makes vectors of one length.
+        for path, asked in (
+            (COMPLETIONS, {**text, "suffix": "blue"}),
+            (COMPLETIONS, {**text, "echo": True}),
+            (EMBEDDINGS, {"model": MODEL, "input": "sea", "dimensions": 8}),
+            (RERANK, {"model": MODEL, "query": "a", "documents": ["b"]}),
+        ):
+            envelope(renter.post(path, asked), 400, "invalid_request_error")
+
+    async with serving(market, edge):
+        await asyncio.to_thread(ask)

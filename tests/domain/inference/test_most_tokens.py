@@ -3,7 +3,9 @@
 import pytest
 
 from dc1.domain.base.json_types import JsonObject
-from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, most_tokens
+from dc1.domain.inference.calls import DEFAULT_MAX_TOKENS
+from dc1.domain.inference.kinds import kind_of
+from dc1.domain.providers.model_abilities import EnginePath
 
 
 @pytest.mark.parametrize(
@@ -19,4 +21,4 @@ from dc1.domain.inference.chat import DEFAULT_MAX_TOKENS, most_tokens
     ],
 )
 def test_the_larger_of_both_spellings_counts(said: JsonObject, most: int) -> None:
-    assert most_tokens(said) == most
+    assert kind_of(EnginePath.CHAT).most_tokens(said) == most

@@ -143,6 +143,7 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         job_types=None if provider.job_types is None else sorted(provider.job_types),
         inference_slots=provider.inference_slots,
         carries_bodies=provider.carries_bodies,
+        model_abilities=provider.abilities.as_json,
         gpu_status=provider.gpu_status,
         model_cache=provider.model_cache,
         resource_spec=provider.resource_spec,

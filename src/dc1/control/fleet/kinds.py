@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sized
 from typing import Generic, NamedTuple, TypeVar
 
 from dc1.domain.jobs.placement import ProviderView, Requirement, is_affordable, of_any_price
+from dc1.domain.providers.model_abilities import ServedPaths
 
 M = TypeVar("M", bound=Sized)
 
@@ -27,6 +28,7 @@ class Kind(NamedTuple):
     scripted: bool
     only_named: bool
     carries_bodies: bool
+    paths: ServedPaths
 
     @classmethod
     def of(cls, view: ProviderView) -> "Kind":
@@ -45,6 +47,7 @@ class Kind(NamedTuple):
             view.scripted,
             view.only_named,
             view.carries_bodies,
+            view.paths,
         )
 
 

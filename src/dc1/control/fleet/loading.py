@@ -9,6 +9,7 @@ from dc1.domain.gpus.card_record import CardRecord
 from dc1.domain.jobs.states import COMPUTE_TYPES
 from dc1.domain.providers.liveness import Channel, Presence
 from dc1.domain.providers.measurements import Device, Measurement
+from dc1.domain.providers.model_abilities import KnownAbilities
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
 from dc1.domain.providers.reputation import RunRecord
@@ -75,6 +76,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         job_types=None if row.job_types is None else frozenset(row.job_types),
         inference_slots=row.inference_slots,
         carries_bodies=row.carries_bodies,
+        abilities=KnownAbilities.stored(row.model_abilities),
         resource_spec=row.resource_spec,
         model_cache=row.model_cache,
         container_restart_count=row.container_restart_count,

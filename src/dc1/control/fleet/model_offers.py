@@ -9,17 +9,26 @@ from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.domain.providers.model_abilities import ModelAbilities
 
 
 @dataclass(slots=True)
 class ModelOffer:
-    """A model as some provider spells it, how many providers have it, and what one GPU of each costs, added up."""
+    """A model as some provider spells it, how many providers have it, and what one GPU of each costs, added up.
+
+    `abilities` is what it can do at whoever takes calls for it, None where nobody does.
+    """
 
     model: str
     online: int = 0
     total: int = 0
     least_vram_mib: int | None = None
     prices_bps: int = 0
+    abilities: ModelAbilities | None = None
+
+    def note_abilities(self, abilities: ModelAbilities) -> None:
+        """Count what it can do at a provider that can be called now."""
+        self.abilities = abilities if self.abilities is None else self.abilities.joined(abilities)
 
     def note_vram(self, vram_mib: int | None) -> None:
         """Count a machine with so much of it, None for one that does not say."""
@@ -62,5 +71,7 @@ def _offers(fleet: Fleet, providers: Iterable[Provider], now_ms: int) -> dict[st
             offer.total += 1
             offer.online += online
             offer.note_vram(provider.vram_mib)
+            if provider.presence.stream_open:
+                offer.note_abilities(provider.abilities.of_model(name))
             offer.prices_bps += price_bps
     return offers

@@ -9,6 +9,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.reports import Reports
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Channel, Liveness, Presence, Thresholds
+from dc1.domain.providers.model_abilities import NOTHING_TOLD, KnownAbilities
 from dc1.domain.providers.reports import Report
 
 MOST_CALLS = 4_096
@@ -74,6 +75,7 @@ class PresenceTracker:
         draining: bool,
         calls: int = 0,
         carries_bodies: bool = False,
+        abilities: KnownAbilities = NOTHING_TOLD,
     ) -> None:
         """Fold in the state that came on the stream."""
         now_ms = self._clock.now_ms()
@@ -83,6 +85,7 @@ class PresenceTracker:
         provider.job_types = job_types
         provider.inference_slots = min(calls, MOST_CALLS)
         provider.carries_bodies = carries_bodies
+        provider.abilities = abilities
         provider.draining = draining
         self._reported(provider, report, now_ms, streamed=True)
 

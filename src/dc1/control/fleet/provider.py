@@ -15,6 +15,7 @@ from dc1.domain.providers.hardware import CPU, canonical_gpu_type, gpu_name
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence, ProviderStatus, Thresholds
 from dc1.domain.providers.measurements import Device, Measurement
 from dc1.domain.providers.mismatches import Mismatch, Performance, in_words, performance_of
+from dc1.domain.providers.model_abilities import NOTHING_TOLD, KnownAbilities
 from dc1.domain.providers.preferences import Preferences, Reluctance, RunMode
 from dc1.domain.providers.reports import Facts, Report, metric_of, without_claims
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord
@@ -53,6 +54,7 @@ _REPORT_FIELDS = (
     "job_types",
     "inference_slots",
     "carries_bodies",
+    "abilities",
     "resource_spec",
     "model_cache",
     "container_restart_count",
@@ -114,6 +116,7 @@ class Provider:
     gpus_held: int = 0
     inference_slots: int = 0
     carries_bodies: bool = False
+    abilities: KnownAbilities = NOTHING_TOLD
     calls: int = 0
     used_by_others_pct: float | None = None
     completed_jobs: int = 0
@@ -295,6 +298,7 @@ class Provider:
             call_slots=self.inference_slots,
             calls=self.inference_slots if full else self.calls,
             carries_bodies=self.carries_bodies,
+            paths=self.abilities.paths,
             has_gpu=self.has_gpu and self.mismatch is None,
             below_model=self.below_model is not None,
             vram_mib=self.preferences.usable_vram_mib(self.vram_mib),

@@ -25,7 +25,8 @@ from dc1.domain import errors
 from dc1.domain.access.provider_choice import ANY_PROVIDER
 from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.affinity import affinity_of, preferred
-from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.calls import InferenceCall
+from dc1.domain.inference.kinds import CALL_KINDS
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.container_spec import effective_container_spec
 from dc1.domain.jobs.faults import Fault
@@ -106,13 +107,12 @@ class Completions:
                 return spelled, self._fleet.offered.first_ms(model) or self._clock.now_ms()
         raise errors.model_not_found(model)
 
-    async def reserve(self, renter_id: int, call: ChatCall) -> Provider:
+    async def reserve(self, renter_id: int, call: InferenceCall) -> Provider:
         """Reserve room for a call on the provider that should answer it, and wait for it where there is none.
 
         Raises model_not_found, model_not_offered and no_capacity_available. `start` has to follow at once; a caller who
         leaves before has left nothing behind.
         """
-        model = call.model
         requirement = _requirement_of(call)
         # Who came before has the next room.
         if not self._queue.is_waited_for(requirement):
@@ -121,7 +121,7 @@ class Completions:
                 reserved = self._place(requirement)
             if reserved is not None:
                 return reserved
-        refusal = await self._refusal(model, requirement)
+        refusal = await self._refusal(call.model, requirement)
         seconds = self._config.completion_queue_seconds
         if refusal.code is not OpenAICode.NO_CAPACITY_AVAILABLE or not seconds:
             raise refusal
@@ -131,7 +131,7 @@ class Completions:
         return reserved
 
     async def start(
-        self, renter_id: int, call: ChatCall, reserved: Provider, scoped_key_id: str | None = None
+        self, renter_id: int, call: InferenceCall, reserved: Provider, scoped_key_id: str | None = None
     ) -> JobRow:
         """Hold the price of a call, made with that scoped key if with any, and offer it where room is `reserved`.
 
@@ -274,18 +274,24 @@ class Completions:
         return view.takes_new_work and capability_obstacle(view, requirement) is None
 
     async def _refusal(self, model: str, requirement: Requirement) -> errors.ApiError:
-        if any(_is_there(provider) and self._serves(provider, requirement) for provider in self._offering(requirement)):
+        there = [provider for provider in self._offering(requirement) if _is_there(provider)]
+        if any(self._serves(provider, requirement) for provider in there):
             return errors.no_capacity_available(model)
         anybody = replace(requirement, choice=ANY_PROVIDER)
-        if any(_is_there(provider) and self._serves(provider, anybody) for provider in self._offering(requirement)):
+        if any(self._serves(provider, anybody) for provider in there):
             return errors.no_allowed_provider(model)
+        of_any_path = replace(anybody, path=None, needs_bodies=False)
+        others = [provider for provider in there if self._serves(provider, of_any_path)]
+        paths = {path for provider in others for path in provider.abilities.of_model(model).paths}
+        if paths and requirement.path not in paths:
+            return errors.path_not_offered(model, requirement.path or "", sorted(paths & CALL_KINDS.keys()))
         if self._fleet.offered.first_ms(model) is not None:
             return errors.model_not_offered(model)
         # Another server may have heard of it.
         known = await self._db.read(lambda conn: offered_models.is_known(conn, model.lower()))
         return errors.model_not_offered(model) if known else errors.model_not_found(model)
 
-    def _new_job(self, renter_id: int, call: ChatCall) -> NewJob:
+    def _new_job(self, renter_id: int, call: InferenceCall) -> NewJob:
         prices = self._catalog.token_prices(call.model)
         container_spec = effective_container_spec(JobType.LLM_INFERENCE, None, PricingClass.STANDARD)
         return NewJob(
@@ -293,6 +299,8 @@ class Completions:
             renter_id=renter_id,
             job_type=JobType.LLM_INFERENCE,
             spec=JobSpec(container_spec, env_vars={}, inference_path=call.path, inference_body=call.body),
+            call_path=call.path,
+            needs_bodies=call.needs_bodies,
             duration_minutes=None,
             max_duration_seconds=self._config.completion_timeout_seconds,
             rate_halala_per_minute=0,
@@ -339,14 +347,16 @@ def _is_there(provider: Provider) -> bool:
 
 
 def _requirement(model: str) -> Requirement:
+    """Return what any call of a model asks of a provider, whatever its path."""
     return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True)
 
 
-def _requirement_of(call: ChatCall) -> Requirement:
+def _requirement_of(call: InferenceCall) -> Requirement:
     routing = call.routing
     return replace(
         _requirement(call.model),
-        needs_bodies=call.answers > 1,
+        path=call.path,
+        needs_bodies=call.needs_bodies,
         choice=routing.choice,
         order=routing.order,
         speed=routing.speed,

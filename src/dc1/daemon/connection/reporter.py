@@ -115,6 +115,7 @@ class Reporter:
             probes=True,
             inference_slots=self._registry.inference_slots,
             carries_bodies=True,
+            model_abilities=messages.model_abilities(self._registry.abilities, models),
         )
 
     async def aclose(self) -> None:

@@ -15,6 +15,7 @@ from dc1.daemon.runners.base import MAX_RESULT_BYTES, EngineCall, Level, Result,
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
 from dc1.domain.errors.engine_refusals import CONTEXT_LENGTH_EXCEEDED, EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType
+from dc1.domain.providers.model_abilities import ModelAbilities
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
@@ -109,6 +110,22 @@ def _tokens(of: pb.LeaseRef, batch: TokenBatch) -> pb.TokenBatch:
         event_offset=batch.event_offset,
         is_last=batch.is_last,
     )
+
+
+def model_abilities(known: Mapping[str, ModelAbilities], models: Iterable[str]) -> list[pb.ModelAbilities]:
+    """Write what is known of these models."""
+    return [
+        pb.ModelAbilities(
+            model=model,
+            paths=sorted(its.paths),
+            context_length=its.context_length,
+            input_modalities=sorted(its.input_modalities),
+            output_modalities=sorted(its.output_modalities),
+            features=sorted(its.features),
+        )
+        for model in models
+        if (its := known.get(model)) is not None
+    ]
 
 
 def to_value(json_value: JsonValue) -> struct_pb2.Value:

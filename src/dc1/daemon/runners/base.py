@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
+from dc1.domain.providers.model_abilities import ModelAbilities
 
 Level = Literal["info", "warn", "error", "debug"]
 
@@ -26,13 +27,15 @@ T = TypeVar("T")
 class Readiness:
     """Whether a runner can work on this machine now. `reason` says why not (or what was found); `models` it offers.
 
-    `calls` is how many jobs it does at once, whatever GPUs there are; with 0 each takes a GPU's slot.
+    `calls` is how many jobs it does at once, whatever GPUs there are; with 0 each takes a GPU's slot. `abilities` is
+    what is known of the models.
     """
 
     available: bool
     reason: str
     models: tuple[str, ...] = ()
     calls: int = 0
+    abilities: Mapping[str, ModelAbilities] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import structlog
 from dc1.containment import contained
 from dc1.daemon.runners.base import Readiness, Runner, Work
 from dc1.domain.jobs.states import JobType
+from dc1.domain.providers.model_abilities import ModelAbilities
 
 PROBE_SECONDS = 20.0
 """A probe that takes longer counts as unavailable."""
@@ -131,6 +132,17 @@ class RunnerRegistry:
     def models(self) -> list[str]:
         """Every model that an available runner offers, without repetition."""
         return list(dict.fromkeys(model for _, models in self._available() for model in models))
+
+    @property
+    def abilities(self) -> dict[str, ModelAbilities]:
+        """What is known of the models, by their names: of two runners that offer one, who is called decides."""
+        known: dict[str, ModelAbilities] = {}
+        offered: set[str] = set()
+        for found in self._found:
+            first = [model for model in found.models if found.available and model.casefold() not in offered]
+            known |= {model: found.abilities[model] for model in first if model in found.abilities}
+            offered |= {model.casefold() for model in first}
+        return known
 
     def _available(self) -> list[tuple[Runner, tuple[str, ...]]]:
         pairs = zip(self._runners, self._found, strict=True)

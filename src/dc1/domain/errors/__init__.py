@@ -126,6 +126,7 @@ from dc1.domain.errors.openai import (
     no_allowed_provider,
     no_capacity_available,
     openai_envelope,
+    path_not_offered,
     provider_unavailable,
 )
 
@@ -205,6 +206,7 @@ __all__ = [
     "openai_envelope",
     "outcome_unknown",
     "output_format_unavailable",
+    "path_not_offered",
     "price_not_found",
     "probe_impossible",
     "provider_email_taken",

@@ -1,6 +1,6 @@
 """Errors of /v1: those that only these paths have, and the envelope that every error has there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors.base import ApiError
@@ -67,6 +67,13 @@ def no_allowed_provider(model: str) -> ApiError:
     """Say that the model is served by providers alone that the call or its key leaves out."""
     text = f"No provider that the call and its key allow serves model '{model}' now"
     return ApiError(503, text, OpenAICode.MODEL_NOT_SERVED)
+
+
+def path_not_offered(model: str, path: str, paths: Sequence[str]) -> ApiError:
+    """Say that who offers the model has not what the call asks of it; `paths` are those that it can be called on."""
+    others = f"; it answers on {', '.join(paths)}" if paths else ""
+    text = f"No provider of model '{model}' serves {path}{others}"
+    return ApiError(400, text, OpenAICode.INVALID_REQUEST_ERROR)
 
 
 def no_capacity_available(model: str) -> ApiError:

@@ -20,8 +20,10 @@ def shared_by(body: JsonObject) -> bytes:
         value = body.get(name)
         if isinstance(value, str) and value:
             return _digest(f"{name} {value}".encode("utf-8", "surrogatepass"))
-    messages = body.get("messages")
+    messages, prompt = body.get("messages"), body.get("prompt")
     prefix = compact(messages[:_FIRST_MESSAGES]) if isinstance(messages, list) else ""
+    if isinstance(prompt, str) and len(prompt) >= _LEAST_PREFIX_CHARACTERS:
+        prefix = prompt[:_LEAST_PREFIX_CHARACTERS]
     return _digest(prefix.encode("utf-8", "surrogatepass")) if len(prefix) >= _LEAST_PREFIX_CHARACTERS else b""
 
 

@@ -100,7 +100,10 @@ def _is_writable(text: str, value: JsonValue) -> bool:
 
 def _said(choice: JsonObject) -> JsonObject:
     said = choice.get("delta") or choice.get("message")
-    return said if isinstance(said, dict) else {}
+    if isinstance(said, dict):
+        return said
+    # A text that goes on has no turns.
+    return {"content": choice["text"]} if isinstance(choice.get("text"), str) else {}
 
 
 def _texts(said: JsonObject) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Self
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
-from dc1.domain.inference.chat import most_tokens, prompt_bytes
+from dc1.domain.inference.kinds import kind_of
 from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 
 BYTES_PER_TOKEN = 4
@@ -56,9 +56,10 @@ class CallBounds:
     max_tokens: int
 
     @classmethod
-    def of(cls, params: JsonObject) -> Self:
-        """Return the bounds of a call by its body, or by the params that an older server kept of it."""
-        return cls(prompt_bytes(params), most_tokens(params))
+    def of(cls, path: str | None, params: JsonObject) -> Self:
+        """Return the bounds of a call by its path and body, or by the params that an older server kept of a chat."""
+        kind = kind_of(path)
+        return cls(kind.prompt_bytes(params), kind.most_tokens(params))
 
     def believed(self, said: TokenUsage, relayed_bytes: int) -> TokenUsage:
         """Return as much of what a daemon says of an answer of `relayed_bytes` as can be."""

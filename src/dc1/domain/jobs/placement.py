@@ -14,6 +14,7 @@ from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type, requested_gpu_type
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 from dc1.domain.providers.liveness import bookable as is_bookable
+from dc1.domain.providers.model_abilities import CHAT_PATHS, ServedPaths
 from dc1.domain.providers.preferences import Reluctance
 
 REPUTATION_SLACK = 5
@@ -79,7 +80,7 @@ class ProviderView:
     provider, and `reluctance` says why the owner's preferences keep new work away now. `price_bps` is what one GPU
     costs, in ten-thousandths of the rate of a kind of work. `call_slots` is how many /v1 calls the engine takes beside
     all that, of which it has `calls`; with 0 each takes a slot. `carries_bodies` is set where the daemon passes on what
-    its engine says as it is, and not the text of one answer alone.
+    its engine says as it is, and not the text of one answer alone. `paths` says what can be asked of each model.
     """
 
     id: int
@@ -104,6 +105,7 @@ class ProviderView:
     call_slots: int = 0
     calls: int = 0
     carries_bodies: bool = False
+    paths: ServedPaths = CHAT_PATHS
 
     @property
     def for_calls(self) -> Self:
@@ -139,7 +141,8 @@ class Requirement:
     only a GPU has and that is no condition of its own; `job_type` None needs no runner. `excluded_provider_id` is who
     must not get it any more, and a machine whose GPU costs more than `max_price_bps` does not fit. With `prefers_price`
     the cheapest is taken before the best. `at_once` is set for a /v1 call, which takes a daemon on the stream that
-    offers its model by name, and `needs_bodies` for one that asks for several answers. `task_obstacle` keeps a job from
+    offers its model by name with the `path` of the engine's API, and `needs_bodies` for one whose answer is only what
+    its engine said. `task_obstacle` keeps a job from
     daemons that run scripts alone, and so does having been handed it before, as those in `handed_to` were: such a
     daemon drops a job whose id it knows. A call never goes to one of them again: its caller waits, and they failed it a
     moment ago. `choice` is what the renter says of providers; of those, a call has `order` asked first, and the fastest
@@ -156,6 +159,7 @@ class Requirement:
     excluded_provider_id: int | None = None
     at_once: bool = False
     needs_bodies: bool = False
+    path: str | None = None
     max_price_bps: int | None = None
     prefers_price: bool = False
     needs_gpu: bool = False
@@ -264,8 +268,13 @@ def serves_model(view: ProviderView, requirement: Requirement) -> bool:
     """Tell whether the provider offers the model, or may run any."""
     # Whoever waits for an answer cannot wait for a model to be fetched.
     if requirement.at_once:
-        return requirement.model in view.models
+        return requirement.model in view.models and has_path(view, requirement)
     return requirement.model is None or not view.models or requirement.model in view.models
+
+
+def has_path(view: ProviderView, requirement: Requirement) -> bool:
+    """Tell whether the provider's engine takes calls of such a path for the model."""
+    return requirement.path is None or view.paths.has(requirement.model or "", requirement.path)
 
 
 def has_runner(view: ProviderView, requirement: Requirement) -> bool:

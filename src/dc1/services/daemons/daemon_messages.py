@@ -28,6 +28,7 @@ from dc1.services.api.values import from_value, require_few_values
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
 from dc1.services.daemons.message_budget import MessageBudget
+from dc1.services.daemons.model_abilities import known_abilities
 from dc1.services.daemons.outbox import Outbox, attempt_of
 from dc1.services.daemons.probe_messages import probe_said
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
@@ -120,7 +121,7 @@ class DaemonMessages:
             case "logs":
                 await self._logs(message.logs)
             case "tokens":
-                self._tokens(message.tokens)
+                await self._tokens(message.tokens)
             case "outcome":
                 await self._outcome(message.outcome)
             case "probe_ready" | "probe_roots" | "probe_leaves" | "probe_failure":
@@ -148,6 +149,7 @@ class DaemonMessages:
             draining=state.draining,
             calls=state.inference_slots,
             carries_bodies=state.carries_bodies,
+            abilities=known_abilities(state),
         )
         self._provider.probes = state.probes
         self.carries_bodies = state.carries_bodies
@@ -258,10 +260,11 @@ class DaemonMessages:
         receipt = pb.LogReceipt(lease=batch.lease, sequence=batch.sequence)
         self._outbox.send(pb.ConnectResponse(log_receipt=receipt))
 
-    def _tokens(self, batch: pb.TokenBatch) -> None:
+    async def _tokens(self, batch: pb.TokenBatch) -> None:
         ref = batch.lease
         offset = batch.offset if batch.HasField("offset") else None
-        events = AnswerEvent.read_all(batch.events)
+        # Embeddings of many texts come as one event.
+        events = await apart(batch.ByteSize(), partial(AnswerEvent.read_all, batch.events))
         is_last = batch.is_last and len(events) == len(batch.events)
         tokens = TokenChunk(ref.attempt_number, batch.text, batch.count, offset, events, batch.event_offset, is_last)
         self._plane.attempts.tokens(self._provider.id, ref.job_id, tokens)

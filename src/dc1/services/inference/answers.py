@@ -9,8 +9,10 @@ from google.api.httpbody_pb2 import HttpBody
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
 from dc1.domain.inference.events import AnswerEvent
+from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.usage import usage_details
 from dc1.domain.jobs.results import reasoning_text, refusal_text, tool_calls
+from dc1.domain.providers.model_abilities import EnginePath
 from dc1.services.api.call import current_call
 from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, RETRY
 from dc1.services.inference.completion_stream import CompletionStream
@@ -124,6 +126,10 @@ def _last_chunks(completion: CompletionStream, *, is_made: bool) -> Iterator[str
     if events.is_whole and events.held:
         yield from events.last_chunks(_names(job), _usage(completion), wants_usage=completion.call.wants_usage)
         return
+    if completion.call.path == EnginePath.COMPLETIONS:
+        choice: JsonObject = {"index": 0, "text": "", "finish_reason": _finish_reason(result)}
+        yield compact(_head(job, "text_completion") | {"choices": [choice]} | _end(completion))
+        return
     if not (is_made or events.is_used):
         yield _begin(job)
     if not events.is_used:
@@ -176,6 +182,9 @@ def _usage(completion: CompletionStream) -> JsonObject:
     """Return what is paid, with what the engine says of it."""
     job = completion.job
     prompt, made = job.prompt_tokens or 0, job.completion_tokens or 0
+    if kind_of(completion.call.path).answer_fault is not None:
+        # What makes no tokens says nothing of any.
+        return {"prompt_tokens": prompt, "total_tokens": prompt}
     usage: JsonObject = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
     return usage | usage_details(completion.result, prompt, made)
 

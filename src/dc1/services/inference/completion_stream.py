@@ -9,7 +9,7 @@ from dc1.domain import errors
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.engine_refusals import EngineRefusal
-from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.jobs.results import response_text, tool_calls
 from dc1.domain.jobs.states import ErrorCategory, JobStatus
@@ -33,7 +33,7 @@ _LATE_SECONDS = 5.0
 class CompletionStream:
     """`job` is as it was last read, `result` what a completed run left, and `events` what the engine said of it."""
 
-    def __init__(self, plane: ControlPlane, job: JobRow, call: ChatCall) -> None:
+    def __init__(self, plane: ControlPlane, job: JobRow, call: InferenceCall) -> None:
         self._plane = plane
         self.call = call
         self.events = RelayedEvents()
@@ -75,7 +75,7 @@ class CompletionStream:
         Raises:
             provider_unavailable: It is not.
         """
-        if self.call.answers > 1 or (self._told_events and tool_calls(self.result)):
+        if self.call.needs_bodies or (self._told_events and tool_calls(self.result)):
             raise errors.provider_unavailable("Part of the answer was lost on its way")
 
     async def _live(self) -> AsyncGenerator[list[str | AnswerEvent], None]:
@@ -104,7 +104,7 @@ class CompletionStream:
         return self._is_more_wanted() and not self.events.is_behind
 
     def _is_more_wanted(self) -> bool:
-        is_wanted = self.call.answers > 1 or self.events.is_used
+        is_wanted = self.call.needs_bodies or self.events.is_used
         return is_wanted and self.job.status == JobStatus.COMPLETED and not self.events.is_whole
 
     async def _stored_events(self) -> list[str | AnswerEvent]:
@@ -138,8 +138,8 @@ class CompletionStream:
                     new += events
                     self._told_events += len(events)
                     self._tell("".join(event.content() for event in events))
-                # Of several answers the text is that of one: nothing that a caller could make anything of.
-                elif self.call.answers == 1 and (text := self._take_text(update)):
+                # Of several answers the text is that of one, and beside chats nothing that could be said in its form.
+                elif not self.call.needs_bodies and (text := self._take_text(update)):
                     new.append(text)
         return new
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import OpenAICode
-from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.usage import BYTES_PER_TOKEN
 from dc1.services.api.call import caller_id, caller_scoped_key, current_call
 from dc1.services.api.shielding import ShieldedWork
@@ -33,7 +33,7 @@ class HeldCalls:
         )
 
     @asynccontextmanager
-    async def held(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
+    async def held(self, call: InferenceCall) -> AsyncIterator[CompletionStream]:
         """Start a call within its caller's limits, and end it with the block."""
         asked = current_call()
         held_to = asked.principal.key_limits
@@ -54,7 +54,7 @@ class HeldCalls:
                         admission.tokens = (job.prompt_tokens or 0) + (job.completion_tokens or 0)
 
     @asynccontextmanager
-    async def _started(self, call: ChatCall) -> AsyncIterator[CompletionStream]:
+    async def _started(self, call: InferenceCall) -> AsyncIterator[CompletionStream]:
         """Start a call, and end it with the block: nobody else waits for it."""
         completion = CompletionStream(self._plane, await self._begun(call), call)
         try:
@@ -67,7 +67,7 @@ class HeldCalls:
             else:
                 await self._work.run(self._plane.completions.abandon(completion.job.id))
 
-    async def _begun(self, call: ChatCall) -> JobRow:
+    async def _begun(self, call: InferenceCall) -> JobRow:
         """Start a call where there is room; where another server was faster, it waits for room again."""
         renter_id, key_id, tries = caller_id(), caller_scoped_key(), _MOST_TRIES
         while True:

@@ -4,34 +4,42 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.fleet.model_offers import offer_of_model
 from dc1.domain.base.json_types import compact
-from dc1.domain.inference.chat import ChatCall, read_chat
+from dc1.domain.inference.calls import InferenceCall
+from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.states import JobType
+from dc1.domain.providers.model_abilities import CHAT_ALONE, EnginePath
 from dc1.services.api.apart import apart
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import from_struct
 from dc1.services.inference.answers import ChatDialect, streamed, whole
 from dc1.services.inference.completion_stream import CompletionStream
 from dc1.services.inference.held_calls import HeldCalls
-from dc1.services.inference.models import model_figures, speed_fields
+from dc1.services.inference.models import capabilities_of, model_figures, parameters_of, speed_fields
 from dc1.storage.jobs.job_records import JobRow
+from dcp.v1 import openai_calls_pb2 as calls_pb
 from dcp.v1 import openai_service_pb2 as pb
 from dcp.v1.openai_service_pb2_grpc import OpenAIServiceServicer
 
 _OWNER = "dc1"
 
 
-def _sent(request: pb.CreateChatCompletionRequest | pb.CompleteChatRequest) -> bytes:
-    return request.body.data if request.HasField("body") else compact(from_struct(request.completion)).encode()
+_Request: TypeAlias = (
+    pb.CreateChatCompletionRequest
+    | pb.CompleteChatRequest
+    | calls_pb.CreateCompletionRequest
+    | calls_pb.CreateEmbeddingsRequest
+    | calls_pb.CreateRerankRequest
+)
 
 
 class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
-    """Models and chat completions."""
+    """Models, and the calls that engines take on paths of their own."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -48,6 +56,8 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
 
     def _model(self, name: str, first_ms: int) -> pb.ServedModel:
         prices = self._plane.catalog.token_prices(name)
+        offer = offer_of_model(self._plane.fleet, name, self._plane.clock.now_ms())
+        abilities = offer.abilities or CHAT_ALONE
         return pb.ServedModel(
             id=name,
             object="model",
@@ -59,32 +69,72 @@ class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
                 halala_per_1m_completion_tokens=prices.completion_halala,
                 halala_per_1m_cached_tokens=prices.cached_halala,
             ),
-            **speed_fields(self._plane.dispatcher.speeds.of_model(name)),
-            **model_figures(
-                offer_of_model(self._plane.fleet, name, self._plane.clock.now_ms()),
-                self._plane.catalog.rate(JobType.LLM_INFERENCE),
+            context_length=abilities.context_length,
+            architecture=pb.ModelArchitecture(
+                input_modalities=sorted(abilities.input_modalities),
+                output_modalities=sorted(abilities.output_modalities),
             ),
+            capabilities=capabilities_of(abilities),
+            supported_parameters=parameters_of(abilities),
+            **speed_fields(self._plane.dispatcher.speeds.of_model(name)),
+            **model_figures(offer, self._plane.catalog.rate(JobType.LLM_INFERENCE)),
         )
 
     async def CreateChatCompletion(
         self, request: pb.CreateChatCompletionRequest, context: Any
     ) -> AsyncIterator[HttpBody]:
         """Answer a conversation, as one JSON object or as events."""
-        call = await self._read(request)
-        async with self._calls.held(call) as completion, aclosing(_answer(completion)) as bodies:
+        async with aclosing(self._answered(EnginePath.CHAT, request)) as bodies:
             async for body in bodies:
                 yield body
 
     async def CompleteChat(self, request: pb.CompleteChatRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Answer a conversation, and say what it cost."""
-        call = await self._read(request)
+        call = await self._read(EnginePath.CHAT, request)
         async with self._calls.held(call) as completion, aclosing(_answer(completion)) as bodies:
             async for body in bodies:
                 yield body if call.stream else _priced(body, completion.job)
 
-    async def _read(self, request: pb.CreateChatCompletionRequest | pb.CompleteChatRequest) -> ChatCall:
+    async def CreateCompletion(
+        self, request: calls_pb.CreateCompletionRequest, context: Any
+    ) -> AsyncIterator[HttpBody]:
+        """Go on with a text, or fill in what is missing in it."""
+        async with aclosing(self._answered(EnginePath.COMPLETIONS, request)) as bodies:
+            async for body in bodies:
+                yield body
+
+    async def CreateEmbeddings(
+        self, request: calls_pb.CreateEmbeddingsRequest, context: Any
+    ) -> AsyncIterator[HttpBody]:
+        """Return the embeddings of texts."""
+        async with aclosing(self._answered(EnginePath.EMBEDDINGS, request)) as bodies:
+            async for body in bodies:
+                yield body
+
+    async def CreateRerank(self, request: calls_pb.CreateRerankRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Rank documents by how well they fit a query."""
+        async with aclosing(self._answered(EnginePath.RERANK, request)) as bodies:
+            async for body in bodies:
+                yield body
+
+    async def _answered(self, path: EnginePath, request: _Request) -> AsyncGenerator[HttpBody, None]:
+        """Answer a call that an engine takes on a path of its own."""
+        call = await self._read(path, request)
+        async with self._calls.held(call) as completion, aclosing(_answer(completion)) as bodies:
+            async for body in bodies:
+                yield body
+
+    async def _read(self, path: EnginePath, request: _Request) -> InferenceCall:
         sent, most = _sent(request), self._plane.config.completion_max_bytes
-        return await apart(len(sent), partial(read_chat, sent, most))
+        return await apart(len(sent), partial(read_call, path, sent, most))
+
+
+def _sent(request: _Request) -> bytes:
+    if request.HasField("body"):
+        return request.body.data
+    if isinstance(request, pb.CreateChatCompletionRequest | pb.CompleteChatRequest):
+        return compact(from_struct(request.completion)).encode()
+    return compact(from_struct(request.call)).encode()
 
 
 def _answer(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:

@@ -73,5 +73,5 @@ class RelayedEvents:
 def _paid(event: AnswerEvent, usage: JsonObject) -> JsonObject:
     """Return what to change of an event so that it says what is paid: nothing where the engine says the same."""
     said = event.usage or {}
-    counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+    counts = [name for name in ("prompt_tokens", "completion_tokens", "total_tokens") if name in usage]
     return {} if all(said.get(name) == usage[name] for name in counts) else {"usage": said | usage}

@@ -11,7 +11,8 @@ from dc1.domain.access.task_signatures import task_signature, task_text
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
-from dc1.domain.inference.chat import most_tokens_of_each, params_of
+from dc1.domain.inference.chat import params_of
+from dc1.domain.inference.kinds import kind_of
 from dc1.domain.jobs.container_spec import handed_out_container_spec, scripted_limits, streamed_container_spec
 from dc1.domain.jobs.states import JobStatus, workspace_volume_name
 from dc1.domain.jobs.submission import PREFERENCES
@@ -216,7 +217,7 @@ def assignment_message(
     if as_bytes and spec.inference_body is not None:
         message.inference_path = spec.inference_path or ""
         message.inference_body = spec.inference_body.encode()
-        message.inference_max_tokens = most_tokens_of_each(spec.said)
+        message.inference_max_tokens = kind_of(spec.inference_path).tokens_of_each(spec.said)
     return message
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from dc1.domain.inference.chat import answers_wanted
+from dc1.domain.inference.kinds import needs_bodies
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
@@ -95,8 +95,9 @@ def examined(evidence: Evidence, report: AttemptReport) -> AttemptReport:
 def _may_be_told_whole(evidence: Evidence, report: AttemptReport) -> bool:
     if evidence.relayed.is_whole or not report.completed or report.actor is not Actor.PROVIDER:
         return True
-    said = jobs.spec(evidence.conn, evidence.job.id).said
-    return not isinstance(said, dict) or answers_wanted(said) == 1
+    spec = jobs.spec(evidence.conn, evidence.job.id)
+    said = spec.said
+    return not isinstance(said, dict) or not needs_bodies(spec.inference_path, said)
 
 
 def used(evidence: Evidence, report: AttemptReport, now_ms: int) -> Decimal:

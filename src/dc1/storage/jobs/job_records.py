@@ -47,9 +47,10 @@ class JobRow:
     nobody) and `excluded_provider_id` who must not get it again. `due_at_ms` is the deadline that applies now, and
     `working_since_ms` when the run was first seen past loading. Amounts are in halala; the ones of the settlement are
     None until the job is terminal. `hold_price_bps` is what the job takes of the price of the dearest machine
-    it may land on, `run_price_bps` of the one that has it or had it last. `is_scriptable` is set where it can
-    be a task of a daemon that runs scripts alone. `carried_*` are what it added to the remainders of its renter and
-    provider.
+    it may land on, `run_price_bps` of the one that has it or had it last. `is_scriptable` is set where it can be a task
+    of a daemon that runs scripts alone. `call_path` is the path of an engine's API that a /v1 call is for, None of a
+    chat of before there were others, and `needs_bodies` set where its answer is only what the engine says. `carried_*`
+    are what it added to the remainders of its renter and provider.
     """
 
     id: int
@@ -87,6 +88,8 @@ class JobRow:
     max_rate_halala_per_minute: Decimal | None
     prefers_price: bool
     is_scriptable: bool
+    call_path: str | None
+    needs_bodies: bool
     token_price_halala: int | None
     completion_price_halala: int | None
     cached_price_halala: int | None
@@ -167,6 +170,8 @@ class JobRow:
             job_type=self.job_type,
             excluded_provider_id=self.excluded_provider_id,
             at_once=self.source is JobSource.V1,
+            needs_bodies=self.needs_bodies,
+            path=self.call_path,
             max_price_bps=None if hold is None or self.named_provider_id is not None else hold // self.gpu_count,
             prefers_price=self.prefers_price,
             needs_gpu=self.needs_gpu,

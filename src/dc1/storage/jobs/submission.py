@@ -49,8 +49,7 @@ class NewJob:
     `provider_id` is where the scheduler would put it, with `slots` GPUs and `call_slots` in all, or None to queue it;
     `named_provider_id` the only one the renter accepts. `hold_price_bps` is what the job takes of the price of the
     dearest machine it may land on, `machine_price_bps` what one GPU of the chosen one costs. `duration_minutes` is None
-    for a /v1 call, which has prices per million tokens instead. `model` is as sent; `gpu_type` is
-    canonical.
+    for a /v1 call, which has prices per million tokens and a `call_path`. `model` is as sent; `gpu_type` is canonical.
     """
 
     job_id: str
@@ -87,6 +86,8 @@ class NewJob:
     prefers_price: bool = False
     needs_gpu: bool = False
     is_scriptable: bool = True
+    call_path: str | None = None
+    needs_bodies: bool = False
     retried_from_job_id: int | None = None
     scoped_key_id: str | None = None
     submitted_by: Actor = Actor.RENTER
@@ -144,7 +145,6 @@ _SET_TOLD = PreparedStatement(
 
 # Thresholds of each budget, in percent, by the id of the key whose budget it is.
 _News: TypeAlias = Mapping[str | None, list[int]]
-
 # How much the clocks of replicas may differ.
 _CLOCKS_APART_MS = 600_000
 

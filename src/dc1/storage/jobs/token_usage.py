@@ -35,8 +35,9 @@ def of_relayed(conn: Connection, job: JobRow, relayed: RelayedText) -> TokenUsag
 
 
 def _bounds(conn: Connection, job: JobRow) -> CallBounds:
-    said = jobs.spec(conn, job.id).said
-    return CallBounds.of(said if isinstance(said, dict) else {})
+    spec = jobs.spec(conn, job.id)
+    said = spec.said
+    return CallBounds.of(spec.inference_path, said if isinstance(said, dict) else {})
 
 
 def _cut(said: TokenUsage, believed: TokenUsage) -> str | None:

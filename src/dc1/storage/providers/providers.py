@@ -75,6 +75,7 @@ class StoredReport:
     job_types: list[str] | None = None
     inference_slots: int = 0
     carries_bodies: bool = False
+    model_abilities: dict[str, Any] | None = None
     gpu_status: dict[str, Any] | None = None
     model_cache: dict[str, Any] | None = None
     resource_spec: Any = None
@@ -139,6 +140,7 @@ class ProviderRow:
     job_types: list[str] | None
     inference_slots: int
     carries_bodies: bool
+    model_abilities: dict[str, Any] | None
     gpu_status: dict[str, Any] | None
     model_cache: dict[str, Any] | None
     resource_spec: Any

@@ -46,7 +46,13 @@ VOCABULARY = entry("tokenizer.ggml.tokens", 9, struct.pack("<IQ", 8, 1) + text("
 def test_a_model_is_named_by_its_maker_else_by_its_file(tmp_path: Path, content: bytes, name: str) -> None:
     file = tmp_path / "my-model.gguf"
     file.write_bytes(content)
-    assert gguf.model_name(file) == name
+    assert gguf.head(file) == gguf.Head(name, makes_vectors=False)
+
+
+def test_what_says_how_vectors_are_pooled_was_made_to_make_them(tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(head(NAME, entry("bert.pooling_type", 4, struct.pack("<I", 2))))
+    assert gguf.head(file).makes_vectors
 
 
 @pytest.mark.parametrize(
@@ -72,4 +78,4 @@ def test_what_is_no_model_is_refused_at_the_start(tmp_path: Path, content: bytes
 @pytest.mark.parametrize("name", ["missing.gguf", "."])
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, name: str) -> None:
     with pytest.raises(DaemonError, match=r"cannot be read: (No such file|Is a directory)"):
-        gguf.model_name(tmp_path / name)
+        gguf.head(tmp_path / name)

@@ -64,7 +64,7 @@ class KeepingServer:
             writer.close()
 
     def _answer(self, head: bytes) -> bytes:
-        if head.startswith(b"GET"):
+        if not head.startswith(b"POST /v1/chat/completions "):
             return b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n"
         body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in CHUNKS) + b"0\r\n\r\n" * self._ends
         return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + body

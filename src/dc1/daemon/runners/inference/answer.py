@@ -47,7 +47,8 @@ class Answer:
         choice = next((each for each in choices if each.get("index") in (0, None)), {})
         self.finish_reason = text_of(choice.get("finish_reason")) or self.finish_reason
         delta = said_in(choice)
-        calls, content, refusal = delta.get("tool_calls"), _content(delta.get("content")), text_of(delta.get("refusal"))
+        calls, refusal = delta.get("tool_calls"), text_of(delta.get("refusal"))
+        content = _content(delta.get("content")) or text_of(delta.get("text"))
         # Engines that say it under both names mean it once.
         reasoning = text_of(delta.get("reasoning_content")) or text_of(delta.get("reasoning"))
         self._tool_calls.add(calls)
@@ -102,14 +103,17 @@ def objects(values: Any) -> list[dict[str, Any]]:
 
 
 def said_in(choice: dict[str, Any]) -> dict[str, Any]:
-    """Return what a choice adds: its delta, or the message of an engine that does not stream."""
-    return _object(choice.get("delta")) or _object(choice.get("message"))
+    """Return what a choice adds: its delta, or the message of an engine that does not stream, or itself with a text."""
+    said = _object(choice.get("delta")) or _object(choice.get("message"))
+    return said or (choice if isinstance(choice.get("text"), str) else {})
 
 
 def says_something(choice: dict[str, Any]) -> bool:
     """Tell whether a choice adds anything that a model made."""
     said = said_in(choice)
-    return any(said.get(name) for name in ("content", "tool_calls", "refusal", "reasoning_content", "reasoning"))
+    return any(
+        said.get(name) for name in ("content", "text", "tool_calls", "refusal", "reasoning_content", "reasoning")
+    )
 
 
 def _content(value: Any) -> str:

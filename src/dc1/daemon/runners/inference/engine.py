@@ -1,7 +1,7 @@
 """Inference jobs: a prompt or a conversation goes to an engine, tokens come back as they are made."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from dc1.daemon.runners.base import EngineCall, Readiness, Result, RunFailed, Si
 from dc1.daemon.runners.inference.chat import ChatRequest, parse_chat
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
+from dc1.domain.providers.model_abilities import ModelAbilities
 
 TokenCallback = Callable[[str], Awaitable[None]]
 EventCallback = Callable[[str, str, bool], Awaitable[None]]
@@ -21,7 +22,7 @@ class Completion:
 
     `finish_reason` is why it ended, in the words of the OpenAI API, and `tool_calls` are the calls that the model wants
     made. `extras` is what else was said, by its name in a result: `reasoning_content`, `refusal`, `logprobs`,
-    `system_fingerprint` and `usage_details`.
+    `system_fingerprint` and `usage_details`. `kind` is what it is of; what is no text has none.
     """
 
     text: str
@@ -31,6 +32,7 @@ class Completion:
     finish_reason: str = "stop"
     tool_calls: tuple[JsonObject, ...] = ()
     extras: JsonObject = field(default_factory=dict)
+    kind: str = "text"
 
 
 class EngineUnavailableError(Exception):
@@ -46,6 +48,10 @@ class Engine(Protocol):
 
     async def concurrency(self) -> int:
         """Return how many calls it takes at once, 0 when it does not say. Never raises."""
+        ...
+
+    async def abilities(self) -> Mapping[str, ModelAbilities]:
+        """Return what its models can do, by their names, as far as it is known. Never raises."""
         ...
 
     async def prepare(self) -> None:
@@ -91,7 +97,8 @@ class EngineRunner:
             return Readiness(False, "the engine serves no model")
         self._served = models
         calls = self._concurrency or await self._engine.concurrency()
-        return Readiness(True, f"serves {', '.join(models)}, {calls or 'a call for each GPU'} at once", models, calls)
+        reason = f"serves {', '.join(models)}, {calls or 'a call for each GPU'} at once"
+        return Readiness(True, reason, models, calls, dict(await self._engine.abilities()))
 
     @within_deadline
     async def run(self, work: Work, sink: Sink) -> Result:
@@ -121,10 +128,10 @@ class EngineRunner:
         seconds = max(ended - generating, 1e-6)
         return Result(
             payload={
-                "type": "text",
+                "type": completion.kind,
                 # What was asked of a call is in its body, with all that is read for an answer.
                 **({} if request is None else {"prompt": request.prompt}),
-                "response": completion.text,
+                **({"response": completion.text} if completion.kind == "text" else {}),
                 "model": model,
                 "tokens_generated": completion.completion_tokens,
                 "tokens_per_second": round(completion.completion_tokens / seconds, 2),

@@ -6,6 +6,7 @@ and not the daemon.
 
 import asyncio
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from dc1.daemon.runners.inference.engine_folder import EngineFolder
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory
+from dc1.domain.providers.model_abilities import EnginePath, Feature, ModelAbilities
 
 SLOTS = 4
 """How many calls are answered at once, if nobody says."""
@@ -30,6 +32,11 @@ _BUNDLED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # The model's own template knows neither tools nor their answers.
 _BUNDLED_TEMPLATE = Path(__file__).with_name("smollm2.jinja")
+_BUNDLED_ABILITIES = ModelAbilities.read(
+    (EnginePath.CHAT, EnginePath.COMPLETIONS, EnginePath.EMBEDDINGS, EnginePath.RESPONSES, EnginePath.MESSAGES),
+    CONTEXT_TOKENS,
+    features=(Feature.STRUCTURED_OUTPUTS, Feature.TOOLS),
+)
 _DEATH_SECONDS = 2.0
 # Less than a look at a runner may take.
 _LOOK_SECONDS = 15.0
@@ -50,7 +57,7 @@ class LocalModel:
 
 def model_in(file: Path) -> LocalModel:
     """Return the model in a GGUF file; a DaemonError says why there is none."""
-    return LocalModel(gguf.model_name(file), file)
+    return LocalModel(gguf.head(file).name, file)
 
 
 def bundled_model() -> LocalModel | None:
@@ -96,6 +103,17 @@ class LlamaCppEngine(OpenAIEngine):
         """Return the number of slots."""
         return self._slots
 
+    @property
+    def _fills_in(self) -> bool:
+        return True
+
+    async def abilities(self) -> Mapping[str, ModelAbilities]:
+        """Return what the one model can do: of the bundled one that is known before it is loaded."""
+        model = self._found()
+        if model.lazy:
+            return {model.name: _BUNDLED_ABILITIES}
+        return await self._probe.of([{"id": model.name, "owned_by": "llamacpp"}])
+
     async def prepare(self) -> None:
         """Load the model."""
         if self._child is not None and self._child.alive:
@@ -126,6 +144,7 @@ class LlamaCppEngine(OpenAIEngine):
         return self._model
 
     async def _load(self, model: LocalModel) -> None:
+        self._probe.forget()
         await self._end()
         # A process that was killed leaves its socket, at which the next one could not listen.
         self._folder.socket.unlink(missing_ok=True)

@@ -2,20 +2,26 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from contextlib import aclosing
+from functools import partial
 
 import httpx
 
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.chat import ChatRequest
-from dc1.daemon.runners.inference.concurrency import concurrency
+from dc1.daemon.runners.inference.discovery.abilities import AbilityProbe
+from dc1.daemon.runners.inference.discovery.concurrency import concurrency
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, EventCallback, TokenCallback
-from dc1.daemon.runners.inference.event_stream import EventReader
-from dc1.daemon.runners.inference.refusals import refusal
-from dc1.daemon.runners.inference.relay import EventRelay, Relay, TextRelay
+from dc1.daemon.runners.inference.event_stream import TOO_MUCH, EventReader
+from dc1.daemon.runners.inference.infill import llamacpp_text
+from dc1.daemon.runners.inference.refusals import refusal, too_large
+from dc1.daemon.runners.inference.relay import EventRelay, Relay, TextRelay, WholeRelay
 from dc1.domain.base.json_members import spliced
-from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.inference.kinds import kind_of
 from dc1.domain.jobs.states import ErrorCategory
+from dc1.domain.providers.model_abilities import EnginePath, ModelAbilities
 from dc1.proxies import http_proxy
 
 _CONNECT_SECONDS = 5.0
@@ -45,6 +51,8 @@ class OpenAIEngine:
         address = httpx.URL(root)
         self._device = device
         self._says_usage = True
+        self._entries: list[JsonObject] = []
+        self._probe = AbilityProbe(self._said, partial(self._answer, "POST"))
         self._root = root
         self._client = httpx.AsyncClient(
             base_url=f"{root}/v1/",
@@ -67,10 +75,15 @@ class OpenAIEngine:
             ):
                 answer.raise_for_status()
                 # `null` is how a server in Go writes an empty list.
-                return tuple(str(entry["id"]) for entry in json.loads(await _body(answer))["data"] or ())
+                entries = json.loads(await _body(answer))["data"] or ()
+                names = tuple(str(entry["id"]) for entry in entries)
+                self._entries = [entry for entry in entries if isinstance(entry, dict)]
+                return names
         except httpx.HTTPStatusError as refused:
+            self._probe.forget()
             raise EngineUnavailableError(f"{self._client.base_url} answers {refused.response.status_code}") from refused
         except httpx.HTTPError as error:
+            self._probe.forget()
             raise EngineUnavailableError(f"{self._client.base_url} cannot be reached: {error}") from error
         except TimeoutError as error:
             raise EngineUnavailableError(f"{self._client.base_url} takes too long to answer") from error
@@ -81,16 +94,30 @@ class OpenAIEngine:
         """Ask the server how many calls it takes at once."""
         return await concurrency(self._said)
 
+    @property
+    def _fills_in(self) -> bool:
+        """Whether it is llama.cpp's server, which fills in texts by a path of its own."""
+        return self._probe.fills_in
+
+    async def abilities(self) -> Mapping[str, ModelAbilities]:
+        """Ask the server what its models can do."""
+        return await self._probe.of(self._entries)
+
     async def _said(self, path: str) -> bytes | None:
         """Return what the server says beside the API, None where it says nothing."""
+        said = await self._answer("GET", path)
+        return said[1] if said is not None and said[0] == _OK else None
+
+    async def _answer(self, method: str, path: str, body: JsonObject | None = None) -> tuple[int, bytes] | None:
+        """Return the status and what the server says, None where it says nothing in time."""
+        asked = None if body is None else compact(body).encode()
         try:
             async with (
                 asyncio.timeout(_MODELS_SECONDS),
-                self._client.stream("GET", f"{self._root}/{path}", timeout=_MODELS_SECONDS) as answer,
+                self._client.stream(method, f"{self._root}/{path}", content=asked, headers=_JSON) as answer,
             ):
                 # Read whatever the status is: a connection that is left before the end cannot be used again.
-                said = await _body(answer)
-                return said if answer.status_code == _OK else None
+                return answer.status_code, await _body(answer)
         except (httpx.HTTPError, TimeoutError):
             return None
 
@@ -111,7 +138,16 @@ class OpenAIEngine:
 
     async def call(self, model: str, call: EngineCall, on_event: EventCallback) -> Completion:
         """Answer a call as its caller put it, in one piece or as a stream."""
-        return await self._answered(call.path.removeprefix("/v1/"), EventRelay(call, model, on_event))
+        path = call.path.removeprefix("/v1/")
+        if kind_of(call.path).answer_fault is None:
+            if self._fills_in and call.path == EnginePath.COMPLETIONS:
+                path, relay = llamacpp_text(f"{self._root}/infill", call, model, on_event)
+                return await self._answered(path, relay)
+            return await self._answered(path, EventRelay(call, model, on_event))
+        try:
+            return await self._answered(path, WholeRelay(call, model, on_event))
+        except RunFailed as failed:
+            raise (too_large() if failed.message == TOO_MUCH else failed) from None
 
     async def _answered(self, path: str, relay: Relay) -> Completion:
         try:

@@ -1,6 +1,7 @@
 """The head of a GGUF file: what its maker says of the model in it."""
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,12 +13,22 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY = 8, 9
 # The vocabulary follows the general facts, and it alone is megabytes.
 _LAST_GROUP = "tokenizer."
+# How the vectors of a text's tokens become one: what makes no vectors says nothing of it.
+_POOLING = ".pooling_type"
 _MOST_ENTRIES = 4_096
 _MOST_STRING_BYTES = 1024 * 1024
 
 
-def model_name(path: Path) -> str:
-    """Return the name of the model in a file: its maker's, else the file's.
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The name of a model, its maker's or else the file's, and whether it was made to turn texts into vectors."""
+
+    name: str
+    makes_vectors: bool
+
+
+def head(path: Path) -> Head:
+    """Return what is read of a file.
 
     Raises:
         DaemonError: there is no such file, or it is none of llama.cpp's.
@@ -26,14 +37,15 @@ def model_name(path: Path) -> str:
         with path.open("rb") as file:
             if file.read(4) != _MAGIC or _scalar(file, "I") not in _VERSIONS:
                 raise DaemonError(f"{path} is no GGUF file; llama.cpp and its kind read nothing else.")
-            return _name(file) or path.stem
+            return _head(file, path.stem)
     except OSError as error:
         raise DaemonError(f"The model {path} cannot be read: {error.strerror or error}.") from None
     except (struct.error, UnicodeDecodeError, OverflowError):
         raise DaemonError(f"{path} is a GGUF file that is damaged; was it downloaded as a whole?") from None
 
 
-def _name(file: BinaryIO) -> str:
+def _head(file: BinaryIO, name: str) -> Head:
+    makes_vectors = False
     _scalar(file, "Q")  # how many tensors there are
     for _ in range(min(_scalar(file, "Q"), _MOST_ENTRIES)):
         key = _string(file).decode()
@@ -41,9 +53,11 @@ def _name(file: BinaryIO) -> str:
             break
         kind = _scalar(file, "I")
         if key == "general.name" and kind == _STRING:
-            return _string(file).decode().strip()
+            name = _string(file).decode().strip() or name
+            continue
+        makes_vectors = makes_vectors or key.endswith(_POOLING)
         _skip(file, kind)
-    return ""
+    return Head(name, makes_vectors)
 
 
 def _skip(file: BinaryIO, kind: int) -> None:

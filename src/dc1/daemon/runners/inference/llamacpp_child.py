@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dc1.daemon.runners.child import ParentLink
+from dc1.daemon.runners.inference import gguf
 
 # A prompt is read in so many tokens at a time, between which the answers of the other slots go on.
 _BATCH_TOKENS = 512
@@ -32,8 +33,9 @@ def parameters(model: str, socket: str, name: str, slots: int, context: int, tem
     wanted.n_ctx = context * slots
     wanted.n_batch = wanted.n_ubatch = _BATCH_TOKENS
     wanted.embedding = True
-    # Models for chat say nothing of it, and an embedding of a text is one vector, not one a token.
-    wanted.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    if not gguf.head(Path(model)).makes_vectors:
+        # Models for chat say nothing of it, and an embedding of a text is one vector, not one a token.
+        wanted.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     wanted.cache_ram_mib = _PROMPT_CACHE_MIB
     # Its threads spin while they wait for each other: on cores that others use too, more of them are slower.
     wanted.cpuparams.n_threads = max(1, (os.cpu_count() or 1) // 2)

@@ -18,7 +18,7 @@ _TOO_LONG = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
 _BAD_REQUEST = 400
 # llama.cpp has 500 and 501 for what an order asks of it that it cannot do, now or later.
 _FAULTS = frozenset({500, 501})
-_UNSUPPORTED = re.compile("input is not supported|does not support|is too large to process")
+_UNSUPPORTED = re.compile("(?:input|Infill) is not supported|does not support|is too large to process")
 _MOST_CHARS = 500
 _MOST_DIGITS = 9
 
@@ -33,6 +33,11 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> RunFailed:
     if status in _FAULTS and _UNSUPPORTED.search(error_text(said)):
         status = _BAD_REQUEST
     return _failure(status, error_text(said), is_too_long=_is_too_long(said), retry_after_seconds=wait)
+
+
+def too_large() -> RunFailed:
+    """Return what a call is told whose answer is larger than any that is carried: it can ask for less at once."""
+    return refusal(413, b'{"message": "the answer is larger than the market carries; send less at once"}', {})
 
 
 def failure_in_answer(chunk: dict[str, Any]) -> RunFailed | None:

@@ -4,30 +4,48 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from dc1.daemon.runners.base import EngineCall, RunFailed
+from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
 from dc1.daemon.runners.inference.answer import Answer, objects, said_in, says_something
-from dc1.daemon.runners.inference.engine import EventCallback
+from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves
-from dc1.domain.inference.chat import answers_wanted, prompt_bytes
+from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.usage import uncounted_tokens
 from dc1.domain.jobs.states import ErrorCategory
+from dc1.domain.providers.model_abilities import EnginePath
 
-_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+_TEXTS = ("content", "text", "reasoning_content", "reasoning", "refusal")
+
+
+class Whole(Protocol):
+    """What has come of an answer."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the engine has said that it ends."""
+        ...
+
+    def completion(self, device: str) -> Completion:
+        """Return the whole."""
+        ...
 
 
 class Relay(Protocol):
     """Who listens to an answer."""
 
     body: str
-    answer: Answer
     is_cut: bool
     options: JsonObject
     """What else the engine is asked for, so that it says its usage."""
+
+    @property
+    def answer(self) -> Whole:
+        """What has come of it."""
+        ...
 
     async def take(self, event: Event) -> None:
         """Take what the engine says next."""
@@ -65,16 +83,17 @@ class EventRelay:
     """Passes on the events of an answer to a call, and cuts it where it has more tokens than were paid ahead."""
 
     def __init__(self, call: EngineCall, model: str, send: EventCallback) -> None:
-        asked = {key: member.value for key, member in members(call.body).items()}
-        self._wanted = answers_wanted(asked)
+        asked, kind = asked_of(call), kind_of(call.path)
+        self._wanted = kind.answers(asked)
         self._streams = asked.get("stream") is True
         wishes = asked.get("stream_options")
         known = wishes if isinstance(wishes, dict) else {}
         self.options: JsonObject = {"stream_options": {**known, "include_usage": True}} if self._streams else {}
-        self._prompt_tokens = uncounted_tokens(prompt_bytes(asked))
+        self._prompt_tokens = uncounted_tokens(kind.prompt_bytes(asked))
         self.body = spliced(call.body, {"model": model})
         self.answer = Answer(self._wanted)
         self.is_cut = False
+        self._makes_text = call.path == EnginePath.COMPLETIONS
         self._most = call.max_tokens
         self._send = send
         self._seen: set[int] = set()
@@ -158,7 +177,7 @@ class EventRelay:
     def _halves(self) -> list[JsonValue]:
         """Return the choices of a chunk with what stands for halves of characters that nothing came to."""
         rests = [(index, name, split.rest()) for (index, name), split in self._split.items() if name in _TEXTS]
-        return [{"index": index, "delta": {name: rest}, "finish_reason": None} for index, name, rest in rests if rest]
+        return [_piece(index, name, rest) for index, name, rest in rests if rest]
 
     def _chunk(self, choices: list[JsonValue]) -> str:
         head = {name: value for name, value in self._last.items() if name not in ("choices", "usage")}
@@ -170,7 +189,8 @@ class EventRelay:
         if not self._most or max(self._made.values(), default=0) <= self._most or self.answer.is_finished:
             return
         self.is_cut = True
-        ends: list[JsonValue] = [{"index": each, "delta": {}, "finish_reason": "length"} for each in sorted(self._seen)]
+        name = "text" if self._makes_text else ""
+        ends: list[JsonValue] = [_piece(each, name, "", "length") for each in sorted(self._seen)]
         made = sum(min(count, self._most) for count in self._made.values())
         usage: JsonObject = {"prompt_tokens": self._prompt_tokens, "completion_tokens": made}
         usage["total_tokens"] = self._prompt_tokens + made
@@ -178,6 +198,70 @@ class EventRelay:
         self.answer.take(value)
         if self._is_relayed:
             await self._send(compact(value), "", False)
+
+
+class WholeRelay:
+    """Passes on an answer that comes in one piece and is none unless it says all that was asked for."""
+
+    def __init__(self, call: EngineCall, model: str, send: EventCallback) -> None:
+        self.body = spliced(call.body, {"model": model})
+        self.is_cut = False
+        self.options: JsonObject = {}
+        self.answer = WholeAnswer(call)
+        self._send = send
+
+    async def take(self, event: Event) -> None:
+        """Pass on the answer, unless it is none."""
+        if not event.is_whole:
+            raise RunFailed(ErrorCategory.ENGINE, "the engine streams what has no parts")
+        self.answer.take(event.value)
+        sent = _whole_mended(event, [])
+        if len(sent.encode(errors="replace")) > MOST_EVENT_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
+        await self._send(sent, "", True)
+
+    async def end(self) -> None:
+        """Do nothing: whatever is whole has been passed on."""
+
+
+class WholeAnswer:
+    """What is kept of such an answer: what it took, for it may have megabytes and the caller has them."""
+
+    def __init__(self, call: EngineCall) -> None:
+        self.is_finished = False
+        self._call = call
+        self._prompt_tokens: int | None = None
+
+    def take(self, value: JsonObject) -> None:
+        """Take the answer; a RunFailed says that it is none."""
+        asked, kind = asked_of(self._call), kind_of(self._call.path)
+        fault = kind.answer_fault(asked, value) if kind.answer_fault is not None else None
+        if fault is not None:
+            raise RunFailed(ErrorCategory.ENGINE, fault, transient=True)
+        if (unmet := kind.unmet(asked, value)) is not None:
+            raise refusal(400, compact({"message": unmet}).encode(), {})
+        usage = value.get("usage")
+        said = usage if isinstance(usage, dict) else {}
+        counted = token_count(said.get("prompt_tokens")) or token_count(said.get("total_tokens"))
+        # What reads alone is paid by what it reads, so that an engine which does not count is not without pay.
+        self._prompt_tokens = counted or uncounted_tokens(kind.prompt_bytes(asked))
+        self.is_finished = True
+
+    def completion(self, device: str) -> Completion:
+        """Return the whole."""
+        kind = self._call.path.rpartition("/")[2]
+        return Completion("", self._prompt_tokens, 0, device, kind=kind)
+
+
+def asked_of(call: EngineCall) -> JsonObject:
+    """Return what a call asks for."""
+    return {key: member.value for key, member in members(call.body).items()}
+
+
+def _piece(index: int, name: str, text: str, finish_reason: str | None = None) -> JsonObject:
+    """Return a choice of a chunk that adds a text under a name, to an answer of the kind that has it."""
+    said: JsonObject = {"text": text} if name == "text" else {"delta": {name: text} if name else {}}
+    return {"index": index, **said, "finish_reason": finish_reason}
 
 
 def _index(choice: dict[str, Any]) -> int:

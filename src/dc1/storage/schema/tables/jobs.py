@@ -82,6 +82,9 @@ jobs = Table(
     Column("gpu_type", Text),
     # It names CUDA, or anything else that only a GPU has.
     Column("needs_gpu", Boolean, nullable=False, server_default=false()),
+    # Which path of an engine's API a /v1 call is for, and whether it needs a daemon that passes on bytes.
+    Column("call_path", Text),
+    Column("needs_bodies", Boolean, nullable=False, server_default=false()),
     Column("compute_type", StoredEnum(ComputeType), nullable=False),
     Column("prewarm_requested", Boolean, nullable=False),
     Column("checkpoint_enabled", Boolean, nullable=False),

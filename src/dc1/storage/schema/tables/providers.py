@@ -106,6 +106,8 @@ providers = Table(
     counter("inference_slots"),
     # Whether the daemon passes on what its engine says of a call as it is.
     Column("carries_bodies", Boolean, nullable=False, server_default=false()),
+    # What its daemon says of each model, by the name in lower case.
+    Column("model_abilities", ExactJson(OBJECT)),
     Column("gpu_status", ExactJson(OBJECT)),
     # Clocks under load, in MHz, by whose median runs are judged.
     Column("load_clocks", ExactJson(NUMBERS)),

@@ -1,9 +1,9 @@
 """How many calls an engine takes at once, asked of it in the ways of those that say so."""
 
-import json
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
+
+from dc1.daemon.runners.inference.discovery.answers import Fetch, count_in, object_of
 
 MOST_CALLS = 4_096
 """No engine answers more; what says more was not counted."""
@@ -13,9 +13,6 @@ _VLLM_CALLS = 256
 _TOKENS_A_CALL = 2_048
 _VLLM_MEMORY = re.compile(r"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
 _LABEL = re.compile(r'(block_size|num_gpu_blocks)="(\d{1,12})"')
-
-Fetch = Callable[[str], Awaitable[bytes | None]]
-"""Returns what the engine says under a path, None where it has nothing there."""
 
 
 async def concurrency(fetch: Fetch) -> int:
@@ -28,16 +25,7 @@ async def concurrency(fetch: Fetch) -> int:
 
 
 def _field(name: str) -> Callable[[bytes], int]:
-    def read(said: bytes) -> int:
-        try:
-            whole: Any = json.loads(said)
-        except (ValueError, RecursionError):
-            return 0
-        value = whole.get(name) if isinstance(whole, dict) else None
-        # By the exact type: a boolean is an int to Python.
-        return value if type(value) is int else 0
-
-    return read
+    return lambda said: count_in(object_of(said), name)
 
 
 def _vllm(said: bytes) -> int:

@@ -1,0 +1,152 @@
+"""A call under /v1 as it was sent, and what reading one shares whatever it asks for."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+from dc1.domain import errors
+from dc1.domain.access.provider_choice import ProviderChoice
+from dc1.domain.base.json_members import members
+from dc1.domain.base.json_types import (
+    MAX_VALUES,
+    JsonObject,
+    JsonValue,
+    compact,
+    has_halves,
+    has_more_values,
+    is_deeper,
+)
+from dc1.domain.base.numeric import as_integer, as_number
+from dc1.domain.errors import FieldViolation
+from dc1.domain.inference import call_routing
+from dc1.domain.inference.call_routing import ANYWHERE, CallRouting
+
+MAX_TOKENS: Final = 8192
+MAX_ANSWERS: Final = 128
+DEFAULT_MAX_TOKENS: Final = 4096
+"""Where an answer is cut whose call says nothing of it, and what is held for it."""
+
+_MAX_MODEL = 200
+_MAX_DEPTH = 60
+# What decides how tokens are chosen, counted or kept; numbers and flags are no text anyhow.
+_NOT_READ = frozenset(
+    {
+        "encoding_format",
+        "logit_bias",
+        "metadata",
+        "modalities",
+        "model",
+        "prompt_cache_key",
+        call_routing.FIELD,
+        "safety_identifier",
+        "service_tier",
+        "stop",
+        "stream_options",
+        "user",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceCall:
+    """An acceptable call: its JSON as it was sent, and the path of an engine's API that takes it.
+
+    `prompt_bytes` bounds the tokens of what the model reads of it, and `max_tokens` those of all its `answers`
+    together. `needs_bodies` is set where its answer cannot be made of a job's result. `wants_usage` is whether a stream
+    is to tell the tokens in a chunk of their own. `shared` is what it has in common with calls that the same engine
+    answers best, and `routing` what it says of who should answer it, which no engine is sent.
+    """
+
+    model: str
+    path: str
+    body: str
+    prompt_bytes: int
+    max_tokens: int
+    stream: bool = False
+    answers: int = 1
+    needs_bodies: bool = False
+    wants_usage: bool = False
+    shared: bytes = b""
+    routing: CallRouting = ANYWHERE
+
+    def allowed(self, choice: ProviderChoice) -> Self:
+        """Return the call for those providers that are allowed beside itself."""
+        return replace(self, routing=replace(self.routing, choice=self.routing.choice.within(choice)))
+
+
+def read_body(sent: bytes, max_bytes: int) -> tuple[str, JsonObject]:
+    """Return the JSON object of a body as text and as it is read.
+
+    Raises:
+        malformed_json: It is none, or one that readers read differently.
+        request_body_too_large: It has more bytes or values than are taken.
+    """
+    if len(sent) > max_bytes:
+        raise errors.request_body_too_large()
+    try:
+        text = sent.decode()
+        if has_more_values(text, MAX_VALUES):
+            raise errors.request_body_too_large()
+        body = {key: member.value for key, member in members(text).items()}
+    except ValueError:
+        raise errors.malformed_json() from None
+    # Deeper than this no answer that shows the job could say it.
+    if has_halves(text, body) or is_deeper(body, _MAX_DEPTH):
+        raise errors.malformed_json()
+    return text, body
+
+
+def model_faults(body: JsonObject) -> Iterator[FieldViolation]:
+    """Yield what is wrong with the name of a model."""
+    model = body["model"]
+    if not isinstance(model, str) or len(model) > _MAX_MODEL:
+        yield FieldViolation("model", f"must be a string of at most {_MAX_MODEL} characters")
+
+
+def generation_faults(body: JsonObject, limits: Collection[str], least_tokens: int = 1) -> Iterator[FieldViolation]:
+    """Yield what is wrong with the keys by which text is generated; `limits` are those that say how much."""
+    for name in limits:
+        if body.get(name) is not None and not is_within(as_integer(body[name]), least_tokens, MAX_TOKENS):
+            yield FieldViolation(name, f"must be an integer from {least_tokens} to {MAX_TOKENS}")
+    if body.get("temperature") is not None and not is_within(as_number(body["temperature"]), 0, 2):
+        yield FieldViolation("temperature", "must be a number from 0 to 2")
+    if not isinstance(body.get("stream"), bool | None):
+        yield FieldViolation("stream", "must be true or false")
+    if body.get("n") is not None and not is_within(as_integer(body["n"]), 1, MAX_ANSWERS):
+        yield FieldViolation("n", f"must be an integer from 1 to {MAX_ANSWERS}")
+
+
+def is_missing(value: JsonValue) -> bool:
+    """Tell whether a key that has to be there says nothing."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def is_within(number: Any, low: int, high: int) -> bool:
+    """Tell whether a number is there, and in its range."""
+    return number is not None and low <= number <= high
+
+
+def others_size(body: JsonObject, counted: Collection[str]) -> int:
+    """Return the bytes of what a model reads of a call beside the keys that are counted apart.
+
+    A key is taken to be read, as tools and schemas are, unless it is known not to be: an engine may know more keys.
+    """
+    others = (value for name, value in body.items() if name not in counted and name not in _NOT_READ)
+    return sum(text_size(value) for value in others if isinstance(value, str | list | dict) and value)
+
+
+def text_size(value: JsonValue) -> int:
+    """Return the bytes of a text, and of anything else as JSON."""
+    return len((value if isinstance(value, str) else compact(value)).encode())
+
+
+def is_tokens(value: JsonValue) -> bool:
+    """Tell whether a value is a text that its caller has made tokens of, by their numbers."""
+    return isinstance(value, list) and bool(value) and all(type(each) is int and each >= 0 for each in value)
+
+
+def inputs_size(value: JsonValue) -> int:
+    """Return the bytes of texts, where a number stands for a token that the caller has made itself."""
+    if isinstance(value, list):
+        return sum(map(inputs_size, value))
+    return 1 if isinstance(value, int | float) else text_size(value)

@@ -1,0 +1,127 @@
+"""The kinds of calls under /v1, by the path of an engine's API that takes them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from dc1.domain import errors
+from dc1.domain.base.json_members import without
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.errors import FieldViolation
+from dc1.domain.inference.affinity import shared_by
+from dc1.domain.inference.call_routing import FIELD, CallRouting
+from dc1.domain.inference.calls import InferenceCall, is_missing, read_body
+from dc1.domain.inference.chat import answers_wanted, chat_faults, most_tokens_of_each, prompt_bytes
+from dc1.domain.inference.text_completions import (
+    completion_faults,
+    completion_prompt_bytes,
+    completion_tokens_of_each,
+    completions_wanted,
+)
+from dc1.domain.inference.vectors import (
+    embedding_answer_fault,
+    embedding_faults,
+    embedding_prompt_bytes,
+    rerank_answer_fault,
+    rerank_faults,
+    rerank_prompt_bytes,
+    unmet_dimensions,
+)
+from dc1.domain.providers.model_abilities import EnginePath
+
+
+@dataclass(frozen=True, slots=True)
+class CallKind:
+    """What is read of a call of one kind.
+
+    `required` are the keys without which there is no call, of which those in `may_be_blank` may be empty.
+    `prompt_bytes` bounds the tokens that a model reads, `tokens_of_each` those that it makes for each of its `answers`.
+    A kind with an `answer_fault` is answered with one object, which that judges, and never as a stream; `unmet` is what
+    an answer passes over that was asked for.
+    """
+
+    required: tuple[str, ...]
+    faults: Callable[[JsonObject], Iterator[FieldViolation]]
+    prompt_bytes: Callable[[JsonObject], int]
+    tokens_of_each: Callable[[JsonObject], int] = lambda _: 0
+    answers: Callable[[JsonObject], int] = lambda _: 1
+    answer_fault: Callable[[JsonObject, JsonObject], str | None] | None = None
+    unmet: Callable[[JsonObject, JsonObject], str | None] = lambda _asked, _answer: None
+    may_be_blank: tuple[str, ...] = ()
+
+    def most_tokens(self, body: JsonObject) -> int:
+        """Return how many tokens all answers to a call have together at most."""
+        return self.tokens_of_each(body) * self.answers(body)
+
+
+_CHAT = CallKind(("model", "messages"), chat_faults, prompt_bytes, most_tokens_of_each, answers_wanted)
+
+CALL_KINDS: Mapping[str, CallKind] = {
+    EnginePath.CHAT: _CHAT,
+    EnginePath.COMPLETIONS: CallKind(
+        ("model", "prompt"),
+        completion_faults,
+        completion_prompt_bytes,
+        completion_tokens_of_each,
+        completions_wanted,
+        may_be_blank=("prompt",),
+    ),
+    EnginePath.EMBEDDINGS: CallKind(
+        ("model", "input"),
+        embedding_faults,
+        embedding_prompt_bytes,
+        answer_fault=embedding_answer_fault,
+        unmet=unmet_dimensions,
+    ),
+    EnginePath.RERANK: CallKind(
+        ("model", "query", "documents"), rerank_faults, rerank_prompt_bytes, answer_fault=rerank_answer_fault
+    ),
+}
+
+
+def kind_of(path: str | None) -> CallKind:
+    """Return the kind of a stored call; what has no path is older than any other kind than chats."""
+    return CALL_KINDS.get(path or EnginePath.CHAT, _CHAT)
+
+
+def needs_bodies(path: str | None, body: JsonObject) -> bool:
+    """Tell whether an answer is only what its engine said: a result has the text of one answer to a chat."""
+    return (path or EnginePath.CHAT) != EnginePath.CHAT or answers_wanted(body) > 1
+
+
+def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
+    """Return the call of a path's kind that a body stands for.
+
+    Raises:
+        missing_fields: required keys are absent or blank.
+        validation_failed: otherwise, for all keys that are wrong together.
+    """
+    kind = CALL_KINDS[path]
+    text, body = read_body(sent, max_bytes)
+    # Before anything else: what is not there can be neither right nor wrong.
+    missing = [name for name in kind.required if _is_absent(kind, name, body)]
+    if missing:
+        raise errors.missing_fields(missing)
+    faults = list(kind.faults(body))
+    if faults:
+        raise errors.validation_failed(faults)
+    routing = CallRouting.read(body)
+    model, options = body["model"], body.get("stream_options")
+    assert isinstance(model, str)
+    return InferenceCall(
+        model=model,
+        path=path,
+        body=without(text, FIELD) if FIELD in body else text,
+        prompt_bytes=kind.prompt_bytes(body),
+        max_tokens=kind.most_tokens(body),
+        stream=kind.answer_fault is None and body.get("stream") is True,
+        answers=kind.answers(body),
+        needs_bodies=needs_bodies(path, body),
+        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        shared=shared_by(body),
+        routing=routing,
+    )
+
+
+def _is_absent(kind: CallKind, name: str, body: JsonObject) -> bool:
+    value = body.get(name)
+    return value is None if name in kind.may_be_blank else is_missing(value)

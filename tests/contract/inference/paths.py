@@ -1,0 +1,55 @@
+"""Calls beside chats: what a test sends, and a daemon whose engine has their paths."""
+
+from typing import Any
+
+from dc1.testing.poll_daemon import MODEL
+from dc1.testing.rest import Json
+from dc1.testing.stream_daemon import StreamDaemon
+from dcp.v1 import daemon_stream_pb2 as pb
+from tests.contract.inference.chat import CHAT, begin, say_events
+
+COMPLETIONS, EMBEDDINGS, RERANK = "/v1/completions", "/v1/embeddings", "/v1/rerank"
+TEXT: Json = {"model": MODEL, "prompt": "The sea is"}
+INPUTS: Json = {"model": MODEL, "input": ["sea", "desert"]}
+DOCUMENTS: Json = {"model": MODEL, "query": "water", "documents": ["sea", {"text": "desert"}, "oasis"], "top_n": 2}
+BODIES = {COMPLETIONS: TEXT, EMBEDDINGS: INPUTS, RERANK: DOCUMENTS}
+
+READ: Json = {"prompt_tokens": 5, "total_tokens": 5}
+ANSWERS: dict[str, Json] = {
+    COMPLETIONS: {
+        "id": "e-1",
+        "object": "text_completion",
+        "created": 7,
+        "model": "its-name",
+        "choices": [{"text": " blue", "index": 0, "logprobs": None, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+    },
+    EMBEDDINGS: {
+        "object": "list",
+        "data": [{"object": "embedding", "index": at, "embedding": [0.5, -1e-3]} for at in (0, 1)],
+        "usage": READ,
+    },
+    RERANK: {"results": [{"index": at, "relevance_score": score} for at, score in ((0, 0.9), (2, 0.1))], "usage": READ},
+}
+
+
+def having(daemon: StreamDaemon, *paths: str, model: str = MODEL, **more: Any) -> StreamDaemon:
+    """Have a daemon say that its engine has these paths for a model."""
+    daemon.state.carries_bodies = True
+    del daemon.state.model_abilities[:]
+    daemon.state.model_abilities.append(pb.ModelAbilities(model=model, paths=paths, **more))
+    daemon.beat()
+    return daemon
+
+
+def having_all(daemon: StreamDaemon, model: str = MODEL) -> StreamDaemon:
+    return having(daemon, CHAT, *BODIES, model=model)
+
+
+def give(daemon: StreamDaemon, answer: Json, made: int = 0) -> pb.LeaseRef:
+    """Answer the next call in one piece, for which so many tokens were made."""
+    lease = begin(daemon)
+    say_events(daemon, lease, answer, is_last=True)
+    receipt = daemon.finish(lease, {"type": "x"}, prompt_tokens=5, completion_tokens=made)
+    assert receipt.verdict == pb.OUTCOME_VERDICT_SETTLED
+    return lease
