@@ -116,7 +116,8 @@ class Visitors:
             yield visitor
         finally:
             context.close()
-        assert not visitor.wrong
+        wrong = visitor.wrong
+        assert wrong == []
 
 
 def launch(playwright: Playwright, program: str) -> Browser:

@@ -59,7 +59,7 @@ function options(place, { series, told, isDaily }) {
       },
       {
         ...axis,
-        size: 72,
+        size: 80,
         // Nobody completes half a job.
         filter: (_, splits) => (isWhole ? splits.map((value) => (Number.isInteger(value) ? value : null)) : splits),
         values: (_, splits) => splits.map((value) => (value == null ? "" : told(value))),

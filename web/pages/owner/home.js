@@ -1,32 +1,45 @@
-// An owner's account in a few figures.
+// What an owner's machines do and have earned.
 
 import { h } from "../../vendor/preact.js";
-import { Status } from "../../components/badge.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { call } from "../../runtime/api.js";
 import { money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
-import texts from "../../text/console.js";
+import { session } from "../../runtime/session.js";
+import texts from "../../text/owner.js";
+import { EarnedByDay } from "./earnings.js";
+import { machineTable, useMachines } from "./machines.js";
+
+const EVERY_SECONDS = 60;
 
 export default function Home() {
   const t = texts();
-  const account = useLoad((signal) => call("GET /providers/me", { signal }));
+  const { rows, isLive } = useMachines();
+  const account = useLoad((signal) => call("GET /providers/me", { signal }), [], EVERY_SECONDS);
   return h(
     "div",
     null,
     h("h1", null, t.home),
+    h("p", { class: "lead" }, h("bdi", null, session.value?.name)),
     loaded(account, ({ provider }) =>
       h(Figures, {
         of: [
-          [t.machine, h("bdi", null, provider.name)],
-          [t.status, h(Status, { of: provider.status })],
-          [t.approval, h(Status, { of: provider.approval_status })],
-          [t.earnedToday, money(provider.today_earnings_halala)],
-          [t.earned, money(provider.total_earnings_halala)],
-          [t.jobs, number(provider.total_jobs)],
+          [t.today, money(provider.today_earnings_halala)],
+          [t.week, money(provider.week_earnings_halala)],
+          [t.month, money(provider.month_earnings_halala)],
+          [t.total, money(provider.total_earnings_halala)],
+          [t.jobsDone, number(provider.total_jobs)],
         ],
       }),
     ),
+    h(
+      "section",
+      { "aria-labelledby": "machines" },
+      h("h2", { id: "machines" }, t.machines),
+      h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
+      rows && machineTable(rows),
+    ),
+    h(EarnedByDay, null),
   );
 }

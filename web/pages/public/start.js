@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { Code } from "../../components/code.js";
+import { daemon } from "../../runtime/install.js";
 import { SITE } from "../../runtime/site.js";
 import texts from "../../text/public.js";
 
@@ -16,15 +17,6 @@ client = OpenAI(base_url="${new URL(SITE.base).origin}/v1", api_key=renter_key)
 answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "مرحبا"}])`;
 const OWNER = `curl -sS ${SITE.base}/providers/register -H 'content-type: application/json' \\
   -d '{"name":"Najd GPU","email":"gpu@example.sa","gpu_model":"RTX 4090","os":"linux"}'`;
-
-/** How the daemon finds this market. */
-function daemon() {
-  const { protocol, hostname, port } = new URL(SITE.base);
-  const isEncrypted = protocol === "https:";
-  const place = `${hostname}:${port || (isEncrypted ? 443 : 80)}`;
-  return `(umask 077; cat > provider-key)   # the key that was shown
-dc1 daemon --key-file provider-key --server ${place}${isEncrypted ? " --tls" : ""}`;
-}
 
 export default function Start() {
   const t = texts();

@@ -1,0 +1,96 @@
+"""An owner's pages in a real browser, with machines that beat and jobs that paid."""
+
+import pytest
+from playwright.sync_api import expect
+
+from dc1.testing.market import LocalMarket
+from dc1.testing.poll_daemon import PollDaemon
+from tests.console.visitor import Visitors
+
+PAGES = ("", "machines", "earnings", "payouts", "rules", "install")
+MANNERS = [("en", "dark"), ("ar", "light")]
+IBAN = "SA0380000000608010167519"
+
+
+@pytest.fixture(scope="module")
+def owner(town: LocalMarket) -> PollDaemon:
+    """One with two machines, of which the first was paid for a job."""
+    owner = town.add_provider()
+    town.add_machine(owner, name="<b>second</b>")
+    renter = town.add_renter()
+    renter.top_up(10_000)
+    renter.submit(duration_minutes=120, max_duration_seconds=7200)
+    job = town.next_job(owner)
+    town.advance(7000)
+    owner.heartbeat()
+    owner.result(job["job_id"])
+    return owner
+
+
+@pytest.mark.parametrize(("language", "light"), MANNERS)
+def test_every_page_is_whole(owner: PollDaemon, visitors: Visitors, language: str, light: str) -> None:
+    with visitors.one(language, light) as visitor:
+        page = visitor.sign_in(owner.key)
+        for name in (*PAGES, f"machines/{owner.id}"):
+            page.goto(f"{visitor.url}/console#/{name}")
+            visitor.settled()
+            visitor.looks(f"owner-{name.replace('/', '-') or 'home'}-{language}-{light}")
+            assert visitor.audit() == [], name
+            if language == "ar":
+                assert visitor.left_in_latin() == set(), name
+
+
+def test_a_machine_is_paused_and_the_act_taken_back(owner: PollDaemon, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(owner.key)
+        page.goto(f"{visitor.url}/console#/machines/{owner.id}")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        assert owner.account()["is_paused"] is True
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+        assert owner.account()["is_paused"] is False
+
+
+def test_a_machine_is_added_with_a_key_that_is_shown_once(owner: PollDaemon, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(owner.key)
+        page.goto(f"{visitor.url}/console#/machines")
+        page.get_by_role("button", name="Add a machine").click()
+        page.get_by_role("dialog").get_by_label("Name").fill("Third")
+        page.get_by_role("dialog").get_by_role("button", name="Add a machine").click()
+        assert page.locator(".notice pre").inner_text().startswith("dc1-provider-")
+        expect(page.locator("tbody th").filter(has_text="Third")).to_be_visible()
+        # What a stranger called one is a name.
+        expect(page.locator("tbody th").filter(has_text="<b>second</b>")).to_be_visible()
+
+
+def test_a_payout_is_asked_for(owner: PollDaemon, visitors: Visitors) -> None:
+    before = owner.earnings()["claimable_earnings_halala"]
+    assert before >= 1000
+    with visitors.one() as visitor:
+        page = visitor.sign_in(owner.key)
+        page.goto(f"{visitor.url}/console#/payouts")
+        page.get_by_label("Amount").fill("10")
+        page.get_by_label("IBAN").fill(IBAN)
+        page.get_by_role("button", name="Ask for a payout").click()
+        expect(page.locator("td .badge")).to_have_text("Waiting")
+    assert owner.earnings()["claimable_earnings_halala"] == before - 1000
+
+
+def test_the_ask_is_saved_with_what_it_means_beside_it(owner: PollDaemon, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(owner.key)
+        page.goto(f"{visitor.url}/console#/rules")
+        page.get_by_label("Your price").fill("1.5")
+        expect(page.locator("small").filter(has_text="an hour costs")).to_be_visible()
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator(".toast")).to_contain_text("Saved")
+        page.get_by_label("Your price").fill("9")
+        page.get_by_role("button", name="Save").click()
+        # In the words of the API.
+        expect(page.locator(".toast.bad")).to_contain_text("ask")
+        (refused,) = visitor.wrong
+        assert "400" in refused
+        visitor.wrong.clear()
+    assert owner.account()["ask"] == 1.5

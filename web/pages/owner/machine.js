@@ -1,0 +1,124 @@
+// One machine: what it says of itself now and said lately, and what may be done with it.
+
+import { h } from "../../vendor/preact.js";
+import { Status } from "../../components/badge.js";
+import { ask } from "../../components/dialog.js";
+import { Figures } from "../../components/figure.js";
+import { loaded } from "../../components/notice.js";
+import { Plot } from "../../components/plot.js";
+import { complain, toast } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import { ago, money, number, percent } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import { go } from "../../runtime/router.js";
+import common from "../../text/common.js";
+import texts from "../../text/owner.js";
+import { useMachines } from "./machines.js";
+
+const EVERY_SECONDS = 60;
+
+/** @param {import("../../runtime/router.js").Place} place */
+export default function Machine({ params }) {
+  const t = texts();
+  const id = Number(params["id"]);
+  const live = useMachines().rows?.find((one) => one.id === id);
+  const listed = useLoad((signal) => call("GET /providers/me/machines", { signal }), [live?.status]);
+  return h(
+    "div",
+    null,
+    h("h1", null, t.machine, " ", h("bdi", null, live?.name ?? "")),
+    live
+      ? [
+          h("p", { key: "state" }, h(Status, { of: live.status }), " ", h(Status, { of: live.approval_status })),
+          live.hardware_notice &&
+            h("p", { key: "notice", class: "notice bad" }, t.notice, ": ", h("bdi", null, live.hardware_notice)),
+          h(Figures, {
+            key: "figures",
+            of: [
+              [t.gpu, h("bdi", null, `${live.gpu_count} × ${live.gpu_type || "–"}`)],
+              [t.tops, number(live.tops_int8, 1)],
+              [t.busy, percent(live.gpu_util_pct)],
+              [t.temperature, live.temp_c == null ? "–" : t.degrees(number(live.temp_c))],
+              [t.power, live.power_w == null ? "–" : t.watts(number(live.power_w))],
+              [t.slots, t.of(number(live.slots_used), number(live.slots))],
+              [t.reputation, number(live.reputation_score)],
+              [t.heard, ago(live.last_heartbeat)],
+              [t.version, h("bdi", null, live.daemon_version ?? "–")],
+            ],
+          }),
+        ]
+      : h("p", { class: "loading", role: "status" }, common().loading),
+    loaded(listed, ({ machines }) => {
+      const machine = machines.find((one) => one.id === id);
+      return machine
+        ? h(
+            "div",
+            null,
+            h("p", null, t.total, ": ", money(machine.total_earnings_halala)),
+            h(Acts, { machine, reload: listed.reload }),
+          )
+        : null;
+    }),
+    h(Telemetry, { id }),
+  );
+}
+
+/** @param {{machine: import("../../runtime/api.js").Schemas["Machine"], reload: () => void}} props */
+function Acts({ machine, reload }) {
+  const t = texts();
+  const body = { machine_id: machine.id };
+  const resume = () => call("POST /providers/resume", { body }).then(reload);
+  const pause = () => call("POST /providers/pause", { body }).then(reload);
+  const turn = () =>
+    machine.is_paused
+      ? resume().then(() => toast(t.resumed, pause), complain)
+      : pause().then(() => toast(t.paused, resume), complain);
+  const remove = async () => {
+    if (!(await ask({ title: t.removeQuestion, act: t.remove, isGrave: true }))) return;
+    await call("DELETE /providers/me/machines/{machine_id}", { path: { machine_id: machine.id } }).then(() => {
+      toast(t.removed);
+      go("/machines");
+    }, complain);
+  };
+  return h(
+    "p",
+    { class: "acts" },
+    h("button", { type: "button", onClick: turn }, machine.is_paused ? t.resume : t.pause),
+    // The first one is the account itself.
+    machine.id !== machine.owner_id && h("button", { type: "button", class: "grave", onClick: remove }, t.remove),
+  );
+}
+
+/** @param {{id: number}} props */
+function Telemetry({ id }) {
+  const t = texts();
+  const metrics = useLoad(
+    (signal) =>
+      call("GET /providers/{provider_id}/metrics", { path: { provider_id: id }, query: { period: "24h" }, signal }),
+    [id],
+    EVERY_SECONDS,
+  );
+  return loaded(metrics, ({ points }) => {
+    const times = points.map(({ at }) => Date.parse(at) / 1000);
+    /** @param {(point: (typeof points)[number]) => number | null} of */
+    const values = (of) => points.map(of);
+    return h(
+      "div",
+      null,
+      h("h2", null, t.telemetry),
+      h(Plot, {
+        label: t.utilisation,
+        times,
+        series: [{ label: t.busy, values: values((point) => point.gpu_util_pct) }],
+      }),
+      h(Plot, {
+        label: `${t.temperature} / ${t.power}`,
+        times,
+        series: [
+          { label: t.temperature, values: values((point) => point.temp_c) },
+          { label: t.power, values: values((point) => point.power_w) },
+        ],
+      }),
+    );
+  });
+}

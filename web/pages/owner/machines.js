@@ -1,0 +1,114 @@
+// An owner's machines as they beat.
+
+import { h } from "../../vendor/preact.js";
+import { useState } from "../../vendor/hooks.js";
+import { Status } from "../../components/badge.js";
+import { Code } from "../../components/code.js";
+import { ask } from "../../components/dialog.js";
+import { TextField } from "../../components/field.js";
+import { Refused } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { complain } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import { ago, number, percent } from "../../runtime/format.js";
+import { useLive } from "../../runtime/live.js";
+import texts from "../../text/owner.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas["LiveMachine"]} LiveMachine */
+
+/** Those of the account, as they are now. */
+export function useMachines() {
+  const live = useLive(
+    "GET /providers/me/machines/stream",
+    (event) => /** @type {LiveMachine[] | undefined} */ (event.machines),
+  );
+  return { ...live, rows: live.rows?.filter((machine) => !machine.is_closed) };
+}
+
+export default function Machines() {
+  const t = texts();
+  const { rows, isLive, error } = useMachines();
+  const [key, setKey] = useState("");
+  const add = async () => {
+    const fields = h(TextField, { label: t.name, name: "name", required: true });
+    const given = await ask({ title: t.addMachine, text: t.addNote, act: t.addMachine, fields });
+    if (!given) return;
+    const body = { name: String(given.get("name")) };
+    await call("POST /providers/me/machines", { body, once: crypto.randomUUID() }).then(
+      (made) => setKey(made.api_key),
+      complain,
+    );
+  };
+  return h(
+    "div",
+    null,
+    h("h1", null, t.machines),
+    h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
+    error !== undefined && h(Refused, { error }),
+    key &&
+      h("div", { class: "notice", role: "status" }, h("p", null, t.added), h(Code, { label: t.key, children: key })),
+    h("p", { class: "acts" }, h("button", { type: "button", class: "main", onClick: add }, t.addMachine)),
+    rows && machineTable(rows),
+  );
+}
+
+/** @param {LiveMachine[]} rows */
+export function machineTable(rows) {
+  const t = texts();
+  return table({
+    caption: t.machines,
+    rows,
+    empty: t.noMachines,
+    keyOf: (row) => row.id,
+    href: (row) => `#/machines/${row.id}`,
+    columns: [
+      { key: "name", title: t.name, cell: (row) => h("bdi", null, row.name), sort: (row) => row.name, width: 130 },
+      { key: "status", title: t.status, cell: (row) => h(Status, { of: stateOf(row) }), sort: stateOf, width: 115 },
+      {
+        key: "gpu",
+        title: t.gpu,
+        cell: (row) => h("bdi", null, row.gpu_type || "–"),
+        sort: (row) => row.gpu_type,
+        width: 120,
+      },
+      {
+        key: "busy",
+        title: t.busy,
+        cell: (row) => percent(row.gpu_util_pct),
+        sort: (row) => row.gpu_util_pct ?? -1,
+        isNumber: true,
+        width: 85,
+      },
+      {
+        key: "warm",
+        title: t.temperature,
+        cell: (row) => (row.temp_c == null ? "–" : t.degrees(number(row.temp_c))),
+        sort: (row) => row.temp_c ?? -1,
+        isNumber: true,
+        isExtra: true,
+        width: 95,
+      },
+      {
+        key: "slots",
+        title: t.slots,
+        cell: (row) => t.of(number(row.slots_used), number(row.slots)),
+        isNumber: true,
+        isExtra: true,
+        width: 85,
+      },
+      {
+        key: "score",
+        title: t.reputation,
+        cell: (row) => number(row.reputation_score),
+        sort: (row) => row.reputation_score,
+        isNumber: true,
+        isExtra: true,
+        width: 95,
+      },
+      { key: "heard", title: t.heard, cell: (row) => ago(row.last_heartbeat), isExtra: true, width: 130 },
+    ],
+  });
+}
+
+/** What matters most of how it stands: until it is approved nothing else does. @param {LiveMachine} machine */
+const stateOf = (machine) => (machine.approval_status === "approved" ? machine.status : machine.approval_status);

@@ -1,0 +1,91 @@
+// Payouts: what can be had, what was asked for, and what became of it.
+
+import { h } from "../../vendor/preact.js";
+import { Badge } from "../../components/badge.js";
+import { TextField } from "../../components/field.js";
+import { Figures } from "../../components/figure.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { complain, toast } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import { money, time } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/owner.js";
+
+const HALALA_PER_SAR = 100;
+const MOST = 100;
+/** @type {Record<string, import("../../components/badge.js").Kind>} */
+const KINDS = { pending: "warn", processing: "warn", paid: "good", failed: "bad", rejected: "bad" };
+
+export default function Payouts() {
+  const t = texts();
+  const earnings = useLoad((signal) => call("GET /providers/earnings", { signal }));
+  const payouts = useLoad((signal) => call("GET /providers/me/withdrawals", { query: { limit: MOST }, signal }));
+  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
+  const submit = async (event) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const given = new FormData(form);
+    const body = {
+      amount_halala: Math.round(Number(given.get("amount")) * HALALA_PER_SAR),
+      iban: String(given.get("iban")).replaceAll(" ", ""),
+    };
+    await call("POST /providers/me/withdraw", { body, once: crypto.randomUUID() }).then(() => {
+      toast(t.payoutAsked);
+      form.reset();
+      earnings.reload();
+      payouts.reload();
+    }, complain);
+  };
+  return h(
+    "div",
+    null,
+    h("h1", null, t.payouts),
+    loaded(earnings, (told) =>
+      h(Figures, {
+        of: [
+          [t.claimable, money(told.claimable_earnings_halala)],
+          [t.promo, money(told.promo_earnings_halala)],
+        ],
+      }),
+    ),
+    h(
+      "form",
+      { onSubmit: submit },
+      h(TextField, { label: t.amount, name: "amount", type: "number", min: 0, step: "any", required: true }),
+      h(TextField, { label: t.iban, name: "iban", required: true, placeholder: "SA03 8000 0000 6080 1016 7519" }),
+      h("p", { class: "acts" }, h("button", { type: "submit", class: "main" }, t.askPayout)),
+    ),
+    loaded(payouts, ({ withdrawals: rows }) => listed(rows)),
+  );
+}
+
+/** @param {import("../../runtime/api.js").Schemas["Withdrawal"][]} rows */
+function listed(rows) {
+  const t = texts();
+  /** @type {Record<string, string>} */
+  const states = t.payoutStates;
+  return table({
+    caption: t.payouts,
+    rows,
+    empty: t.noPayouts,
+    keyOf: (row) => row.id,
+    columns: [
+      { key: "asked", title: t.asked, cell: (row) => time(row.created_at), width: 180 },
+      {
+        key: "state",
+        title: t.status,
+        cell: (row) => h(Badge, { kind: KINDS[row.status] ?? "plain", children: states[row.status] ?? row.status }),
+        width: 120,
+      },
+      { key: "amount", title: t.amount, cell: (row) => money(row.amount_halala), isNumber: true, width: 120 },
+      { key: "iban", title: t.iban, cell: (row) => h("bdi", null, row.iban_hint), isExtra: true, width: 170 },
+      {
+        key: "reference",
+        title: t.bankReference,
+        cell: (row) => h("bdi", null, row.bank_reference ?? row.reason ?? "–"),
+        isExtra: true,
+      },
+    ],
+  });
+}

@@ -1,0 +1,116 @@
+// What an owner asks for its machines, and when and how far they may be used.
+
+import { h } from "../../vendor/preact.js";
+import { useState } from "../../vendor/hooks.js";
+import { SelectField, TextField } from "../../components/field.js";
+import { loaded } from "../../components/notice.js";
+import { complain, toast } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import { sar } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/owner.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas} Schemas */
+
+export default function Rules() {
+  const t = texts();
+  const account = useLoad(async (signal) => {
+    const { provider } = await call("GET /providers/me", { signal });
+    const { providers } = await call("GET /providers/available", { query: {}, signal });
+    return { provider, pricePerHour: providers.find((one) => one.id === provider.id)?.price_per_hour_sar };
+  });
+  return h(
+    "div",
+    null,
+    h("h1", null, t.rules),
+    h("p", { class: "lead" }, t.forAll),
+    loaded(account, (told) => h(Form, told)),
+  );
+}
+
+/** @param {{provider: Schemas["Provider"], pricePerHour: number | undefined}} props */
+function Form({ provider, pricePerHour }) {
+  const t = texts();
+  const [ask, setAsk] = useState(String(provider.ask));
+  const [mode, setMode] = useState(provider.run_mode);
+  // What it costs now, and so what it would at another ask.
+  const hour = pricePerHour === undefined ? undefined : (pricePerHour / provider.ask) * Number(ask);
+  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
+  const save = async (event) => {
+    event.preventDefault();
+    const given = new FormData(event.currentTarget);
+    /** @param {string} name */
+    const number = (name) => (given.get(name) ? Number(given.get(name)) : null);
+    const body = {
+      ask: Number(ask),
+      run_mode: /** @type {Schemas["UpdatePreferencesRequest"]["run_mode"]} */ (mode),
+      ...(mode === "scheduled"
+        ? { scheduled_start: String(given.get("from")), scheduled_end: String(given.get("until")) }
+        : {}),
+      gpu_usage_cap_pct: number("cap"),
+      vram_reserve_gb: number("reserve"),
+      temp_limit_c: number("limit"),
+    };
+    await call("POST /providers/preferences", { body }).then(() => toast(t.saved), complain);
+  };
+  const modes = /** @type {[string, string][]} */ (Object.entries(t.modes));
+  return h(
+    "form",
+    { onSubmit: save },
+    h(TextField, {
+      label: t.ask,
+      name: "ask",
+      type: "number",
+      min: 0.01,
+      step: 0.01,
+      required: true,
+      value: ask,
+      set: setAsk,
+      hint: hour === undefined ? undefined : t.askHint(sar(hour)),
+    }),
+    h(SelectField, { label: t.mode, name: "mode", value: mode, set: setMode, options: modes }),
+    mode === "scheduled" && [
+      h(TextField, {
+        key: "from",
+        label: t.from,
+        name: "from",
+        type: "time",
+        required: true,
+        value: provider.scheduled_start ?? "08:00",
+      }),
+      h(TextField, {
+        key: "until",
+        label: t.until,
+        name: "until",
+        type: "time",
+        required: true,
+        value: provider.scheduled_end ?? "18:00",
+      }),
+    ],
+    h(TextField, {
+      label: t.cap,
+      name: "cap",
+      type: "number",
+      min: 0,
+      max: 100,
+      value: provider.gpu_usage_cap_pct ?? "",
+    }),
+    h(TextField, {
+      label: t.reserve,
+      name: "reserve",
+      type: "number",
+      min: 0,
+      max: 16,
+      value: provider.vram_reserve_gb ?? "",
+    }),
+    h(TextField, {
+      label: t.limit,
+      name: "limit",
+      type: "number",
+      min: 50,
+      max: 100,
+      value: provider.temp_limit_c ?? "",
+    }),
+    h("p", { class: "acts" }, h("button", { type: "submit", class: "main" }, t.save)),
+  );
+}
