@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
+from bench.completions.measure import measure_completions
 from bench.dashboard import measure_dashboard
 from bench.places import ENGINES, Place, places
 from bench.reaction import measure_reaction
@@ -37,9 +38,12 @@ class Scale:
     queue: int = 3000
     small_fleet: int = 100
     hold_seconds: float = 15
+    callers: tuple[int, ...] = (1, 16, 64)
+    rounds: int = 5
+    against: str | None = None
 
 
-QUICK = Scale(200, 32, 2, 50, 1000, 5000, 500, small_fleet=20, hold_seconds=5)
+QUICK = Scale(200, 32, 2, 50, 1000, 5000, 500, small_fleet=20, hold_seconds=5, rounds=2)
 
 Measurement = Callable[[Place, Scale], Coroutine[Any, Any, list[Figure]]]
 
@@ -50,6 +54,9 @@ MEASUREMENTS: dict[str, Measurement] = {
     "heartbeats": lambda place, scale: measure_heartbeats(place, scale.clients, scale.seconds),
     "streams": lambda place, scale: measure_streams(place, [scale.small_fleet, scale.daemons], scale.hold_seconds),
     "dashboard": lambda place, scale: measure_dashboard(place, [10, scale.providers], [0, scale.jobs], scale.samples),
+    "completions": lambda place, scale: measure_completions(
+        place, scale.callers, scale.seconds, scale.rounds, scale.against
+    ),
 }
 
 
@@ -64,6 +71,11 @@ def main(
     providers: Annotated[int | None, typer.Option(help="Providers of the large market.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Jobs of the large market.")] = None,
     queue: Annotated[int | None, typer.Option(help="Jobs that are given out.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="How often each gateway of /v1 has its turn.")] = None,
+    callers: Annotated[list[int] | None, typer.Option(help="Callers of /v1 at once.")] = None,
+    against: Annotated[
+        Literal["litellm"] | None, typer.Option(help="Measure this gateway of /v1 too, installed for that alone.")
+    ] = None,
     as_json_file: Annotated[Path | None, typer.Option("--json", help="Write every number to this file.")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table to this file.")] = None,
     directory: Annotated[Path, typer.Option(help="Where SQLite's databases are made; the disk counts.")] = Path(
@@ -82,6 +94,9 @@ def main(
         providers=providers or default.providers,
         jobs=jobs or default.jobs,
         queue=queue or default.queue,
+        rounds=rounds or default.rounds,
+        callers=tuple(callers or default.callers),
+        against=against,
     )
     console, findings = Console(soft_wrap=True), {}
     with places(engine or ENGINES, directory) as where:

@@ -1,8 +1,10 @@
 """Processes of the bench and what they use up."""
 
+import asyncio
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -47,6 +49,18 @@ class Child:
     def ask(self, question: str, *details: Any) -> Any:
         self._pipe.send((question, *details))
         return self.answer()
+
+
+@asynccontextmanager
+async def program(command: Sequence[str], log: Path) -> AsyncIterator[int]:
+    """Run a program whose words go to a file until the block is left; yields its process id."""
+    with log.open("wb") as words:
+        child = await asyncio.create_subprocess_exec(*command, stdout=words, stderr=words)
+    try:
+        yield child.pid
+    finally:
+        child.terminate()
+        await child.wait()
 
 
 @dataclass(frozen=True, slots=True)

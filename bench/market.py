@@ -61,10 +61,18 @@ class BenchMarket:
         self.port = envoy.http_port
         self.target = f"127.0.0.1:{envoy.http_port}"
 
-    def read(self) -> Reading:
+    @property
+    def server_pid(self) -> int:
+        return self._server.pid
+
+    @property
+    def envoy_pid(self) -> int:
         assert self._envoy.pid is not None
+        return self._envoy.pid
+
+    def read(self) -> Reading:
         statements = self._server.ask("statements")
-        return Reading(time.perf_counter(), Usage.of(self._server.pid), Usage.of(self._envoy.pid), statements)
+        return Reading(time.perf_counter(), Usage.of(self.server_pid), Usage.of(self.envoy_pid), statements)
 
     def spent(self, since: Reading) -> Spent:
         now = self.read()
@@ -94,6 +102,8 @@ async def bench_market(
         "rate_limits_enabled": False,
         "quota_daily_jobs": 1_000_000_000,
         "quota_monthly_halala": 1_000_000_000,
+        "completion_requests_per_minute": 0,
+        "completion_tokens_per_minute": 0,
     }
     with Child(run_server, settings, place.directory / "server.log", counting) as server:
         config = EdgeConfig(place.directory / "envoy", http_port=0, upstreams=(server.answer(),), limits_enabled=False)

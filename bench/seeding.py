@@ -32,8 +32,8 @@ def add_renters(conn: Connection, now_ms: int, count: int) -> list[str]:
     return [key.key for key in made]
 
 
-def add_providers(conn: Connection, now_ms: int, count: int) -> list[str]:
-    """Approved providers that were heard a moment ago; returns their keys."""
+def add_providers(conn: Connection, now_ms: int, count: int, *, heard: bool = True) -> list[str]:
+    """Approved providers that were heard a moment ago, or of which nothing is known yet; returns their keys."""
     made, reports = [], []
     for number in range(count):
         new = providers.NewProvider(f"Provider {number}", f"gpu{number}@example.sa", "H100", "linux")
@@ -44,7 +44,8 @@ def add_providers(conn: Connection, now_ms: int, count: int) -> list[str]:
         reports.append(
             providers.StoredReport(owner, "post", now_ms, gpu_name="NVIDIA H100", vram_mib=81559, gpu_count=1)
         )
-    providers.flush_reports(conn, reports, now_ms)
+    if heard:
+        providers.flush_reports(conn, reports, now_ms)
     return [key.key for key in made]
 
 
