@@ -129,7 +129,8 @@ def test_text_comes_while_the_run_goes_on(
         lease = beginning.result()
         daemon.send_tokens(lease, " two")
         chunks.say(" two")
-        assert renter.job(1)["status"] == "running"
+        # That a call runs is stored a moment after it began.
+        eventually(lambda: renter.job(1)["status"] == "running", "the start of the run")
         # What was generated last may reach the caller in the result only.
         finish(daemon, lease, "One two three")
         chunks.say(" three")

@@ -3,13 +3,14 @@
 Every write is fenced by the attempt number in the database. Memory follows after the commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 
 from dc1.control.fleet.provider import Provider
+from dc1.control.operations.call_starts import CallStarts
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import Lagged, LogLines, StateChanged, TokenChunk
@@ -27,8 +28,9 @@ from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import charges, job_logs, lifecycle
 from dc1.storage.jobs.charges import Evidence
+from dc1.storage.jobs.claims import begin, count_begun
 from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force, running_in
-from dc1.storage.jobs.job_logs import LogLine, LogRow
+from dc1.storage.jobs.job_logs import Logged, LogLine
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob
 
@@ -37,23 +39,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReportReceipt:
-    """What became of the report of an attempt's end: the job settled, or put back for another attempt.
-
-    `promoted_on` is the provider that had it, when a waiting job takes the slot.
-    """
+    """A job settled or `retried` by a report; `promoted_on` is who had it, where a waiting job takes the slot."""
 
     job: JobRow
     retried: bool
     promoted_on: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """What became of log lines; none are new when the batch had been stored before."""
-
-    job: JobRow
-    attempt: int
-    rows: Sequence[LogRow]
 
 
 class Attempts:
@@ -69,6 +59,7 @@ class Attempts:
         self._retries = Retries(core)
         self._dispatcher = dispatcher
         self._replicas = replicas
+        self.starts = CallStarts(core, dispatcher)
 
     # Starting
 
@@ -82,7 +73,8 @@ class Attempts:
             return StopReason.WITHDRAWN
         # Held over the write: an acceptance and a withdrawal that meet would both act on what the other is changing.
         async with lease.changing:
-            return lease if lease.running else await self.start(lease, may_run=True)
+            is_begun = lease.running or self.starts.begin(lease)
+            return lease if is_begun else await self.start(lease, may_run=True)
 
     async def start(self, lease: Lease, *, may_run: bool = False) -> Lease | StopReason:
         """Start the run of an offered job for whoever holds `changing`; else, why the daemon must forget it.
@@ -152,6 +144,9 @@ class Attempts:
 
     async def progress(self, provider_id: int, reference: str, attempt: int | None, phase: Phase) -> JobRow:
         """Note the phase of a run; raises LEASE_SUPERSEDED, JOB_SETTLED, `Forbidden` or `Job is not running`."""
+        lease = self._leases.held(provider_id, reference)
+        if lease is not None and lease.unstored is not None and attempt == lease.attempt:
+            return self.starts.enter(lease, phase)
         now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> JobRow:
@@ -161,9 +156,7 @@ class Attempts:
                 raise errors.job_not_running(job.status)
             return after
 
-        job = await self._db.write(work)
-        self._dispatcher.tell(job)
-        return job
+        return await self._noted(work)
 
     async def endpoint_ready(self, provider_id: int, reference: str, attempt: int | None, url: str) -> JobRow:
         """Note where a run is served; raises as `progress` does, and `Job is not a running vllm_serve job`."""
@@ -177,8 +170,10 @@ class Attempts:
                 raise errors.endpoint_not_serving()
             return after
 
-        job = await self._db.write(work)
-        self._dispatcher.tell(job)
+        return await self._noted(work)
+
+    async def _noted(self, work: Callable[[Connection], JobRow]) -> JobRow:
+        self._dispatcher.tell(job := await self._db.write(work))
         return job
 
     async def append_logs(
@@ -190,6 +185,7 @@ class Attempts:
         batch: int | None = None,
     ) -> Logged:
         """Store log lines of a run, for a minute also after its end; a batch that was stored before changes nothing."""
+        await self.starts.store_named(provider_id, reference)
         now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> Logged:
@@ -236,11 +232,13 @@ class Attempts:
 
         `provider_id` is None for an admin, who needs no lease.
         """
+        if not report.completed:
+            await self.starts.store_named(provider_id, reference)
         now_ms = self._clock.now_ms()
         # Read here, as the leases belong to the loop. A daemon names the job as it was offered; nobody else comes here
         # with tokens to be judged.
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
-        row_ids = () if lease is None else (lease.row_id,)
+        row_ids, start = ((), None) if lease is None else ((lease.row_id,), lease.unstored)
         if lease is not None and not self._job_feed.has_caller(lease.row_id):
             report = replace(report, events=lease.kept.beside(report.result))
         gpu_failed_at_ms = None if provider_id is None else self._fleet.known(provider_id).cards.failed_at_ms
@@ -251,7 +249,8 @@ class Attempts:
 
         def work(conn: Connection, relayed: RelayedText) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.
-            job = locked_in_force(conn, reference, provider_id, attempt)
+            begun = None if start is None else begin(conn, start)
+            job = begun or locked_in_force(conn, reference, provider_id, attempt)
             evidence = Evidence(conn, job, relayed, gpu_failed_at_ms)
             taken = charges.examined(evidence, report)
             is_lost = not taken.completed and (
@@ -264,16 +263,15 @@ class Attempts:
             )
             if moved is None:
                 raise errors.job_not_running(job.status)
+            count_begun(conn, *filter(None, [begun]))
             return job, moved
 
         with self._leases.settling(*row_ids) as said:
             relayed = next(iter(said.values()), NOTHING_RELAYED)
             before, moved = await self._db.write(partial(work, relayed=relayed))
-            job = moved.job
             self.left(moved, before.provider_id, StopReason.SETTLED if provider_id is None else None)
-        has_next = self._dispatcher.has_work_for(before.provider_id)
-        promoted_on = before.provider_id if has_next else None
-        return ReportReceipt(job, retried=job.status == JobStatus.QUEUED, promoted_on=promoted_on)
+        promoted_on = before.provider_id if self._dispatcher.has_work_for(before.provider_id) else None
+        return ReportReceipt(moved.job, retried=moved.job.status == JobStatus.QUEUED, promoted_on=promoted_on)
 
     def _failed_here(
         self, conn: Connection, job: LockedJob, report: AttemptReport, now_ms: int, *, transient: bool, others: bool
@@ -318,6 +316,7 @@ class Attempts:
             return self._leases.of_job(lease.row_id) is None and lease.row_id in self._dispatcher.queue
         if not lease.running:
             return False
+        await self.starts.store(lease.row_id)
         now_ms = self._clock.now_ms()
         lose = partial(self.lose_in, lease=lease, now_ms=now_ms, reason=reason, by_operator=by_operator)
         # A job waits for whoever comes, the one that it names too (contract 4.1); a call has a caller who waits.
@@ -371,6 +370,7 @@ class Attempts:
 
     async def enforce_deadline(self, row_id: int) -> None:
         """End a job whose run or queue deadline has passed; a run that showed no work goes to another provider."""
+        await self.starts.store(row_id)
         now_ms = self._clock.now_ms()
         lease = self._leases.of_job(row_id)
         again_seconds = self._queue_deadline_seconds
@@ -397,4 +397,4 @@ class Attempts:
             self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))
             return
         self._dispatcher.forget(job)
-        self._job_feed.publish(job.id, StateChanged())
+        self._job_feed.publish(job.id, StateChanged(None if moved.result is None else (job, moved.result)))

@@ -206,6 +206,7 @@ class Completions:
             ]
             return [(moved, provider_id) for moved, provider_id in ended if moved is not None]
 
+        await self._attempts.starts.store(*sorted(answered))
         with self._leases.settling(*answered) as said:
             for moved, provider_id in await self._db.write(partial(work, said=said)):
                 self._attempts.left(moved, provider_id, StopReason.CANCELLED)

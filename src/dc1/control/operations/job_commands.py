@@ -187,6 +187,7 @@ class JobCommands:
                 return moved
             raise refusal(jobs.known(conn, row_id).status)
 
+        await self._attempts.starts.store(row_id)
         with self._leases.settling(row_id) as said:
             relayed = NOTHING_RELAYED if in_one_piece and not said[row_id].is_whole else said[row_id]
             moved = await self._db.write(partial(work, relayed=relayed))
@@ -216,6 +217,7 @@ class JobCommands:
             # now.
             return ended + cancel_open(conn, relayed)
 
+        await self._attempts.starts.store(*sorted(held))
         with self._leases.settling(*held) as said:
             ended = await self._db.write(partial(work, relayed=said))
             for moved in ended:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from dc1.domain.base.json_types import JsonValue
 from dc1.domain.errors import rate_limit_exceeded
 from dc1.domain.inference.events import AnswerEvent
 from dc1.storage.jobs.job_logs import LogRow
+from dc1.storage.jobs.job_records import JobRow
 
 _BUFFERED_CHARACTERS = 512 * 1024
 _BUFFERED_OF_ANSWER = 9 * 1024 * 1024
@@ -54,7 +56,9 @@ class TokenChunk:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The job changed its state or its phase."""
+    """The job changed its state or its phase; `answered` is the job and its result, where that is how it ended here."""
+
+    answered: tuple[JobRow, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)

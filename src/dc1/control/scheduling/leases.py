@@ -14,6 +14,7 @@ from dc1.domain.inference.kept_events import KeptEvents
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.placement import Room
+from dc1.storage.jobs.claims import UnstoredStart
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 _MOST_ENDED = 10_000
@@ -43,6 +44,7 @@ class Lease:
     through this server, in tokens, and `relayed_characters` and `relayed_events` where that ends. While `settlements`
     are under way, which are paid by what was said before, what it says is `held_back`. `pace` is how fast a call is
     answered, None where this server did not see it begin, and `kept` what its engine said, for a caller elsewhere.
+    `unstored` is the start of its run until the database has it.
     """
 
     assignment: Assignment
@@ -62,6 +64,7 @@ class Lease:
     held_back: list[Callable[[], None]] = field(default_factory=list)
     pace: RelayedPace | None = None
     kept: KeptEvents = field(default_factory=KeptEvents)
+    unstored: UnstoredStart | None = None
 
     def pass_on(self, show: Callable[[], None]) -> bool:
         """Show what the run says, or hold it back while the run is settled; False when no more can be held."""

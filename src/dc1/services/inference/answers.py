@@ -18,6 +18,9 @@ from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, RET
 from dc1.services.inference.completion_stream import CompletionStream
 from dc1.storage.jobs.job_records import JobRow
 
+_MOST_OF_BODY = 256 * 1024
+"""Bytes of one message of a stream; what is more goes in several, cut anywhere."""
+
 
 class Dialect(Protocol):
     """What events of an answer look like; one is made for each stream, and may remember what it said."""
@@ -77,14 +80,16 @@ async def streamed(completion: CompletionStream, dialect: Dialect) -> AsyncGener
     current_call().headers |= HEADERS
     begun = made = False
     try:
-        async with aclosing(completion.pieces()) as pieces:
-            async for piece in pieces:
-                chunks = _chunks(completion.job, piece)
-                if isinstance(piece, str) and piece and not made:
+        async with aclosing(completion.batches()) as batches:
+            async for batch in batches:
+                chunks = [chunk for piece in batch for chunk in _chunks(completion.job, piece)]
+                if not made and any(piece and isinstance(piece, str) for piece in batch):
                     made, chunks = True, [_begin(completion.job), *chunks]
                 frames = dialect.frames(chunks) if chunks else dialect.keep_alive
-                if frames:
-                    yield _body(frames if begun else RETRY + frames)
+                # A message costs by its number, and one may only be so large.
+                for start in range(0, len(frames), _MOST_OF_BODY):
+                    body = frames[start : start + _MOST_OF_BODY]
+                    yield _body(body if begun else RETRY + body)
                     begun = True
     except ApiError as error:
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).

@@ -45,15 +45,16 @@ class CompletionStream:
         self.job = job
         self.result: JsonValue = None
 
-    async def pieces(self) -> AsyncGenerator[str | AnswerEvent, None]:
+    async def batches(self) -> AsyncGenerator[list[str | AnswerEvent], None]:
         """Yield what the engine says, or text, as it comes until the run completed, empty text after 15 s of silence.
+
+        What comes together is told together.
 
         A call is refused when its run did not complete, or when its text so far is not how the result begins.
         """
         async with aclosing(self._live()) as live:
             async for batch in live:
-                for piece in batch:
-                    yield piece
+                yield batch
         if self.events.is_whole:
             return
         self.require_text()
@@ -61,7 +62,7 @@ class CompletionStream:
         if rest:
             # All of it where nothing came live: a daemon need not send tokens, and they are not stored anywhere to be
             # read again.
-            yield rest
+            yield [rest]
 
     async def completed(self) -> None:
         """Wait until the run has completed; a call whose run did not is refused."""
@@ -81,15 +82,16 @@ class CompletionStream:
     async def _live(self) -> AsyncGenerator[list[str | AnswerEvent], None]:
         # Subscribed before the job is read, or an end in between would be waited for until the time-out.
         with self._plane.job_feed.subscribe(self.job.id, (TokenChunk,), from_start=True) as subscription:
-            while not await self._has_ended():
-                is_news = False
-                while not is_news:
-                    batch = await subscription.next(KEEP_ALIVE_SECONDS)
-                    pieces = self._take(batch)
-                    if pieces or not batch:
-                        yield pieces or [""]
-                    # After a silence look again: a notice that was missed must not hold the caller for ever.
-                    is_news = not batch or any(isinstance(update, StateChanged) for update in batch)
+            is_over = not self._is_held() and await self._has_ended()
+            while not is_over:
+                batch = await subscription.next(KEEP_ALIVE_SECONDS)
+                pieces = self._take(batch)
+                if pieces or not batch:
+                    yield pieces or [""]
+                is_over = self._was_answered(batch)
+                # After a silence look again: a notice that was missed must not hold the caller for ever.
+                if not is_over and (not batch or not self._is_held()):
+                    is_over = await self._has_ended()
             # What came while the job was read, or before anybody looked: an engine may be done by then.
             if pieces := self._take(await subscription.next(0)) + await self._stored_events():
                 yield pieces
@@ -116,6 +118,18 @@ class CompletionStream:
         self._told_events += len(new)
         self._tell("".join(event.content() for event in new))
         return [*new]
+
+    def _is_held(self) -> bool:
+        """Tell whether the job is offered or runs, as far as memory knows: then it need not be read."""
+        return self._plane.leases.of_job(self.job.id) is not None
+
+    def _was_answered(self, batch: Sequence[JobUpdate]) -> bool:
+        """Tell whether a batch says that the run completed, with what it left."""
+        for update in batch:
+            if isinstance(update, StateChanged) and update.answered is not None:
+                self.job, self.result = update.answered
+                return True
+        return False
 
     async def _has_ended(self) -> bool:
         # In one snapshot: an end that is seen has its result with it.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, case, func, insert, select
 from dc1.domain.access.provider_choice import ProviderChoice
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Room
-from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus, Phase, is_producing
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.liveness import Approval
@@ -52,6 +52,28 @@ _OCCUPIED_BY_KIND = PreparedStatement(
 _INSERT_ATTEMPT = PreparedStatement(
     insert(job_attempts), ["job_id", "attempt_number", "provider_id", "started_at_ms", "price_bps"]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class UnstoredStart:
+    """The start of an offered job's run that is known to a server and not stored yet, with the phase that it is in."""
+
+    row_id: int
+    provider_id: int
+    attempt: int
+    at_ms: int
+    phase: Phase | None = None
+    phase_at_ms: int | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return what the phase changes of the job's row."""
+        if self.phase is None:
+            return {}
+        return {
+            "progress_phase": self.phase,
+            "progress_updated_at_ms": self.phase_at_ms,
+            **({"working_since_ms": self.phase_at_ms} if is_producing(self.phase) else {}),
+        }
 
 
 def occupied_slots(conn: Connection, provider_id: int) -> int:
@@ -215,27 +237,64 @@ def start(
             return None
         if not reserve(conn, provider_id, job.room, slots, call_slots):
             return None
+    after = _run(conn, job, now_ms, provider_id=provider_id, run_price_bps=price_of_run)
+    # The counters are called after the states.
+    counters.change(conn, job.id, **{f"jobs_{job.status}": -1, "jobs_running": 1})
+    return after
+
+
+def store_starts(conn: Connection, starts: Sequence[UnstoredStart]) -> list[JobRow | None]:
+    """Store starts, in the order of the jobs' ids; None for a job that is not offered for that attempt any more."""
+    begun = [begin(conn, start) for start in starts]
+    count_begun(conn, *(job for job in begun if job is not None))
+    return [*begun]
+
+
+def begin(conn: Connection, start: UnstoredStart) -> LockedJob | None:
+    """Store a start but count nothing: `count_begun` has to follow, for totals are locked after all else.
+
+    None when the job is not offered to that provider for that attempt any more.
+    """
+    job = locked(conn, start.row_id)
+    if job is None or job.status != JobStatus.PENDING:
+        return None
+    if (job.provider_id, job.attempt_number + 1) != (start.provider_id, start.attempt):
+        return None
+    return LockedJob(_run(conn, job, start.at_ms, **start.changes()))
+
+
+def count_begun(conn: Connection, *jobs: JobRow) -> None:
+    """Count runs that `begin` has stored."""
+    for shard, begun in sorted(Counter(job.id % SHARDS for job in jobs).items()):
+        counters.change(conn, shard, jobs_pending=-begun, jobs_running=begun)
+
+
+def run_ends_by_ms(job: JobRow, started_ms: int) -> int:
+    """Return when a run of a job that starts at a time is over at the latest."""
+    # The caller of a call waits for all attempts together.
+    begun_ms = job.submitted_at_ms if job.source == JobSource.V1 and job.retry_count else started_ms
+    return begun_ms + job.run_deadline_seconds * 1000
+
+
+def _run(conn: Connection, job: LockedJob, now_ms: int, **changes: Any) -> JobRow:
+    timeout_at_ms = run_ends_by_ms(job, now_ms)
     # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
     attempt = job.attempt_number + 1
-    # The caller of a call waits for all attempts together.
-    begun_ms = job.submitted_at_ms if job.source == JobSource.V1 and job.retry_count else now_ms
-    timeout_at_ms = begun_ms + job.run_deadline_seconds * 1000
-    after = move(
+    after = write(
         conn,
         job,
-        JobStatus.RUNNING,
         JobEvent.STATUS_CHANGED,
         Actor.PROVIDER,
         now_ms,
-        provider_id=provider_id,
-        run_price_bps=price_of_run,
+        status=JobStatus.RUNNING,
         attempt_number=attempt,
         started_at_ms=now_ms,
         timeout_at_ms=timeout_at_ms,
         due_at_ms=timeout_at_ms,
+        **changes,
     )
-    values = {"job_id": job.id, "attempt_number": attempt, "provider_id": provider_id, "started_at_ms": now_ms}
-    _INSERT_ATTEMPT.send(conn, values | {"price_bps": price_of_run})
+    values = {"job_id": job.id, "attempt_number": attempt, "provider_id": after.provider_id, "started_at_ms": now_ms}
+    _INSERT_ATTEMPT.send(conn, values | {"price_bps": after.run_price_bps})
     webhook_events.job_started(conn, after, now_ms)
     return after
 

@@ -11,6 +11,7 @@ from dc1.domain.jobs.log_notices import BEFORE_WORK
 from dc1.domain.jobs.states import LogLevel
 from dc1.storage.engine.row_mapping import Page, Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert
+from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.schema.tables import job_log_batches, job_log_heads, job_logs
 
 
@@ -33,6 +34,15 @@ class LogRow:
     level: LogLevel
     message: str
     logged_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What became of log lines; none are new when the batch had been stored before."""
+
+    job: JobRow
+    attempt: int
+    rows: Sequence[LogRow]
 
 
 _shape = Shape(LogRow, job_logs)

@@ -122,7 +122,7 @@ def finish(
     moved = close(conn, running, closure, bill, now_ms)
     if report.result is not None:
         jobs.store_result(conn, running.id, report.result, now_ms, report.events)
-    return moved
+    return replace(moved, result=report.result if report.completed else None)
 
 
 def lose(

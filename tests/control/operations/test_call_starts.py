@@ -1,0 +1,106 @@
+"""A call under /v1 runs before its start is stored; whatever becomes of it, the database and the books are right."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.control.scheduling.leases import Lease
+from dc1.domain.inference.kinds import read_call
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, Phase
+from dc1.storage.jobs import jobs
+from dc1.storage.jobs.job_records import JobRow
+from tests.control.small_market import Daemon, SmallMarket
+
+MODEL = "acme/Chat-7B"
+SAID = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "x" * 4000}], "stream": True}).encode()
+
+ENGINE_DIED = AttemptReport(completed=False, error="engine died", error_category=ErrorCategory.ENGINE)
+
+
+@pytest.fixture
+async def daemon(market: SmallMarket) -> Daemon:
+    daemon = await market.daemon(cached_models=[MODEL])
+    daemon.beat(cached_models=[MODEL])
+    return daemon
+
+
+@pytest.fixture
+async def call(market: SmallMarket, daemon: Daemon, renter: int) -> JobRow:
+    """A call that is offered."""
+    asked = read_call("/v1/chat/completions", SAID, 1_000_000)
+    reserved = await market.control.completions.reserve(renter, asked)
+    return await market.control.completions.start(renter, asked, reserved)
+
+
+@pytest.fixture
+async def caller(market: SmallMarket, call: JobRow) -> AsyncIterator[None]:
+    with market.control.job_feed.subscribe(call.id, (TokenChunk,), from_start=True):
+        yield
+
+
+@pytest.fixture
+async def lease(market: SmallMarket, daemon: Daemon, caller: None) -> Lease:
+    return await daemon.accept()
+
+
+def speak(market: SmallMarket, lease: Lease, tokens: int = 400) -> None:
+    chunk = TokenChunk(lease.attempt, "word " * tokens, tokens, 0)
+    assert market.control.attempts.tokens(lease.provider_id, lease.job_id, chunk)
+
+
+async def test_a_call_that_ends_soon_is_written_at_its_hold_and_at_its_end(
+    market: SmallMarket, daemon: Daemon, lease: Lease, call: JobRow
+) -> None:
+    await market.control.attempts.progress(lease.provider_id, lease.job_id, lease.attempt, Phase.GENERATING)
+    speak(market, lease)
+    assert await market.job(call.id) == call, "nothing was written since the hold"
+    market.clock.advance(0.5)
+    await daemon.finish(lease)
+    job = await market.job(call.id)
+    assert (job.status, job.attempt_number, job.progress_phase) == (JobStatus.COMPLETED, 1, Phase.GENERATING)
+    assert (job.started_at_ms, job.working_since_ms) == (call.submitted_at_ms, call.submitted_at_ms)
+    (attempt,) = await market.see(jobs.attempts, call.id)
+    assert (attempt.started_at_ms, attempt.outcome) == (call.submitted_at_ms, "completed")
+
+
+async def test_one_that_goes_on_is_stored_as_running(market: SmallMarket, lease: Lease, call: JobRow) -> None:
+    await market.advance(1)
+    assert (await market.job(call.id)).status == JobStatus.PENDING
+    await market.advance(1)
+    assert (await market.job(call.id)).status == JobStatus.RUNNING
+
+
+async def test_a_caller_who_leaves_at_once_pays_what_was_said(market: SmallMarket, lease: Lease, call: JobRow) -> None:
+    speak(market, lease)
+    job = await market.control.job_commands.cancel(call.id, Actor.RENTER)
+    assert (job.status, job.completion_tokens) == (JobStatus.CANCELLED, 400)
+
+
+async def test_a_daemon_that_is_gone_at_once_lost_a_run(
+    market: SmallMarket, daemon: Daemon, lease: Lease, call: JobRow
+) -> None:
+    speak(market, lease)
+    await market.control.attempts.lose(lease, "The provider disconnected")
+    job = await market.job(call.id)
+    assert (job.status, job.attempt_number, job.completion_tokens) == (JobStatus.FAILED, 1, 400)
+    assert daemon.provider.failed_jobs == 1
+
+
+async def test_a_failure_at_once_is_its_providers(
+    market: SmallMarket, daemon: Daemon, lease: Lease, call: JobRow
+) -> None:
+    log = await market.control.attempts.append_logs(lease.provider_id, lease.job_id, lease.attempt, [], 1)
+    assert log.job.status == JobStatus.RUNNING, "what is told of a run is stored after its start"
+    await daemon.finish(lease, ENGINE_DIED)
+    assert (await market.job(call.id)).status == JobStatus.FAILED
+    assert daemon.provider.failed_jobs == 1
+
+
+async def test_a_server_that_is_killed_meanwhile_holds_nothing(market: SmallMarket, lease: Lease, call: JobRow) -> None:
+    speak(market, lease)
+    await market.restart(killed=True)
+    job = await market.control.job_commands.cancel(call.id, Actor.RENTER)
+    assert (job.attempt_number, job.actual_cost_halala, job.refunded_halala) == (0, 0, call.cost_halala)
