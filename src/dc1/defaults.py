@@ -57,6 +57,8 @@ JOB_DOCUMENTS_DAYS = 90
 
 # What either side of a stream takes, so that whatever one sends the other can read. Bytes.
 MAX_MESSAGE_BYTES = 12 * 1024 * 1024
+# Messages that either side says as one.
+MOST_OF_BUNDLE = 256
 
 DAEMON_LATEST_VERSION = "3.3.0"
 INSTALLER_BASE_URL = "http://localhost:8083"

@@ -8,11 +8,12 @@ that a lost message heals with the next pair. Offers, cancellations, logs, token
 
 Both sides hold only so much of what the other does not read: of several Desired that wait the newest is sent, the server reads on when its
 answers were read, and ends a stream whose answers, 256 of them or 1 MiB, waited unread through three beats. A daemon that says more than a
-thousand messages or 4 MiB a second is read that fast and no faster.
+thousand messages (more than two thousand in bundles) or 4 MiB a second is read that fast and no faster. Messages about one job are followed
+in their order, those about several beside each other.
 
 The life of an assignment: Offer (server) → Accept or Decline (daemon) → Start (server; the lease is committed, work may begin) → Progress, Logs,
 Tokens (daemon) → Outcome (daemon) → OutcomeReceipt (server; the daemon forgets the job). An Offer that is not accepted in time goes to
-somebody else. Every message about a job carries its attempt number; one of a superseded attempt is answered with Stop.
+somebody else. A call under /v1 may begin with its Offer. Every message about a job carries its attempt number; one of a superseded attempt is answered with Stop.
 """
 
 from collections import abc as _abc
@@ -208,6 +209,7 @@ class ConnectRequest(_message.Message):
     PROBE_ROOTS_FIELD_NUMBER: _builtins.int
     PROBE_LEAVES_FIELD_NUMBER: _builtins.int
     PROBE_FAILURE_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello:
         """The first message of every stream."""
@@ -256,6 +258,10 @@ class ConnectRequest(_message.Message):
     def probe_failure(self) -> _daemon_probe_pb2.ProbeFailure:
         """A probe cannot go on."""
 
+    @_builtins.property
+    def bundle(self) -> Global___RequestBundle:
+        """Several of these, to a server that takes them so."""
+
     def __init__(
         self,
         *,
@@ -271,16 +277,41 @@ class ConnectRequest(_message.Message):
         probe_roots: _daemon_probe_pb2.ProbeRoots | None = ...,
         probe_leaves: _daemon_probe_pb2.ProbeLeaves | None = ...,
         probe_failure: _daemon_probe_pb2.ProbeFailure | None = ...,
+        bundle: Global___RequestBundle | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "probe_failure", b"probe_failure", "probe_leaves", b"probe_leaves", "probe_ready", b"probe_ready", "probe_roots", b"probe_roots", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "bundle", b"bundle", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "probe_failure", b"probe_failure", "probe_leaves", b"probe_leaves", "probe_ready", b"probe_ready", "probe_roots", b"probe_roots", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "probe_failure", b"probe_failure", "probe_leaves", b"probe_leaves", "probe_ready", b"probe_ready", "probe_roots", b"probe_roots", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "beat", b"beat", "bundle", b"bundle", "decline", b"decline", "hello", b"hello", "logs", b"logs", "message", b"message", "outcome", b"outcome", "probe_failure", b"probe_failure", "probe_leaves", b"probe_leaves", "probe_ready", b"probe_ready", "probe_roots", b"probe_roots", "progress", b"progress", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "beat", "accept", "decline", "progress", "logs", "tokens", "outcome", "probe_ready", "probe_roots", "probe_leaves", "probe_failure"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "beat", "accept", "decline", "progress", "logs", "tokens", "outcome", "probe_ready", "probe_roots", "probe_leaves", "probe_failure", "bundle"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___ConnectRequest: _TypeAlias = ConnectRequest  # noqa: Y015
+
+@_typing.final
+class RequestBundle(_message.Message):
+    """What a daemon has to say at one moment: a message costs both sides by its number and not by its size."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectRequest]:
+        """Messages in their order, at most 256 and none of them a Hello or a bundle."""
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___ConnectRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestBundle: _TypeAlias = RequestBundle  # noqa: Y015
 
 @_typing.final
 class ConnectResponse(_message.Message):
@@ -301,6 +332,7 @@ class ConnectResponse(_message.Message):
     PROBE_BEGIN_FIELD_NUMBER: _builtins.int
     PROBE_OPEN_FIELD_NUMBER: _builtins.int
     PROBE_END_FIELD_NUMBER: _builtins.int
+    BUNDLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome:
         """The answer to Hello."""
@@ -353,6 +385,10 @@ class ConnectResponse(_message.Message):
     def probe_end(self) -> _daemon_probe_pb2.ProbeEnd:
         """A probe is over."""
 
+    @_builtins.property
+    def bundle(self) -> Global___ResponseBundle:
+        """Several of these, to a daemon that takes them so."""
+
     def __init__(
         self,
         *,
@@ -369,16 +405,41 @@ class ConnectResponse(_message.Message):
         probe_begin: _daemon_probe_pb2.ProbeBegin | None = ...,
         probe_open: _daemon_probe_pb2.ProbeOpen | None = ...,
         probe_end: _daemon_probe_pb2.ProbeEnd | None = ...,
+        bundle: Global___ResponseBundle | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "probe_begin", b"probe_begin", "probe_end", b"probe_end", "probe_open", b"probe_open", "probe_prepare", b"probe_prepare", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "bundle", b"bundle", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "probe_begin", b"probe_begin", "probe_end", b"probe_end", "probe_open", b"probe_open", "probe_prepare", b"probe_prepare", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "probe_begin", b"probe_begin", "probe_end", b"probe_end", "probe_open", b"probe_open", "probe_prepare", b"probe_prepare", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "bundle", b"bundle", "desired", b"desired", "log_receipt", b"log_receipt", "message", b"message", "offer", b"offer", "outcome_receipt", b"outcome_receipt", "probe_begin", b"probe_begin", "probe_end", b"probe_end", "probe_open", b"probe_open", "probe_prepare", b"probe_prepare", "reconnect", b"reconnect", "start", b"start", "stop", b"stop", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "desired", "offer", "start", "stop", "log_receipt", "outcome_receipt", "reconnect", "approved_images", "probe_prepare", "probe_begin", "probe_open", "probe_end"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "desired", "offer", "start", "stop", "log_receipt", "outcome_receipt", "reconnect", "approved_images", "probe_prepare", "probe_begin", "probe_open", "probe_end", "bundle"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___ConnectResponse: _TypeAlias = ConnectResponse  # noqa: Y015
+
+@_typing.final
+class ResponseBundle(_message.Message):
+    """What the server has to say at one moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectResponse]:
+        """Messages in their order."""
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___ConnectResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResponseBundle: _TypeAlias = ResponseBundle  # noqa: Y015
 
 @_typing.final
 class LeaseRef(_message.Message):
@@ -449,6 +510,8 @@ class DaemonState(_message.Message):
     INFERENCE_SLOTS_FIELD_NUMBER: _builtins.int
     CARRIES_BODIES_FIELD_NUMBER: _builtins.int
     MODEL_ABILITIES_FIELD_NUMBER: _builtins.int
+    TAKES_BUNDLES_FIELD_NUMBER: _builtins.int
+    BEGINS_WITH_OFFERS_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """Whether the daemon finishes its work and takes no more."""
     probes: _builtins.bool
@@ -459,6 +522,10 @@ class DaemonState(_message.Message):
     """
     carries_bodies: _builtins.bool
     """Whether the daemon takes calls under /v1 as bytes, and says what the engine answers as bytes."""
+    takes_bundles: _builtins.bool
+    """Whether the daemon takes several messages in one."""
+    begins_with_offers: _builtins.bool
+    """Whether the daemon begins a call with its offer, where that says how long the run may take, and waits for no Start."""
     @_builtins.property
     def report(self) -> _report_pb2.HeartbeatRequest:
         """The machine, with the fields of a REST heartbeat; `api_key` is not used here."""
@@ -491,10 +558,12 @@ class DaemonState(_message.Message):
         inference_slots: _builtins.int = ...,
         carries_bodies: _builtins.bool = ...,
         model_abilities: _abc.Iterable[Global___ModelAbilities] | None = ...,
+        takes_bundles: _builtins.bool = ...,
+        begins_with_offers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carries_bodies", b"carries_bodies", "draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "model_abilities", b"model_abilities", "probes", b"probes", "report", b"report", "unknown_offers", b"unknown_offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_with_offers", b"begins_with_offers", "carries_bodies", b"carries_bodies", "draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "model_abilities", b"model_abilities", "probes", b"probes", "report", b"report", "takes_bundles", b"takes_bundles", "unknown_offers", b"unknown_offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -942,10 +1011,13 @@ class Welcome(_message.Message):
     PROVIDER_NAME_FIELD_NUMBER: _builtins.int
     APPROVED_IMAGES_FIELD_NUMBER: _builtins.int
     DESIRED_FIELD_NUMBER: _builtins.int
+    TAKES_BUNDLES_FIELD_NUMBER: _builtins.int
     provider_id: _builtins.int
     """Account id of the provider."""
     provider_name: _builtins.str
     """Name of the provider."""
+    takes_bundles: _builtins.bool
+    """Whether the server takes several messages in one."""
     @_builtins.property
     def approved_images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Images that may be run; a daemon refuses all others."""
@@ -961,10 +1033,11 @@ class Welcome(_message.Message):
         provider_name: _builtins.str = ...,
         approved_images: _abc.Iterable[_builtins.str] | None = ...,
         desired: Global___Desired | None = ...,
+        takes_bundles: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["desired", b"desired"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "provider_id", b"provider_id", "provider_name", b"provider_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_images", b"approved_images", "desired", b"desired", "provider_id", b"provider_id", "provider_name", b"provider_name", "takes_bundles", b"takes_bundles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1085,8 +1158,13 @@ class Offer(_message.Message):
 
     ASSIGNMENT_FIELD_NUMBER: _builtins.int
     EXPIRES_IN_SECONDS_FIELD_NUMBER: _builtins.int
+    RUN_SECONDS_FIELD_NUMBER: _builtins.int
     expires_in_seconds: _builtins.float
     """Seconds left to accept."""
+    run_seconds: _builtins.float
+    """How long the run may take, of a call to a daemon that begins it at once: no Start follows its Accept, and a Stop where somebody else has
+    the call by then.
+    """
     @_builtins.property
     def assignment(self) -> _report_pb2.Assignment:
         """The job. `attempt_number` is the attempt it will be."""
@@ -1096,12 +1174,15 @@ class Offer(_message.Message):
         *,
         assignment: _report_pb2.Assignment | None = ...,
         expires_in_seconds: _builtins.float = ...,
+        run_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_run_seconds", b"_run_seconds", "assignment", b"assignment", "run_seconds", b"run_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "expires_in_seconds", b"expires_in_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_run_seconds", b"_run_seconds", "assignment", b"assignment", "expires_in_seconds", b"expires_in_seconds", "run_seconds", b"run_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__run_seconds: _TypeAlias = _typing.Literal["run_seconds"]  # noqa: Y015
+    _WhichOneofArgType__run_seconds: _TypeAlias = _typing.Literal["_run_seconds", b"_run_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__run_seconds) -> _WhichOneofReturnType__run_seconds | None: ...
 
 Global___Offer: _TypeAlias = Offer  # noqa: Y015
 

@@ -56,7 +56,8 @@ class StreamDaemon:
     def _read(self) -> None:
         try:
             for message in self._call:
-                self._inbox.put(message)
+                for one in message.bundle.messages or [message]:
+                    self._inbox.put(one)
         except grpc.RpcError as error:
             self._inbox.put(error)
         else:

@@ -28,6 +28,8 @@ class FakeStream:
         """Cleared by a test that lets the daemon's messages pile up."""
         self.reading.set()
         self.received: list[tuple[str, Any]] = []
+        self.bundles: list[int] = []
+        """How many messages each bundle had."""
         self._seen: dict[str, int] = {}
         self._arrived = asyncio.Condition()
         self._outgoing: asyncio.Queue[pb.ConnectResponse | Refusal | None] = asyncio.Queue()
@@ -96,15 +98,21 @@ class FakeStream:
     async def _read(self, context: "aio.ServicerContext[pb.ConnectRequest, pb.ConnectResponse]") -> None:
         while isinstance(request := await context.read(), pb.ConnectRequest):
             await self.reading.wait()
-            kind = request.WhichOneof("message")
-            assert kind is not None
-            if kind == "beat" and self.answers_beats:
-                self.send(desired=pb.Desired(sequence=request.beat.sequence))
-            async with self._arrived:
-                self.received.append((kind, getattr(request, kind)))
-                self._arrived.notify_all()
+            if request.HasField("bundle"):
+                self.bundles.append(len(request.bundle.messages))
+            for message in request.bundle.messages or [request]:
+                await self._take(message)
         self.ended_by_daemon.set()
         self.end()
+
+    async def _take(self, request: pb.ConnectRequest) -> None:
+        kind = request.WhichOneof("message")
+        assert kind is not None
+        if kind == "beat" and self.answers_beats:
+            self.send(desired=pb.Desired(sequence=request.beat.sequence))
+        async with self._arrived:
+            self.received.append((kind, getattr(request, kind)))
+            self._arrived.notify_all()
 
 
 class FakeServer:
@@ -117,6 +125,7 @@ class FakeServer:
         self.beat_interval_seconds = 60.0
         self.approved_images: list[str] = []
         self.in_welcome: dict[str, Any] = {}
+        self.takes_bundles = False
         self.port = 0
         self._streams: asyncio.Queue[FakeStream] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -146,7 +155,11 @@ class FakeServer:
         desired = pb.Desired(beat_interval_seconds=self.beat_interval_seconds, **self.in_welcome)
         stream.send(
             welcome=pb.Welcome(
-                provider_id=7, provider_name="Riyadh 1", approved_images=self.approved_images, desired=desired
+                provider_id=7,
+                provider_name="Riyadh 1",
+                approved_images=self.approved_images,
+                desired=desired,
+                takes_bundles=self.takes_bundles,
             )
         )
         self._streams.put_nowait(stream)

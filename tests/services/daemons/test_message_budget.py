@@ -43,6 +43,12 @@ def test_a_daemon_may_say_much_at_once_and_so_much_a_second_after_that(budget: M
     assert budget.wait_seconds(DAEMON) == 0
 
 
+def test_what_is_said_together_costs_less_than_one_by_one(budget: MessageBudget, seconds: Seconds) -> None:
+    for _ in range(400):
+        budget.spend(DAEMON, pb.ConnectRequest(bundle=pb.RequestBundle(messages=[TOKENS] * 20)))
+    assert budget.wait_seconds(DAEMON) == 0
+
+
 def test_full_batches_of_logs_count_by_their_size(budget: MessageBudget) -> None:
     for _ in range(15):
         budget.spend(DAEMON, LOGS)

@@ -88,3 +88,17 @@ async def test_nothing_follows_the_end() -> None:
     outbox.send(STOP)
     outbox.send_desired(pb.Desired)
     assert await sent(outbox) == []
+
+
+async def test_what_waits_is_said_together_to_a_daemon_that_takes_it_so() -> None:
+    outbox = Outbox(bundles=True)
+    outbox.send(STOP)
+    outbox.send(STOP)
+    outbox.send(body(COMPLETION_MAX_BYTES))
+    outbox.send_desired(partial(pb.Desired, sequence=7))
+    outbox.send(STOP)
+    first, offer, desired = await sent(outbox)
+    assert list(first.bundle.messages) == [STOP, STOP]
+    assert offer == body(COMPLETION_MAX_BYTES)
+    assert [one.WhichOneof("message") for one in desired.bundle.messages] == ["desired", "stop"]
+    assert not outbox.was_offered(("job-c", 1)), "what is said together is followed one by one"

@@ -116,6 +116,8 @@ class Reporter:
             inference_slots=self._registry.inference_slots,
             carries_bodies=True,
             model_abilities=messages.model_abilities(self._registry.abilities, models),
+            takes_bundles=True,
+            begins_with_offers=True,
         )
 
     async def aclose(self) -> None:

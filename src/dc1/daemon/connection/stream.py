@@ -11,6 +11,7 @@ import grpc
 import structlog
 from grpc import aio
 
+from dc1 import defaults
 from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.leases import messages
@@ -38,6 +39,9 @@ MISSED_ANSWERS = 3
 
 MOST_REPLIES = 1_000
 """Answers to offers that wait for a server that reads nothing; the oldest go, for offers that are open come again."""
+
+_BUNDLE_BYTES = 64 * 1024
+"""What is more than this goes by itself: there is nothing to be saved by its number."""
 
 Call: TypeAlias = "aio.StreamStreamCall[pb.ConnectRequest, pb.ConnectResponse]"
 
@@ -86,6 +90,7 @@ class Stream:
         self._beat_due = False
         self._beats = 0
         self._unknown: list[pb.LeaseRef] = []
+        self._server_takes_bundles = False
         self._finishing = False
         self._reconnect: pb.ReconnectReason.ValueType | None = None
         self._patience: asyncio.Timeout | None = None
@@ -139,7 +144,7 @@ class Stream:
             while not self._finishing:
                 # Before looking, not after: what is said during a write must end the next wait at once.
                 changed.clear()
-                message = self._next()
+                message = self._due()
                 if message is not None:
                     await call.write(message)
                 else:
@@ -147,6 +152,21 @@ class Stream:
             await call.done_writing()
         except (aio.AioRpcError, asyncio.InvalidStateError):
             return  # The call is over; the reading side learns why.
+
+    def _due(self) -> pb.ConnectRequest | None:
+        """Return all that is to be said now, as far as one message takes it."""
+        first = self._next()
+        if first is None or not self._server_takes_bundles:
+            return first
+        said, size = [first], first.ByteSize()
+        while size < _BUNDLE_BYTES and len(said) < defaults.MOST_OF_BUNDLE and (message := self._next()) is not None:
+            size += message.ByteSize()
+            if size >= defaults.MAX_MESSAGE_BYTES // 2:
+                # A result may be as large as a message may: it goes next, by itself.
+                self._replies.appendleft(message)
+                break
+            said.append(message)
+        return first if len(said) == 1 else pb.ConnectRequest(bundle=pb.RequestBundle(messages=said))
 
     def _next(self) -> pb.ConnectRequest | None:
         # Answers to offers first, as the server gives their jobs to others soon; then beats; then output, which may
@@ -202,7 +222,11 @@ class Stream:
     def _survive(self, response: pb.ConnectResponse) -> None:
         """Follow a message; one that cannot be followed is skipped, as other leases live on this stream."""
         try:
-            self._handle(response)
+            if response.HasField("bundle"):
+                for message in response.bundle.messages:
+                    self._survive(message)
+            else:
+                self._handle(response)
         except Exception:
             # The state is told whole with every beat and answered whole, so what was skipped heals or comes again.
             log.exception("message_not_followed", message=response.WhichOneof("message"))
@@ -238,6 +262,7 @@ class Stream:
         # Before the desired state, whose offers are judged by the approved images.
         self._registry.serve(welcome.provider_id, welcome.approved_images)
         leases.reattach(time.monotonic())
+        self._server_takes_bundles = welcome.takes_bundles
         self._desire(welcome.desired)
         self._assignments.changed.set()
 
@@ -281,6 +306,10 @@ class Stream:
             else messages.decline_message(job_id, attempt, reason)
         )
         self._reply(answer)
+        if reason is None and offer.HasField("run_seconds"):
+            # Nobody else has the call meanwhile, or a Stop says so: to wait for a Start would cost its caller time.
+            lease = pb.LeaseRef(job_id=job_id, attempt_number=attempt)
+            self._assignments.start(pb.Start(lease=lease, seconds_left=offer.run_seconds))
 
     def _reply(self, answer: pb.ConnectRequest) -> None:
         self._replies.append(answer)

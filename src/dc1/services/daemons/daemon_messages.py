@@ -9,7 +9,7 @@ from dc1 import defaults
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.job_feed import TokenChunk
-from dc1.control.scheduling.leases import Lease
+from dc1.control.scheduling.leases import Assignment, Lease
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.base.clock import Clock
 from dc1.domain.base.json_types import MAX_VALUES
@@ -20,7 +20,7 @@ from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
-from dc1.domain.jobs.states import ErrorCategory, LogLevel, Phase
+from dc1.domain.jobs.states import ErrorCategory, JobSource, LogLevel, Phase
 from dc1.domain.providers.alerts import lately
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.apart import apart
@@ -32,6 +32,7 @@ from dc1.services.daemons.model_abilities import known_abilities
 from dc1.services.daemons.outbox import Outbox, attempt_of
 from dc1.services.daemons.probe_messages import probe_said
 from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
+from dc1.storage.jobs.claims import run_ends_by_ms
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb
 
@@ -74,6 +75,8 @@ class DaemonMessages:
         self._heard: tuple[int, pb.DaemonState] | None = None
         self.carries_bodies = False
         """Whether the daemon takes calls under /v1 as bytes."""
+        self.begins_with_offers = False
+        """Whether it begins them as soon as it has taken them."""
 
     async def hello(self, hello: pb.Hello) -> None:
         """Take the daemon's state, take from it what it lost, and welcome it."""
@@ -89,6 +92,7 @@ class DaemonMessages:
             provider_name=self._provider.name,
             approved_images=self._images.welcome(),
             desired=self._desired(0, hello.state),
+            takes_bundles=True,
         )
         self._outbox.send(pb.ConnectResponse(welcome=welcome))
         self._heard = 0, hello.state
@@ -100,9 +104,12 @@ class DaemonMessages:
             sequence, state = self._heard
             self._outbox.send_desired(lambda: self._desired(sequence, state, interval_seconds=_SOON_SECONDS))
 
+    def count(self, message: pb.ConnectRequest) -> None:
+        """Count a message, or a bundle of them, in the provider's budget."""
+        self._budget.spend(self._provider.id, message)
+
     async def take(self, message: pb.ConnectRequest) -> None:
         """Follow one message, of which only a result may have more values than requests have elsewhere."""
-        self._budget.spend(self._provider.id, message)
         kind = message.WhichOneof("message")
         if kind != "outcome":
             require_few_values(message, MAX_VALUES)
@@ -153,6 +160,7 @@ class DaemonMessages:
         )
         self._provider.probes = state.probes
         self.carries_bodies = state.carries_bodies
+        self.begins_with_offers = state.begins_with_offers
 
     async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
         """Start what the daemon accepted and we missed, and take from it what it does not know any more."""
@@ -193,7 +201,7 @@ class DaemonMessages:
             else:
                 left = self._plane.dispatcher.seconds_to_answer(lease)
                 images = self._plane.catalog.images_by_type
-                offer = offer_message(lease.assignment, images, left, as_bytes=self.carries_bodies)
+                offer = self.offer(lease.assignment, images, left)
                 size += offer.ByteSize()
                 if not desired.offers or size <= _MOST_OFFERED_AT_ONCE:
                     desired.offers.append(offer)
@@ -201,6 +209,20 @@ class DaemonMessages:
                     # A daemon takes no larger message; one that does not know an offer says so with its next beat.
                     desired.offered.append(lease_ref(*attempt))
         return desired
+
+    def offer(self, assignment: Assignment, images: Mapping[str, str], expires_in_seconds: float) -> pb.Offer:
+        """Return the message that offers a job to this daemon."""
+        run_seconds = self._run_seconds(assignment) if self.begins_with_offers else None
+        return offer_message(
+            assignment, images, expires_in_seconds, as_bytes=self.carries_bodies, run_seconds=run_seconds
+        )
+
+    def _run_seconds(self, assignment: Assignment) -> float | None:
+        """Return how long a call may run that its daemon begins at once; None for a job that waits for its Start."""
+        if assignment.job.source is not JobSource.V1:
+            return None
+        now_ms = self._plane.clock.now_ms()
+        return max(0, run_ends_by_ms(assignment.job, now_ms) - now_ms) / 1000
 
     def _stops(self, state: pb.DaemonState) -> Iterator[pb.Stop]:
         """Stop what the daemon works on without a lease; what has ended there gets the receipt of its outcome."""
@@ -217,7 +239,7 @@ class DaemonMessages:
         if isinstance(lease, StopReason):
             self._budget.spend_refused(self._provider.id)
             self._stop(ref, lease)
-        else:
+        elif not (self.begins_with_offers and lease.assignment.job.source is JobSource.V1):
             self._outbox.send(pb.ConnectResponse(start=self._start(lease)))
 
     async def _progress(self, progress: pb.Progress) -> None:

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from dc1.containment import contained
 from dc1.control.control_plane import ControlPlane
-from dc1.control.failures import is_told, level_of
+from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.probe_messages import ProbeMessage
@@ -18,15 +17,14 @@ from dc1.domain import errors
 from dc1.domain.errors import ApiError
 from dc1.services.api.call import current_call
 from dc1.services.api.provider_access import require_approved
-from dc1.services.api.shielding import ShieldedWork
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.message_budget import MessageBudget
+from dc1.services.daemons.message_follower import MessageFollower
 from dc1.services.daemons.outbox import Outbox
 from dc1.services.daemons.probe_messages import probe_message
-from dc1.services.daemons.stream_messages import END_REASONS, offer_message, stop_message
-from dc1.storage.engine.unwritable import unwritable_reason
+from dc1.services.daemons.stream_messages import END_REASONS, stop_message
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Hello, Reconnect
 
 log = structlog.get_logger(__name__)
@@ -79,9 +77,7 @@ class DaemonSession:
     def offer(self, assignment: Assignment, expires_in_seconds: float) -> None:
         """Offer a job for the daemon to accept."""
         self._images.tell_change()
-        offer = offer_message(
-            assignment, self._images.by_type, expires_in_seconds, as_bytes=self._messages.carries_bodies
-        )
+        offer = self._messages.offer(assignment, self._images.by_type, expires_in_seconds)
         self._outbox.send(ConnectResponse(offer=offer))
 
     def stop(self, job_id: str, attempt: int, reason: StopReason) -> None:
@@ -131,21 +127,20 @@ async def connect(
             await plane.provider_accounts.end_grace(provider.id)
         asker = _asker(hello.hello)
         await plane.second_daemons.admit(provider, asker)
-    outbox = Outbox()
+    outbox = Outbox(bundles=hello.hello.state.takes_bundles)
     images = ToldImages(plane.catalog, outbox)
     messages = DaemonMessages(plane, provider, outbox, images, budget)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
     session = DaemonSession(provider.id, asker, outbox, images, messages, current_call().address)
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
-    # What was begun is followed to its end also when the stream breaks: its transaction commits whoever waits.
-    work, follower = ShieldedWork(), _Follower(messages, provider.id)
+    follower = MessageFollower(messages, provider.id, outbox.close)
     silent_seconds = 0.0
 
     async def read() -> None:
         nonlocal silent_seconds
         try:
-            await work.run(messages.hello(hello.hello))
+            await follower.begin(hello.hello)
             while True:
                 async with asyncio.timeout(patience):
                     # Nothing is taken from a daemon that reads no answers: they would pile up here.
@@ -154,7 +149,7 @@ async def connect(
                 if message is None:
                     return
                 session.heard_at = time.monotonic()
-                await work.run(follower.take(message))
+                await follower.take(message)
                 # What is not read meanwhile waits in the daemon, whose writing HTTP/2 holds up.
                 await asyncio.sleep(budget.wait_seconds(provider.id))
         except TimeoutError:
@@ -183,6 +178,7 @@ async def connect(
         reader.cancel()
         # Nobody else awaits the reader, so what it failed of would be lost.
         (failure,) = await asyncio.gather(reader, return_exceptions=True)
+        failure = follower.failure or failure
         if isinstance(failure, ApiError):
             # Without a traceback: what a daemon sends badly would write a hundred lines for each of its bytes.
             log.warning("stream_refused", provider_id=provider.id, reason=failure.message)
@@ -193,35 +189,6 @@ async def connect(
     if isinstance(failure, ApiError):
         # The end says why; an end with OK would send the daemon into the same again.
         raise failure
-
-
-class _Follower:
-    """Follows a daemon's messages; one that fails by a mistake of ours is passed over.
-
-    Ended by it the stream would come back with the same, and the daemon's other runs would not be heard. What was
-    missed is in the next beat, or comes again for want of a receipt.
-    """
-
-    def __init__(self, messages: DaemonMessages, provider_id: int) -> None:
-        self._messages = messages
-        self._provider_id = provider_id
-        self._passed_over = 0
-
-    async def take(self, message: ConnectRequest) -> None:
-        try:
-            with contained():
-                await self._messages.take(message)
-        except ApiError:
-            raise
-        except Exception as failure:
-            # Without its database a server has nothing to say to a daemon, which may find another one.
-            if unwritable_reason(failure) is not None:
-                raise
-            self._passed_over += 1
-            # It may go on with every beat.
-            if is_told(self._passed_over):
-                kind, times = message.WhichOneof("message"), self._passed_over
-                log.exception("message_not_followed", provider_id=self._provider_id, message=kind, times=times)
 
 
 def _asker(hello: Hello) -> Asker:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from dc1 import defaults
-from dcp.v1.daemon_stream_pb2 import ConnectResponse, Desired, LeaseRef, Offer
+from dcp.v1.daemon_stream_pb2 import ConnectResponse, Desired, LeaseRef, Offer, ResponseBundle
 
 # A daemon that reads has a handful waiting; a cancel or an offer is pushed whatever waits, and few of those come
 # before a daemon that reads nothing is given up.
@@ -14,6 +14,9 @@ _MOST_BYTES = 1024 * 1024
 _MOST_BYTES_OFFERED = 4 * defaults.COMPLETION_MAX_BYTES
 """Of offers, each of which may have the body of a call: a daemon that takes some while for one reads all the same."""
 
+_BUNDLE_BYTES = 64 * 1024
+"""What is more than this goes by itself: there is nothing to be saved by its number."""
+
 Attempt = tuple[str, int]
 """A job's public id and the number of the attempt."""
 
@@ -21,7 +24,9 @@ Attempt = tuple[str, int]
 class Outbox:
     """Messages in order, among them one desired state at the most, and what the daemon was offered in full."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, bundles: bool = False) -> None:
+        """`bundles` says whether the daemon takes several messages in one."""
+        self._bundles = bundles
         # None stands where the desired state goes: it is made when its turn comes, so it is the newest there is.
         self._waiting: deque[ConnectResponse | None] = deque()
         self._desired: Callable[[], Desired] | None = None
@@ -66,11 +71,24 @@ class Outbox:
         """Yield what is queued until the stream ends."""
         while True:
             while self._waiting:
-                yield self._next()
+                yield self._due()
             if self._closed.is_set():
                 return
             self._arrived.clear()
             await self._arrived.wait()
+
+    def _due(self) -> ConnectResponse:
+        """Return all that waits, as far as one message takes it."""
+        first = self._next()
+        said, size = [first], first.ByteSize() if self._bundles else _BUNDLE_BYTES
+        while self._waiting and len(said) < defaults.MOST_OF_BUNDLE:
+            # What is not made yet may have any size, and an offer the body of a call.
+            following = self._waiting[0]
+            size += _BUNDLE_BYTES if following is None else following.ByteSize()
+            if size >= _BUNDLE_BYTES:
+                break
+            said.append(self._next())
+        return first if len(said) == 1 else ConnectResponse(bundle=ResponseBundle(messages=said))
 
     def _queue(self, message: ConnectResponse | None) -> None:
         self._waiting.append(message)

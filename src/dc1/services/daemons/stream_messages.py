@@ -35,11 +35,19 @@ def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:
 
 
 def offer_message(
-    assignment: Assignment, images: Mapping[str, str], expires_in_seconds: float, *, as_bytes: bool
+    assignment: Assignment,
+    images: Mapping[str, str],
+    expires_in_seconds: float,
+    *,
+    as_bytes: bool,
+    run_seconds: float | None = None,
 ) -> pb.Offer:
-    """Offer a job, `as_bytes` the body of a call; `images` has an approved image for each image type."""
+    """Offer a job, `as_bytes` the body of a call; `images` has an approved image for each image type.
+
+    With `run_seconds` it is begun as soon as it is accepted.
+    """
     message = assignment_message(assignment, images, as_bytes=as_bytes)
-    return pb.Offer(assignment=message, expires_in_seconds=expires_in_seconds)
+    return pb.Offer(assignment=message, expires_in_seconds=expires_in_seconds, run_seconds=run_seconds)
 
 
 def stop_message(job_id: str, attempt: int, reason: StopReason) -> pb.Stop:

@@ -1,0 +1,119 @@
+"""A daemon's messages, followed in the order of each job: what one job's end has to wait for holds up no other."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from dc1 import defaults
+from dc1.containment import contained
+from dc1.control.failures import is_told
+from dc1.domain import errors
+from dc1.domain.errors import ApiError
+from dc1.services.api.shielding import ShieldedWork
+from dc1.services.daemons.daemon_messages import DaemonMessages
+from dc1.storage.engine.unwritable import unwritable_reason
+from dcp.v1.daemon_stream_pb2 import ConnectRequest, Hello
+
+_log = structlog.get_logger(__name__)
+
+_OF_A_JOB = frozenset({"accept", "decline", "progress", "logs", "tokens", "outcome"})
+_MOST_AT_ONCE = 64
+"""Transactions of one daemon; while so many are under way nothing more is taken from it."""
+
+
+def _messages_in(message: ConnectRequest) -> Iterable[ConnectRequest]:
+    """Return the messages of a bundle, or the one that is none.
+
+    Raises:
+        invalid_field: There are too many of them, or one is a bundle again.
+    """
+    if not message.HasField("bundle"):
+        return (message,)
+    found = message.bundle.messages
+    if len(found) > defaults.MOST_OF_BUNDLE or any(one.HasField("bundle") for one in found):
+        raise errors.invalid_field(
+            "bundle", f"has at most {defaults.MOST_OF_BUNDLE} messages, and no bundle among them"
+        )
+    return found
+
+
+class MessageFollower:
+    """Follows a daemon's messages; one that fails by a mistake of ours is passed over.
+
+    Ended by it the stream would come back with the same, and the daemon's other runs would not be heard. What was
+    missed is in the next beat, or comes again for want of a receipt. What was begun is followed to its end also when
+    the stream breaks: its transaction commits whoever waits.
+    """
+
+    def __init__(self, messages: DaemonMessages, provider_id: int, end: Callable[[], None]) -> None:
+        """`end` ends the stream, for the `failure` that is set by then."""
+        self._messages = messages
+        self._provider_id = provider_id
+        self._end = end
+        self._passed_over = 0
+        self._work = ShieldedWork()
+        self._last_of_job: dict[str, asyncio.Task[None]] = {}
+        self.failure: Exception | None = None
+
+    async def begin(self, hello: Hello) -> None:
+        """Take the state with which the stream opens."""
+        await self._work.run(self._messages.hello(hello))
+
+    async def take(self, message: ConnectRequest) -> None:
+        """Follow a message, or begin to; what has to be known before the next one is known when this returns."""
+        self._messages.count(message)
+        for one in _messages_in(message):
+            await self._take(one)
+
+    async def _take(self, message: ConnectRequest) -> None:
+        kind = message.WhichOneof("message") or ""
+        if kind not in _OF_A_JOB:
+            # The whole state of the daemon, which has to find ours as what it said before has left it.
+            await self._idle()
+            await self._work.run(self._follow(message))
+            return
+        job_id: str = getattr(message, kind).lease.job_id
+        before = self._last_of_job.get(job_id)
+        if kind == "tokens" and before is None:
+            # Waits for nothing, and comes most often.
+            await self._follow(message)
+            return
+        while len(self._last_of_job) >= _MOST_AT_ONCE and job_id not in self._last_of_job:
+            await asyncio.wait(self._last_of_job.values(), return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(self._after(before, message))
+        self._last_of_job[job_id] = task
+        task.add_done_callback(lambda done: self._forget(job_id, done))
+
+    async def _idle(self) -> None:
+        if self._last_of_job:
+            await asyncio.wait(self._last_of_job.values())
+
+    def _forget(self, job_id: str, task: asyncio.Task[None]) -> None:
+        if self._last_of_job.get(job_id) is task:
+            del self._last_of_job[job_id]
+
+    async def _after(self, before: asyncio.Task[None] | None, message: ConnectRequest) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        try:
+            await self._follow(message)
+        except Exception as failure:  # the stream ends by it, and says why
+            self.failure = self.failure or failure
+            self._end()
+
+    async def _follow(self, message: ConnectRequest) -> None:
+        try:
+            with contained():
+                await self._messages.take(message)
+        except ApiError:
+            raise
+        except Exception as failure:
+            # Without its database a server has nothing to say to a daemon, which may find another one.
+            if unwritable_reason(failure) is not None:
+                raise
+            self._passed_over += 1
+            # It may go on with every beat.
+            if is_told(self._passed_over):
+                kind, times = message.WhichOneof("message"), self._passed_over
+                _log.exception("message_not_followed", provider_id=self._provider_id, message=kind, times=times)

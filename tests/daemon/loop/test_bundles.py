@@ -1,0 +1,48 @@
+"""What a daemon says and hears together, and calls that begin with their offer."""
+
+import asyncio
+
+import pytest
+
+from dc1.testing.machine import MadeUpMachine
+from dcp.v1 import daemon_stream_pb2 as pb
+from tests.daemon.loop.fake_server import FakeServer, lease, make_assignment
+from tests.daemon.loop.whole_daemon import connected
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_runs_that_speak_at_one_moment_are_told_in_one_message(server: FakeServer, together: bool) -> None:
+    server.takes_bundles = together
+    async with connected(server, telemetry=MadeUpMachine(gpu_count=2)) as (daemon, stream):
+        runs = [await daemon.started(stream, job_id) for job_id in ("job-1", "job-2")]
+        await asyncio.gather(*(run.sink.token("word") for run in runs))
+        said = [await stream.next("tokens") for _ in runs]
+        assert [(each.text, each.lease.job_id) for each in said] == [("word", "job-1"), ("word", "job-2")]
+        assert (2 in stream.bundles) is together
+        for run in runs:
+            run.finish({"response": "word"})
+            await stream.next("outcome")
+
+
+async def test_what_the_server_says_together_is_followed_in_its_order(server: FakeServer) -> None:
+    async with connected(server) as (daemon, stream):
+        offer = pb.Offer(assignment=make_assignment(), expires_in_seconds=15)
+        start = pb.Start(lease=lease("job-1", 1), seconds_left=60)
+        both = [pb.ConnectResponse(offer=offer), pb.ConnectResponse(start=start)]
+        stream.send(bundle=pb.ResponseBundle(messages=both))
+        await stream.next("accept")
+        (await daemon.runner.next_run()).finish({"response": "ok"})
+        await stream.next("outcome")
+
+
+async def test_a_call_begins_with_its_offer_where_that_says_how_long_it_may_run(server: FakeServer) -> None:
+    async with connected(server) as (daemon, stream):
+        assert stream.hello.state.begins_with_offers
+        stream.send(offer=pb.Offer(assignment=make_assignment(), expires_in_seconds=15, run_seconds=30))
+        await stream.next("accept")
+        run = await daemon.runner.next_run()
+        assert 29 < run.work.deadline <= 30
+        stream.start()
+        run.finish({"response": "ok"})
+        await stream.next("outcome")
+        assert not daemon.runner.started_another, "a Start beside it says nothing new"
