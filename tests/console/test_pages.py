@@ -31,14 +31,13 @@ MANNERS = [("en", "light"), ("ar", "dark")]
 
 @pytest.fixture(scope="module")
 def busy(town: LocalMarket) -> LocalMarket:
-    """A market with machines and a job that runs."""
-    daemon = town.add_provider()
-    town.add_provider()
-    renter = town.add_renter()
-    renter.submit()
+    """A market with machines, a model, and jobs that are done, run and wait."""
+    daemon, renter = town.add_provider(), town.add_renter()
+    town.connect(town.add_provider())
+    done, *_ = [renter.submit(provider_id=daemon.id) for _ in range(4)]
+    assert town.next_job(daemon)["id"] == done["id"]
+    daemon.result(done["id"])
     town.next_job(daemon)
-    for _ in range(3):
-        renter.submit()
     return town
 
 

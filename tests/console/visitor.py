@@ -28,7 +28,7 @@ _LEFT_IN_LATIN = """() => {
   return found;
 }"""
 # Abbreviations that are the same in Arabic.
-_SAME_IN_BOTH = {"OpenAI", "RTX", "INT", "GPU", "HTTPS", "CSV"}
+_SAME_IN_BOTH = {"OpenAI", "RTX", "INT", "GPU", "HTTPS", "CSV", "LLM"}
 
 
 class Visitor:

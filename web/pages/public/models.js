@@ -5,7 +5,7 @@ import { Badge } from "../../components/badge.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
-import { money, number } from "../../runtime/format.js";
+import { duration, money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/public.js";
 
@@ -45,6 +45,22 @@ function Listed({ rows }) {
         isNumber: true,
         cell: (row) => money(row.pricing.halala_per_1m_completion_tokens),
         sort: (row) => row.pricing.halala_per_1m_completion_tokens,
+      },
+      {
+        key: "speed",
+        title: t.speed,
+        isNumber: true,
+        isExtra: true,
+        cell: (row) => number(row.tokens_per_second_p50, 1),
+        sort: (row) => row.tokens_per_second_p50 ?? -1,
+      },
+      {
+        key: "first",
+        title: t.firstWord,
+        isNumber: true,
+        isExtra: true,
+        cell: (row) => duration(row.ttft_ms_p50 === null ? null : row.ttft_ms_p50 / 1000),
+        sort: (row) => row.ttft_ms_p50 ?? Infinity,
       },
       {
         key: "machines",
