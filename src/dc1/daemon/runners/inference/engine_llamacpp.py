@@ -12,12 +12,13 @@ from pathlib import Path
 
 import httpx
 
-from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
-from dc1.daemon.runners.inference import gguf
-from dc1.daemon.runners.inference.engine import EngineUnavailableError
+from dc1.daemon.runners.inference import forced_calls, gguf
+from dc1.daemon.runners.inference.engine import EngineUnavailableError, EventCallback
 from dc1.daemon.runners.inference.engine_folder import EngineFolder
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
+from dc1.daemon.runners.inference.relay import Relay
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath, Feature, ModelAbilities
@@ -174,6 +175,10 @@ class LlamaCppEngine(OpenAIEngine):
         if self._child is not None:
             await self._child.kill()
             self._child = None
+
+    def _relay(self, call: EngineCall, model: str, on_event: EventCallback) -> Relay:
+        """Return who listens to the answer of a call, and has the tools called that must be."""
+        return forced_calls.relay_of(call, model, on_event)
 
     async def _broken(self, error: httpx.HTTPError) -> RunFailed:
         """Return the failure that a broken connection stands for: as a rule the end of the process."""

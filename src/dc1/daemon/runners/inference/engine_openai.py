@@ -143,11 +143,15 @@ class OpenAIEngine:
             if self._fills_in and call.path == EnginePath.COMPLETIONS:
                 path, relay = llamacpp_text(f"{self._root}/infill", call, model, on_event)
                 return await self._answered(path, relay)
-            return await self._answered(path, EventRelay(call, model, on_event))
+            return await self._answered(path, self._relay(call, model, on_event))
         try:
             return await self._answered(path, WholeRelay(call, model, on_event))
         except RunFailed as failed:
             raise (too_large() if failed.message == TOO_MUCH else failed) from None
+
+    def _relay(self, call: EngineCall, model: str, on_event: EventCallback) -> Relay:
+        """Return who listens to the answer of a call that may be streamed."""
+        return EventRelay(call, model, on_event)
 
     async def _answered(self, path: str, relay: Relay) -> Completion:
         try:

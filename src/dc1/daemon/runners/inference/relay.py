@@ -86,6 +86,7 @@ class EventRelay:
         asked, kind = asked_of(call), kind_of(call.path)
         self._wanted = kind.answers(asked)
         self._streams = asked.get("stream") is True
+        self._must_call = asked.get("tool_choice") == "required" or isinstance(asked.get("tool_choice"), dict)
         wishes = asked.get("stream_options")
         known = wishes if isinstance(wishes, dict) else {}
         self.options: JsonObject = {"stream_options": {**known, "include_usage": True}} if self._streams else {}
@@ -110,6 +111,7 @@ class EventRelay:
         self._seen |= {_index(choice) for choice in choices}
         if event.is_whole:
             self._require_answers()
+            self._require_calls(choices)
         # An engine that streams unasked, or does not though asked, is heard all the same: its answer is put together.
         self._is_relayed = self._is_relayed and event.is_whole is not self._streams
         mend = _whole_mended if event.is_whole else self._mended
@@ -137,6 +139,13 @@ class EventRelay:
         # Never an answer without what was asked for; of one answer it is known by its finish_reason.
         if self._wanted > 1 and len(self._seen) < self._wanted:
             raise refusal(400, b'{"message": "the engine gives fewer answers than n"}', {})
+
+    def _require_calls(self, choices: list[dict[str, Any]]) -> None:
+        # Of a stream the text has been read by then: refused after it, it would have been had for nothing.
+        for choice in choices if self._must_call else ():
+            said = said_in(choice)
+            if choice.get("finish_reason") == "stop" and not (said.get("tool_calls") or said.get("refusal")):
+                raise refusal(400, b'{"message": "the engine does not have a tool called that must be"}', {})
 
     def _mended(self, event: Event, choices: list[dict[str, Any]]) -> str:
         changed = False
