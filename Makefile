@@ -89,7 +89,7 @@ type: $(VENV)/.dev ## mypy --strict
 unit: $(VENV)/.dev ## what needs no server, daemon or Envoy, in under a minute
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(UNIT) $(ARGS)
 
-test: $(VENV)/.dev ## every test; make test ARGS="-k heartbeat"
+test: $(VENV)/.dev node_modules/.package-lock.json ## every test; make test ARGS="-k heartbeat"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 demo: $(VENV)/.runtime ## the whole marketplace on this machine, once through

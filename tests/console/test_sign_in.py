@@ -14,11 +14,17 @@ _KEPT = """() => ({
 })"""
 
 
+def _key(market: LocalMarket, role: str) -> str:
+    if role == "admin":
+        return ADMIN_TOKEN
+    return market.add_renter().key if role == "renter" else market.add_provider().key
+
+
 @pytest.mark.parametrize("role", ["admin", "renter", "owner"])
 def test_a_key_is_kept_by_the_tab_alone_and_leaves_with_its_owner(
     town: LocalMarket, visitors: Visitors, role: str
 ) -> None:
-    key = {"admin": ADMIN_TOKEN, "renter": town.add_renter().key, "owner": town.add_provider().key}[role]
+    key = _key(town, role)
     with visitors.one() as visitor:
         page = visitor.sign_in(key)
         assert page.locator("header .name").inner_text() == f"DC1 · {role.capitalize()}"
@@ -36,6 +42,13 @@ def test_a_key_is_kept_by_the_tab_alone_and_leaves_with_its_owner(
         page.get_by_role("button", name="Sign out").click()
         expect(page.locator("input[name=key]")).to_be_visible()
         assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_scoped_key_is_its_renters(town: LocalMarket, visitors: Visitors) -> None:
+    scoped = answered(town.add_renter().post("/renters/me/keys", {"scopes": ["billing"]}), 201)["key"]
+    with visitors.one() as visitor:
+        assert visitor.sign_in(scoped).locator("header .name").inner_text() == "DC1 · Renter"
+        visitor.wrong.clear()
 
 
 def test_a_key_that_nobody_has_is_told(visitors: Visitors) -> None:

@@ -40,21 +40,26 @@ export function ask(question) {
 /** The place where questions appear, once in a page. */
 export function Dialog() {
   const place = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const given = useRef(/** @type {FormData | null} */ (null));
   const question = asked.value;
   useEffect(() => {
-    // The browser keeps the focus inside, and gives it back to where it was.
+    given.current = null;
+    // The browser keeps the focus inside.
     if (question) place.current?.showModal();
   }, [question]);
   if (!question) return null;
   const { title, text, act, isGrave, fields, answered } = question;
+  // Closed and not only taken away: then the browser gives the focus back to where it was.
+  const close = () => place.current?.close();
   /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
   const submit = (event) => {
     event.preventDefault();
-    answered(new FormData(event.currentTarget));
+    given.current = new FormData(event.currentTarget);
+    close();
   };
   return h(
     "dialog",
-    { ref: place, "aria-labelledby": "dialog-title", onClose: () => answered(null) },
+    { ref: place, "aria-labelledby": "dialog-title", onClose: () => answered(given.current) },
     h(
       "form",
       { onSubmit: submit },
@@ -65,7 +70,7 @@ export function Dialog() {
         "p",
         { class: "acts" },
         h("button", { type: "submit", class: isGrave ? "grave" : "main" }, act),
-        h("button", { type: "button", onClick: () => answered(null) }, texts().cancel),
+        h("button", { type: "button", onClick: close }, texts().cancel),
       ),
     ),
   );

@@ -1,0 +1,56 @@
+"""Asked once before something is done, told afterwards, and taken back where it can be."""
+
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.console.visitor import Visitors
+
+_IMPORT = """(name) => {
+  const base = document.querySelector("script[type=module]").src.replace("main.js", "");
+  return import(base + name);
+}"""
+_ASK = f"""async () => {{
+  const {{ ask }} = await ({_IMPORT})("components/dialog.js");
+  window.answer = undefined;
+  ask({{ title: "Suspend it?", act: "Suspend", isGrave: true }}).then(given => {{ window.answer = given === null ? "no" : "yes"; }});
+}}"""
+_TOAST = f"""async () => {{
+  const {{ toast }} = await ({_IMPORT})("components/toast.js");
+  toast("Suspended.", async () => {{ window.undone = (window.undone ?? 0) + 1; }});
+}}"""
+_HERE = "document.activeElement.lang"
+
+
+def _asked(page: Page) -> Any:
+    page.locator(".choices button[lang=ar]").focus()
+    page.evaluate(_ASK)
+    expect(page.get_by_role("dialog", name="Suspend it?")).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('dialog') !== null")
+    return page
+
+
+def test_an_act_is_asked_for_and_the_focus_comes_back(visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.open("/")
+        for key, answer in (("Escape", "no"), ("Enter", "yes")):
+            _asked(page).keyboard.press(key)
+            expect(page.get_by_role("dialog")).to_have_count(0)
+            assert page.evaluate("window.answer") == answer
+            assert page.evaluate(_HERE) == "ar"
+        _asked(page).get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert page.evaluate("window.answer") == "no"
+
+
+def test_what_was_done_is_taken_back_once(visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.open("/")
+        page.evaluate(_TOAST)
+        # Where a screen reader hears of it without being led there.
+        told = page.locator("[role=status][aria-live=polite].toasts")
+        expect(told).to_contain_text("Suspended.")
+        told.get_by_role("button", name="Undo").click()
+        expect(told).to_contain_text("Taken back.")
+        expect(told).not_to_contain_text("Suspended.")
+        assert page.evaluate("window.undone") == 1
