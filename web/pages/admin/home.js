@@ -1,31 +1,135 @@
-// The market in a few figures.
+// The market as it is now, by its streams, and how it came there.
 
 import { h } from "../../vendor/preact.js";
+import { useEffect, useState } from "../../vendor/hooks.js";
+import { SelectField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
+import { Plot } from "../../components/plot.js";
+import { table } from "../../components/table.js";
+import { complain } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { number, sar } from "../../runtime/format.js";
+import { follow } from "../../runtime/events.js";
+import { duration, money, number, sar } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
-import texts from "../../text/console.js";
+import texts from "../../text/admin.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas} Schemas */
+/** @typedef {"1h" | "24h" | "30d"} Period */
+
+const EVERY_SECONDS = 60;
+const HALALA_PER_SAR = 100;
 
 export default function Home() {
   const t = texts();
-  const overview = useLoad((signal) => call("GET /admin/overview", { signal }));
+  const [queue, isLive] = useQueue();
+  const overview = useLoad((signal) => call("GET /admin/overview", { signal }), [], EVERY_SECONDS);
   return h(
     "div",
     null,
     h("h1", null, t.home),
+    h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
     loaded(overview, (told) =>
       h(Figures, {
         of: [
-          [t.online, number(told.providersOnline)],
-          [t.registered, number(told.providersRegistered)],
-          [t.queued, number(told.jobsQueued)],
-          [t.running, number(told.jobsRunning)],
+          [t.online, t.of(number(told.providersOnline), number(told.providersRegistered))],
+          [t.queued, number(queue?.queued ?? told.jobsQueued)],
+          [t.offered, number(queue?.offered)],
+          [t.running, number(queue?.running ?? told.jobsRunning)],
           [t.revenueToday, sar(told.revenueSARToday)],
           [t.revenue, sar(told.revenueSARTotal)],
         ],
       }),
     ),
+    h("section", { "aria-labelledby": "waiting" }, h("h2", { id: "waiting" }, t.waiting), queue && waiting(queue)),
+    h(Series, null),
+  );
+}
+
+/** @returns {[Schemas["QueueEvent"] | undefined, boolean]} the queue as it is, and whether it is told of at once */
+function useQueue() {
+  const [queue, setQueue] = useState(/** @type {Schemas["QueueEvent"] | undefined} */ (undefined));
+  const [isLive, setLive] = useState(false);
+  useEffect(() => {
+    const leaving = new AbortController();
+    follow(
+      "GET /admin/queue/stream",
+      { signal: leaving.signal },
+      (event) => "queued" in event && setQueue(event),
+      setLive,
+    ).catch((error) => leaving.signal.aborted || complain(error));
+    return () => leaving.abort();
+  }, []);
+  return [queue, isLive];
+}
+
+/** @param {Schemas["QueueEvent"]} queue */
+function waiting(queue) {
+  const t = texts();
+  return table({
+    caption: t.waiting,
+    rows: queue.by_gpu_type,
+    empty: t.nothingWaits,
+    keyOf: (row) => row.gpu_type ?? "",
+    columns: [
+      { key: "gpu", title: t.gpu, cell: (row) => (row.gpu_type ? h("bdi", null, row.gpu_type) : t.anyGpu) },
+      { key: "depth", title: t.depth, cell: (row) => number(row.depth), isNumber: true, width: 120 },
+      { key: "oldest", title: t.oldest, cell: (row) => duration(row.oldest_seconds), isNumber: true, width: 160 },
+    ],
+  });
+}
+
+function Series() {
+  const t = texts();
+  const [period, setPeriod] = useState(/** @type {Period} */ ("24h"));
+  const series = useLoad((signal) => call("GET /admin/series", { query: { period }, signal }), [period], EVERY_SECONDS);
+  const choices = /** @type {[string, string][]} */ (Object.entries(t.periods));
+  return h(
+    "section",
+    { "aria-label": t.period },
+    h(
+      "div",
+      { class: "filters" },
+      h(SelectField, {
+        label: t.period,
+        value: period,
+        set: (value) => setPeriod(/** @type {Period} */ (value)),
+        options: choices,
+      }),
+    ),
+    loaded(series, ({ points }) => h(Plots, { points })),
+  );
+}
+
+/** @param {{points: Schemas["SeriesPoint"][]}} props */
+function Plots({ points }) {
+  const t = texts();
+  const times = points.map(({ at }) => Date.parse(at) / 1000);
+  /** @param {string} label @param {(point: Schemas["SeriesPoint"]) => number} of */
+  const line = (label, of) => ({ label, values: points.map(of) });
+  return h(
+    "div",
+    null,
+    h(Plot, {
+      label: t.fleet,
+      times,
+      series: [line(t.registered, (one) => one.machines), line(t.online, (one) => one.online)],
+    }),
+    h(Plot, {
+      label: t.flow,
+      times,
+      series: [line(t.queued, (one) => one.queued), line(t.running, (one) => one.running)],
+    }),
+    h(Plot, {
+      label: t.endings,
+      times,
+      series: [line(t.completed, (one) => one.jobs_completed), line(t.failed, (one) => one.jobs_failed)],
+    }),
+    h(Plot, {
+      label: t.charged,
+      times,
+      series: [line(t.charged, (one) => one.charged_halala / HALALA_PER_SAR)],
+      told: (value) => money(value * HALALA_PER_SAR),
+    }),
   );
 }

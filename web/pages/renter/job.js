@@ -13,6 +13,7 @@ import { follow } from "../../runtime/events.js";
 import { ago, duration, money, number, percent, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import { go } from "../../runtime/router.js";
+import { session } from "../../runtime/session.js";
 import texts from "../../text/renter.js";
 import { JobLog } from "./job_log.js";
 import { jobType } from "./job_rows.js";
@@ -101,13 +102,16 @@ function Detail({ job }) {
 function Acts({ job, isOpen }) {
   const t = texts();
   const path = { job_id: job.job_id };
+  const isAdmin = session.value?.role === "admin";
   const cancel = async () => {
     if (!(await ask({ title: t.cancelQuestion, text: t.cancelNote, act: t.cancelJob, isGrave: true }))) return;
-    await call("POST /jobs/{job_id}/cancel", { path, body: {} }).then(() => toast(t.cancelled), complain);
+    const route = isAdmin ? "POST /admin/jobs/{job_id}/cancel" : "POST /jobs/{job_id}/cancel";
+    await call(route, { path, body: {} }).then(() => toast(t.cancelled), complain);
   };
   const retry = async () => {
     const once = crypto.randomUUID();
-    await call("POST /jobs/{job_id}/retry", { path, body: {}, once }).then((made) => {
+    const route = isAdmin ? "POST /admin/jobs/{job_id}/requeue" : "POST /jobs/{job_id}/retry";
+    await call(route, { path, body: {}, once }).then((made) => {
       toast(t.retried);
       go(`/jobs/${encodeURIComponent(made.job.job_id)}`);
     }, complain);

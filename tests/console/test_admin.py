@@ -1,0 +1,122 @@
+"""An admin's pages in a real browser, on a market with machines, jobs, renters and payouts."""
+
+import pytest
+from playwright.sync_api import expect
+
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.server import ADMIN_TOKEN
+from tests.console.visitor import Visitors
+
+PAGES = ("", "approvals", "machines", "jobs", "renters", "money", "prices", "alerts", "audit")
+MANNERS = [("en", "light"), ("ar", "dark")]
+NASTY = '"><img src=x onerror=alert(1)>'
+
+
+@pytest.fixture(scope="module")
+def machine(town: LocalMarket) -> PollDaemon:
+    return town.add_provider()
+
+
+@pytest.fixture(scope="module")
+def renter(town: LocalMarket, machine: PollDaemon) -> Renter:
+    """One whose job was paid, which its provider wants to be paid out."""
+    renter = town.add_renter()
+    renter.top_up(10_000)
+    renter.submit(duration_minutes=120, max_duration_seconds=7200)
+    job = town.next_job(machine)
+    town.advance(7000)
+    machine.heartbeat()
+    machine.result(job["job_id"])
+    renter.submit()
+    machine.post("/providers/me/withdraw", json={"amount_halala": 1000, "iban": "SA0380000000608010167519"})
+    town.register_provider(name=NASTY)
+    return renter
+
+
+@pytest.mark.parametrize(("language", "light"), MANNERS)
+def test_every_page_is_whole(
+    renter: Renter, machine: PollDaemon, visitors: Visitors, language: str, light: str
+) -> None:
+    with visitors.one(language, light) as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        for name in (*PAGES, f"machines/{machine.id}", f"renters/{renter.id}"):
+            page.goto(f"{visitor.url}/console#/{name}")
+            visitor.settled()
+            visitor.looks(f"admin-{name.replace('/', '-') or 'home'}-{language}-{light}")
+            assert visitor.audit() == [], name
+            if language == "ar":
+                assert visitor.left_in_latin() == set(), name
+
+
+def test_a_machine_is_approved_from_the_queue(town: LocalMarket, renter: Renter, visitors: Visitors) -> None:
+    """What its owner called it is a name on every page."""
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/approvals")
+        row = page.locator("tbody tr").filter(has_text=NASTY)
+        row.get_by_role("button", name="Approve").click()
+        expect(page.locator(".toast")).to_contain_text("approved")
+        expect(row).to_have_count(0)
+        page.goto(f"{visitor.url}/console#/machines")
+        expect(page.locator("tbody tr").filter(has_text=NASTY)).to_be_visible()
+
+
+def test_a_suspension_is_asked_for_and_taken_back(machine: PollDaemon, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/machines/{machine.id}")
+        page.get_by_role("button", name="Suspend").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        assert machine.account()["status"] != "suspended"
+        page.get_by_role("button", name="Suspend").click()
+        page.get_by_role("dialog").get_by_role("button", name="Suspend").click()
+        expect(page.get_by_role("button", name="End the suspension")).to_be_visible()
+        assert machine.account()["status"] == "suspended"
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("button", name="Suspend")).to_be_visible()
+    assert machine.account()["status"] != "suspended"
+
+
+def test_a_payout_is_taken_up_and_paid_with_its_reference(
+    renter: Renter, machine: PollDaemon, visitors: Visitors
+) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/money")
+        page.get_by_role("button", name="Take up").click()
+        page.get_by_role("button", name="Paid").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Bank reference").fill("SARIE-7")
+        dialog.get_by_role("button", name="Paid").click()
+        expect(page.get_by_text("SARIE-7")).to_be_visible()
+        expect(page.get_by_text("The books balance.")).to_be_visible()
+    (payout,) = machine.get("/providers/me/withdrawals").json()["withdrawals"]
+    assert (payout["status"], payout["bank_reference"]) == ("paid", "SARIE-7")
+
+
+def test_a_renter_is_found_and_credited(renter: Renter, visitors: Visitors) -> None:
+    before = renter.balance()
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/renters/{renter.id}")
+        page.get_by_role("button", name="Credit").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Amount").fill("2.50")
+        dialog.get_by_label("Reason").fill("a gift")
+        dialog.get_by_role("button", name="Credit").click()
+        expect(page.locator(".toast")).to_contain_text("Credited")
+    assert renter.balance() == before + 250
+
+
+def test_the_queue_is_told_of_at_once(town: LocalMarket, renter: Renter, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        waiting = page.locator(".figures div").filter(has_text="Jobs waiting").locator("dd")
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        before = int(waiting.inner_text())
+        job = renter.submit(gpu_requirements={"gpu_type": "H200"})
+        expect(waiting).to_have_text(str(before + 1))
+        renter.cancel(job["job_id"])
+        expect(waiting).to_have_text(str(before))

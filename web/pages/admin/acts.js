@@ -1,0 +1,81 @@
+// What an admin does to machines: each asks once where it has to, says what it did, and can be taken back where that is possible.
+
+import { h } from "../../vendor/preact.js";
+import { ask } from "../../components/dialog.js";
+import { TextField } from "../../components/field.js";
+import { complain, toast } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import texts from "../../text/admin.js";
+
+/** @typedef {() => void} Done */
+
+/** A question that wants a reason. @param {string} title @param {string} act @param {string} [text] @returns {Promise<string | null>} */
+export async function reasonFor(title, act, text) {
+  const fields = h(TextField, { label: texts().reason, name: "reason", required: true });
+  const given = await ask({ title, act, fields, isGrave: true, ...(text ? { text } : {}) });
+  return given && String(given.get("reason"));
+}
+
+/** @param {number} id @param {Done} done */
+export function approve(id, done) {
+  const path = { provider_id: id };
+  return call("PATCH /admin/providers/{provider_id}/approve", { path, body: {} }).then(() => {
+    toast(texts().approved);
+    done();
+  }, complain);
+}
+
+/** @param {number} id @param {Done} done */
+export async function reject(id, done) {
+  const t = texts();
+  const reason = await reasonFor(t.rejectQuestion, t.reject);
+  if (!reason) return;
+  await call("PATCH /admin/providers/{provider_id}/reject", { path: { provider_id: id }, body: { reason } }).then(
+    () => {
+      toast(t.rejected);
+      done();
+    },
+    complain,
+  );
+}
+
+/** @param {number} id @param {Done} done */
+export async function suspend(id, done) {
+  const t = texts();
+  if (!(await ask({ title: t.suspendQuestion, act: t.suspend, isGrave: true }))) return;
+  const path = { provider_id: id };
+  await call("POST /admin/providers/{provider_id}/suspend", { path, body: {} }).then(() => {
+    toast(t.suspended, () => call("POST /admin/providers/{provider_id}/unsuspend", { path, body: {} }).then(done));
+    done();
+  }, complain);
+}
+
+/** @param {number} id @param {Done} done */
+export function unsuspend(id, done) {
+  const path = { provider_id: id };
+  return call("POST /admin/providers/{provider_id}/unsuspend", { path, body: {} }).then(() => {
+    toast(texts().unsuspended);
+    done();
+  }, complain);
+}
+
+/** @param {number} id */
+export function probe(id) {
+  const path = { provider_id: id };
+  return call("POST /admin/providers/{provider_id}/probe", { path, body: {} }).then(
+    () => toast(texts().probing),
+    complain,
+  );
+}
+
+/** @param {number} id @param {Done} done */
+export async function clearMismatch(id, done) {
+  const t = texts();
+  const reason = await reasonFor(t.clearMismatch, t.clearMismatch, t.clearNote);
+  if (!reason) return;
+  const path = { provider_id: id };
+  await call("POST /admin/providers/{provider_id}/clear-mismatch", { path, body: { reason } }).then(() => {
+    toast(t.cleared);
+    done();
+  }, complain);
+}

@@ -1,0 +1,77 @@
+// Machines that wait for a decision: what their owner claimed against what is known.
+
+import { h } from "../../vendor/preact.js";
+import { Badge } from "../../components/badge.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { call } from "../../runtime/api.js";
+import { duration } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/admin.js";
+import { approve, reject } from "./acts.js";
+
+const EVERY_SECONDS = 30;
+
+export default function Approvals() {
+  const t = texts();
+  const queue = useLoad(
+    (signal) => call("GET /admin/providers/approval-queue", { query: { limit: 100 }, signal }),
+    [],
+    EVERY_SECONDS,
+  );
+  /** @type {Record<string, string>} */
+  const sources = t.sources;
+  return h(
+    "div",
+    null,
+    h("h1", null, t.approvals),
+    loaded(queue, ({ providers }) =>
+      table({
+        caption: t.approvals,
+        rows: providers,
+        empty: t.noApprovals,
+        keyOf: (row) => row.id,
+        href: (row) => `#/machines/${row.id}`,
+        columns: [
+          { key: "name", title: t.name, cell: (row) => h("bdi", null, row.name), width: 150 },
+          { key: "gpu", title: t.gpu, cell: (row) => h("bdi", null, row.gpu_model ?? "–"), width: 150 },
+          {
+            key: "acts",
+            title: "",
+            cell: (row) => [
+              h(
+                "button",
+                { key: "yes", type: "button", class: "plain", onClick: () => approve(row.id, queue.reload) },
+                t.approve,
+              ),
+              h(
+                "button",
+                { key: "no", type: "button", class: "plain", onClick: () => reject(row.id, queue.reload) },
+                t.reject,
+              ),
+            ],
+            width: 180,
+          },
+          {
+            key: "source",
+            title: t.source,
+            cell: (row) => sources[row.gpu_source] ?? row.gpu_source,
+            isExtra: true,
+            width: 120,
+          },
+          { key: "email", title: t.email, cell: (row) => h("bdi", null, row.email), isExtra: true },
+          {
+            key: "since",
+            title: t.waitsSince,
+            cell: (row) => [
+              duration(row.pending_duration_seconds),
+              " ",
+              row.sla_breached && h(Badge, { kind: "bad", children: t.overdue }),
+            ],
+            width: 170,
+          },
+        ],
+      }),
+    ),
+  );
+}

@@ -1,0 +1,60 @@
+// Who did what as an admin, and who tried.
+
+import { h } from "../../vendor/preact.js";
+import { useState } from "../../vendor/hooks.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { call } from "../../runtime/api.js";
+import { number, time } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/admin.js";
+
+const PAGE = 100;
+
+export default function Audit() {
+  const t = texts();
+  const [pages, setPages] = useState(1);
+  const trail = useLoad(
+    async (signal) => {
+      const told = await call("GET /admin/audit", { query: { page: 1, limit: PAGE }, signal });
+      const rows = told.entries;
+      for (let page = 2; page <= Math.min(pages, told.pagination.pages); page++)
+        rows.push(...(await call("GET /admin/audit", { query: { page, limit: PAGE }, signal })).entries);
+      return { rows, total: told.total };
+    },
+    [pages],
+  );
+  return h(
+    "div",
+    null,
+    h("h1", null, t.audit),
+    loaded(trail, ({ rows, total }) =>
+      h(
+        "div",
+        null,
+        h("p", { class: "quiet" }, t.ofThese(number(rows.length), number(total))),
+        table({
+          caption: t.audit,
+          rows,
+          empty: t.noAudit,
+          keyOf: (row) => row.id,
+          columns: [
+            { key: "when", title: t.when, cell: (row) => time(row.at), width: 180 },
+            { key: "call", title: t.method, cell: (row) => h("code", null, `${row.method} ${row.path}`) },
+            { key: "status", title: t.answered, cell: (row) => number(row.status), isNumber: true, width: 90 },
+            { key: "actor", title: t.actor, cell: (row) => h("bdi", null, row.actor), isExtra: true, width: 150 },
+            {
+              key: "address",
+              title: t.address,
+              cell: (row) => h("bdi", null, row.address ?? ""),
+              isExtra: true,
+              width: 150,
+            },
+          ],
+        }),
+        rows.length < total &&
+          h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.more)),
+      ),
+    ),
+  );
+}

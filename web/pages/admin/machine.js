@@ -1,0 +1,175 @@
+// One machine: claim against measurement, what it said lately, who decided what, and what may be done.
+
+import { h } from "../../vendor/preact.js";
+import { Status } from "../../components/badge.js";
+import { Figures } from "../../components/figure.js";
+import { loaded } from "../../components/notice.js";
+import { Plot } from "../../components/plot.js";
+import { table } from "../../components/table.js";
+import { call } from "../../runtime/api.js";
+import { ago, money, number, percent, time } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/admin.js";
+import { approve, clearMismatch, probe, reject, suspend, unsuspend } from "./acts.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas} Schemas */
+
+const EVERY_SECONDS = 30;
+const DAY_HOURS = 24;
+
+/** @param {import("../../runtime/router.js").Place} place */
+export default function Machine({ params }) {
+  const t = texts();
+  const path = { provider_id: params["id"] ?? "" };
+  const found = useLoad(
+    (signal) => call("GET /admin/providers/{provider_id}", { path, signal }),
+    [path.provider_id],
+    EVERY_SECONDS,
+  );
+  const name = found.value?.provider.name ?? "";
+  return h(
+    "div",
+    null,
+    h("h1", null, t.machine, " ", h("bdi", null, name)),
+    loaded(found, ({ provider, uptime, jobs }) =>
+      h("div", null, h(Detail, { provider, uptime }), h(Acts, { provider, done: found.reload }), newest(jobs)),
+    ),
+    h(Telemetry, { id: path.provider_id }),
+    h(Decisions, { id: path.provider_id, turn: found.value?.provider.approval_status }),
+  );
+}
+
+/** @param {{provider: Schemas["InspectedProvider"], uptime: Schemas["Uptime"]}} props */
+function Detail({ provider, uptime }) {
+  const t = texts();
+  /** @type {Record<string, string>} */
+  const sources = t.sources;
+  return h(
+    "div",
+    null,
+    h(
+      "p",
+      null,
+      h(Status, { of: provider.status }),
+      " ",
+      h(Status, { of: provider.approval_status }),
+      " ",
+      h("bdi", { class: "quiet" }, provider.email),
+    ),
+    provider.hardware_notice && h("p", { class: "notice bad" }, h("bdi", null, provider.hardware_notice)),
+    h(Figures, {
+      of: [
+        [
+          t.gpu,
+          h("bdi", null, `${provider.gpu_count} × ${provider.gpu_type || provider.gpu_model || "–"}`),
+          sources[provider.gpu_source],
+        ],
+        [t.claimed, h("bdi", null, provider.claimed_gpu_model ?? "–")],
+        [t.measuredTops, number(provider.tops_int8, 1), ago(provider.probed_at)],
+        [t.memory, number(provider.memory_gbps)],
+        [t.slots, number(provider.slots_used)],
+        [t.reputation, number(provider.reputation_score)],
+        [t.uptime, percent((100 * uptime.hours_24) / DAY_HOURS)],
+        [t.heard, ago(provider.last_heartbeat)],
+        [t.version, h("bdi", null, provider.daemon_version ?? "–")],
+        [t.address, h("bdi", null, provider.provider_ip ?? "–")],
+        [t.earned, money(provider.total_earnings_halala)],
+      ],
+    }),
+  );
+}
+
+/** @param {{provider: Schemas["InspectedProvider"], done: () => void}} props */
+function Acts({ provider, done }) {
+  const t = texts();
+  const { id } = provider;
+  /** @param {string} title @param {() => void} act @param {string} [kind] */
+  const button = (title, act, kind) =>
+    h("button", { key: title, type: "button", class: kind ?? "", onClick: act }, title);
+  return h(
+    "p",
+    { class: "acts" },
+    provider.approval_status !== "approved" && button(t.approve, () => approve(id, done), "main"),
+    provider.approval_status !== "rejected" && button(t.reject, () => reject(id, done)),
+    button(t.probe, () => probe(id)),
+    provider.verification === "mismatch" && button(t.clearMismatch, () => clearMismatch(id, done)),
+    provider.is_suspended
+      ? button(t.unsuspend, () => unsuspend(id, done))
+      : button(t.suspend, () => suspend(id, done), "grave"),
+  );
+}
+
+/** @param {Schemas["ProviderJob"][]} rows */
+function newest(rows) {
+  const t = texts();
+  const shown = table({
+    caption: t.recentJobs,
+    rows,
+    empty: t.noJobs,
+    keyOf: (row) => row.id,
+    href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
+    columns: [
+      { key: "job", title: t.job, cell: (row) => h("bdi", null, row.job_id), width: 230 },
+      { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
+      { key: "earned", title: t.earned, cell: (row) => money(row.earned_halala), isNumber: true, width: 100 },
+      { key: "submitted", title: t.submitted, cell: (row) => time(row.submitted_at), isExtra: true },
+    ],
+  });
+  return h("section", { "aria-labelledby": "newest" }, h("h2", { id: "newest" }, t.recentJobs), shown);
+}
+
+/** @param {{id: string}} props */
+function Telemetry({ id }) {
+  const t = texts();
+  const metrics = useLoad(
+    (signal) =>
+      call("GET /providers/{provider_id}/metrics", { path: { provider_id: id }, query: { period: "24h" }, signal }),
+    [id],
+    60,
+  );
+  const shown = loaded(metrics, ({ points }) => {
+    const times = points.map(({ at }) => Date.parse(at) / 1000);
+    return h(
+      "div",
+      null,
+      h(Plot, {
+        label: t.utilisation,
+        times,
+        series: [{ label: t.busy, values: points.map((one) => one.gpu_util_pct) }],
+      }),
+      h(Plot, {
+        label: t.temperature,
+        times,
+        series: [
+          { label: t.temperature, values: points.map((one) => one.temp_c) },
+          { label: t.power, values: points.map((one) => one.power_w) },
+        ],
+      }),
+    );
+  });
+  return h("section", { "aria-labelledby": "day" }, h("h2", { id: "day" }, t.lastDay), shown);
+}
+
+/** @param {{id: string, turn: string | undefined}} props `turn` changes with each decision */
+function Decisions({ id, turn }) {
+  const t = texts();
+  const path = { provider_id: id };
+  const decisions = useLoad(
+    (signal) => call("GET /admin/providers/{provider_id}/approval-audit", { path, signal }),
+    [id, turn],
+  );
+  const shown = loaded(decisions, ({ entries: rows }) =>
+    table({
+      caption: t.decisions,
+      rows,
+      keyOf: (row) => row.at,
+      columns: [
+        { key: "when", title: t.when, cell: (row) => time(row.at), width: 180 },
+        { key: "decision", title: t.decision, cell: (row) => h(Status, { of: row.decision }), width: 120 },
+        { key: "actor", title: t.actor, cell: (row) => h("bdi", null, row.actor), isExtra: true, width: 170 },
+        { key: "reason", title: t.reason, cell: (row) => h("bdi", null, row.reason ?? "–") },
+      ],
+    }),
+  );
+  return h("section", { "aria-labelledby": "decisions" }, h("h2", { id: "decisions" }, t.decisions), shown);
+}

@@ -1,0 +1,174 @@
+// One renter: its money, its limits, and what may be done.
+
+import { h } from "../../vendor/preact.js";
+import { Status } from "../../components/badge.js";
+import { ask } from "../../components/dialog.js";
+import { TextField } from "../../components/field.js";
+import { Figures } from "../../components/figure.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { complain, toast } from "../../components/toast.js";
+import { call } from "../../runtime/api.js";
+import { money, number, time } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/admin.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas} Schemas */
+
+const HALALA_PER_SAR = 100;
+
+/** @param {import("../../runtime/router.js").Place} place */
+export default function Renter({ params }) {
+  const t = texts();
+  const path = { renter_id: params["id"] ?? "" };
+  const found = useLoad((signal) => call("GET /admin/renters/{renter_id}", { path, signal }), [path.renter_id]);
+  return h(
+    "div",
+    null,
+    h("h1", null, t.renter, " ", h("bdi", null, found.value?.renter.name ?? "")),
+    loaded(found, ({ renter, recent_jobs: jobs, transactions }) =>
+      h(
+        "div",
+        null,
+        h("p", null, h(Status, { of: renter.status }), " ", h("bdi", { class: "quiet" }, renter.email)),
+        h(Figures, {
+          of: [
+            [t.balance, money(renter.balance_halala)],
+            [t.held, money(renter.held_halala)],
+            [t.spent, money(renter.total_spent_halala)],
+            [t.jobs, number(renter.total_jobs)],
+            [t.failed, number(renter.failed_jobs)],
+            [t.keys, number(renter.live_keys)],
+          ],
+        }),
+        h(Acts, { renter, done: found.reload }),
+        newest(jobs),
+        entries(transactions),
+      ),
+    ),
+  );
+}
+
+/** @param {{renter: Schemas["InspectedRenter"], done: () => void}} props */
+function Acts({ renter, done }) {
+  const t = texts();
+  const path = { renter_id: renter.id };
+  const isSuspended = renter.status === "suspended";
+  const resume = () => call("POST /admin/renters/{renter_id}/unsuspend", { path, body: {} }).then(done);
+  const suspend = async () => {
+    if (!(await ask({ title: t.suspendRenterQuestion, act: t.suspend, isGrave: true }))) return;
+    await call("POST /admin/renters/{renter_id}/suspend", { path, body: {} }).then(() => {
+      toast(t.suspended, resume);
+      done();
+    }, complain);
+  };
+  const credit = async () => {
+    const given = await ask({ title: t.credit, text: t.creditNote, act: t.credit, fields: amounts() });
+    if (!given) return;
+    const body = {
+      amount_halala: Math.round(Number(given.get("amount")) * HALALA_PER_SAR),
+      reason: String(given.get("reason")),
+      is_payment: given.has("payment"),
+    };
+    await call("POST /admin/renters/{renter_id}/credit", { path, body, once: crypto.randomUUID() }).then(() => {
+      toast(t.credited);
+      done();
+    }, complain);
+  };
+  const limit = async () => {
+    const given = await ask({ title: t.limits, act: t.save, fields: limits() });
+    if (!given) return;
+    /** @param {string} name */
+    const number = (name) => (given.get(name) ? Number(given.get(name)) : null);
+    const monthly = number("monthly");
+    const body = {
+      monthly_limit_halala: monthly === null ? null : Math.round(monthly * HALALA_PER_SAR),
+      daily_jobs_limit: number("daily"),
+      requests_per_minute: number("requests"),
+      tokens_per_minute: number("tokens"),
+      streams: number("streams"),
+    };
+    await call("PATCH /admin/renters/{renter_id}/limits", { path, body }).then(() => toast(t.saved), complain);
+  };
+  return h(
+    "p",
+    { class: "acts" },
+    h("button", { type: "button", onClick: credit }, t.credit),
+    h("button", { type: "button", onClick: limit }, t.limits),
+    isSuspended
+      ? h("button", { type: "button", onClick: () => resume().then(() => toast(t.unsuspended), complain) }, t.unsuspend)
+      : h("button", { type: "button", class: "grave", onClick: suspend }, t.suspend),
+  );
+}
+
+function amounts() {
+  const t = texts();
+  return [
+    h(TextField, { label: t.amount, name: "amount", type: "number", min: 0.01, step: 0.01, required: true }),
+    h(TextField, { label: t.reason, name: "reason", required: true }),
+    h("label", null, h("input", { type: "checkbox", name: "payment" }), " ", t.isPayment),
+  ];
+}
+
+function limits() {
+  const t = texts();
+  /** @param {string} label @param {string} name */
+  const field = (label, name) =>
+    h(TextField, { label, name, type: "number", min: 0, step: name === "monthly" ? "any" : 1 });
+  return [
+    field(t.monthly, "monthly"),
+    field(t.daily, "daily"),
+    field(t.requests, "requests"),
+    field(t.tokens, "tokens"),
+    field(t.streams, "streams"),
+  ];
+}
+
+/** @param {Schemas["RecentJob"][]} rows */
+function newest(rows) {
+  const t = texts();
+  const shown = table({
+    caption: t.recentJobs,
+    rows,
+    empty: t.noJobs,
+    keyOf: (row) => row.job_id,
+    href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
+    columns: [
+      { key: "job", title: t.job, cell: (row) => h("bdi", null, row.job_id), width: 230 },
+      { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
+      { key: "submitted", title: t.submitted, cell: (row) => time(row.submitted_at), isExtra: true },
+    ],
+  });
+  return h("section", { "aria-labelledby": "newest" }, h("h2", { id: "newest" }, t.recentJobs), shown);
+}
+
+/** @param {Schemas["WalletEntry"][]} rows */
+function entries(rows) {
+  const t = texts();
+  const shown = table({
+    caption: t.entries,
+    rows,
+    keyOf: (row) => row.id,
+    columns: [
+      { key: "when", title: t.when, cell: (row) => time(row.created_at), width: 180 },
+      { key: "kind", title: t.kind, cell: (row) => h("bdi", null, row.kind), width: 150 },
+      { key: "note", title: t.reason, cell: (row) => h("bdi", null, row.note ?? row.job_id ?? ""), isExtra: true },
+      {
+        key: "amount",
+        title: t.amount,
+        cell: (row) => money(row.direction === "debit" ? -row.amount_halala : row.amount_halala),
+        isNumber: true,
+        width: 120,
+      },
+      {
+        key: "after",
+        title: t.balanceAfter,
+        cell: (row) => money(row.balance_after_halala),
+        isNumber: true,
+        isExtra: true,
+        width: 130,
+      },
+    ],
+  });
+  return h("section", { "aria-labelledby": "entries" }, h("h2", { id: "entries" }, t.entries), shown);
+}

@@ -1,0 +1,110 @@
+// Renters: found by name, address or id.
+
+import { h } from "../../vendor/preact.js";
+import { useState } from "../../vendor/hooks.js";
+import { Status } from "../../components/badge.js";
+import { TextField } from "../../components/field.js";
+import { loaded } from "../../components/notice.js";
+import { table } from "../../components/table.js";
+import { call } from "../../runtime/api.js";
+import { day, money, number } from "../../runtime/format.js";
+import { useLoad } from "../../runtime/load.js";
+import texts from "../../text/admin.js";
+import { useSettled } from "./settled.js";
+
+const PAGE = 100;
+
+export default function Renters() {
+  const t = texts();
+  const [text, setText] = useState("");
+  const [pages, setPages] = useState(1);
+  const search = useSettled(text.trim());
+  const renters = useLoad(
+    async (signal) => {
+      const query = { limit: PAGE, ...(search ? { search } : {}) };
+      const told = await call("GET /admin/renters", { query: { ...query, page: 1 }, signal });
+      const rows = told.renters;
+      for (let page = 2; page <= Math.min(pages, told.pagination.pages); page++)
+        rows.push(...(await call("GET /admin/renters", { query: { ...query, page }, signal })).renters);
+      return { rows, total: told.pagination.total };
+    },
+    [search, pages],
+  );
+  return h(
+    "div",
+    null,
+    h("h1", null, t.renters),
+    h(
+      "div",
+      { class: "filters", role: "search" },
+      h(TextField, { label: t.search, type: "search", value: text, set: setText }),
+    ),
+    loaded(renters, ({ rows, total }) =>
+      h(
+        "div",
+        null,
+        h("p", { class: "quiet" }, t.ofThese(number(rows.length), number(total))),
+        table({
+          caption: t.renters,
+          rows,
+          empty: t.noRenters,
+          keyOf: (row) => row.id,
+          href: (row) => `#/renters/${row.id}`,
+          columns: [
+            {
+              key: "name",
+              title: t.name,
+              cell: (row) => h("bdi", null, row.name),
+              sort: (row) => row.name,
+              width: 170,
+            },
+            {
+              key: "status",
+              title: t.status,
+              cell: (row) => h(Status, { of: row.status }),
+              sort: (row) => row.status,
+              width: 110,
+            },
+            {
+              key: "balance",
+              title: t.balance,
+              cell: (row) => money(row.balance_halala),
+              sort: (row) => row.balance_halala,
+              isNumber: true,
+              width: 110,
+            },
+            {
+              key: "spent",
+              title: t.spent,
+              cell: (row) => money(row.total_spent_halala),
+              sort: (row) => row.total_spent_halala,
+              isNumber: true,
+              isExtra: true,
+              width: 110,
+            },
+            {
+              key: "jobs",
+              title: t.jobs,
+              cell: (row) => number(row.total_jobs),
+              sort: (row) => row.total_jobs,
+              isNumber: true,
+              isExtra: true,
+              width: 85,
+            },
+            { key: "email", title: t.email, cell: (row) => h("bdi", null, row.email), isExtra: true },
+            {
+              key: "since",
+              title: t.since,
+              cell: (row) => day(row.created_at),
+              sort: (row) => row.created_at,
+              isExtra: true,
+              width: 125,
+            },
+          ],
+        }),
+        rows.length < total &&
+          h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.more)),
+      ),
+    ),
+  );
+}
