@@ -11,7 +11,7 @@ from sqlalchemy import text
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
-from dc1.testing.people import Renter
+from dc1.testing.people import Renter, answered
 from dc1.testing.rest import Json
 from dc1.testing.waiting import at_once, eventually
 from tests.replicas.pair import Pair, waiting_for_locks
@@ -100,3 +100,22 @@ def assert_in_progress(answer: httpx.Response) -> None:
     body: Json = answer.json()
     assert (answer.status_code, body["code"]) == (409, "IDEMPOTENCY_IN_PROGRESS"), answer.text
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_an_ask_is_that_of_the_next_job_whichever_replica_it_was_told(pair: Pair, renter: Renter) -> None:
+    """Contract 5.1: for jobs given out from then on, though the news of it is on its way to the other one."""
+    provider = pair.add_provider(pair.a)
+    pair.connect(provider, pair.a)
+    pair.await_online(provider)
+    for ask in (0.5, 0.9, 0.6):
+        answered(pair.b.provider(provider).post("/providers/preferences", {"ask": ask}))
+        job = renter.submit()["job_id"]
+        rate = eventually(partial(rate_of, renter, job), "the machine taking the job", 10)
+        assert rate == 15 * ask
+        answered(renter.cancel(job))
+
+
+def rate_of(renter: Renter, job_id: str) -> float | None:
+    """What a minute of a job costs where it was given to, None while it waits."""
+    rate: float | None = renter.job(job_id)["rate_halala_per_minute"]
+    return rate

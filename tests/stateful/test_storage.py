@@ -23,6 +23,7 @@ from dc1.domain.inference.usage import RelayedText
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, LogLevel, Phase
+from dc1.domain.money.machine_terms import MachineTerms
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.accounts import key_budgets, wallets
 from dc1.storage.engine.database import Connection, Database
@@ -167,7 +168,7 @@ class AnyMarket(RuleBasedStateMachine):
             "token_price_halala": terms["token_price"],
             "pricing_class": terms["pricing_class"],
             "hold_price_bps": None if terms["token_price"] else terms["price"],
-            "machine_price_bps": min(terms["price"], 10_000) // terms["gpus"],
+            "machine_terms": MachineTerms(min(terms["price"], 10_000) // terms["gpus"]),
         }
         new = job_for(renter, **changes)
         job = self.do(lifecycle.submit, new, LIMITS, self.market.now)
@@ -185,7 +186,7 @@ class AnyMarket(RuleBasedStateMachine):
 
     @rule(job=job_ids, provider=providers, attempt=st.integers(0, 2), price=PRICES)
     def start(self, job: int, provider: int, attempt: int, price: int) -> None:
-        self.do(lifecycle.start, job, provider, attempt, SLOTS, self.market.now, price_bps=price)
+        self.do(lifecycle.start, job, provider, attempt, SLOTS, self.market.now, terms=MachineTerms(price))
 
     @rule(job=job_ids)
     def accept(self, job: int) -> None:

@@ -10,6 +10,7 @@ from dc1.domain.access.keys import KeyRole, new_key
 from dc1.domain.base.clock import month_start_ms
 from dc1.domain.jobs.states import ComputeType, JobType, new_job_id
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
+from dc1.domain.money.machine_terms import MachineTerms
 from dc1.storage.accounts import key_budgets, keys, renters
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
@@ -46,7 +47,7 @@ def claim(
     conn: Connection, job_id: int, provider_id: int, slots: int, now_ms: int, price_bps: int = UNIT_PRICE_BPS
 ) -> JobRow | None:
     """As the dispatcher claims, a batch of one."""
-    (job,) = lifecycle.claim_all(conn, [lifecycle.Claim(job_id, provider_id, slots, price_bps)], now_ms)
+    (job,) = lifecycle.claim_all(conn, [lifecycle.Claim(job_id, provider_id, slots, MachineTerms(price_bps))], now_ms)
     return job
 
 

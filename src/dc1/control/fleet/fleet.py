@@ -15,6 +15,7 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.errors import provider_not_found
 from dc1.domain.jobs.placement import ProviderView, Room
 from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, AskBounds
+from dc1.domain.money.machine_terms import MachineTerms, PriceBasis
 from dc1.domain.providers.liveness import Approval, Presence, Thresholds
 from dc1.domain.providers.measurements import Measurement
 from dc1.domain.providers.preferences import Preferences
@@ -74,6 +75,17 @@ class Fleet:
     def view(self, provider: Provider) -> ProviderView:
         """Return what placement needs to know of a provider now."""
         return provider.view(self._clock.now_ms(), self.thresholds, self.prices)
+
+    def terms(self, provider: Provider) -> MachineTerms:
+        """Return at what a machine is reserved, for storage to hold against what it knows."""
+        measured = provider.measurement
+        basis = PriceBasis(
+            provider.preferences.ask_pct,
+            None if provider.mismatch_to_store else provider.mismatch is not None,
+            None if measured is None else measured.probed_at_ms,
+            self.prices.factors_version,
+        )
+        return MachineTerms(provider.price_bps(self.prices), basis)
 
     # Accounts that come in
 
@@ -156,8 +168,9 @@ class Fleet:
         self.reports.note_unstored(provider)
         self._decided(provider)
 
-    def set_gpu_factors(self, factors: Mapping[str, int]) -> None:
+    def set_gpu_factors(self, factors: Mapping[str, int], version: int | None = None) -> None:
         """Note what GPU models cost from now on, in hundredths by their canonical names."""
+        self.prices.factors_version = version
         # Loaded again and again beside other replicas; the walk over all machines is for a change.
         if factors == self.prices.factors:
             return

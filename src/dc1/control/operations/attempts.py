@@ -85,8 +85,8 @@ class Attempts:
             return StopReason.WITHDRAWN
         # Read here: the fleet belongs to the loop, and the transaction runs on another thread.
         provider, now_ms = self._fleet.known(lease.provider_id), self._clock.now_ms()
-        slots, price_bps = provider.slots, provider.price_bps(self._fleet.prices)
-        start = partial(lifecycle.start, price_bps=price_bps, call_slots=provider.inference_slots)
+        slots, terms = provider.slots, self._fleet.terms(provider)
+        start = partial(lifecycle.start, terms=terms, call_slots=provider.inference_slots)
 
         def work(conn: Connection) -> JobRow | None:
             started = start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, slots, now_ms)

@@ -22,6 +22,7 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement, TaskObstacle
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, new_job_id
 from dc1.domain.jobs.submission import JobOrder, check_named_provider
+from dc1.domain.money.machine_terms import TermsChangedError
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 from dc1.storage.jobs import jobs, lifecycle
@@ -70,16 +71,41 @@ class JobCommands:
 
         Raises the refusals 13 to 20 of a submission, in their order. A job of TEST_RENTER_ID is free.
         """
-        requirement = order.requirement
-        if requirement.named_provider_id is not None:
-            await self._check_named(requirement, order.model)
-        quote = self.quote(order, is_test=renter_id == TEST_RENTER_ID)
-        requirement = quote.requirement
-        new = replace(self._new_job(renter_id, order, quote, retried_from, actor), scoped_key_id=scoped_key_id)
+        if order.requirement.named_provider_id is not None:
+            await self._check_named(order.requirement, order.model)
+
+        def new_job(quote: Quote) -> NewJob:
+            return replace(self._new_job(renter_id, order, quote, retried_from, actor), scoped_key_id=scoped_key_id)
+
+        is_test = renter_id == TEST_RENTER_ID
+        try:
+            return await self._submit(order, self.quote(order, is_test=is_test), new_job, hook)
+        except TermsChangedError:
+            # Another server has heard what the machine costs by now, and the hold is made of that.
+            await self._replicas.catch_up()
+            await self._catalog.load()
+        try:
+            return await self._submit(order, self.quote(order, is_test=is_test), new_job, hook)
+        except TermsChangedError:
+            # Whoever changes it all the time gets the job when it comes to rest.
+            return await self._submit(order, self.quote(order, is_test=is_test), new_job, hook, place=False)
+
+    async def _submit(
+        self,
+        order: JobOrder,
+        quote: Quote,
+        new_job: Callable[[Quote], NewJob],
+        hook: TransactionHook[Submitted],
+        *,
+        place: bool = True,
+    ) -> Submitted:
+        requirement, new = quote.requirement, new_job(quote)
         # The place is taken before the write, as a job that waits longer must not lose its slot to this one: `place`
         # looks at the queue and reserves without a pause in between.
         turn = key_of_new(order.pricing_class, order.priority)
-        reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
+        reserved = None
+        if place:
+            reserved = self._dispatcher.place(requirement, prewarm=order.prewarm_requested, before=turn)
         position = self._dispatcher.queue.position_of_new(requirement, order.pricing_class, order.priority)
         # Read before the write, as the position is. Who has a place waits only if that is lost meanwhile.
         waiting_for = ITS_TURN if reserved else self._dispatcher.estimates.waiting_for(requirement)

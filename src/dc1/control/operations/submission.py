@@ -68,13 +68,12 @@ class Submission:
         # thread.
         name = None if reserved is None else reserved.name
         if reserved is not None:
-            price_bps = reserved.price_bps(self._fleet.prices)
             new = replace(
                 new,
                 provider_id=reserved.id,
                 slots=reserved.slots,
                 call_slots=reserved.inference_slots,
-                machine_price_bps=price_bps,
+                machine_terms=self._fleet.terms(reserved),
             )
 
         def work(conn: Connection) -> Submitted:

@@ -314,8 +314,7 @@ class Dispatcher:
         # database refuses comes back. Many in one transaction, because the commit is what takes time.
         now_ms = self._clock.now_ms()
         claims = [
-            lifecycle.Claim(item.job.id, item.provider_id, item.slots, item.price_bps, item.call_slots)
-            for item in matches
+            lifecycle.Claim(item.job.id, item.provider_id, item.slots, item.terms, item.call_slots) for item in matches
         ]
 
         def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec] | None], set[int]]:

@@ -8,16 +8,17 @@ from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.domain.base.clock import Clock
+from dc1.domain.money.machine_terms import MachineTerms
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A waiting job and the provider whose slots, each at `price_bps`, or calls are reserved for it in memory."""
+    """A waiting job and the provider whose slots, at its `terms`, or calls are reserved for it in memory."""
 
     job: WaitingJob
     provider_id: int
     slots: int
-    price_bps: int
+    terms: MachineTerms
     call_slots: int
 
 
@@ -66,9 +67,7 @@ class Scheduler:
             chosen = self._chosen_for(job, provider)
             self._queue.remove(job.id)
             self._fleet.occupy(chosen.id, job.requirement.room)
-            matches.append(
-                Match(job, chosen.id, chosen.slots, chosen.price_bps(self._fleet.prices), chosen.inference_slots)
-            )
+            matches.append(Match(job, chosen.id, chosen.slots, self._fleet.terms(chosen), chosen.inference_slots))
         return matches
 
     def undo(self, match: Match) -> None:

@@ -11,9 +11,10 @@ from dc1.domain.access.provider_choice import ProviderChoice
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Room
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, JobStatus, Phase, is_producing
-from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
+from dc1.domain.money.machine_terms import ANY_TERMS, MachineTerms, PriceBasis, TermsChangedError
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.liveness import Approval
+from dc1.storage.admin import catalog
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import webhook_events
 from dc1.storage.jobs.job_records import JobRow
@@ -26,7 +27,13 @@ from dc1.storage.schema.tables import job_attempts, jobs, providers
 
 # Whoever counts a provider's free slots holds its row, so two claims cannot both find the last one.
 _LOCK_PROVIDER = PreparedStatement(
-    select(providers.c.id)
+    select(
+        # In the order of `PriceBasis`.
+        providers.c.ask_pct,
+        providers.c.mismatch.is_not(None),
+        providers.c.probed_at_ms,
+        catalog.FACTORS_VERSION,
+    )
     .where(
         providers.c.id == bindparam("wanted"),
         providers.c.approval_status == Approval.APPROVED,
@@ -81,15 +88,29 @@ def occupied_slots(conn: Connection, provider_id: int) -> int:
     return int(_OCCUPIED.rows(conn, {"wanted": provider_id})[0][0])
 
 
-def reserve(conn: Connection, provider_id: int, needed: Room, slots: int, call_slots: int = 0) -> bool:
+def reserve(
+    conn: Connection,
+    provider_id: int,
+    needed: Room,
+    slots: int,
+    call_slots: int = 0,
+    terms: MachineTerms = ANY_TERMS,
+) -> bool:
     """Tell whether the provider may take work and has what is `needed` of its `slots` and `call_slots` free.
 
     Without slots for calls a call takes one of the others.
 
     True holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
+
+    Raises:
+        TermsChangedError: It costs something else by now, as another server may have heard.
     """
-    if not _LOCK_PROVIDER.rows(conn, {"wanted": provider_id}):
+    found = _LOCK_PROVIDER.rows(conn, {"wanted": provider_id})
+    if not found:
         return False
+    # Of calls tokens are the price.
+    if needed.gpus and terms.basis is not None and terms.basis.is_outdated(_basis(*found[0])):
+        raise TermsChangedError
     if not call_slots:
         return occupied_slots(conn, provider_id) + needed.gpus + needed.calls <= slots
     ((gpus, calls),) = _OCCUPIED_BY_KIND.rows(conn, {"wanted": provider_id})
@@ -99,12 +120,12 @@ def reserve(conn: Connection, provider_id: int, needed: Room, slots: int, call_s
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A waiting job that is to be given to a provider with so many `slots` and `call_slots`, each at `price_bps`."""
+    """A waiting job that is to be given to a provider with so many `slots` and `call_slots`, at its `terms`."""
 
     job_id: int
     provider_id: int
     slots: int
-    price_bps: int = UNIT_PRICE_BPS
+    terms: MachineTerms = ANY_TERMS
     call_slots: int = 0
 
 
@@ -112,7 +133,8 @@ def claim_all(conn: Connection, claims: Sequence[Claim], now_ms: int) -> list[Jo
     """Reserve slots of providers for queued jobs (queued to pending); the results are in the order of `claims`.
 
     None for a job that is not queued any more, that somebody else moves now, that names another provider, must not go
-    to this one again or is held for less than it costs, and where the provider cannot take it now.
+    to this one again or is held for less than it costs, and where the provider cannot take it now or costs something
+    else by now.
     """
     # Two batches that meet, or a batch and a flush of reports, lock providers in one order; jobs are never waited for.
     order = sorted(range(len(claims)), key=lambda place: claims[place].provider_id)
@@ -129,10 +151,14 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
     job = locked_if_free(conn, wanted.job_id)
     if job is None or not allowed(job, JobStatus.PENDING, Actor.SCHEDULER):
         return None
-    price_bps = run_price_bps(job, wanted.price_bps)
+    price_bps = run_price_bps(job, wanted.terms.price_bps)
     if not _may_run_on(job, wanted.provider_id, price_bps):
         return None
-    if not reserve(conn, wanted.provider_id, job.room, wanted.slots, wanted.call_slots):
+    try:
+        if not reserve(conn, wanted.provider_id, job.room, wanted.slots, wanted.call_slots, wanted.terms):
+            return None
+    except TermsChangedError:
+        # It waits until the news of it is here, as it may cost more than the job is held for.
         return None
     return write(
         conn,
@@ -214,10 +240,10 @@ def start(
     slots: int,
     now_ms: int,
     *,
-    price_bps: int = UNIT_PRICE_BPS,
+    terms: MachineTerms = ANY_TERMS,
     call_slots: int = 0,
 ) -> JobRow | None:
-    """Start a run on a provider that holds the job pending, or that takes it from the queue itself, at `price_bps`.
+    """Start a run on a provider that holds the job pending, or that takes it from the queue itself, at its `terms`.
 
     Raises the attempt number by one and sets the run deadline. None when the job's attempt number is not
     `expected_attempt` (as it was when the job was offered), or the provider has no right to it.
@@ -232,10 +258,13 @@ def start(
             return None
     else:
         # Straight from the queue, by a poll: nobody reserved a slot for it before.
-        price_of_run = run_price_bps(job, price_bps)
+        price_of_run = run_price_bps(job, terms.price_bps)
         if not _may_run_on(job, provider_id, price_of_run):
             return None
-        if not reserve(conn, provider_id, job.room, slots, call_slots):
+        try:
+            if not reserve(conn, provider_id, job.room, slots, call_slots, terms):
+                return None
+        except TermsChangedError:
             return None
     after = _run(conn, job, now_ms, provider_id=provider_id, run_price_bps=price_of_run)
     # The counters are called after the states.
@@ -297,6 +326,11 @@ def _run(conn: Connection, job: LockedJob, now_ms: int, **changes: Any) -> JobRo
     _INSERT_ATTEMPT.send(conn, values | {"price_bps": after.run_price_bps})
     webhook_events.job_started(conn, after, now_ms)
     return after
+
+
+def _basis(ask_pct: int, has_mismatch: bool, probed_at_ms: int | None, factors_version: int | None) -> PriceBasis:
+    # SQLite tells the truth as a number.
+    return PriceBasis(ask_pct, bool(has_mismatch), probed_at_ms, factors_version)
 
 
 class _Priced(Protocol):
