@@ -41,6 +41,28 @@ async def test_who_blames_renters_stands_out_until_it_is_forgotten(market: Small
     assert again.since_ms(blaming.provider_id) is None
 
 
+async def test_who_is_done_at_once_with_what_takes_others_long_stands_out(market: SmallMarket) -> None:
+    renters = [await market.renter(10_000) for _ in range(5)]
+    honest, instant = [await market.daemon(models=["m"]) for _ in range(2)]
+    for seconds, daemon in ((60, honest), (0, instant)):
+        for renter_id in renters * 4:
+            await market.submit(renter_id, provider_id=daemon.provider_id, model="m")
+            lease = await daemon.accept()
+            market.clock.advance(seconds)
+            daemon.beat()
+            await daemon.finish(lease, DONE)
+    market.clock.advance(120)
+    watch = market.control.fault_watch
+    await watch.look()
+    assert (watch.short_since_ms(honest.provider_id), watch.short_since_ms(instant.provider_id)) == (
+        None,
+        market.clock.now_ms(),
+    )
+    market.clock.advance(8 * 86_400)
+    await watch.look()
+    assert watch.short_since_ms(instant.provider_id) is None
+
+
 async def test_the_same_work_is_told_by_its_model_or_its_image(market: SmallMarket) -> None:
     renters = [await market.renter(10_000) for _ in range(5)]
     honest, other = [await market.daemon(models=["m"]) for _ in range(2)]

@@ -42,3 +42,4 @@ def test_failing_jobs_since_the_first_of_them() -> None:
 def test_runs_that_are_called_the_renters_fault_also_of_one_that_is_gone() -> None:
     assert Alert(AlertReason.FAULTS_OUTLIER, 7) in found(heard(601, faults_stand_out_since_ms=7))
     assert Alert(AlertReason.FAULTS_OUTLIER, 7) in found(Watched(Presence(), faults_stand_out_since_ms=7))
+    assert Alert(AlertReason.INSTANT_RUNS, 7) in found(Watched(Presence(), instant_runs_since_ms=7))

@@ -1,8 +1,13 @@
-"""Watches whose runs are called the renters' fault; the rule is `dc1.domain.providers.fault_outliers`."""
+"""Watches whose runs are called the renters' fault, and whose are over in no time.
+
+The rules are `dc1.domain.providers.fault_outliers` and `dc1.domain.providers.short_runs`.
+"""
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -12,6 +17,7 @@ from dc1.control.probing.prober import Prober
 from dc1.domain.base.clock import DAY_MS, Clock, day_start_ms
 from dc1.domain.errors import ApiError
 from dc1.domain.providers.fault_outliers import Runs, outliers
+from dc1.domain.providers.short_runs import RunTimes, too_short
 from dc1.storage.admin import monitoring
 from dc1.storage.engine.database import Database
 
@@ -24,11 +30,24 @@ _ROWS = 5_000
 
 log = structlog.get_logger(__name__)
 
-_Work = defaultdict[str, defaultdict[int, Runs]]
+
+@dataclass(slots=True)
+class _Counted:
+    """Of one kind of work at one provider."""
+
+    runs: Runs = field(default_factory=Runs)
+    times: RunTimes = field(default_factory=RunTimes)
+
+    def forget(self, counted: "_Counted") -> None:
+        self.runs.forget(counted.runs)
+        self.times.forget(counted.times)
+
+
+_Work = defaultdict[str, defaultdict[int, _Counted]]
 
 
 def _no_work() -> _Work:
-    return defaultdict(lambda: defaultdict(Runs))
+    return defaultdict(lambda: defaultdict(_Counted))
 
 
 class FaultWatch:
@@ -44,11 +63,16 @@ class FaultWatch:
         self._week: _Work = _no_work()
         self._read = 0, 0
         self._since_ms: dict[int, int] = {}
+        self._short_since_ms: dict[int, int] = {}
         self._to_probe: set[int] = set()
 
     def since_ms(self, provider_id: int) -> int | None:
-        """Return since when a provider stands out, None where it does not."""
+        """Return since when a provider stands out by its renters' faults, None where it does not."""
         return self._since_ms.get(provider_id)
+
+    def short_since_ms(self, provider_id: int) -> int | None:
+        """Return since when a provider's runs are over in no time, None where they are not."""
+        return self._short_since_ms.get(provider_id)
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -62,11 +86,15 @@ class FaultWatch:
             self._forget(self._days.pop(day))
         await self._read_ended(first_day, now_ms - _SETTLED_MS)
         found: set[int] = set()
+        short: set[int] = set()
         for providers in list(self._week.values()):
-            found |= set(outliers(providers))
+            found |= set(outliers({provider_id: counted.runs for provider_id, counted in providers.items()}))
+            short |= set(too_short({provider_id: counted.times for provider_id, counted in providers.items()}))
             # Others' calls go first: a large market has many kinds of work.
             await asyncio.sleep(0)
-        self._judge(found, now_ms)
+        self._since_ms = self._noted("faults_outlier", found, self._since_ms, now_ms)
+        self._short_since_ms = self._noted("instant_runs", short, self._short_since_ms, now_ms)
+        self._probe()
 
     async def _read_ended(self, since_ms: int, until_ms: int) -> None:
         self._read = max(self._read, (since_ms, 0))
@@ -75,7 +103,10 @@ class FaultWatch:
             rows = await self._db.read(lambda conn: monitoring.ended_runs(conn, self._read, until_ms, _ROWS))
             for row in rows:
                 for work in (self._days.setdefault(day_start_ms(row.ended_ms), _no_work()), self._week):
-                    work[row.what][row.provider_id].add(row.renter_id, 1, row.is_renters_fault)
+                    counted = work[row.what][row.provider_id]
+                    counted.runs.add(row.renter_id, 1, row.is_renters_fault)
+                    if row.took_ms is not None:
+                        counted.times.add(row.renter_id, row.took_ms)
                 # Of each row: where the next page fails, none is counted twice.
                 self._read = row.ended_ms, row.job_id
             more = len(rows) == _ROWS
@@ -85,18 +116,20 @@ class FaultWatch:
     def _forget(self, work: _Work) -> None:
         for what, providers in work.items():
             kept = self._week[what]
-            for provider_id, runs in providers.items():
-                kept[provider_id].forget(runs)
-                if not kept[provider_id].ended:
+            for provider_id, counted in providers.items():
+                kept[provider_id].forget(counted)
+                if not kept[provider_id].runs.ended:
                     del kept[provider_id]
             if not kept:
                 del self._week[what]
 
-    def _judge(self, found: set[int], now_ms: int) -> None:
-        for provider_id in found - self._since_ms.keys():
-            log.warning("faults_outlier", provider_id=provider_id)
+    def _noted(self, event: str, found: set[int], since_ms: Mapping[int, int], now_ms: int) -> dict[int, int]:
+        for provider_id in found - since_ms.keys():
+            log.warning(event, provider_id=provider_id)
             self._to_probe.add(provider_id)
-        self._since_ms = {provider_id: self._since_ms.get(provider_id, now_ms) for provider_id in found}
+        return {provider_id: since_ms.get(provider_id, now_ms) for provider_id in found}
+
+    def _probe(self) -> None:
         for provider_id in list(self._to_probe):
             provider = self._fleet.get(provider_id)
             # Busy, or connected to another server: asked again with the next look.

@@ -30,6 +30,7 @@ class AlertReason(StrEnum):
     GPU_LOST = "GPU_LOST"
     GPU_ERRORS = "GPU_ERRORS"
     FAULTS_OUTLIER = "FAULTS_OUTLIER"
+    INSTANT_RUNS = "INSTANT_RUNS"
     GPU_MISMATCH = "GPU_MISMATCH"
     BELOW_MODEL = "BELOW_MODEL"
 
@@ -48,6 +49,7 @@ class Watched:
     gpu_lost: bool = False
     gpu_errors: str | None = None
     faults_stand_out_since_ms: int | None = None
+    instant_runs_since_ms: int | None = None
     mismatch_at_ms: int | None = None
     below_model_at_ms: int | None = None
     hardware_notice: str | None = None
@@ -73,8 +75,7 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
     # Also of a provider that is gone: the one that is not there may be the owner's.
     if (shared_ms := lately(provider.second_daemon_at_ms, now_ms)) is not None:
         yield Alert(AlertReason.KEY_SHARED, shared_ms)
-    if provider.faults_stand_out_since_ms is not None:
-        yield Alert(AlertReason.FAULTS_OUTLIER, provider.faults_stand_out_since_ms)
+    yield from _run_alerts(provider)
     yield from _hardware_alerts(provider)
     if heard_ms is None:
         return
@@ -95,6 +96,13 @@ def alerts(provider: Watched, now_ms: int, thresholds: Thresholds) -> Iterator[A
         yield Alert(AlertReason.DAEMON_OUTDATED, heard_ms)
     if provider.restarts >= MANY_RESTARTS:
         yield Alert(AlertReason.CONTAINER_RESTARTING, heard_ms)
+
+
+def _run_alerts(provider: Watched) -> Iterator[Alert]:
+    if provider.faults_stand_out_since_ms is not None:
+        yield Alert(AlertReason.FAULTS_OUTLIER, provider.faults_stand_out_since_ms)
+    if provider.instant_runs_since_ms is not None:
+        yield Alert(AlertReason.INSTANT_RUNS, provider.instant_runs_since_ms)
 
 
 def _hardware_alerts(provider: Watched) -> Iterator[Alert]:

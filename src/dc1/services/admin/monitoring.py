@@ -244,6 +244,7 @@ class MonitoringCalls(ServicerPart):
             gpu_lost=provider.gpu_lost,
             gpu_errors=provider.cards.notice,
             faults_stand_out_since_ms=self._plane.fault_watch.since_ms(provider.id),
+            instant_runs_since_ms=self._plane.fault_watch.short_since_ms(provider.id),
             mismatch_at_ms=provider.mismatch_at_ms,
             below_model_at_ms=None if provider.below_model is None else provider.below_model.probed_at_ms,
             hardware_notice=provider.hardware_notice,

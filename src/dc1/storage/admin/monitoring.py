@@ -48,7 +48,10 @@ def failures_by_provider(conn: Connection, since_ms: int) -> dict[int, Failures]
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """A run that completed, or failed by whose fault ever; `what` it ran is its model, image or kind of work."""
+    """A run that completed, or failed by whose fault ever; `what` it ran is its model, image or kind of work.
+
+    `took_ms` is None of one that failed.
+    """
 
     job_id: int
     ended_ms: int
@@ -56,6 +59,7 @@ class EndedRun:
     provider_id: int
     renter_id: int
     is_renters_fault: bool
+    took_ms: int | None
 
 
 def ended_runs(conn: Connection, after: tuple[int, int], until_ms: int, limit: int) -> list[EndedRun]:
@@ -65,6 +69,8 @@ def ended_runs(conn: Connection, after: tuple[int, int], until_ms: int, limit: i
         select(
             jobs.c.id,
             jobs.c.completed_at_ms,
+            jobs.c.started_at_ms,
+            jobs.c.status,
             jobs.c.model,
             jobs.c.job_type,
             jobs.c.provider_id,
@@ -92,9 +98,15 @@ def ended_runs(conn: Connection, after: tuple[int, int], until_ms: int, limit: i
             provider_id=row.provider_id,
             renter_id=row.renter_id,
             is_renters_fault=row.fault == Fault.RENTER,
+            took_ms=row.completed_at_ms - row.started_at_ms if _is_done(row.status, row.started_at_ms) else None,
         )
         for row in conn.execute(query)
     ]
+
+
+def _is_done(status: str, started_at_ms: int | None) -> bool:
+    # How soon a program fails is its own.
+    return status == JobStatus.COMPLETED and started_at_ms is not None
 
 
 def _what(model: str | None, spec: JsonObject | None, job_type: JobType) -> str:
