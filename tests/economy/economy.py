@@ -2,17 +2,20 @@
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from itertools import count
 from typing import TypeVar
 
 from dc1.control.background.fault_watch import LOOK_SECONDS
+from dc1.domain.access.call_limits import NO_LIMITS
+from dc1.domain.errors import ApiError
 from dc1.domain.providers.measurements import Device, Measurement
-from dc1.domain.providers.mismatches import Performance
+from dc1.storage.accounts import renters as renter_accounts
 from dc1.storage.accounts import wallets
 from dc1.storage.engine.database import Database
 from tests.control.scripted_daemon import ScriptedDaemon
 from tests.control.small_market import SmallMarket
-from tests.economy.kinds import OWNER_CHEATS, RENTER_CHEATS, OwnerKind, RenterKind
+from tests.economy.kinds import MEASURED, MODELS, OWNER_CHEATS, RENTER_CHEATS, RTX_4090, OwnerKind, RenterKind
 from tests.economy.people import TICK_SECONDS, Machine, Order, Truth, interfere, order_of
 from tests.economy.reckoning import Reckoning, reckon
 
@@ -22,10 +25,8 @@ MINUTES = 3
 PURSE_HALALA = 1_000_000
 STARTER_HALALA = 1_000
 _LOOK_TICKS = round(LOOK_SECONDS / TICK_SECONDS)
-MODEL = "NVIDIA GeForce RTX 4090"
-MODELS = dict.fromkeys((OwnerKind.OVERSTATES, OwnerKind.UNDERPERFORMS), "NVIDIA H100 80GB HBM3")
-MEASURED = {OwnerKind.OVERSTATES: (0.5, 9.0), OwnerKind.UNDERPERFORMS: (110.0, 280.0)}
-"""Trillions of operations and gigabytes of memory a second, by a probe."""
+BUDGET_HALALA = 150
+"""Of a month, of which a few jobs are had."""
 
 
 class Economy:
@@ -39,6 +40,7 @@ class Economy:
         self.orders: dict[str, Order] = {}
         self.open: list[str] = []
         self.suspended: list[Machine] = []
+        self.budgets: dict[int, int] = {}
         self.now = 0.0
         self._refs = count(1)
 
@@ -47,21 +49,27 @@ class Economy:
     ) -> None:
         """Open the market with a share of cheats of every kind on both sides, and one friend of a renter's."""
         await self.market.load()
-        for kind in (*_kinds(OwnerKind.HONEST, owner_cheats, machines - 1, share), OwnerKind.FRIEND):
+        few = (OwnerKind.THROTTLED, OwnerKind.FRIEND)
+        for kind in (*_kinds(OwnerKind.HONEST, owner_cheats, machines - len(few), share), *few):
             provider = await self.market.provider(gpus=1)
-            self.market.heartbeat(provider, {"gpu_status": {"gpu_name": MODELS.get(kind, MODEL)}})
+            self.market.heartbeat(provider, {"gpu_status": {"gpu_name": MODELS.get(kind, RTX_4090)}})
+            # What the probe at its approval comes to, which is a test of its own.
+            fleet, by_integers = self.market.control.fleet, kind is not OwnerKind.FLOATS
             if kind in MEASURED:
-                # What the probe at its approval comes to, which is a test of its own.
-                measured = Measurement(*MEASURED[kind], Device.GPU, self._now_ms())
-                self.market.control.fleet.set_measurement(provider, measured, "measured")
-            await self.market.control.provider_accounts.set_preferences(
-                provider, {"ask_pct": self.chance.choice((80, 100, 120))}
-            )
-            self.machines.append(Machine(ScriptedDaemon(provider.id), kind))
+                measured = Measurement(*MEASURED[kind], Device.GPU, self._now_ms(), integer_products=by_integers)
+                fleet.set_measurement(provider, measured, "measured")
+            if kind is OwnerKind.SHARES_A_CARD:
+                fleet.set_shared_card(provider)
+            ask_pct = self.chance.choice((80, 100, 120))
+            await self.market.control.provider_accounts.set_preferences(provider, {"ask_pct": ask_pct})
+            self.machines.append(Machine(ScriptedDaemon(provider.id), kind, ask_pct))
         for renter_kind in _kinds(RenterKind.HONEST, RENTER_CHEATS, renters, share):
             renter_id = await self.market.renter(0)
             await self.market.do(wallets.top_up, renter_id, PURSE_HALALA, f"t{next(self._refs)}", self._now_ms())
             self.renters.append((renter_id, renter_kind))
+            if renter_kind is RenterKind.EVADES_ITS_BUDGET:
+                self.budgets[renter_id] = BUDGET_HALALA
+                await self.market.do(renter_accounts.set_limits, renter_id, BUDGET_HALALA, None, NO_LIMITS)
 
     def _now_ms(self) -> int:
         return self.market.clock.now_ms()
@@ -76,7 +84,7 @@ class Economy:
                 tell(f"{len(self.orders)} jobs ordered, {len(self.open)} open, {self.now / 3600:.1f} h")
         await self.market.check()
         stopped = {machine.daemon.provider_id for machine in self.suspended}
-        return await self.market.see(reckon, self.orders, self.truths, stopped)
+        return await self.market.see(reckon, self.orders, self.truths, stopped, self.budgets)
 
     @property
     def truths(self) -> dict[tuple[str, int], Truth]:
@@ -93,7 +101,11 @@ class Economy:
                     provider_id=self.machines[-1].daemon.provider_id,
                 )
             else:
-                await self._submit(*self.chance.choice(self.renters))
+                renter_id, kind = self.chance.choice(self.renters)
+                # Refused, it is no job.
+                with suppress(ApiError) if renter_id in self.budgets else nullcontext():
+                    for _ in range(4 if renter_id in self.budgets else 1):
+                        await self._submit(renter_id, kind)
 
     async def _submit(self, renter_id: int, kind: RenterKind, provider_id: int | None = None) -> None:
         job = await self.market.submit(renter_id, provider_id=provider_id)
@@ -120,9 +132,8 @@ class Economy:
         for machine in self.machines:
             provider = control.fleet.known(machine.daemon.provider_id)
             blames = control.fault_watch.since_ms(provider.id) is not None
-            # What cannot be its model at all is priced as no GPU by the market itself, and left at work.
-            is_weak = provider.performance is Performance.BELOW_MODEL and provider.mismatch is None
-            if (blames or is_weak) and not provider.suspended:
+            # What a card is worth is priced by the market itself.
+            if blames and not provider.suspended:
                 await control.provider_supervision.suspend(provider)
                 self.suspended.append(machine)
 

@@ -37,6 +37,7 @@ class Truth:
 
     kind: OwnerKind
     started: float
+    ask_pct: int
     work_began: float | None = None
     worked_seconds: float = 0.0
 
@@ -47,6 +48,7 @@ class Machine:
 
     daemon: ScriptedDaemon
     kind: OwnerKind
+    ask_pct: int
     heard: float = 0.0
     away_until: float = 0.0
     run: Attempt | None = None
@@ -72,7 +74,7 @@ class Machine:
         truth = self.truths.get(attempt)
         if truth is None:
             self.run = attempt
-            truth = self.truths[attempt] = Truth(self.kind, now)
+            truth = self.truths[attempt] = Truth(self.kind, now, self.ask_pct)
             await _FIRST.get(self.kind, _begin)(self, order, truth, now)
         else:
             if truth.work_began is not None:

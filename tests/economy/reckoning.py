@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, select
 
+from dc1.domain.money.machine_prices import HUNDRED, UNIT_PRICE_BPS
 from dc1.storage.jobs.job_records import JobRow, job_shape
 from dc1.storage.schema.tables import jobs
 from dc1.testing.daemon_script import Attempt
-from tests.economy.kinds import OwnerKind, RenterKind
+from tests.economy.kinds import HONEST_OWNERS, MODELS, WORTH_PCT, OwnerKind, RenterKind
 from tests.economy.people import Order, Truth
 
 SHARE = Fraction(3, 4)
@@ -19,9 +20,7 @@ ROUNDING_HALALA = 1.0
 """A bill is rounded up to a halala, of which the provider's share may be all."""
 
 Kind = TypeVar("Kind", RenterKind, OwnerKind)
-_WORKING = {OwnerKind.HONEST, OwnerKind.INFLATES, OwnerKind.OVERSTATES, OwnerKind.FRIEND}
-_MOST_BPS = 12_000
-"""The highest ask: nobody here has a card that is worth more than an RTX 4090, whatever is reported."""
+_WORKING = {*HONEST_OWNERS, OwnerKind.INFLATES, OwnerKind.FRIEND, *MODELS}
 
 
 @dataclass(slots=True)
@@ -46,12 +45,19 @@ class Reckoning:
     owners: Mapping[OwnerKind, Sums]
     honest_renters_at: Mapping[OwnerKind, Sums]
     """Honest renters' jobs, by the kind of the machine that had them last."""
+    beyond_budgets: int
+    """What renters spent beyond their months' limits, in halala."""
 
     @property
     def unfair(self) -> list[str]:
         """What nobody should have: a cheat that gains, or somebody honest who loses, beyond the rounding of bills."""
         cheats = (*_without(self.renters, RenterKind.HONEST), *_without(self.owners, OwnerKind.HONEST))
-        return [f"{kind}: {each.gain:+.3f}" for kind, each in cheats if each.gain > ROUNDING_HALALA] + [
+        found = [f"{kind}: {each.gain:+.3f}" for kind, each in cheats if each.gain > ROUNDING_HALALA]
+        honest = ((kind, self.owners[kind]) for kind in HONEST_OWNERS if kind in self.owners)
+        found += [f"{kind}: {each.gain:+.3f}" for kind, each in honest if each.gain < -ROUNDING_HALALA]
+        if self.beyond_budgets:
+            found.append(f"{RenterKind.EVADES_ITS_BUDGET}: {self.beyond_budgets} halala beyond it")
+        return found + [
             f"honest at machines that {kind}: {each.gain:+.3f}"
             for kind, each in self.honest_renters_at.items()
             if each.gain < -ROUNDING_HALALA
@@ -74,6 +80,7 @@ class Reckoning:
                 *_lines("renters", self.renters),
                 *_lines("owners", self.owners),
                 *_lines("honest renters, at machines that", self.honest_renters_at),
+                f"  spent beyond the limits of months: {self.beyond_budgets} halala",
             )
         )
 
@@ -88,7 +95,11 @@ def _without(sums: Mapping[Kind, Sums], honest: Kind) -> Iterable[tuple[Kind, Su
 
 
 def reckon(
-    conn: Connection, orders: Mapping[str, Order], truths: Mapping[Attempt, Truth], stopped: Collection[int]
+    conn: Connection,
+    orders: Mapping[str, Order],
+    truths: Mapping[Attempt, Truth],
+    stopped: Collection[int],
+    budgets: Mapping[int, int],
 ) -> Reckoning:
     """Compare each job's bill with the work that was done for it.
 
@@ -98,30 +109,37 @@ def reckon(
     renters: defaultdict[RenterKind, Sums] = defaultdict(Sums)
     owners: defaultdict[OwnerKind, Sums] = defaultdict(Sums)
     honest: defaultdict[OwnerKind, Sums] = defaultdict(Sums)
+    spent: defaultdict[int, int] = defaultdict(int)
     for job in job_shape.all(conn.execute(select(*job_shape.columns).order_by(jobs.c.id))):
         order, truth = orders[job.job_id], truths.get((job.job_id, job.attempt_number))
         worth = _worth(job, order, truth)
         is_stopped = job.provider_id in stopped
         paid = 0 if is_stopped else job.actual_cost_halala or 0
-        _add(renters[order.kind], -paid, -worth)
+        spent[job.renter_id] += job.actual_cost_halala or 0
+        # That a cheat has to sell for less than its card is worth is no renter's gain.
+        sold = worth * min(Fraction(1), Fraction(job.run_price_bps or 0, _worth_bps(truth))) if truth else worth
+        _add(renters[order.kind], -paid, -sold)
         if truth is not None:
             # What is kept apart is no cash.
             cash = 0 if is_stopped else job.earned_halala - (job.promo_earned_halala or 0)
             _add(owners[truth.kind], cash, Fraction(0) if order.paid_by_friend else worth * SHARE)
             if order.kind is RenterKind.HONEST:
-                _add(honest[truth.kind], -paid, -worth)
-    return Reckoning(renters, owners, honest)
+                _add(honest[truth.kind], -paid, -sold)
+    return Reckoning(renters, owners, honest, sum(max(0, spent[renter] - most) for renter, most in budgets.items()))
+
+
+def _worth_bps(truth: Truth) -> int:
+    return WORTH_PCT.get(truth.kind, HUNDRED) * truth.ask_pct
 
 
 def _worth(job: JobRow, order: Order, truth: Truth | None) -> Fraction:
-    """Return what the work of the last run is worth at its machine; work of a machine that cheats is worth nothing."""
+    """Return what the work of the last run is worth: what the same card costs by its own name, asked for as much.
+
+    Of a machine that does not work nothing is worth anything.
+    """
     if truth is None or truth.kind not in _WORKING:
         return Fraction(0)
-    price = (
-        Fraction(min(job.run_price_bps or 10_000, _MOST_BPS), 10_000)
-        * job.rate_halala_per_minute
-        * Fraction(job.class_multiplier)
-    )
+    price = Fraction(_worth_bps(truth), UNIT_PRICE_BPS) * job.rate_halala_per_minute * Fraction(job.class_multiplier)
     return price * Fraction(truth.worked_seconds) / 60
 
 
