@@ -34,6 +34,7 @@ class ListMarketProvidersRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     gpu_type: _builtins.str
     """Only machines of this type of GPU, by any of its names: `H100`, `NVIDIA H100 80GB HBM3`."""
     gpu_model: _builtins.str
@@ -52,6 +53,8 @@ class ListMarketProvidersRequest(_message.Message):
     """How many at most; all when absent."""
     offset: _builtins.int
     """How many to pass over."""
+    gpu_source: _builtins.str
+    """Only machines whose GPU is known by this word: claimed, reported or measured."""
     def __init__(
         self,
         *,
@@ -64,13 +67,16 @@ class ListMarketProvidersRequest(_message.Message):
         model: _builtins.str | None = ...,
         limit: _builtins.int | None = ...,
         offset: _builtins.int | None = ...,
+        gpu_source: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_source", b"_gpu_source", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_source", b"_gpu_source", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
     _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_source: _TypeAlias = _typing.Literal["gpu_source"]  # noqa: Y015
+    _WhichOneofArgType__gpu_source: _TypeAlias = _typing.Literal["_gpu_source", b"_gpu_source"]  # noqa: Y015
     _WhichOneofReturnType__gpu_type: _TypeAlias = _typing.Literal["gpu_type"]  # noqa: Y015
     _WhichOneofArgType__gpu_type: _TypeAlias = _typing.Literal["_gpu_type", b"_gpu_type"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
@@ -89,6 +95,8 @@ class ListMarketProvidersRequest(_message.Message):
     _WhichOneofArgType__region: _TypeAlias = _typing.Literal["_region", b"_region"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_source) -> _WhichOneofReturnType__gpu_source | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_type) -> _WhichOneofReturnType__gpu_type | None: ...
     @_typing.overload
@@ -355,6 +363,7 @@ class ListPublicProvidersRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     gpu_type: _builtins.str
     """Only machines of this type of GPU, by any of its names: `H100`, `NVIDIA H100 80GB HBM3`."""
     gpu_model: _builtins.str
@@ -373,6 +382,8 @@ class ListPublicProvidersRequest(_message.Message):
     """How many at most; all when absent."""
     offset: _builtins.int
     """How many to pass over."""
+    gpu_source: _builtins.str
+    """Only machines whose GPU is known by this word: claimed, reported or measured."""
     def __init__(
         self,
         *,
@@ -385,13 +396,16 @@ class ListPublicProvidersRequest(_message.Message):
         model: _builtins.str | None = ...,
         limit: _builtins.int | None = ...,
         offset: _builtins.int | None = ...,
+        gpu_source: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_source", b"_gpu_source", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_source", b"_gpu_source", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
     _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_source: _TypeAlias = _typing.Literal["gpu_source"]  # noqa: Y015
+    _WhichOneofArgType__gpu_source: _TypeAlias = _typing.Literal["_gpu_source", b"_gpu_source"]  # noqa: Y015
     _WhichOneofReturnType__gpu_type: _TypeAlias = _typing.Literal["gpu_type"]  # noqa: Y015
     _WhichOneofArgType__gpu_type: _TypeAlias = _typing.Literal["_gpu_type", b"_gpu_type"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
@@ -410,6 +424,8 @@ class ListPublicProvidersRequest(_message.Message):
     _WhichOneofArgType__region: _TypeAlias = _typing.Literal["_region", b"_region"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_source) -> _WhichOneofReturnType__gpu_source | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_type) -> _WhichOneofReturnType__gpu_type | None: ...
     @_typing.overload
@@ -444,6 +460,7 @@ class ListAvailableProvidersRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
+    GPU_SOURCE_FIELD_NUMBER: _builtins.int
     gpu_type: _builtins.str
     """Only machines of this type of GPU, by any of its names: `H100`, `NVIDIA H100 80GB HBM3`."""
     gpu_model: _builtins.str
@@ -462,6 +479,8 @@ class ListAvailableProvidersRequest(_message.Message):
     """How many at most; all when absent."""
     offset: _builtins.int
     """How many to pass over."""
+    gpu_source: _builtins.str
+    """Only machines whose GPU is known by this word: claimed, reported or measured."""
     def __init__(
         self,
         *,
@@ -474,13 +493,16 @@ class ListAvailableProvidersRequest(_message.Message):
         model: _builtins.str | None = ...,
         limit: _builtins.int | None = ...,
         offset: _builtins.int | None = ...,
+        gpu_source: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_source", b"_gpu_source", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model", "_gpu_source", b"_gpu_source", "_gpu_type", b"_gpu_type", "_limit", b"_limit", "_location", b"_location", "_max_price_per_hour_sar", b"_max_price_per_hour_sar", "_min_vram_gb", b"_min_vram_gb", "_model", b"_model", "_offset", b"_offset", "_region", b"_region", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "limit", b"limit", "location", b"location", "max_price_per_hour_sar", b"max_price_per_hour_sar", "min_vram_gb", b"min_vram_gb", "model", b"model", "offset", b"offset", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gpu_model: _TypeAlias = _typing.Literal["gpu_model"]  # noqa: Y015
     _WhichOneofArgType__gpu_model: _TypeAlias = _typing.Literal["_gpu_model", b"_gpu_model"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_source: _TypeAlias = _typing.Literal["gpu_source"]  # noqa: Y015
+    _WhichOneofArgType__gpu_source: _TypeAlias = _typing.Literal["_gpu_source", b"_gpu_source"]  # noqa: Y015
     _WhichOneofReturnType__gpu_type: _TypeAlias = _typing.Literal["gpu_type"]  # noqa: Y015
     _WhichOneofArgType__gpu_type: _TypeAlias = _typing.Literal["_gpu_type", b"_gpu_type"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
@@ -499,6 +521,8 @@ class ListAvailableProvidersRequest(_message.Message):
     _WhichOneofArgType__region: _TypeAlias = _typing.Literal["_region", b"_region"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_model) -> _WhichOneofReturnType__gpu_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_source) -> _WhichOneofReturnType__gpu_source | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_type) -> _WhichOneofReturnType__gpu_type | None: ...
     @_typing.overload

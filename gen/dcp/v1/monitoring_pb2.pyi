@@ -744,6 +744,7 @@ class FleetAlert(_message.Message):
     second daemon used the key within the last day), GPU_LOST (its daemon finds no GPU any more; it is given no work), GPU_ERRORS (a card has a
     fatal Xid or new uncorrected ECC errors; that card is given no work), FAULTS_OUTLIER (its runs
     end as the renter's fault far more often than those of others with the same model or image, of at least 20 runs of 5 renters in a week),
+    INSTANT_RUNS (its runs of a model or image complete within a fiftieth of the time that others take, of as many),
     GPU_MISMATCH (its GPU cannot be what is reported; it is given no work for GPUs until an admin decides) or BELOW_MODEL (it was measured to do
     less than any healthy GPU of its model).
     """

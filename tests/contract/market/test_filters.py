@@ -85,9 +85,10 @@ def test_providers_that_fit(market: LocalMarket, admin: Admin, path: str) -> Non
     assert found("") == [2, 1]
     assert found("gpu_type=h100") == found("gpu_model=NVIDIA%20H100") == found("min_vram_gb=25") == [2]
     assert found("gpu_type=RTX4090") == found("region=riyadh") == found("location=RIYADH") == [1]
-    assert found("min_vram_gb=24") == [2, 1]
+    assert found("min_vram_gb=24") == found("gpu_source=reported") == [2, 1]
+    assert found("gpu_source=measured") == []
     assert found("gpu_type=L4") == found("min_vram_gb=81") == found("max_price_per_hour_sar=0.5") == []
     assert found(f"model={MODEL}&max_price_per_hour_sar=1000") == [2, 1]
     assert (found("limit=1"), found("offset=1"), found("limit=1&offset=2")) == ([2], [1], [])
-    for wrong in ("limit=0", "offset=-1", "min_vram_gb=NaN"):
+    for wrong in ("limit=0", "offset=-1", "min_vram_gb=NaN", "gpu_source=said"):
         refused(market.rest.get(f"{path}?{wrong}"), 400)

@@ -83,9 +83,9 @@ class Fleet:
             provider.preferences.ask_pct,
             None if provider.mismatch_to_store else provider.mismatch is not None,
             None if measured is None else measured.probed_at_ms,
-            self.prices.factors_version,
+            self.prices.factors.get(provider.named_gpu or ""),
         )
-        return MachineTerms(provider.price_bps(self.prices), basis)
+        return MachineTerms(provider.price_bps(self.prices), provider.named_gpu, basis)
 
     # Accounts that come in
 
@@ -168,9 +168,8 @@ class Fleet:
         self.reports.note_unstored(provider)
         self._decided(provider)
 
-    def set_gpu_factors(self, factors: Mapping[str, int], version: int | None = None) -> None:
+    def set_gpu_factors(self, factors: Mapping[str, int]) -> None:
         """Note what GPU models cost from now on, in hundredths by their canonical names."""
-        self.prices.factors_version = version
         # Loaded again and again beside other replicas; the walk over all machines is for a change.
         if factors == self.prices.factors:
             return

@@ -14,8 +14,6 @@ class PriceBook:
     def __init__(self, bounds: AskBounds) -> None:
         self.bounds = bounds
         self.factors: Mapping[str, int] = GPU_FACTORS_PCT
-        # As storage counts them, None until they were read.
-        self.factors_version: int | None = None
 
     def factor_pct(self, gpu_name: str | None, below_model: Measurement | None = None) -> int:
         """Return the factor of a machine whose daemon reports this GPU, 1.00 of one that reports none.

@@ -50,9 +50,7 @@ class Catalog:
                 )
             )
             self._token_prices = {row.model: row.prices for row in of_tokens}
-            self._fleet.set_gpu_factors(
-                {row.gpu_model: row.factor_pct for row in factors}, catalog.factors_version(factors)
-            )
+            self._fleet.set_gpu_factors({row.gpu_model: row.factor_pct for row in factors})
             usable = [image for image in rows if image.is_pinned or not self._config.image_digests_required]
             self.approved_images = frozenset(image.image_ref for image in usable)
             # Of several images of a type, the one that was approved first.

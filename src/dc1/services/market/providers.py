@@ -101,6 +101,7 @@ class ListedProviderCalls(ServicerPart):
                 # Rounded as it is shown: a card of 24 GB reports a little less.
                 and vram_gb(provider.vram_mib or 0) >= wanted.min_vram_gb
                 and place in (provider.location or "").lower()
+                and wanted.gpu_source in {"", provider.gpu_source}
                 and (not model or model in (name.lower() for name in provider.models))
                 and (
                     not wanted.HasField("max_price_per_hour_sar")

@@ -1,9 +1,9 @@
 """The catalogue keeps the prices of minutes and tokens, the factors of GPU models and the images that may run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import BigInteger, Connection, delete, func, select, type_coerce, update
+from sqlalchemy import Connection, delete, select, update
 
 from dc1.domain.errors import image_not_found, price_not_found
 from dc1.domain.jobs import images
@@ -68,9 +68,6 @@ class ImageRow:
 
 _price_shape = Shape(PriceRow, prices)
 _factor_shape = Shape(GpuFactorRow, gpu_factors)
-FACTORS_VERSION = select(func.sum(type_coerce(gpu_factors.c.updated_at_ms, BigInteger))).scalar_subquery()
-"""Another number after each change of a factor, whichever server's clock it was made by."""
-
 _token_shape = Shape(TokenPriceRow, token_prices)
 _image_shape = Shape(ImageRow, container_images)
 
@@ -97,11 +94,6 @@ def set_price(conn: Connection, job_type: str, rate_halala: int, now_ms: int) ->
     if row is None:
         raise price_not_found()
     return row
-
-
-def factors_version(factors: Iterable[GpuFactorRow]) -> int:
-    """Return the version of the factors that were read, as `FACTORS_VERSION` says it."""
-    return sum(row.updated_at_ms for row in factors)
 
 
 def list_gpu_factors(conn: Connection) -> list[GpuFactorRow]:

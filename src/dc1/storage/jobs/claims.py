@@ -14,7 +14,6 @@ from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobSource, Jo
 from dc1.domain.money.machine_terms import ANY_TERMS, MachineTerms, PriceBasis, TermsChangedError
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.liveness import Approval
-from dc1.storage.admin import catalog
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import webhook_events
 from dc1.storage.jobs.job_records import JobRow
@@ -23,7 +22,7 @@ from dc1.storage.jobs.jobs import LEASED
 from dc1.storage.jobs.settlement import Closure, close
 from dc1.storage.money import counters
 from dc1.storage.money.ledger import SHARDS
-from dc1.storage.schema.tables import job_attempts, jobs, providers
+from dc1.storage.schema.tables import gpu_factors, job_attempts, jobs, providers
 
 # Whoever counts a provider's free slots holds its row, so two claims cannot both find the last one.
 _LOCK_PROVIDER = PreparedStatement(
@@ -32,7 +31,7 @@ _LOCK_PROVIDER = PreparedStatement(
         providers.c.ask_pct,
         providers.c.mismatch.is_not(None),
         providers.c.probed_at_ms,
-        catalog.FACTORS_VERSION,
+        select(gpu_factors.c.factor_pct).where(gpu_factors.c.gpu_model == bindparam("gpu_name")).scalar_subquery(),
     )
     .where(
         providers.c.id == bindparam("wanted"),
@@ -105,7 +104,7 @@ def reserve(
     Raises:
         TermsChangedError: It costs something else by now, as another server may have heard.
     """
-    found = _LOCK_PROVIDER.rows(conn, {"wanted": provider_id})
+    found = _LOCK_PROVIDER.rows(conn, {"wanted": provider_id, "gpu_name": terms.gpu_name or ""})
     if not found:
         return False
     # Of calls tokens are the price.
@@ -328,9 +327,9 @@ def _run(conn: Connection, job: LockedJob, now_ms: int, **changes: Any) -> JobRo
     return after
 
 
-def _basis(ask_pct: int, has_mismatch: bool, probed_at_ms: int | None, factors_version: int | None) -> PriceBasis:
+def _basis(ask_pct: int, has_mismatch: bool, probed_at_ms: int | None, factor_pct: int | None) -> PriceBasis:
     # SQLite tells the truth as a number.
-    return PriceBasis(ask_pct, bool(has_mismatch), probed_at_ms, factors_version)
+    return PriceBasis(ask_pct, bool(has_mismatch), probed_at_ms, factor_pct)
 
 
 class _Priced(Protocol):
