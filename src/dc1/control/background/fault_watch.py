@@ -92,8 +92,8 @@ class FaultWatch:
             short |= set(too_short({provider_id: counted.times for provider_id, counted in providers.items()}))
             # Others' calls go first: a large market has many kinds of work.
             await asyncio.sleep(0)
-        self._since_ms = self._noted("faults_outlier", found, self._since_ms, now_ms)
-        self._short_since_ms = self._noted("instant_runs", short, self._short_since_ms, now_ms)
+        self._since_ms = self._noted("faults", found, self._since_ms, now_ms)
+        self._short_since_ms = self._noted("times", short, self._short_since_ms, now_ms)
         self._probe()
 
     async def _read_ended(self, since_ms: int, until_ms: int) -> None:
@@ -123,9 +123,9 @@ class FaultWatch:
             if not kept:
                 del self._week[what]
 
-    def _noted(self, event: str, found: set[int], since_ms: Mapping[int, int], now_ms: int) -> dict[int, int]:
+    def _noted(self, by: str, found: set[int], since_ms: Mapping[int, int], now_ms: int) -> dict[int, int]:
         for provider_id in found - since_ms.keys():
-            log.warning(event, provider_id=provider_id)
+            log.warning("provider_stands_out", provider_id=provider_id, by=by)
             self._to_probe.add(provider_id)
         return {provider_id: since_ms.get(provider_id, now_ms) for provider_id in found}
 
