@@ -168,7 +168,7 @@ class AnyMarket(RuleBasedStateMachine):
             "token_price_halala": terms["token_price"],
             "pricing_class": terms["pricing_class"],
             "hold_price_bps": None if terms["token_price"] else terms["price"],
-            "machine_terms": MachineTerms(min(terms["price"], 10_000) // terms["gpus"]),
+            "terms": MachineTerms(min(terms["price"], 10_000) // terms["gpus"]),
         }
         new = job_for(renter, **changes)
         job = self.do(lifecycle.submit, new, LIMITS, self.market.now)

@@ -73,7 +73,7 @@ class Submission:
                 provider_id=reserved.id,
                 slots=reserved.slots,
                 call_slots=reserved.inference_slots,
-                machine_terms=self._fleet.terms(reserved),
+                terms=self._fleet.terms(reserved),
             )
 
         def work(conn: Connection) -> Submitted:

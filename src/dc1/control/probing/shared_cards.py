@@ -7,8 +7,8 @@ from itertools import combinations
 from dc1.control.probing.channels import ProbeChannel
 from dc1.control.probing.machine_probe import MachineProbe
 from dc1.domain.probe.rounds import Kind
+from dc1.domain.probe.shared_cards import SideBySide, is_one_card
 from dc1.domain.providers.gpu_models import DATA_SHEETS
-from dc1.domain.providers.shared_cards import SideBySide, is_one_card
 
 _PAIRS_AT_MOST = 8
 """Pairs that are measured again after a joint probe: of a farm whose processor is busy all look alike."""

@@ -48,7 +48,7 @@ class NewJob:
 
     `provider_id` is where the scheduler would put it, with `slots` GPUs and `call_slots` in all, or None to queue it;
     `named_provider_id` the only one the renter accepts. `hold_price_bps` is what the job takes of the price of the
-    dearest machine it may land on, `machine_terms` what one GPU of the chosen one costs. `duration_minutes` is None
+    dearest machine it may land on, `terms` what one GPU of the chosen one costs. `duration_minutes` is None
     for a /v1 call, which has prices per million tokens and a `call_path`. `model` is as sent; `gpu_type` is canonical.
     """
 
@@ -81,7 +81,7 @@ class NewJob:
     cached_price_halala: int | None = None
     source: JobSource = JobSource.API
     hold_price_bps: int | None = None
-    machine_terms: MachineTerms = ANY_TERMS
+    terms: MachineTerms = ANY_TERMS
     max_rate_halala_per_minute: Decimal | None = None
     prefers_price: bool = False
     needs_gpu: bool = False
@@ -113,7 +113,7 @@ class SubmissionLimits:
         )
 
 
-_NOT_KEPT = ("spec", "slots", "call_slots", "machine_terms", "submitted_by")
+_NOT_KEPT = ("spec", "slots", "call_slots", "terms", "submitted_by")
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in _NOT_KEPT]
 # Whatever a new job does not have yet is None.
 _BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
@@ -275,9 +275,7 @@ def tell_of_refusal(conn: Connection, new: NewJob, limits: SubmissionLimits, now
 def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> JobRow:
     # The scheduler's choice may be old by now; a slot that is gone only means that the job waits.
     room = Room.of(new.source, new.gpu_count)
-    placed = new.provider_id is not None and reserve(
-        conn, new.provider_id, room, new.slots, new.call_slots, new.machine_terms
-    )
+    placed = new.provider_id is not None and reserve(conn, new.provider_id, room, new.slots, new.call_slots, new.terms)
     # Nobody waits in a queue with a connection open.
     if new.source == JobSource.V1 and not placed:
         raise errors.no_capacity_available(new.model or "")
@@ -319,7 +317,7 @@ def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, 
         "id": 0,
         "status": JobStatus.PENDING if placed else JobStatus.QUEUED,
         "provider_id": new.provider_id if placed else None,
-        "run_price_bps": run_price_bps(new, new.machine_terms.price_bps) if placed else None,
+        "run_price_bps": run_price_bps(new, new.terms.price_bps) if placed else None,
         # Beside the class, for the queue's index sorts by it.
         "class_rank": CLASS_RANK[new.pricing_class],
         "run_deadline_seconds": run_deadline_seconds(new.max_duration_seconds, new.duration_minutes),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.providers.shared_cards import SideBySide, is_one_card
+from dc1.domain.probe.shared_cards import SideBySide, is_one_card
 
 alone = st.floats(0.6, 1.5)
 noise = st.floats(0.95, 1.15)
