@@ -1,0 +1,96 @@
+"""What an answer of chat says, chunk or whole, as the other dialects look at it."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact
+from dc1.domain.base.numeric import as_integer
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool, or the next fragment of one; `index` tells those of an answer apart."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a chunk or an answer says in its first choice."""
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+    finish_reason: str = ""
+    stop: str = ""
+    """The sequence that ended it, of engines that say which."""
+
+    @classmethod
+    def of(cls, chunk: JsonObject) -> Self:
+        """Return what a chat.completion or a chunk of one says; what is of no type that it can have is nothing."""
+        choices = chunk.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict):
+            return cls()
+        message = choice.get("delta") or choice.get("message")
+        said = message if isinstance(message, dict) else {}
+        calls = said.get("tool_calls")
+        return cls(
+            text=_text(said.get("content")),
+            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")),
+            refusal=_text(said.get("refusal")),
+            calls=[_call(call, at) for at, call in enumerate(calls if isinstance(calls, list) else ())],
+            finish_reason=_text(choice.get("finish_reason")),
+            stop=_text(choice.get("stop_reason")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Tokens as chat counts them."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+    @classmethod
+    def of(cls, chunk: JsonObject) -> Self | None:
+        """Return what an answer or a chunk says of its tokens, None where it says nothing."""
+        usage = chunk.get("usage")
+        if not isinstance(usage, dict):
+            return None
+        return cls(
+            prompt=as_integer(usage.get("prompt_tokens")) or 0,
+            completion=as_integer(usage.get("completion_tokens")) or 0,
+            cached=_detail(usage, "prompt_tokens_details", "cached_tokens"),
+            reasoning=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
+        )
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _call(call: JsonValue, at: int) -> ToolCall:
+    call = call if isinstance(call, dict) else {}
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments")
+    index = as_integer(call.get("index"))
+    return ToolCall(
+        index=at if index is None else index,
+        id=_text(call.get("id")),
+        name=_text(function.get("name")),
+        # Some engines send the object itself.
+        arguments=compact(arguments) if isinstance(arguments, dict) else _text(arguments),
+    )
+
+
+def _detail(usage: JsonObject, kind: str, name: str) -> int:
+    details = usage.get(kind)
+    return (as_integer(details.get(name)) or 0) if isinstance(details, dict) else 0

@@ -1,0 +1,201 @@
+"""Anthropic's Messages API in chat's words and back (contract 6.2)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.errors import ApiError
+from dc1.domain.inference.dialects.messages_answer import MessagesStream, message_of
+from dc1.domain.inference.dialects.messages_request import MessagesCall, read_messages
+from tests.domain.inference.dialects.chunks import THOUGHT_AND_CALLED, WHOLE, chunk
+
+MIB = 1024 * 1024
+HELLO: dict[str, Any] = {"model": "a/model", "max_tokens": 32, "messages": [{"role": "user", "content": "Hi"}]}
+SPENT = {"input_tokens": 3, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 6, "output_tokens": 4}
+NOTHING = dict.fromkeys(SPENT, 0)
+
+
+def read(**changes: Any) -> MessagesCall:
+    return read_messages(json.dumps({**HELLO, **changes}).encode(), MIB)
+
+
+def chat(**changes: Any) -> Any:
+    return json.loads(read(**changes).chat.body)
+
+
+def events(stream: MessagesStream, *chunks: JsonObject) -> list[JsonObject]:
+    return [event for each in chunks for event in stream.take(each)] + list(stream.end())
+
+
+def test_what_means_the_same_is_passed_on() -> None:
+    assert chat(
+        temperature=0.5, top_p=0.9, top_k=40, stop_sequences=["END"], stream=True, metadata={"user_id": "u"}
+    ) == {
+        "model": "a/model",
+        "stream": True,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 40,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "stop": ["END"],
+        "user": "u",
+        "stream_options": {"include_usage": True},
+        "max_tokens": 32,
+    }
+
+
+def test_a_conversation_with_tools_and_pictures() -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
+    asked = chat(
+        system=[
+            {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}},
+            {"type": "text", "text": "!"},
+        ],
+        messages=[
+            {"role": "user", "content": [{"type": "text", "text": "Look"}, image]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "Hm", "signature": "s"},
+                    {"type": "text", "text": "I look"},
+                    {"type": "tool_use", "id": "call-a", "name": "find", "input": {"q": "بحر"}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "call-a",
+                        "content": [{"type": "text", "text": "sea"}, image],
+                    },
+                    {"type": "text", "text": "Go on"},
+                ],
+            },
+        ],
+        tools=[{"name": "find", "description": "Finds", "input_schema": {"type": "object"}}],
+        tool_choice={"type": "tool", "name": "find", "disable_parallel_tool_use": True},
+    )
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}
+    function = {"name": "find", "arguments": '{"q":"بحر"}'}
+    assert asked["messages"] == [
+        {"role": "system", "content": "Be brief.\n!"},
+        {"role": "user", "content": [{"type": "text", "text": "Look"}, picture]},
+        {
+            "role": "assistant",
+            "content": "I look",
+            "tool_calls": [{"id": "call-a", "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": "call-a", "content": "sea"},
+        {"role": "user", "content": [picture, {"type": "text", "text": "Go on"}]},
+    ]
+    described = {"name": "find", "description": "Finds", "parameters": {"type": "object"}}
+    assert asked["tools"] == [{"type": "function", "function": described}]
+    assert asked["tool_choice"] == {"type": "function", "function": {"name": "find"}}
+    assert asked["parallel_tool_calls"] is False
+
+
+def test_a_schema_of_the_answer() -> None:
+    wanted = chat(output_config={"format": {"type": "json_schema", "schema": {"type": "object"}}})["response_format"]
+    assert wanted == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": True},
+    }
+
+
+def test_more_tokens_than_are_carried_are_cut() -> None:
+    assert chat(max_tokens=64_000)["max_tokens"] == 8192
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"max_tokens": None}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"messages": "Hi"}, "messages"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        ({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, "messages.0.content.0.type"),
+        ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file"}}]}]}, "source.type"),
+        ({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "name": "f"}]}]}, "content.0.id"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type"),
+        ({"tool_choice": {"type": "maybe"}}, "tool_choice.type"),
+        ({"mcp_servers": [{}]}, "mcp_servers"),
+        ({"system": 7}, "system"),
+        ({"top_p": "much"}, "top_p"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_its_name(changes: Any, named: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        read(**changes)
+    assert refusal.value.status == 400
+    assert named in f"{refusal.value.message} {[fault.field for fault in refusal.value.fields]}"
+
+
+def test_a_whole_answer() -> None:
+    said = [
+        {"type": "text", "text": "I look"},
+        {"type": "tool_use", "id": "call-a", "name": "find", "input": {"q": "بحر"}},
+        {"type": "tool_use", "id": "call-b", "name": "list", "input": {}},
+    ]
+    expected = {
+        "id": "job-1",
+        "type": "message",
+        "role": "assistant",
+        "model": "a/model",
+        "content": said,
+        "stop_reason": "tool_use",
+        "stop_sequence": None,
+        "usage": SPENT,
+    }
+    assert message_of(WHOLE, read()) == expected
+    thinking = {"type": "thinking", "thinking": "Hm", "signature": ""}
+    assert message_of(WHOLE, read(thinking={"type": "enabled", "budget_tokens": 1024}))["content"] == [thinking, *said]
+
+
+@pytest.mark.parametrize(
+    ("reason", "stop", "expected"),
+    [
+        ("stop", None, "end_turn"),
+        ("length", None, "max_tokens"),
+        ("content_filter", None, "refusal"),
+        ("stop", "END", "stop_sequence"),
+    ],
+)
+def test_why_an_answer_ends(reason: str, stop: str | None, expected: str) -> None:
+    answer: Any = {"choices": [{"message": {"content": "x"}, "finish_reason": reason, "stop_reason": stop}]}
+    assert message_of(answer, read(stop_sequences=["END"]))["stop_reason"] == expected
+
+
+def test_a_streamed_answer() -> None:
+    begun = {"id": "job-1", "type": "message", "role": "assistant", "model": "a/model", "content": []}
+    start = {**begun, "stop_reason": None, "stop_sequence": None, "usage": NOTHING}
+
+    def block(index: int, block: Any, *deltas: Any) -> list[Any]:
+        return [
+            {"type": "content_block_start", "index": index, "content_block": block},
+            *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+            {"type": "content_block_stop", "index": index},
+        ]
+
+    def parts(*texts: str) -> list[Any]:
+        return [{"type": "input_json_delta", "partial_json": text} for text in texts]
+
+    texts = [{"type": "text_delta", "text": text} for text in ("I ", "look")]
+    found = {"type": "tool_use", "id": "call-a", "name": "find", "input": {}}
+    listed = {"type": "tool_use", "id": "call-b", "name": "list", "input": {}}
+    assert events(MessagesStream(read(thinking={"type": "adaptive"})), *THOUGHT_AND_CALLED) == [
+        {"type": "message_start", "message": start},
+        *block(0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "thinking_delta", "thinking": "Hm"}),
+        *block(1, {"type": "text", "text": ""}, *texts),
+        *block(2, found, *parts('{"q":', '"بحر"}')),
+        *block(3, listed, *parts("{}")),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": None}, "usage": SPENT},
+        {"type": "message_stop"},
+    ]
+
+
+def test_a_stream_that_says_nothing_is_a_message_without_blocks() -> None:
+    kinds = [event["type"] for event in events(MessagesStream(read()), chunk({}, "stop"))]
+    assert kinds == ["message_start", "message_delta", "message_stop"]
