@@ -9,6 +9,9 @@ local function error_body(status, request, refusal)
   local text, code, openai_code = refusal.text, refusal.code, refusal.openai_code
   -- Beside the English text, which is what clients match on.
   local arabic = request.arabic and string.format(',"message_ar":"%s"', refusal.text_ar) or ""
+  if request.messages then
+    return string.format('{"type":"error","error":{"type":"%s","message":"%s"%s}}', refusal.anthropic_type, text, arabic)
+  end
   if request.v1 then
     local retryable = status == 429 or status == 503 or status == 504
     return string.format('{"error":{"message":"%s","type":"%s","code":"%s","status":%d,"retryable":%s%s}}',

@@ -92,6 +92,7 @@ function envoy_on_request(handle)
     method = method:sub(1, VERB_CHARACTERS),
     path = urls.loggable(path),
     v1 = path:find("^/v1/") ~= nil,
+    messages = path:find("^/v1/messages%f[/%z]") ~= nil,
     reads = method == "GET",
     head = method == "HEAD",
     -- By the first language alone: what weighs them is in the server, and this is for what never comes there.

@@ -3,8 +3,10 @@
 import grpc
 import warnings
 
+from dcp.v1 import messages_pb2 as dcp_dot_v1_dot_messages__pb2
 from dcp.v1 import openai_calls_pb2 as dcp_dot_v1_dot_openai__calls__pb2
 from dcp.v1 import openai_service_pb2 as dcp_dot_v1_dot_openai__service__pb2
+from dcp.v1 import responses_pb2 as dcp_dot_v1_dot_responses__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -71,6 +73,21 @@ class OpenAIServiceStub:
         self.CompleteChat = channel.unary_stream(
                 '/dcp.v1.OpenAIService/CompleteChat',
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CreateMessage = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateMessage',
+                request_serializer=dcp_dot_v1_dot_messages__pb2.CreateMessageRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CountMessageTokens = channel.unary_unary(
+                '/dcp.v1.OpenAIService/CountMessageTokens',
+                request_serializer=dcp_dot_v1_dot_messages__pb2.CountMessageTokensRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_messages__pb2.CountMessageTokensResponse.FromString,
+                _registered_method=True)
+        self.CreateResponse = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateResponse',
+                request_serializer=dcp_dot_v1_dot_responses__pb2.CreateResponseRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
 
@@ -143,6 +160,30 @@ class OpenAIServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateMessage(self, request, context):
+        """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+        with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountMessageTokens(self, request, context):
+        """Counts the tokens of a conversation before it is sent, free and without a job: by its bytes, as the limits of `/v1` count a call whose end is
+        not known. Fails with NOT_FOUND when nobody offers the model now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateResponse(self, request, context):
+        """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
+        which it is translated, with its rights, limits, prices and refusals.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OpenAIServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +220,21 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
             'CompleteChat': grpc.unary_stream_rpc_method_handler(
                     servicer.CompleteChat,
                     request_deserializer=dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateMessage': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateMessage,
+                    request_deserializer=dcp_dot_v1_dot_messages__pb2.CreateMessageRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CountMessageTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountMessageTokens,
+                    request_deserializer=dcp_dot_v1_dot_messages__pb2.CountMessageTokensRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_messages__pb2.CountMessageTokensResponse.SerializeToString,
+            ),
+            'CreateResponse': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateResponse,
+                    request_deserializer=dcp_dot_v1_dot_responses__pb2.CreateResponseRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -372,6 +428,87 @@ class OpenAIService:
             target,
             '/dcp.v1.OpenAIService/CompleteChat',
             dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateMessage',
+            dcp_dot_v1_dot_messages__pb2.CreateMessageRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountMessageTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CountMessageTokens',
+            dcp_dot_v1_dot_messages__pb2.CountMessageTokensRequest.SerializeToString,
+            dcp_dot_v1_dot_messages__pb2.CountMessageTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateResponse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateResponse',
+            dcp_dot_v1_dot_responses__pb2.CreateResponseRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -4,8 +4,10 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import messages_pb2 as _messages_pb2
 from dcp.v1 import openai_calls_pb2 as _openai_calls_pb2
 from dcp.v1 import openai_service_pb2 as _openai_service_pb2
+from dcp.v1 import responses_pb2 as _responses_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -71,6 +73,18 @@ class OpenAIServiceStub:
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
     """
+    CreateMessage: _grpc.UnaryStreamMultiCallable[_messages_pb2.CreateMessageRequest, _httpbody_pb2.HttpBody]
+    """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+    with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
+    """
+    CountMessageTokens: _grpc.UnaryUnaryMultiCallable[_messages_pb2.CountMessageTokensRequest, _messages_pb2.CountMessageTokensResponse]
+    """Counts the tokens of a conversation before it is sent, free and without a job: by its bytes, as the limits of `/v1` count a call whose end is
+    not known. Fails with NOT_FOUND when nobody offers the model now.
+    """
+    CreateResponse: _grpc.UnaryStreamMultiCallable[_responses_pb2.CreateResponseRequest, _httpbody_pb2.HttpBody]
+    """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
+    which it is translated, with its rights, limits, prices and refusals.
+    """
 
 @_typing.type_check_only
 class OpenAIServiceAsyncStub(OpenAIServiceStub):
@@ -112,6 +126,18 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     CompleteChat: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
+    """
+    CreateMessage: _aio.UnaryStreamMultiCallable[_messages_pb2.CreateMessageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+    with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
+    """
+    CountMessageTokens: _aio.UnaryUnaryMultiCallable[_messages_pb2.CountMessageTokensRequest, _messages_pb2.CountMessageTokensResponse]  # type: ignore[assignment]
+    """Counts the tokens of a conversation before it is sent, free and without a job: by its bytes, as the limits of `/v1` count a call whose end is
+    not known. Fails with NOT_FOUND when nobody offers the model now.
+    """
+    CreateResponse: _aio.UnaryStreamMultiCallable[_responses_pb2.CreateResponseRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
+    which it is translated, with its rights, limits, prices and refusals.
     """
 
 class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -193,6 +219,36 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
         `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateMessage(
+        self,
+        request: _messages_pb2.CreateMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+        with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
+        """
+
+    @_abc_1.abstractmethod
+    def CountMessageTokens(
+        self,
+        request: _messages_pb2.CountMessageTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_messages_pb2.CountMessageTokensResponse, _abc.Awaitable[_messages_pb2.CountMessageTokensResponse]]:
+        """Counts the tokens of a conversation before it is sent, free and without a job: by its bytes, as the limits of `/v1` count a call whose end is
+        not known. Fails with NOT_FOUND when nobody offers the model now.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateResponse(
+        self,
+        request: _responses_pb2.CreateResponseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
+        which it is translated, with its rights, limits, prices and refusals.
         """
 
 def add_OpenAIServiceServicer_to_server(servicer: OpenAIServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

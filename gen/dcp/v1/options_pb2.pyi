@@ -82,6 +82,8 @@ class _CredentialErrorsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cred
     """401 in the OpenAI envelope, with a code that tells missing, bad and expired keys and keys of another role apart. Every other
     error of the method has that envelope too.
     """
+    CREDENTIAL_ERRORS_ANTHROPIC: _CredentialErrors.ValueType  # 5
+    """The same refusals in the shape of Anthropic's API, as every other error of the method."""
 
 class CredentialErrors(_CredentialErrors, metaclass=_CredentialErrorsEnumTypeWrapper):
     """The texts and statuses with which missing and bad credentials are answered."""
@@ -98,6 +100,8 @@ CREDENTIAL_ERRORS_OPENAI: CredentialErrors.ValueType  # 4
 """401 in the OpenAI envelope, with a code that tells missing, bad and expired keys and keys of another role apart. Every other
 error of the method has that envelope too.
 """
+CREDENTIAL_ERRORS_ANTHROPIC: CredentialErrors.ValueType  # 5
+"""The same refusals in the shape of Anthropic's API, as every other error of the method."""
 Global___CredentialErrors: _TypeAlias = CredentialErrors  # noqa: Y015
 
 class _RateLimitKey:
@@ -325,6 +329,7 @@ class Refusal(_message.Message):
     OPENAI_CODE_FIELD_NUMBER: _builtins.int
     TEXT_AR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ANTHROPIC_TYPE_FIELD_NUMBER: _builtins.int
     http_status: _builtins.int
     """HTTP status; absent where `reason` gives it."""
     text: _builtins.str
@@ -335,6 +340,8 @@ class Refusal(_message.Message):
     """The text in Arabic, which the edge says beside it to those who like that best. Servers have theirs in a catalogue."""
     reason: _builtins.str
     """The ErrorReason of a refusal of the edge, for example `MALFORMED_JSON`; it then reads as that one does."""
+    anthropic_type: _builtins.str
+    """What a refusal of the edge is called in the shape of Anthropic's API."""
     def __init__(
         self,
         *,
@@ -343,10 +350,11 @@ class Refusal(_message.Message):
         openai_code: _builtins.str = ...,
         text_ar: _builtins.str = ...,
         reason: _builtins.str = ...,
+        anthropic_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_status", b"http_status", "openai_code", b"openai_code", "reason", b"reason", "text", b"text", "text_ar", b"text_ar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anthropic_type", b"anthropic_type", "http_status", b"http_status", "openai_code", b"openai_code", "reason", b"reason", "text", b"text", "text_ar", b"text_ar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

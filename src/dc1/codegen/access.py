@@ -33,6 +33,13 @@ _CARRIERS = {
 }
 
 
+V1_ERRORS = {
+    "CREDENTIAL_ERRORS_OPENAI": "dcp.v1.OpenAIError",
+    "CREDENTIAL_ERRORS_ANTHROPIC": "dcp.v1.AnthropicError",
+}
+"""How the methods of other APIs answer errors, with the message that the body then is."""
+
+
 def is_public(access: Schema) -> bool:
     """Whether the method may be called without any credential."""
     return "ROLE_PUBLIC" in access.get("roles", ())
@@ -44,7 +51,7 @@ def requirements(access: Schema) -> list[Schema]:
         return []
     # A dict for a set that keeps its order: the document must come out the same every time.
     schemes = {scheme: None for role in access.get("roles", ()) for scheme in _CARRIERS[role]}
-    if access.get("credential_errors") == "CREDENTIAL_ERRORS_OPENAI":
+    if access.get("credential_errors") in V1_ERRORS:
         schemes["apiKey"] = None
     # OpenAPI knows no credential in a body: to a tool it is a call without one, and the description says more.
     in_body: list[Schema] = [{}] if access.get("body_key") else []

@@ -202,7 +202,8 @@ def _refusals(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
                 "text_ar": json.dumps(refusal.get("text_ar", ""))[1:-1],
                 "openai_code": refusal["openai_code"],
             }
-            | ({"code": reason} if reason else {}),
+            | ({"code": reason} if reason else {})
+            | ({"anthropic_type": kind} if (kind := refusal.get("anthropic_type")) else {}),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from dc1.codegen.access import is_public
+from dc1.codegen.access import V1_ERRORS, is_public
 from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.examples import examples
 from dc1.codegen.schemas import Schemas
@@ -42,7 +42,6 @@ _ERRORS = (400, 401, 402, 403, 404, 405, 409, 410, 413, 429, 500, 503, 504)
 # What the edge and the pipeline in front of every method can answer.
 _EVERYWHERE = (400, 429, 500, 503, 504)
 _REASONS = "dcp.v1.ErrorReason"
-_OPENAI_ERROR = "dcp.v1.OpenAIError"
 _RETRY_AFTER: Schema = {
     "Retry-After": {"description": "Seconds until a call can succeed.", "schema": {"type": "integer", "minimum": 0}}
 }
@@ -98,11 +97,11 @@ def responses(method: Node, output: Node, schemas: Schemas, *, takes_body: bool)
             "description": _phrase(status),
             "content": {"application/json": {**content, "examples": answers} if answers else content},
         }
-    speaks_openai = method.option("dcp.v1.access", {}).get("credential_errors") == "CREDENTIAL_ERRORS_OPENAI"
+    own_error = V1_ERRORS.get(method.option("dcp.v1.access", {}).get("credential_errors", ""))
     for status in _error_statuses(method, takes_body):
-        # Every error of such a method has that envelope, its own statuses included.
-        if speaks_openai:
-            found[status] = _openai_error(status, schemas)
+        # Every error of such a method has that body, its own statuses included.
+        if own_error:
+            found[status] = _error_of(own_error, status, schemas)
         else:
             _add_error(found, status)
     return {str(status): found[status] for status in sorted(found)}
@@ -162,9 +161,9 @@ def _error_statuses(method: Node, takes_body: bool) -> list[int]:
     return sorted(found)
 
 
-def _openai_error(status: int, schemas: Schemas) -> Schema:
-    """Return the error answer of a path under /v1."""
-    content = {"application/json": {"schema": schemas.reference(_OPENAI_ERROR)}}
+def _error_of(message: str, status: int, schemas: Schemas) -> Schema:
+    """Return the error answer of a method whose errors are such messages."""
+    content = {"application/json": {"schema": schemas.reference(message)}}
     answer = {"description": _phrase(status), "content": content}
     return answer | {"headers": _RETRY_AFTER} if status == HTTPStatus.TOO_MANY_REQUESTS else answer
 

@@ -26,6 +26,7 @@ _MISSING = {
     CredentialErrors.SUBMIT: errors.submit_key_required,
     CredentialErrors.ADMIN: errors.admin_access_denied,
     CredentialErrors.OPENAI: errors.authentication_required,
+    CredentialErrors.ANTHROPIC: errors.authentication_required,
 }
 _BAD = {
     CredentialErrors.GENERAL: errors.invalid_api_key,
@@ -33,8 +34,9 @@ _BAD = {
     CredentialErrors.SUBMIT: errors.submit_key_invalid,
     CredentialErrors.ADMIN: errors.admin_access_denied,
     CredentialErrors.OPENAI: errors.authentication_invalid_key,
+    CredentialErrors.ANTHROPIC: errors.authentication_invalid_key,
 }
-_TELL_WRONG_TYPE = (CredentialErrors.GENERAL, CredentialErrors.SUBMIT, CredentialErrors.OPENAI)
+_TELL_WRONG_TYPE = frozenset(CredentialErrors) - {CredentialErrors.HEARTBEAT, CredentialErrors.ADMIN}
 
 # How late a stream may end after the time of its key has run out, of which nobody is told.
 _LOOKED_AT_SECONDS = 5.0
@@ -128,8 +130,8 @@ class Authenticator:
         return _principal(identity)
 
     async def _bad(self, options: MethodOptions, credential: Credential) -> ApiError:
-        # Only the OpenAI dialect tells a key that has expired from one that never was.
-        if options.has_openai_errors and await self._credentials.has_expired(credential.secret):
+        # Only these paths tell a key that has expired from one that never was.
+        if options.is_v1 and await self._credentials.has_expired(credential.secret):
             return errors.authentication_key_expired()
         return _BAD[options.credential_errors]()
 
@@ -278,7 +280,7 @@ def _carriers(
     authorization = metadata.get("authorization", "")
     if authorization[: len(_BEARER)].lower() == _BEARER:
         yield Role.ADMIN, authorization[len(_BEARER) :]
-    if options.has_openai_errors and Role.RENTER in options.roles:
+    if options.is_v1 and Role.RENTER in options.roles:
         yield Role.RENTER, metadata.get(_V1_HEADER, "")
     if options.roles & {Role.RENTER, Role.PROVIDER}:
         yield Role.PUBLIC, metadata.get(_ANY_QUERY, "")

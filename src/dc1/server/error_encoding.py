@@ -1,7 +1,7 @@
 """How a refusal leaves the server: gRPC status, the REST body for the edge, and details for native callers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 import grpc
@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.languages import ARABIC, preferred
-from dc1.domain.errors import ApiError, FieldViolation, openai_envelope
+from dc1.domain.errors import ApiError, FieldViolation
 from dc1.domain.errors.arabic import in_arabic
 from dcp.v1 import error_pb2
 
@@ -53,15 +53,18 @@ def fitted(error: ApiError) -> ApiError:
 
 
 def trailers(
-    error: ApiError, *, is_rest: bool, in_openai_envelope: bool = False, accept_language: str = ""
+    error: ApiError, rest_body: Callable[[ApiError], JsonObject] | None, accept_language: str = ""
 ) -> _Metadata:
-    """Return the trailing metadata that goes with the status; `accept_language` may add an Arabic text."""
+    """Return the trailing metadata that goes with the status; `rest_body` is None for a native caller.
+
+    `accept_language` may add an Arabic text.
+    """
     metadata: list[tuple[str, str | bytes]] = [("x-http-status", str(error.status))]
     if error.retry_after_seconds is not None:
         metadata.append(("retry-after", str(error.retry_after_seconds)))
     # The edge knows no JSON of ours: it takes the whole body from this header.
-    if is_rest:
-        body = openai_envelope(error) if in_openai_envelope else error.body()
+    if rest_body is not None:
+        body = rest_body(error)
         if preferred(accept_language) == ARABIC:
             body = _with_arabic(body, in_arabic(error))
         metadata.append(("x-error-body", json.dumps(body, separators=(",", ":"))))
@@ -74,7 +77,7 @@ def _with_arabic(body: JsonObject, text: str) -> JsonObject:
     """Return an error body with the Arabic text behind the English one, which is what clients match on."""
     said = body["error"]
     if isinstance(said, dict):
-        return {"error": {**said, "message_ar": text}}
+        return body | {"error": {**said, "message_ar": text}}
     return {"error": said, "message_ar": text} | body
 
 

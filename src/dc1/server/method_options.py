@@ -1,7 +1,7 @@
 """What a method's options declare, and what its paths say of a request; read once from its descriptor."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -14,6 +14,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from dc1.domain.access.roles import Role
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.errors import ApiError, anthropic_envelope, openai_envelope
 from dcp.v1 import edge_pb2, options_pb2
 
 # The stubs know no extensions of other packages.
@@ -44,6 +46,14 @@ class CredentialErrors(Enum):
     SUBMIT = options_pb2.CREDENTIAL_ERRORS_SUBMIT
     ADMIN = options_pb2.CREDENTIAL_ERRORS_ADMIN
     OPENAI = options_pb2.CREDENTIAL_ERRORS_OPENAI
+    ANTHROPIC = options_pb2.CREDENTIAL_ERRORS_ANTHROPIC
+
+
+_ERROR_BODIES: Mapping[CredentialErrors, Callable[[ApiError], JsonObject]] = {
+    CredentialErrors.OPENAI: openai_envelope,
+    CredentialErrors.ANTHROPIC: anthropic_envelope,
+}
+"""What makes the body of errors where they read as those of another API."""
 
 
 class CountedBy(Enum):
@@ -94,9 +104,14 @@ class MethodOptions:
         return Role.PUBLIC in self.roles
 
     @property
-    def has_openai_errors(self) -> bool:
-        """Whether every error has the OpenAI envelope."""
-        return self.credential_errors is CredentialErrors.OPENAI
+    def is_v1(self) -> bool:
+        """Whether it is called as another API, by the keys and with the errors that clients of that one know."""
+        return self.credential_errors in _ERROR_BODIES
+
+    @property
+    def error_body(self) -> Callable[[ApiError], JsonObject]:
+        """What makes the body of every error over REST."""
+        return _ERROR_BODIES.get(self.credential_errors, ApiError.body)
 
 
 def fill_from_path(request: Message, patterns: Sequence[re.Pattern[str]], path: str) -> None:

@@ -221,12 +221,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 self._call_log.served(call, status, time.perf_counter() - started)
         # Outside the block: `abort` raises by itself, and its error is none to be turned into a refusal.
         if refusal is not None:
-            metadata = trailers(
-                refusal,
-                is_rest=call.is_rest,
-                in_openai_envelope=options.has_openai_errors,
-                accept_language=call.metadata.get("accept-language", ""),
-            )
+            body = options.error_body if call.is_rest else None
+            metadata = trailers(refusal, body, call.metadata.get("accept-language", ""))
             # What a caller has left is said of refusals too; the other headers are those of an answer.
             left = [header for header in call.headers.items() if header[0].startswith(_LIMIT_HEADERS)]
             await context.abort(status_code(refusal), refusal.message, (*metadata, *left))

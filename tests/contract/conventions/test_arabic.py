@@ -21,6 +21,8 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("GET", "/jobs/%ff", {}, "عنوان الطلب غير صالح"),
     ("GET", "/v1/models/nobodys", {}, "النموذج 'nobodys' غير موجود"),
     ("GET", "/v1/nowhere", {}, "غير موجود"),
+    ("POST", "/v1/messages", {"json": {}}, "مفتاح المستأجر مطلوب (Authorization: Bearer أو x-renter-key أو x-api-key)"),
+    ("GET", "/v1/messages/nowhere", {}, "غير موجود"),
 ]
 
 

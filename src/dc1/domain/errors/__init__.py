@@ -43,6 +43,7 @@ from dc1.domain.errors.accounts import (
     webhook_url_not_public,
     webhooks_not_configured,
 )
+from dc1.domain.errors.anthropic import anthropic_envelope
 from dc1.domain.errors.base import (
     ApiError,
     FieldViolation,
@@ -137,6 +138,7 @@ __all__ = [
     "admin_access_denied",
     "admin_ip_not_allowed",
     "admin_token_not_configured",
+    "anthropic_envelope",
     "api_key_required",
     "attempt_superseded",
     "authentication_invalid_key",

@@ -115,7 +115,7 @@ def openai_envelope(error: ApiError) -> JsonObject:
     """Return the body that an error has under /v1."""
     code = _code(error)
     detail: JsonObject = {
-        "message": _message(error),
+        "message": message_under_v1(error),
         "type": code,
         "code": code,
         "status": error.status,
@@ -135,7 +135,7 @@ def _code(error: ApiError) -> OpenAICode:
     return of_status if error.code is None else _CODES.get(error.code, of_status)
 
 
-def _message(error: ApiError) -> str:
+def message_under_v1(error: ApiError) -> str:
     """Return the text, with the fields at fault in it: there is no other place for them."""
     faults = "; ".join(f"{fault.field} {fault.message}" for fault in error.fields)
     return f"{error.message}: {faults}" if faults else error.message

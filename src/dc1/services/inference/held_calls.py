@@ -10,6 +10,7 @@ from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.usage import BYTES_PER_TOKEN
 from dc1.services.api.call import caller_id, caller_scoped_key, current_call
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
 from dc1.services.inference.call_limiter import CallLimiter
 from dc1.services.inference.completion_stream import CompletionStream
@@ -92,3 +93,11 @@ class HeldCalls:
         except Exception:  # the call was refused, and its caller told so
             return
         await self._plane.completions.abandon(job.id)
+
+
+class HeldCallPart(ServicerPart):
+    """A part of a servicer that answers such calls; all parts of one share what its callers may use."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._calls = HeldCalls(self._plane)

@@ -15,12 +15,11 @@ from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.states import JobType
 from dc1.domain.providers.model_abilities import CHAT_ALONE, EnginePath
 from dc1.services.api.apart import apart
-from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import from_struct
 from dc1.services.inference.answers import ChatDialect, streamed, whole
 from dc1.services.inference.completion_stream import CompletionStream
-from dc1.services.inference.held_calls import HeldCalls
 from dc1.services.inference.models import capabilities_of, model_figures, parameters_of, speed_fields
+from dc1.services.inference.translated import TranslatedCalls
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_calls_pb2 as calls_pb
 from dcp.v1 import openai_service_pb2 as pb
@@ -38,12 +37,8 @@ _Request: TypeAlias = (
 )
 
 
-class OpenAIServicer(ServicerPart, OpenAIServiceServicer):
-    """Models, and the calls that engines take on paths of their own."""
-
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts)
-        self._calls = HeldCalls(self._plane)
+class OpenAIServicer(TranslatedCalls, OpenAIServiceServicer):
+    """Models, the calls that engines take on paths of their own, and what is translated to them."""
 
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
         """List the models that can be called now."""

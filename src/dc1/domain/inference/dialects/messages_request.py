@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
-from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.call_routing import FIELD
+from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.dialects.reading import (
     answer_tokens,
     as_chat,
@@ -13,14 +14,12 @@ from dc1.domain.inference.dialects.reading import (
     numbers,
     object_of,
     objects_of,
-    read_call,
+    required_body,
     text_of,
     without_nulls,
 )
 
-MESSAGES_PATH = "/v1/messages"
-
-_SAME = ("model", "stream")
+_SAME = ("model", "stream", FIELD)
 _NUMBERS = ("temperature", "top_p", "top_k")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # What only Anthropic's own servers can do: an answer without it would not be what was asked for.
@@ -32,7 +31,7 @@ _THINKING = ("thinking", "redacted_thinking")
 class MessagesCall:
     """What a call is in chat, and what its answer depends on besides."""
 
-    chat: ChatCall
+    chat: InferenceCall
     stops: tuple[str, ...] = ()
     thinks: bool = False
     """Whether the caller wants to read what the model thinks."""
@@ -40,7 +39,7 @@ class MessagesCall:
 
 def read_messages(sent: bytes, max_bytes: int) -> MessagesCall:
     """Return what a body of `/v1/messages` asks of chat."""
-    body = read_call(sent, max_bytes, ("model", "messages", "max_tokens"))
+    body = required_body(sent, max_bytes, ("model", "messages", "max_tokens"))
     return MessagesCall(
         chat=as_chat(_chat_of(body) | {"max_tokens": answer_tokens(body["max_tokens"], "max_tokens")}),
         stops=tuple(_stops(body)),
@@ -48,9 +47,9 @@ def read_messages(sent: bytes, max_bytes: int) -> MessagesCall:
     )
 
 
-def read_counted(sent: bytes, max_bytes: int) -> ChatCall:
+def read_counted(sent: bytes, max_bytes: int) -> InferenceCall:
     """Return what a body of `/v1/messages/count_tokens` would ask of chat."""
-    return as_chat(_chat_of(read_call(sent, max_bytes, ("model", "messages"))))
+    return as_chat(_chat_of(required_body(sent, max_bytes, ("model", "messages"))))
 
 
 def _chat_of(body: JsonObject) -> JsonObject:

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
-from dc1.domain.inference.chat import MAX_TOKENS, ChatCall, read_body, read_chat
+from dc1.domain.inference.calls import MAX_TOKENS, InferenceCall, read_body
+from dc1.domain.inference.kinds import read_call
+from dc1.domain.providers.model_abilities import EnginePath
 
 
-def read_call(sent: bytes, max_bytes: int, required: Iterable[str]) -> JsonObject:
+def required_body(sent: bytes, max_bytes: int, required: Iterable[str]) -> JsonObject:
     """Return the object that a body is, which has all that is required.
 
     Raises:
@@ -21,11 +23,11 @@ def read_call(sent: bytes, max_bytes: int, required: Iterable[str]) -> JsonObjec
     return body
 
 
-def as_chat(body: JsonObject) -> ChatCall:
+def as_chat(body: JsonObject) -> InferenceCall:
     """Return the call that a body of chat stands for, which was made of another."""
     sent = compact(body).encode()
     # What was sent is within its bound; that chat says the same in more words is no fault of the caller's.
-    return read_chat(sent, len(sent))
+    return read_call(EnginePath.CHAT, sent, len(sent))
 
 
 def text_of(value: JsonValue, field: str) -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.inference.chat import ChatCall
+from dc1.domain.inference.call_routing import FIELD
+from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.dialects.reading import (
     answer_tokens,
     as_chat,
@@ -12,14 +13,12 @@ from dc1.domain.inference.dialects.reading import (
     numbers,
     object_of,
     objects_of,
-    read_call,
+    required_body,
     text_of,
     without_nulls,
 )
 
-RESPONSES_PATH = "/v1/responses"
-
-_SAME = ("model", "stream", "parallel_tool_calls", "user", "prompt_cache_key", "safety_identifier")
+_SAME = ("model", "stream", FIELD, "parallel_tool_calls", "user", "prompt_cache_key", "safety_identifier")
 _NUMBERS = ("temperature", "top_p")
 # What would take a memory of earlier answers, which nobody here keeps, or another's tools and texts.
 _NOT_HERE = {
@@ -37,7 +36,7 @@ _SYSTEM = ("system", "developer")
 class ResponsesCall:
     """What a call is in chat, and its own body, of which the answer repeats much."""
 
-    chat: ChatCall
+    chat: InferenceCall
     asked: JsonObject
 
 
@@ -47,7 +46,7 @@ def read_responses(sent: bytes, max_bytes: int) -> ResponsesCall:
     Raises:
         invalid_field: It asks for what an answer that nobody keeps cannot have.
     """
-    body = read_call(sent, max_bytes, ("model", "input"))
+    body = required_body(sent, max_bytes, ("model", "input"))
     for name, reason in _NOT_HERE.items():
         if body.get(name):
             raise errors.invalid_field(name, reason)
