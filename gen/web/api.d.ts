@@ -11,6 +11,11 @@ export interface Schemas {
   AdminRenter: { id: number; name: string; email: string; organization: string | null; balance_halala: number; status: string; created_at: string; total_jobs: number; completed_jobs: number; failed_jobs: number; total_spent_halala: number; };
   AdminWithdrawal: { id: string; provider_id: number; provider_name: string; amount_halala: number; amount_sar: number; iban: string; status: string; reason: string | null; created_at: string; updated_at: string; cash_halala: number; promo_halala: number; flags: Schemas["SharedTrait"][]; bank_reference: string | null; };
   Admission: { accepted: boolean; reason_code: string; reason: string; };
+  AnthropicError: { type: string; error: Schemas["AnthropicErrorDetail"]; };
+  AnthropicErrorDetail: { type: string; message: string; };
+  AnthropicEvent: { type: string; };
+  AnthropicMessage: { id: string; type: string; role: string; model: string; content: unknown[]; stop_reason: string | null; stop_sequence: string | null; usage: Schemas["AnthropicUsage"]; };
+  AnthropicUsage: { input_tokens: number; cache_creation_input_tokens: number; cache_read_input_tokens: number; output_tokens: number; };
   AppendJobLogsResponse: { success: boolean; lines_written: number; attempt_number: number; job_status: string; };
   ApprovalDecision: { at: string; actor: string; decision: string; reason: string | null; };
   ApproveImageRequest: { image_ref: string; image_type?: string | null; description?: string | null; };
@@ -43,6 +48,8 @@ export interface Schemas {
   CompletionBodyInput: { model: string; prompt: string | unknown[]; suffix?: string | null; max_tokens?: number | null; temperature?: number | null; stream?: boolean | null; n?: number | null; best_of?: number | null; };
   CompletionChoice: { index: number; text: string; finish_reason: string | null; };
   ContainerImage: { id: number; image_ref: string; image_type: string; description: string; approved_at: string; pinned: boolean; };
+  CountMessageTokensResponse: { input_tokens: number; };
+  CountedMessagesBodyInput: { model: string; messages: Schemas["MessageParamInput"][]; system?: string | unknown[] | null; tools?: unknown[] | null; };
   CreateRenterKeyRequest: { scopes?: ("inference" | "jobs.read" | "billing" | "balance.read" | "admin")[] | null; label?: string | null; expires_at?: string | null; monthly_budget_halala?: number | null; requests_per_minute?: number | null; tokens_per_minute?: number | null; streams?: number | null; models?: string[] | null; only_providers?: number[] | null; ignore_providers?: number[] | null; };
   CreateRenterKeyResponse: { id: string; key: string; label: string | null; scopes: string[]; expires_at: string | null; created_at: string; monthly_budget_halala: number | null; requests_per_minute: number | null; tokens_per_minute: number | null; streams: number | null; models: unknown[] | null; only_providers: unknown[] | null; ignore_providers: unknown[] | null; };
   CreateTestJobRequest: { provider_id: number; matrix_size?: number | null; iterations?: number | null; };
@@ -120,6 +127,9 @@ export interface Schemas {
   HeartbeatEntry: { at: string; gpu_util_pct: number | null; temp_c: number | null; power_w: number | null; free_vram_mib: number | null; };
   HeartbeatRequest: { api_key?: string | null; gpu_status?: Record<string, unknown> | string | null; gpu_info?: Record<string, unknown> | null; provider_ip?: string | null; provider_hostname?: string | null; cached_models?: unknown; vllm_models?: unknown; resource_spec?: unknown; model_cache?: unknown; container_restart_count?: unknown; job_types?: unknown; gpu_spec?: unknown; };
   HeartbeatResponse: { success: boolean; message: string; timestamp: string; needs_update: boolean; latest_version: string; update_available: boolean; min_version: string; approval_status: string; approved: boolean; is_paused: boolean; preload_model: Schemas["PreloadModel"] | null; };
+  Images: { id: string; created: number; model: string; data: unknown[]; usage: Schemas["ImagesUsage"]; };
+  ImagesBodyInput: { model: string; prompt: string; n?: number | null; response_format?: "b64_json" | null; };
+  ImagesUsage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; };
   InspectJobResponse: { job: Schemas["JobDetail"]; provider: Schemas["AdminProvider"] | null; billing: Schemas["Billing"] | null; };
   InspectProviderResponse: { provider: Schemas["InspectedProvider"]; uptime: Schemas["Uptime"]; heartbeat_log: Schemas["HeartbeatEntry"][]; jobs: Schemas["ProviderJob"][]; };
   InspectRenterResponse: { renter: Schemas["InspectedRenter"]; recent_jobs: Schemas["RecentJob"][]; transactions: Schemas["WalletEntry"][]; };
@@ -188,6 +198,8 @@ export interface Schemas {
   MarketDay: { date: string; jobs: number; };
   MarketGpuType: { gpu_type: string; machines: number; machines_free: number; gpus: number; median_price_per_hour_sar: number; };
   MarketProvider: { id: number; name: string; gpu_model: string; vram_gb: number; vram_mib: number; gpu_count: number; driver_version: string; compute_capability: string; cuda_version: string; status: string; is_live: boolean; location: string; reliability_score: number; cached_models: string[]; price_per_hour_sar: number; heartbeat_age_seconds: number; degraded_since: string | null; run_mode: string; reputation_score: number; reputation_tier: string; uptime_pct: number; job_success_rate: number; total_jobs_completed: number; cost_rates_halala_per_min: Record<string, number>; gpu_type: string; gpu_factor: number; ask: number; gpu_source: string; owner_id: number; tops_int8: number | null; memory_gbps: number | null; probed_at: string | null; performance: string | null; verification: string | null; };
+  MessageParamInput: { role: "user" | "assistant"; content: string | unknown[]; };
+  MessagesBodyInput: { model: string; messages: Schemas["MessageParamInput"][]; max_tokens: number; system?: string | unknown[] | null; stream?: boolean | null; stop_sequences?: string[] | null; temperature?: number | null; top_p?: number | null; top_k?: number | null; tools?: unknown[] | null; tool_choice?: Record<string, unknown> | null; thinking?: Record<string, unknown> | null; output_config?: Record<string, unknown> | null; metadata?: Record<string, unknown> | null; };
   MetricsPoint: { at: string; gpu_util_pct: number | null; temp_c: number | null; power_w: number | null; free_vram_mib: number | null; };
   ModelArchitecture: { input_modalities: string[]; output_modalities: string[]; };
   ModelTokenPrices: { model: string; prompt_halala: number; completion_halala: number; cached_halala: number; updated_at: string; };
@@ -267,6 +279,10 @@ export interface Schemas {
   ResendWebhookDeliveryResponse: { success: boolean; delivery_id: string; };
   ResetProviderKeyResponse: { success: boolean; provider_id: number; new_api_key: string; };
   ResetRenterKeyResponse: { success: boolean; renter_id: number; new_api_key: string; };
+  Response: { id: string; object: string; created_at: number; status: string; model: string; output: unknown[]; incomplete_details: Record<string, unknown> | null; store: boolean; usage: Schemas["ResponseUsage"]; };
+  ResponseEvent: { type: string; sequence_number: number; };
+  ResponseUsage: { input_tokens: number; output_tokens: number; total_tokens: number; };
+  ResponsesBodyInput: { model: string; input: string | unknown[]; instructions?: string | null; max_output_tokens?: number | null; temperature?: number | null; top_p?: number | null; stream?: boolean | null; tools?: unknown[] | null; tool_choice?: string | Record<string, unknown> | null; text?: Record<string, unknown> | null; reasoning?: Record<string, unknown> | null; };
   ResumeProviderRequest: { key?: string | null; machine_id?: number | null; };
   ResumeProviderResponse: { success: boolean; status: string; };
   RetryJobResponse: { success: boolean; job: Schemas["JobDetail"]; id: string; job_id: string; status: string; };
@@ -495,9 +511,13 @@ export interface Routes {
   "POST /v1/chat/completions": { path: undefined; query: undefined; body: Schemas["ChatCompletionBodyInput"]; answer: Schemas["ChatCompletion"]; event: Schemas["ChatCompletionChunk"]; };
   "POST /v1/completions": { path: undefined; query: undefined; body: Schemas["CompletionBodyInput"]; answer: Schemas["Completion"]; event: Schemas["Completion"]; };
   "POST /v1/embeddings": { path: undefined; query: undefined; body: Schemas["EmbeddingsBodyInput"]; answer: Schemas["Embeddings"]; event: undefined; };
+  "POST /v1/images/generations": { path: undefined; query: undefined; body: Schemas["ImagesBodyInput"]; answer: Schemas["Images"]; event: undefined; };
+  "POST /v1/messages": { path: undefined; query: undefined; body: Schemas["MessagesBodyInput"]; answer: Schemas["AnthropicMessage"]; event: Schemas["AnthropicEvent"]; };
+  "POST /v1/messages/count_tokens": { path: undefined; query: undefined; body: Schemas["CountedMessagesBodyInput"]; answer: Schemas["CountMessageTokensResponse"]; event: undefined; };
   "GET /v1/models": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListServedModelsResponse"]; event: undefined; };
   "GET /v1/models/{model}": { path: { model: string; }; query: undefined; body: undefined; answer: Schemas["ServedModel"]; event: undefined; };
   "POST /v1/rerank": { path: undefined; query: undefined; body: Schemas["RerankBodyInput"]; answer: Schemas["Rerank"]; event: undefined; };
+  "POST /v1/responses": { path: undefined; query: undefined; body: Schemas["ResponsesBodyInput"]; answer: Schemas["Response"]; event: Schemas["ResponseEvent"]; };
   "POST /verification/auto": { path: undefined; query: undefined; body: Schemas["VerifyAutomaticallyRequest"]; answer: Schemas["VerifyAutomaticallyResponse"]; event: undefined; };
   "GET /verification/pending": { path: undefined; query: { probe?: boolean; challenge_id?: string; }; body: undefined; answer: Schemas["GetPendingChallengeResponse"]; event: undefined; };
   "POST /verification/submit": { path: undefined; query: undefined; body: Schemas["SubmitChallengeRequest"]; answer: Schemas["SubmitChallengeResponse"]; event: undefined; };

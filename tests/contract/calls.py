@@ -11,7 +11,7 @@ from typing import Any
 
 from dc1.testing.people import J3
 from dc1.testing.rest import Json
-from tests.contract.inference.paths import COMPLETIONS, EMBEDDINGS, RERANK
+from tests.contract.inference.paths import COMPLETIONS, EMBEDDINGS, IMAGES, RERANK
 from tests.contract.scene import IBAN, Scene
 
 Body = Json | Callable[[Scene], Json]
@@ -87,6 +87,7 @@ CALLS: Mapping[str, Call] = {
     "CreateCompletion": Call(lambda scene: scene.call_of(COMPLETIONS)),
     "CreateEmbeddings": Call(lambda scene: scene.call_of(EMBEDDINGS)),
     "CreateRerank": Call(lambda scene: scene.call_of(RERANK)),
+    "CreateImages": Call(lambda scene: scene.call_of(IMAGES)),
     "CreateMessage": Call(lambda scene: {**scene.question(), "max_tokens": 9}),
     "CountMessageTokens": Call(lambda scene: {"model": scene.model(), "messages": [{"role": "user", "content": "Hi"}]}),
     "CreateResponse": Call(lambda scene: {"model": scene.question()["model"], "input": "Hi"}),

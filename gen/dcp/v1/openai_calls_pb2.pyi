@@ -446,3 +446,156 @@ class RankedDocument(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RankedDocument: _TypeAlias = RankedDocument  # noqa: Y015
+
+@_typing.final
+class CreateImagesRequest(_message.Message):
+    """Pictures to make."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def call(self) -> _struct_pb2.Struct:
+        """The body for callers without bytes of their own."""
+
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody:
+        """The body, which the provider's engine is handed byte for byte but for the name of the model, and `response_format` where it is absent.
+        Wins over `call`.
+        """
+
+    def __init__(
+        self,
+        *,
+        call: _struct_pb2.Struct | None = ...,
+        body: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call", b"call"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateImagesRequest: _TypeAlias = CreateImagesRequest  # noqa: Y015
+
+@_typing.final
+class ImagesBody(_message.Message):
+    """The body of a call for pictures, with the keys that the market itself reads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    RESPONSE_FORMAT_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model."""
+    prompt: _builtins.str
+    """What is to be seen."""
+    n: _builtins.int
+    """How many pictures to make, 1 to 10."""
+    response_format: _builtins.str
+    """Always `b64_json`: an address on the provider's machine would be of no use."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str | None = ...,
+        prompt: _builtins.str | None = ...,
+        n: _builtins.int | None = ...,
+        response_format: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_model", b"_model", "_n", b"_n", "_prompt", b"_prompt", "_response_format", b"_response_format", "model", b"model", "n", b"n", "prompt", b"prompt", "response_format", b"response_format"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_model", b"_model", "_n", b"_n", "_prompt", b"_prompt", "_response_format", b"_response_format", "model", b"model", "n", b"n", "prompt", b"prompt", "response_format", b"response_format"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__n: _TypeAlias = _typing.Literal["n"]  # noqa: Y015
+    _WhichOneofArgType__n: _TypeAlias = _typing.Literal["_n", b"_n"]  # noqa: Y015
+    _WhichOneofReturnType__prompt: _TypeAlias = _typing.Literal["prompt"]  # noqa: Y015
+    _WhichOneofArgType__prompt: _TypeAlias = _typing.Literal["_prompt", b"_prompt"]  # noqa: Y015
+    _WhichOneofReturnType__response_format: _TypeAlias = _typing.Literal["response_format"]  # noqa: Y015
+    _WhichOneofArgType__response_format: _TypeAlias = _typing.Literal["_response_format", b"_response_format"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__n) -> _WhichOneofReturnType__n | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt) -> _WhichOneofReturnType__prompt | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__response_format) -> _WhichOneofReturnType__response_format | None: ...
+
+Global___ImagesBody: _TypeAlias = ImagesBody  # noqa: Y015
+
+@_typing.final
+class Images(_message.Message):
+    """Pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Public id of the call's job: `GET /jobs/{job_id}` shows it with its bill."""
+    created: _builtins.int
+    """When they were made, in epoch seconds, as the engine says."""
+    model: _builtins.str
+    """Name of the model, as it was sent."""
+    @_builtins.property
+    def data(self) -> _struct_pb2.Value:
+        """The pictures, each `{"b64_json"}`."""
+
+    @_builtins.property
+    def usage(self) -> Global___ImagesUsage:
+        """What was counted and paid."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        created: _builtins.int = ...,
+        model: _builtins.str = ...,
+        data: _struct_pb2.Value | None = ...,
+        usage: Global___ImagesUsage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "data", b"data", "id", b"id", "model", b"model", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Images: _TypeAlias = Images  # noqa: Y015
+
+@_typing.final
+class ImagesUsage(_message.Message):
+    """What a call for pictures took."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    TOTAL_TOKENS_FIELD_NUMBER: _builtins.int
+    prompt_tokens: _builtins.int
+    """Tokens of what is to be seen."""
+    completion_tokens: _builtins.int
+    """1,000 for each picture."""
+    total_tokens: _builtins.int
+    """Both together."""
+    def __init__(
+        self,
+        *,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+        total_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "prompt_tokens", b"prompt_tokens", "total_tokens", b"total_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImagesUsage: _TypeAlias = ImagesUsage  # noqa: Y015

@@ -70,6 +70,11 @@ class OpenAIServiceStub:
                 request_serializer=dcp_dot_v1_dot_openai__calls__pb2.CreateRerankRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.CreateImages = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateImages',
+                request_serializer=dcp_dot_v1_dot_openai__calls__pb2.CreateImagesRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.CompleteChat = channel.unary_stream(
                 '/dcp.v1.OpenAIService/CompleteChat',
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.CompleteChatRequest.SerializeToString,
@@ -152,6 +157,14 @@ class OpenAIServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateImages(self, request, context):
+        """Makes pictures. A job like a chat, of which a picture counts for 1,000 tokens of the answer whatever its size, beside the tokens that are
+        read. An answer with fewer or other than as many pictures as were asked for is the provider's failure, and free.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CompleteChat(self, request, context):
         """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
         `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
@@ -215,6 +228,11 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
             'CreateRerank': grpc.unary_stream_rpc_method_handler(
                     servicer.CreateRerank,
                     request_deserializer=dcp_dot_v1_dot_openai__calls__pb2.CreateRerankRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateImages': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateImages,
+                    request_deserializer=dcp_dot_v1_dot_openai__calls__pb2.CreateImagesRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CompleteChat': grpc.unary_stream_rpc_method_handler(
@@ -401,6 +419,33 @@ class OpenAIService:
             target,
             '/dcp.v1.OpenAIService/CreateRerank',
             dcp_dot_v1_dot_openai__calls__pb2.CreateRerankRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateImages',
+            dcp_dot_v1_dot_openai__calls__pb2.CreateImagesRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

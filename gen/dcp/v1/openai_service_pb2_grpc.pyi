@@ -69,6 +69,10 @@ class OpenAIServiceStub:
     """Ranks documents by how well they fit a query. A job like a chat, of which the tokens that are read are paid, by the price of the model's prompt:
     the query counts once for each document. An answer that ranks other documents than were sent is the provider's failure, and free.
     """
+    CreateImages: _grpc.UnaryStreamMultiCallable[_openai_calls_pb2.CreateImagesRequest, _httpbody_pb2.HttpBody]
+    """Makes pictures. A job like a chat, of which a picture counts for 1,000 tokens of the answer whatever its size, beside the tokens that are
+    read. An answer with fewer or other than as many pictures as were asked for is the provider's failure, and free.
+    """
     CompleteChat: _grpc.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
@@ -122,6 +126,10 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     CreateRerank: _aio.UnaryStreamMultiCallable[_openai_calls_pb2.CreateRerankRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Ranks documents by how well they fit a query. A job like a chat, of which the tokens that are read are paid, by the price of the model's prompt:
     the query counts once for each document. An answer that ranks other documents than were sent is the provider's failure, and free.
+    """
+    CreateImages: _aio.UnaryStreamMultiCallable[_openai_calls_pb2.CreateImagesRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Makes pictures. A job like a chat, of which a picture counts for 1,000 tokens of the answer whatever its size, beside the tokens that are
+    read. An answer with fewer or other than as many pictures as were asked for is the provider's failure, and free.
     """
     CompleteChat: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
@@ -209,6 +217,16 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Ranks documents by how well they fit a query. A job like a chat, of which the tokens that are read are paid, by the price of the model's prompt:
         the query counts once for each document. An answer that ranks other documents than were sent is the provider's failure, and free.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateImages(
+        self,
+        request: _openai_calls_pb2.CreateImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Makes pictures. A job like a chat, of which a picture counts for 1,000 tokens of the answer whatever its size, beside the tokens that are
+        read. An answer with fewer or other than as many pictures as were asked for is the provider's failure, and free.
         """
 
     @_abc_1.abstractmethod

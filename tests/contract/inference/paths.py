@@ -9,10 +9,12 @@ from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.inference.chat import CHAT, begin, say_events
 
 COMPLETIONS, EMBEDDINGS, RERANK = "/v1/completions", "/v1/embeddings", "/v1/rerank"
+IMAGES = "/v1/images/generations"
 TEXT: Json = {"model": MODEL, "prompt": "The sea is"}
 INPUTS: Json = {"model": MODEL, "input": ["sea", "desert"]}
 DOCUMENTS: Json = {"model": MODEL, "query": "water", "documents": ["sea", {"text": "desert"}, "oasis"], "top_n": 2}
-BODIES = {COMPLETIONS: TEXT, EMBEDDINGS: INPUTS, RERANK: DOCUMENTS}
+PICTURES: Json = {"model": MODEL, "prompt": "the sea", "n": 2, "response_format": "b64_json"}
+BODIES = {COMPLETIONS: TEXT, EMBEDDINGS: INPUTS, RERANK: DOCUMENTS, IMAGES: PICTURES}
 
 READ: Json = {"prompt_tokens": 5, "total_tokens": 5}
 ANSWERS: dict[str, Json] = {
@@ -30,6 +32,12 @@ ANSWERS: dict[str, Json] = {
         "usage": READ,
     },
     RERANK: {"results": [{"index": at, "relevance_score": score} for at, score in ((0, 0.9), (2, 0.1))], "usage": READ},
+    IMAGES: {
+        "created": 7,
+        # Each of more bytes than it counts tokens, as any picture is.
+        "data": [{"b64_json": "iVBO" * 300}] * 2,
+        "usage": {"prompt_tokens": 5, "completion_tokens": 2000, "total_tokens": 2005},
+    },
 }
 
 

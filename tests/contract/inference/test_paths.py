@@ -18,6 +18,7 @@ from tests.contract.inference.paths import (
     BODIES,
     COMPLETIONS,
     EMBEDDINGS,
+    IMAGES,
     RERANK,
     TEXT,
     give,
@@ -25,7 +26,7 @@ from tests.contract.inference.paths import (
     having_all,
 )
 
-MADE = {COMPLETIONS: 2, EMBEDDINGS: 0, RERANK: 0}
+MADE = {COMPLETIONS: 2, EMBEDDINGS: 0, RERANK: 0, IMAGES: 2000}
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -159,6 +160,10 @@ def test_the_official_client_reads_them(
         (RERANK, {"documents": []}, "documents must be an array of 1 to 2048 texts"),
         (RERANK, {"documents": [1]}, "documents must be texts, or objects with a text"),
         (RERANK, {"top_n": 0}, "top_n must be an integer from 1 to 2048"),
+        (IMAGES, {"prompt": 7}, "prompt must be a string"),
+        (IMAGES, {"n": 11}, "n must be an integer from 1 to 10"),
+        (IMAGES, {"response_format": "url"}, "response_format must be b64_json"),
+        (IMAGES, {"stream": True}, "stream is not offered for pictures"),
     ],
 )
 def test_an_unusable_body(

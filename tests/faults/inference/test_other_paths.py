@@ -6,13 +6,14 @@ import pytest
 
 from dc1.testing.people import Renter
 from dc1.testing.waiting import eventually
-from tests.contract.inference.paths import EMBEDDINGS, RERANK
+from tests.contract.inference.paths import EMBEDDINGS, IMAGES, RERANK
 from tests.faults.engine import MODEL, Engine
 from tests.faults.market import Provider, RealMarket
 
 VECTORS = b'{"object": "list", "zz": 9007199254740993, "data": [{"index": 1, "embedding": [-1e-3]},\r\n {"index": 0,'
 VECTORS += b'"embedding": [0.50]}], "model": "its-name", "usage": {"prompt_tokens": 2, "total_tokens": 2}}'
 RANKED = b'{"results": [{"index": 1, "relevance_score": 0.9}], "usage": {"total_tokens": 4}}'
+PICTURE = b'{"created": 7, "data": [{"b64_json": "%s"}]}' % (b"iVBO" * 300)
 ONE = b'{"data": [{"embedding": [1]}]}'
 ODD: dict[str, tuple[bytes, int]] = {
     "one of two": (ONE, 503),
@@ -33,6 +34,7 @@ def serve(engine: Engine) -> None:
     engine.whole = {
         EMBEDDINGS: {'"input":"a"': ONE, "sea": VECTORS, **odd},
         RERANK: {'"query":"a"': RANKED, "water": RANKED},
+        IMAGES: {"sea": PICTURE, "elsewhere": b'{"data": [{"url": "http://10.9.8.7/1.png"}]}'},
     }
 
 
@@ -58,6 +60,11 @@ def test_what_engines_answer_beside_chats(market: RealMarket, provider: Provider
     ranked = renter.post(RERANK, asked).json()
     assert ranked["results"] == [{"index": 1, "relevance_score": 0.9}]
     assert ranked["usage"] == {"total_tokens": 4, "prompt_tokens": 4}
+    picture = renter.post(IMAGES, {"model": MODEL, "prompt": "the sea"}).json()
+    assert picture["usage"] == {"prompt_tokens": 2, "completion_tokens": 1000, "total_tokens": 1002}
+    assert json.loads(provider.engine.asked_whole[-1])["response_format"] == "b64_json"
+    assert renter.job(picture["id"])["completion_tokens"] == 1000
+    assert renter.post(IMAGES, {"model": MODEL, "prompt": "elsewhere"}).status_code == 503
     paid = renter.balance()
     for name, (_, status) in ODD.items():
         refused = renter.post(EMBEDDINGS, {"model": MODEL, "input": [name, "b"]})

@@ -1,16 +1,25 @@
 """The kinds of calls under /v1, by the path of an engine's API that takes them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dc1.domain import errors
-from dc1.domain.base.json_members import without
+from dc1.domain.base.json_members import spliced, without
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.affinity import shared_by
 from dc1.domain.inference.call_routing import FIELD, CallRouting
 from dc1.domain.inference.calls import InferenceCall, is_missing, read_body
 from dc1.domain.inference.chat import answers_wanted, chat_faults, most_tokens_of_each, prompt_bytes
+from dc1.domain.inference.images import (
+    B64_JSON,
+    image_answer_fault,
+    image_faults,
+    image_prompt_bytes,
+    image_tokens,
+    images_made,
+    images_wanted,
+)
 from dc1.domain.inference.text_completions import (
     completion_faults,
     completion_prompt_bytes,
@@ -36,7 +45,8 @@ class CallKind:
     `required` are the keys without which there is no call, of which those in `may_be_blank` may be empty.
     `prompt_bytes` bounds the tokens that a model reads, `tokens_of_each` those that it makes for each of its `answers`.
     A kind with an `answer_fault` is answered with one object, which that judges, and never as a stream; `unmet` is what
-    an answer passes over that was asked for.
+    an answer passes over that was asked for, and `tokens_made` what it counts for beside what was read. `written` is
+    put into a call that does not say it.
     """
 
     required: tuple[str, ...]
@@ -46,7 +56,9 @@ class CallKind:
     answers: Callable[[JsonObject], int] = lambda _: 1
     answer_fault: Callable[[JsonObject, JsonObject], str | None] | None = None
     unmet: Callable[[JsonObject, JsonObject], str | None] = lambda _asked, _answer: None
+    tokens_made: Callable[[JsonObject], int] = lambda _: 0
     may_be_blank: tuple[str, ...] = ()
+    written: Mapping[str, str] = field(default_factory=dict)
 
     def most_tokens(self, body: JsonObject) -> int:
         """Return how many tokens all answers to a call have together at most."""
@@ -74,6 +86,17 @@ CALL_KINDS: Mapping[str, CallKind] = {
     ),
     EnginePath.RERANK: CallKind(
         ("model", "query", "documents"), rerank_faults, rerank_prompt_bytes, answer_fault=rerank_answer_fault
+    ),
+    EnginePath.IMAGES: CallKind(
+        ("model", "prompt"),
+        image_faults,
+        image_prompt_bytes,
+        image_tokens,
+        images_wanted,
+        answer_fault=image_answer_fault,
+        tokens_made=images_made,
+        # The address of a picture on the provider's machine would be of no use to anybody else.
+        written={"response_format": B64_JSON},
     ),
 }
 
@@ -105,12 +128,13 @@ def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
     if faults:
         raise errors.validation_failed(faults)
     routing = CallRouting.read(body)
+    text = without(text, FIELD) if FIELD in body else text
     model, options = body["model"], body.get("stream_options")
     assert isinstance(model, str)
     return InferenceCall(
         model=model,
         path=path,
-        body=without(text, FIELD) if FIELD in body else text,
+        body=spliced(text, {name: value for name, value in kind.written.items() if body.get(name) is None}),
         prompt_bytes=kind.prompt_bytes(body),
         max_tokens=kind.most_tokens(body),
         stream=kind.answer_fault is None and body.get("stream") is True,

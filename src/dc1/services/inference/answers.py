@@ -9,7 +9,6 @@ from google.api.httpbody_pb2 import HttpBody
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
 from dc1.domain.inference.events import AnswerEvent
-from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.usage import usage_details
 from dc1.domain.jobs.results import reasoning_text, refusal_text, tool_calls
 from dc1.domain.providers.model_abilities import EnginePath
@@ -187,7 +186,7 @@ def _usage(completion: CompletionStream) -> JsonObject:
     """Return what is paid, with what the engine says of it."""
     job = completion.job
     prompt, made = job.prompt_tokens or 0, job.completion_tokens or 0
-    if kind_of(completion.call.path).answer_fault is not None:
+    if not completion.call.max_tokens:
         # What makes no tokens says nothing of any.
         return {"prompt_tokens": prompt, "total_tokens": prompt}
     usage: JsonObject = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}

@@ -16,6 +16,7 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
     EnginePath.COMPLETIONS: _GENERATION,
     EnginePath.EMBEDDINGS: ("encoding_format",),
     EnginePath.RERANK: ("top_n",),
+    EnginePath.IMAGES: ("n", "size"),
     Feature.TOOLS: ("tool_choice", "tools"),
     Feature.STRUCTURED_OUTPUTS: ("response_format", "structured_outputs"),
     Feature.REASONING: ("reasoning",),

@@ -34,6 +34,7 @@ _Request: TypeAlias = (
     | calls_pb.CreateCompletionRequest
     | calls_pb.CreateEmbeddingsRequest
     | calls_pb.CreateRerankRequest
+    | calls_pb.CreateImagesRequest
 )
 
 
@@ -109,6 +110,12 @@ class OpenAIServicer(TranslatedCalls, OpenAIServiceServicer):
     async def CreateRerank(self, request: calls_pb.CreateRerankRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Rank documents by how well they fit a query."""
         async with aclosing(self._answered(EnginePath.RERANK, request)) as bodies:
+            async for body in bodies:
+                yield body
+
+    async def CreateImages(self, request: calls_pb.CreateImagesRequest, context: Any) -> AsyncIterator[HttpBody]:
+        """Make pictures of what is said of them."""
+        async with aclosing(self._answered(EnginePath.IMAGES, request)) as bodies:
             async for body in bodies:
                 yield body
 

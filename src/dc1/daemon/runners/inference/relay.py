@@ -240,6 +240,7 @@ class WholeAnswer:
         self.is_finished = False
         self._call = call
         self._prompt_tokens: int | None = None
+        self._made = 0
 
     def take(self, value: JsonObject) -> None:
         """Take the answer; a RunFailed says that it is none."""
@@ -254,12 +255,13 @@ class WholeAnswer:
         counted = token_count(said.get("prompt_tokens")) or token_count(said.get("total_tokens"))
         # What reads alone is paid by what it reads, so that an engine which does not count is not without pay.
         self._prompt_tokens = counted or uncounted_tokens(kind.prompt_bytes(asked))
+        self._made = kind.tokens_made(value)
         self.is_finished = True
 
     def completion(self, device: str) -> Completion:
         """Return the whole."""
         kind = self._call.path.rpartition("/")[2]
-        return Completion("", self._prompt_tokens, 0, device, kind=kind)
+        return Completion("", self._prompt_tokens, self._made, device, kind=kind)
 
 
 def asked_of(call: EngineCall) -> JsonObject:
