@@ -23,7 +23,7 @@ SENT = (
 CHUNKS = (
     b'{"id":"e-1","zz":9007199254740993,"object":"chat.completion.chunk","created":5,"model":"engine-name",'
     b'"choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"Hm"},"finish_reason":null}]}',
-    b'{"id":"e-1","choices":[{"index":1,"delta":{"content":"B"},"logprobs":{"content":[{"token":"B","logprob":-1e-3}]}}]}',
+    b'{"id":"e-1","choices":[{"index":1,"delta":{"role":"assistant","content":"B"},"logprobs":{"content":[{"token":"B","logprob":-1e-3}]}}]}',
     b'{"id":"e-1","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"a\\""}}]}}]}',
     b'{"id":"e-1","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}',
     b'{"id":"e-1","choices":[{"index":1,"delta":{"refusal":"No"},"finish_reason":"stop"}],"system_fingerprint":"fp"}',

@@ -121,9 +121,17 @@ def test_what_stands_beside_half_a_character_stays() -> None:
     assert events[-1] == after
 
 
+def test_an_answer_begins_with_who_says_it() -> None:
+    """The official client for Node takes no answer without, and llama.cpp leaves it out before an emoji."""
+    said = [EMOJI % "\\ud83d", EMOJI % "\\ude00", EMOJI.replace('0,"delta"', '1,"delta"') % "b"]
+    events, _ = relayed([f"data: {each}\n\n".encode() for each in said], "text/event-stream", stream=True)
+    roles = [json.loads(event)["choices"][0]["delta"].get("role") for event in events]
+    assert roles == ["assistant", None, "assistant"]
+
+
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 def test_a_text_may_have_the_words_that_json_has_not(word: str) -> None:
-    said = '{"a": 1.00, "choices":[{"index":0,"delta":{"content":"WORD"}}]}'.replace("WORD", word)
+    said = '{"a": 1.00, "choices":[{"index":0,"delta":{"role":"assistant","content":"WORD"}}]}'.replace("WORD", word)
     events, _ = relayed([f"data: {said}\n\n".encode()], "text/event-stream", stream=True)
     assert events == [said]
 

@@ -98,6 +98,7 @@ class EventRelay:
         self._most = call.max_tokens
         self._send = send
         self._seen: set[int] = set()
+        self._begun: set[int] = set()
         self._made: defaultdict[int, int] = defaultdict(int)
         self._calls: defaultdict[int, ToolCalls] = defaultdict(ToolCalls)
         self._split: defaultdict[tuple[int, str], SplitText] = defaultdict(SplitText)
@@ -150,6 +151,7 @@ class EventRelay:
     def _mended(self, event: Event, choices: list[dict[str, Any]]) -> str:
         changed = False
         for choice in choices:
+            changed |= self._mend_role(choice)
             changed |= self._mend_calls(_index(choice), said_in(choice))
         if any(split.waits for split in self._split.values()) or has_halves(event.text, event.value):
             for choice in choices:
@@ -157,6 +159,19 @@ class EventRelay:
             # The text of it all, as values beside the halves need not be what other readers could not take.
             return well_formed(compact(event.value))
         return compact(event.value) if changed else event.text
+
+    def _mend_role(self, choice: dict[str, Any]) -> bool:
+        """Have an answer begin with who says it, which clients wait for; tell whether it did not.
+
+        llama.cpp leaves that out where the first token is the first part of a character.
+        """
+        index, said = _index(choice), choice.get("delta")
+        if index in self._begun or not isinstance(said, dict) or not said:
+            return False
+        self._begun.add(index)
+        is_missing = "role" not in said
+        said.setdefault("role", "assistant")
+        return is_missing
 
     def _mend_calls(self, index: int, delta: dict[str, Any]) -> bool:
         """Give each piece of a tool's call its own index, and its arguments as text; tell whether any had not."""
