@@ -39,7 +39,7 @@ class Scale:
     small_fleet: int = 100
     hold_seconds: float = 15
     callers: tuple[int, ...] = (1, 16, 64)
-    rounds: int = 5
+    rounds: int = 3
     against: str | None = None
 
 
