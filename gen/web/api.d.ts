@@ -5,6 +5,8 @@ export interface Schemas {
   AccountBalance: { account: string; balance_halala: number; balance_sar: number; };
   AddMachineRequest: { name: string; gpu_model?: string | null; os?: string | null; location?: string | null; vram_gb?: number | null; resource_spec?: Record<string, unknown> | string | null; gpu_spec?: Record<string, unknown> | null; };
   AddMachineResponse: { success: boolean; provider_id: number; api_key: string; machine: Schemas["Machine"]; };
+  AddNotificationChannelRequest: { kind: "slack" | "telegram" | "webhook"; target: string; events?: string[] | null; language?: "en" | "ar" | null; };
+  AddNotificationChannelResponse: { channel: Schemas["NotificationChannel"]; };
   AdjustRenterBalanceResponse: { success: boolean; renter_id: number; previous_balance: number; adjustment: number; new_balance: number; };
   AdminJob: { id: number; job_id: string; renter_id: number; renter_name: string; provider_id: number | null; provider_name: string | null; job_type: string; model: string | null; status: string; submitted_at: string; started_at: string | null; completed_at: string | null; duration_minutes: number | null; cost_halala: number; actual_cost_halala: number | null; dc1_fee_halala: number | null; refunded_halala: number | null; attempt_number: number; retry_count: number; error: string | null; error_category: string | null; source: string; fault: string | null; };
   AdminProvider: { id: number; name: string; email: string; gpu_model: string | null; vram_mib: number; gpu_count: number; status: string; approval_status: string; last_heartbeat: string | null; daemon_version: string | null; slots_used: number; created_at: string; gpu_type: string; gpu_source: string; owner_id: number; tops_int8: number | null; memory_gbps: number | null; probed_at: string | null; performance: string | null; verification: string | null; hardware_notice: string | null; engine_speeds: Schemas["EngineSpeed"][]; };
@@ -172,6 +174,7 @@ export interface Schemas {
   ListMachinesResponse: { machines: Schemas["Machine"][]; total: number; };
   ListMarketProvidersResponse: { providers: Schemas["MarketProvider"][]; total: number; online_count: number; degraded_count: number; timestamp: string; };
   ListModelsResponse: { models: Schemas["OfferedModel"][]; total: number; object: string; data: Schemas["OfferedModel"][]; };
+  ListNotificationChannelsResponse: { channels: Schemas["NotificationChannel"][]; events: string[]; };
   ListPricesResponse: { prices: Schemas["Price"][]; };
   ListProviderJobHistoryResponse: { jobs: Schemas["EarnedJob"][]; total: number; };
   ListProviderQueueResponse: { queue: Schemas["QueuedJob"][]; total: number; };
@@ -205,6 +208,7 @@ export interface Schemas {
   ModelTokenPrices: { model: string; prompt_halala: number; completion_halala: number; cached_halala: number; updated_at: string; };
   MonthlySpend: { month: string; jobs: number; total_halala: number; total_sar: number; };
   NextJobResponse: { job: Schemas["Assignment"] | null; jobs: Schemas["Assignment"][]; admission: Schemas["Admission"]; };
+  NotificationChannel: { id: number; kind: string; hint: string; events: string[]; language: string; created_at: string; last_sent_at: string | null; last_error: string | null; };
   OfferedModel: { model: string; model_id: string; display_name: string; providers_online: number; providers_total: number; providers_count: number; status: string; vram_gb: number; min_gpu_vram_gb: number; avg_price_sar_per_min: number; id: string; };
   OffsetPagination: { limit: number; offset: number; has_more: boolean; };
   OpenAIError: { error: Schemas["OpenAIErrorDetail"]; };
@@ -258,6 +262,7 @@ export interface Schemas {
   ReleasePromoEarningsResponse: { success: boolean; provider_id: number; released_halala: number; promo_earnings_halala: number; available_halala: number; };
   RemoveImageResponse: { success: boolean; id: number; image_ref: string; };
   RemoveMachineResponse: { success: boolean; requeued_jobs: number; deletion_scheduled_for: string; };
+  RemoveNotificationChannelResponse: { success: boolean; };
   Renter: { id: number; name: string; email: string; organization: string | null; use_case: string | null; phone: string | null; webhook_url: string | null; balance_halala: number; total_spent_halala: number; total_jobs: number; created_at: string; };
   RenterJob: { id: string; job_id: string; job_type: string; provider_id: number | null; container_image: string; status: string; created_at: string; started_at: string | null; completed_at: string | null; cost_halala: number; input_tokens: number; output_tokens: number; };
   RenterKey: { id: string; key_hint: string; label: string | null; scopes: string[]; expires_at: string | null; created_at: string; last_used_at: string | null; revoked_at: string | null; monthly_budget_halala: number | null; spent_this_month_halala: number; requests_per_minute: number | null; tokens_per_minute: number | null; streams: number | null; models: unknown[] | null; only_providers: unknown[] | null; ignore_providers: unknown[] | null; };
@@ -313,6 +318,7 @@ export interface Schemas {
   SuspendProviderResponse: { success: boolean; provider_id: number; status: string; };
   SuspendRenterResponse: { success: boolean; renter_id: number; status: string; };
   SystemMetrics: { uptime_seconds: number; db_size_bytes: number; };
+  TestNotificationChannelResponse: { success: boolean; };
   TokenCall: { job_id: string; model: string; prompt_tokens: number; completion_tokens: number; cost_halala: number; created_at: string; };
   TokenEvent: { type: string; text: string; attempt_number: number; ts: string; };
   TokenPricing: { halala_per_1m_tokens: number; halala_per_1m_completion_tokens: number; halala_per_1m_cached_tokens: number; };
@@ -442,6 +448,10 @@ export interface Routes {
   "GET /jobs/{job_id}/stream": { path: { job_id: string; }; query: { since_sequence?: number; }; body: undefined; answer: undefined; event: Schemas["JobStateEvent"] | Schemas["StreamEnd"]; };
   "GET /market/summary": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetMarketSummaryResponse"]; event: undefined; };
   "GET /models": { path: undefined; query: { limit?: number; offset?: number; }; body: undefined; answer: Schemas["ListModelsResponse"]; event: undefined; };
+  "GET /notifications": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListNotificationChannelsResponse"]; event: undefined; };
+  "POST /notifications": { path: undefined; query: undefined; body: Schemas["AddNotificationChannelRequest"]; answer: Schemas["AddNotificationChannelResponse"]; event: undefined; };
+  "DELETE /notifications/{channel_id}": { path: { channel_id: string; }; query: undefined; body: undefined; answer: Schemas["RemoveNotificationChannelResponse"]; event: undefined; };
+  "POST /notifications/{channel_id}/test": { path: { channel_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["TestNotificationChannelResponse"]; event: undefined; };
   "GET /providers/available": { path: undefined; query: { gpu_type?: string; gpu_model?: string; min_vram_gb?: number; max_price_per_hour_sar?: number; location?: string; region?: string; model?: string; limit?: number; offset?: number; gpu_source?: "claimed" | "reported" | "measured"; }; body: undefined; answer: Schemas["ListMarketProvidersResponse"]; event: undefined; };
   "POST /providers/daemon-event": { path: undefined; query: undefined; body: Schemas["ReportDaemonEventRequest"]; answer: Schemas["ReportDaemonEventResponse"]; event: undefined; };
   "GET /providers/download/daemon": { path: undefined; query: { check_only?: boolean; }; body: undefined; answer: Schemas["GetDaemonDownloadResponse"]; event: undefined; };

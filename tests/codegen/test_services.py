@@ -25,7 +25,12 @@ _ADMIN = {
     "gpu-factors": "AdminFinanceService",
     "token-prices": "AdminFinanceService",
 }
-_BY_NOUN = {"jobs": "JobService", "providers": "ProviderService", "renters": "RenterService"}
+_BY_NOUN = {
+    "jobs": "JobService",
+    "providers": "ProviderService",
+    "renters": "RenterService",
+    "notifications": "NotificationService",
+}
 
 
 def routed() -> Iterator[Any]:

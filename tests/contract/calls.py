@@ -12,7 +12,7 @@ from typing import Any
 from dc1.testing.people import J3
 from dc1.testing.rest import Json
 from tests.contract.inference.paths import COMPLETIONS, EMBEDDINGS, IMAGES, RERANK
-from tests.contract.scene import IBAN, Scene
+from tests.contract.scene import CHAT, IBAN, Scene
 
 Body = Json | Callable[[Scene], Json]
 
@@ -73,6 +73,8 @@ CALLS: Mapping[str, Call] = {
     "GetAnalytics": Call(query={"period": "7d"}),
     "TopUp": Call({"amount_halala": 1}),
     "ResendWebhookDelivery": PLAIN,
+    **dict.fromkeys(("ListNotificationChannels", "TestNotificationChannel", "RemoveNotificationChannel"), PLAIN),
+    "AddNotificationChannel": Call({"kind": "telegram", "target": CHAT}),
     "UpdateRenterSettings": Call({"webhook_url": None}),
     # Jobs
     **dict.fromkeys(

@@ -24,6 +24,7 @@ from tests.contract.inference.chat import HELLO, serve
 from tests.contract.inference.paths import ANSWERS, BODIES, give, having_all
 
 NOBODY = ""
+CHAT = f"12345678:{'a' * 35}/-100200300"
 IBAN = "SA0380000000608010167519"
 IMAGE: Json = {"type": "image", "format": "png", "image_base64": base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()}
 SERVING: Json = {"job_type": "vllm_serve", "duration_minutes": 60, "params": {"model": MODEL}}
@@ -40,6 +41,7 @@ class Scene:
     def __init__(self, market: LocalMarket, provider_state: str = "heard") -> None:
         self._stack = market
         self._provider_state = provider_state
+        self._caller = "renterKey"
 
     @cached_property
     def renter(self) -> Renter:
@@ -74,6 +76,7 @@ class Scene:
 
     def credential(self, scheme: str) -> dict[str, str]:
         """The header with which who calls by this scheme does so; none for NOBODY."""
+        self._caller = scheme or self._caller
         return {} if scheme == NOBODY else credential(self.key(scheme))
 
     def fill(self, path: str, job_state: str = "pending") -> str:
@@ -91,6 +94,7 @@ class Scene:
             "{gpu_model}": lambda: "T4",
             "{format}": lambda: "png",
             "{delivery_id}": self.delivery,
+            "{channel_id}": self.channel,
             "{template_id}": lambda: "python",
             "{model}": self.model,
             "{digest}": lambda: "older",
@@ -168,6 +172,12 @@ class Scene:
         found: int = page["entries"][-1]["id"]
         return found
 
+    def channel(self) -> int:
+        """The id of a channel of whoever called last."""
+        sent = {"kind": "telegram", "target": CHAT}
+        added = self._stack.rest.post("/notifications", sent, key=self.key(self._caller))
+        return int(answered(added, 201)["channel"]["id"])
+
     def delivery(self) -> str:
         """The id of something that could not be sent to the renter."""
         url, delivery_id = "https://1.1.1.1/", f"whd_{next(_numbers)}"
@@ -205,6 +215,12 @@ class Still(Scene):
         super().__init__(market)
         self._withdrawal, self._key_id = super().withdrawal(), super().key_id()
         self._job = super().job("running")
+        self._channels: dict[str, int] = {}
+
+    def channel(self) -> int:
+        if self._caller not in self._channels:
+            self._channels[self._caller] = super().channel()
+        return self._channels[self._caller]
 
     def job(self, state: str) -> int:
         return self._job

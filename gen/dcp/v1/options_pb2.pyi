@@ -10,7 +10,7 @@ Where a method is: its first path says the service, and a service is a file.
   3. `/admin/providers`, `/admin/renters`, `/admin/jobs`: the service of that noun (behind `bulk` and `export` too). Money, which is
      `/admin/finance`, `/admin/withdrawals`, `/admin/pricing`, `/admin/token-prices` and `/admin/gpu-factors`: AdminFinanceService. The rest
      of `/admin`: AdminService.
-  4. `/jobs`, `/providers`, `/renters`: JobService, ProviderService, RenterService.
+  4. `/jobs`, `/providers`, `/renters`, `/notifications`: JobService, ProviderService, RenterService, NotificationService.
 Messages stand below their service, or where they are many in a file by their noun beside it (`job_submission.proto`).
 """
 

@@ -7,6 +7,7 @@ from typing import Self
 import structlog
 
 from dc1.control.background.fault_watch import FaultWatch
+from dc1.control.background.notification_channels import NotificationChannels
 from dc1.control.background.reaper import Reaper
 from dc1.control.background.report_flusher import ReportFlusher
 from dc1.control.cluster.replication import Replication
@@ -74,6 +75,7 @@ class ControlPlane:
     renter_supervision: RenterSupervision
     wallets: Wallets
     payouts: Payouts
+    notification_channels: NotificationChannels
     machine_reports: MachineReports
     catalog: Catalog
     _running: asyncio.Task[None] | None = None
@@ -115,6 +117,7 @@ class ControlPlane:
             renter_accounts=RenterAccounts(core, credentials, job_commands),
             renter_supervision=RenterSupervision(db, clock, credentials, job_commands),
             wallets=Wallets(db, clock),
+            notification_channels=NotificationChannels(db, clock),
             payouts=Payouts(db, clock, config.withdraw_min_halala),
             machine_reports=MachineReports(db, clock),
             catalog=catalog,

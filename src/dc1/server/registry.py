@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from google.protobuf.descriptor import ServiceDescriptor
 
 from dc1.control.background.market_sampler import MarketSampler
+from dc1.control.background.notifier import Notifier
 from dc1.control.background.provider_upkeep import ProviderUpkeep
 from dc1.control.background.records_upkeep import RecordsUpkeep
 from dc1.control.background.renter_upkeep import RenterUpkeep
@@ -30,6 +31,7 @@ from dc1.services.api.output_budget import OutputBudget
 from dc1.services.api.parts import Parts
 from dc1.services.api.refusals import RefusalCounts
 from dc1.services.inference.openai import OpenAIServicer
+from dc1.services.notifications.channels import NotificationServicer
 from dc1.services.servicers import (
     AdminFinanceServicer,
     AdminJobServicer,
@@ -53,6 +55,7 @@ SERVICERS: Sequence[Callable[[Parts], object]] = (
     DaemonServicer,
     MarketServicer,
     OpenAIServicer,
+    NotificationServicer,
     AdminServicer,
     AdminProviderServicer,
     AdminRenterServicer,
@@ -173,7 +176,9 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
     background: list[Background] = [plane, parts.renter_upkeep]
     # Without a key no delivery could be signed.
     if has_secret_key(settings):
+        # The notifier first: who stops last ends the look-ups of both.
         background.append(WebhookSender(plane.db, plane.clock, parts.webhook_targets, parts.secret_box))
+        background.append(Notifier(plane.db, plane.clock, parts.webhook_targets, parts.secret_box))
     return [
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),

@@ -86,6 +86,8 @@ def build(market: LocalMarket, channel: grpc.Channel) -> World:
     account = {"amount_halala": 1000, "iban": IBAN}
     withdrawal = answered(provider.post("/providers/me/withdraw", account), 201)["withdrawal_id"]
     answered(provider.post("/providers/daemon-event", {"event_type": "crash", "details": MARK}))
+    sent = {"kind": "telegram", "target": f"12345678:{MARK * 4}/-100200300"}
+    told_at = answered(renter.post("/notifications", sent), 201)["channel"]["id"]
     scoped = {
         scope: answered(renter.post("/renters/me/keys", {"scopes": [scope], "label": MARK}), 201)
         for scope in ("jobs.read", "billing")
@@ -100,6 +102,7 @@ def build(market: LocalMarket, channel: grpc.Channel) -> World:
         "withdrawal_id": withdrawal,
         "challenge_id": "none",
         "delivery_id": "whd_none",
+        "channel_id": told_at,
     }
     return World(
         market=market,

@@ -68,6 +68,7 @@ NAMES = {
     "model": "bare-model",
     "key_id": "Kv",
     "delivery_id": "whd_1",
+    "channel_id": 1,
     "machine_id": 1,
 }
 

@@ -25,6 +25,7 @@ IDS = {
     "{renter_id}": "999999",
     "{provider_id}": "999999",
     "{entry_id}": "999999",
+    "{channel_id}": "999999",
 } | dict.fromkeys(("{key_id}", "{withdrawal_id}", "{job_type}", "{delivery_id}"), "nobodys")
 SCALARS = {"string", "integer", "number", "boolean", "null"}
 

@@ -18,6 +18,7 @@ SAMPLES: dict[str, Any] = {
     "expected": "provider",
     "violations": [FieldViolation("name", "too short")],
     "names": ["VARIES"],
+    "paths": ["VARIES"],
     "allowed": ["VARIES"],
     "refusal": None,
 }

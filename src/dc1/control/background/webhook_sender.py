@@ -1,13 +1,13 @@
 """Sends webhook events from the outbox. Several servers may do so at once; each delivery is taken by one of them."""
 
 import asyncio
-import contextlib
 from collections import Counter
 
 import httpx
 import structlog
 
 from dc1.containment import contained
+from dc1.control.background.https_poster import HttpsPoster
 from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
@@ -37,8 +37,7 @@ class WebhookSender:
         self._targets = targets
         self._secret_box = secret_box
         self._answer_seconds = answer_seconds
-        self._client: httpx.AsyncClient | None = None
-        self._connecting = asyncio.Lock()
+        self._poster = HttpsPoster()
         self._in_flight: dict[asyncio.Task[None], TakenDelivery] = {}
         self._periodic = Periodic((_POLL_SECONDS, self._take_due))
 
@@ -58,8 +57,7 @@ class WebhookSender:
         if unsent:
             now_ms = self._clock.now_ms()
             await self._db.write(lambda conn: webhooks.release(conn, unsent, now_ms))
-        if self._client is not None:
-            await self._client.aclose()
+        await self._poster.close()
         self._targets.close()
 
     async def _take_due(self) -> None:
@@ -119,7 +117,6 @@ class WebhookSender:
     async def _post(self, target: Target, delivery: TakenDelivery, secret: str) -> int:
         body = delivery.body.encode()
         headers = {
-            "Host": target.url.netloc.decode("ascii"),
             "Content-Type": "application/json",
             "User-Agent": "dc1-webhooks",
             "X-DCP-Event": delivery.event,
@@ -128,27 +125,7 @@ class WebhookSender:
             # By the market's clock, as a receiver refuses what was signed long ago: each attempt is signed anew.
             **standard_headers(secret, delivery.delivery_id, self._clock.now_ms() // 1000, body),
         }
-        client = await self._connected()
-        for address in target.addresses:
-            # The very address that was checked: a name may lead elsewhere when it is asked again.
-            url = target.url.copy_with(host=address)
-            with contextlib.suppress(httpx.ConnectError):
-                async with client.stream(
-                    "POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host}
-                ) as response:
-                    return response.status_code
-        raise httpx.ConnectError("no address of the host accepts connections")
-
-    async def _connected(self) -> httpx.AsyncClient:
-        async with self._connecting:
-            if self._client is None:
-                # Reading the certificates of the authorities takes a while.
-                trusted = await asyncio.to_thread(httpx.create_ssl_context)
-                # A connection is never used twice: the next request to the same address may be for another host.
-                limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-                # A delivery is bounded as a whole, from the look-up of its host to the answer.
-                self._client = httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None, limits=limits)  # noqa: S113
-            return self._client
+        return await self._poster.post(target, body, headers)
 
 
 def _outcome(delivery: TakenDelivery, response_status: int | None, error: str | None, now_ms: int) -> DeliveryAttempt:

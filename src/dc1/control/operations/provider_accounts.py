@@ -19,10 +19,14 @@ from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole, NewKey
+from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import ERASED_AFTER_MS
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.providers.preferences import RunMode
 from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import notifications
+from dc1.storage.accounts.notifications import OPERATORS
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
 from dc1.storage.money import withdrawals
@@ -217,6 +221,8 @@ def _with_key(conn: Connection, provider_id: int, key: NewKey, now_ms: int) -> P
     # Read back, so that the fleet starts with the defaults that the schema filled in.
     row = providers.get(conn, provider_id)
     assert row is not None
+    facts: JsonObject = {"machine_id": row.id, "name": row.name}
+    notifications.tell(conn, Role.ADMIN, OPERATORS, NotificationEvent.APPROVAL_WAITING, facts, now_ms)
     return row
 
 
@@ -230,4 +236,6 @@ def _close_account(conn: Connection, provider_id: int, now_ms: int, erase_at_ms:
         raise errors.provider_not_found()
     for machine_id in closed:
         key_rows.revoke_all(conn, KeyRole.PROVIDER, machine_id, now_ms)
+    # With what opens them, of which nothing is to be left.
+    notifications.forget_all_of(conn, Role.PROVIDER, provider_id)
     return closed

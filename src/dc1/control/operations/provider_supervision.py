@@ -15,9 +15,12 @@ from dc1.control.scheduling.sessions import EndReason
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import notifications
+from dc1.storage.engine.database import Connection
 from dc1.storage.providers import approvals, hardware_doubts, owners, providers
 
 
@@ -49,9 +52,16 @@ class ProviderSupervision:
         now_ms = self._clock.now_ms()
         # The state is asked for by the statement that changes it: what the fleet knows may be older than another
         # replica's decision.
-        decided = await self._db.write(
-            lambda conn: approvals.approve(conn, provider.id, actor, now_ms, only_pending=only_pending)
-        )
+        account_id = provider.account_id
+
+        def approve(conn: Connection) -> bool:
+            decided = approvals.approve(conn, provider.id, actor, now_ms, only_pending=only_pending)
+            if decided:
+                event, facts = NotificationEvent.MACHINE_APPROVED, {"machine_id": provider.id}
+                notifications.tell(conn, Role.PROVIDER, account_id, event, facts, now_ms)
+            return decided
+
+        decided = await self._db.write(approve)
         if not decided:
             raise errors.provider_not_pending() if only_pending else errors.provider_not_found()
         self._fleet.decide(provider, Approval.APPROVED, now_ms, None)

@@ -20,7 +20,7 @@ from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.base.clock import ERASED_AFTER_MS, month_start_ms
 from dc1.domain.jobs.states import Actor
 from dc1.domain.money.budgets import MonthlyBudget
-from dc1.storage.accounts import key_budgets, key_limits, renters
+from dc1.storage.accounts import key_budgets, key_limits, notifications, renters
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import webhooks as deliveries
 from dc1.storage.accounts.keys import KeyRow
@@ -273,3 +273,5 @@ def _close_account(conn: Connection, renter_id: int, now_ms: int, erase_at_ms: i
     renters.schedule_erasure(conn, renter_id, erase_at_ms)
     for role in (KeyRole.RENTER, KeyRole.SCOPED):
         key_rows.revoke_all(conn, role, renter_id, now_ms)
+    # With what opens them, of which nothing is to be left.
+    notifications.forget_all_of(conn, Role.RENTER, renter_id)

@@ -20,6 +20,8 @@ from dc1.domain.errors.access import (
     wrong_key_type,
 )
 from dc1.domain.errors.accounts import (
+    channel_limit_reached,
+    channel_not_found,
     deletion_not_confirmed,
     delivery_not_found,
     delivery_pending,
@@ -149,6 +151,8 @@ __all__ = [
     "call_not_retried",
     "cannot_cancel",
     "cannot_complete",
+    "channel_limit_reached",
+    "channel_not_found",
     "completion_refused",
     "completion_timeout",
     "container_spec_invalid",

@@ -60,6 +60,16 @@ def webhooks_not_configured() -> ApiError:
     return ApiError(503, "Webhooks are not configured")
 
 
+def channel_not_found() -> ApiError:
+    """Say that the account is not told anywhere by that id."""
+    return ApiError(404, "Channel not found")
+
+
+def channel_limit_reached(most: int) -> ApiError:
+    """Say that the account is told in as many places as one may be."""
+    return ApiError(409, f"An account has at most {most} channels")
+
+
 def delivery_not_found() -> ApiError:
     """Say that nothing with this id was sent to the renter, or not lately."""
     return ApiError(404, "Delivery not found")

@@ -73,6 +73,8 @@ _TEXTS: Mapping[str, str] = {
     "The first machine is removed with the account": "لا يُزال الجهاز الأول إلا مع الحساب",
     "webhook_url must be a public https URL": "يجب أن يكون webhook_url عنوان https عامًا",
     "Webhooks are not configured": "لم تُضبط إشعارات webhook على هذا الخادم",
+    "Channel not found": "قناة الإشعارات غير موجودة",
+    "An account has at most {most} channels": "لا يتسع الحساب لأكثر من {most} قنوات إشعار",
     "Delivery not found": "لا يوجد إرسال بهذا المعرّف",
     "Delivery is still pending": "ما زال هذا الإرسال قيد المحاولة",
     "No webhook_url is set": "لم يُضبط webhook_url لهذا الحساب",
@@ -138,6 +140,10 @@ _TEXTS: Mapping[str, str] = {
     "No provider that the call and its key allow serves model '{model}' now": (
         "لا يوجد الآن مزود يسمح به الطلب ومفتاحه ويشغّل النموذج '{model}'"
     ),
+    "No provider of model '{model}' serves {path}; it answers on {paths}": (
+        "لا مزود للنموذج '{model}' يخدم {path}، وهو يجيب على {paths}"
+    ),
+    "No provider of model '{model}' serves {path}": "لا مزود للنموذج '{model}' يخدم {path}",
     "Every provider of model '{model}' is busy": "كل مزودي النموذج '{model}' مشغولون الآن",
     "The model took too long to answer": "تأخر النموذج في الجواب أكثر من المسموح",
 }

@@ -5,9 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from dc1.domain.access.notifications import NotificationEvent
+from dc1.domain.access.roles import Role
 from dc1.domain.access.webhooks import WebhookEvent, new_delivery_id
 from dc1.domain.base.clock import iso
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.money.budgets import MonthlyBudget
+from dc1.storage.accounts import notifications
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.schema.tables import renters, webhook_deliveries
@@ -29,6 +33,8 @@ def job_started(conn: Connection, job: JobRow, now_ms: int) -> None:
 
 def job_ended(conn: Connection, url: str | None, job: JobRow, now_ms: int) -> None:
     """Tell the renter of a job, whose webhook address is `url`, that it is terminal."""
+    facts: JsonObject = {"job_id": job.job_id, "cost_halala": job.actual_cost_halala or 0, "error": job.error or ""}
+    notifications.tell(conn, Role.RENTER, job.renter_id, NotificationEvent(f"job.{job.status}"), facts, now_ms)
     if url is not None:
         _tell_of_job(conn, url, WebhookEvent(f"job.{job.status}"), job, now_ms)
 
@@ -37,6 +43,8 @@ def balance_low(
     conn: Connection, url: str | None, renter_id: int, balance_halala: int, threshold_halala: int, now_ms: int
 ) -> None:
     """Tell a renter, whose webhook address is `url`, that the wallet fell below the threshold."""
+    facts = {"balance_halala": balance_halala}
+    notifications.tell(conn, Role.RENTER, renter_id, NotificationEvent.BALANCE_LOW, facts, now_ms)
     if url is not None:
         about = {"balance": {"balance_halala": balance_halala, "threshold_halala": threshold_halala}}
         _enqueue(conn, url, WebhookEvent.BALANCE_LOW, renter_id, None, about, now_ms)
@@ -55,8 +63,10 @@ def budget_threshold(
 
     It is that of the scoped key `key_id`, or where that is None the renter's own.
     """
+    used, limit = budget.used_halala, budget.limit_halala
+    facts = {"percent": percent, "used_halala": used, "limit_halala": limit}
+    notifications.tell(conn, Role.RENTER, renter_id, NotificationEvent.BUDGET_THRESHOLD, facts, now_ms)
     if url is not None:
-        used, limit = budget.used_halala, budget.limit_halala
         about: dict[str, Any] = {"threshold_percent": percent, "used_halala": used, "limit_halala": limit}
         if key_id is not None:
             about["key_id"] = key_id

@@ -23,6 +23,7 @@ from dc1.storage.schema.tables.jobs import (
     jobs,
 )
 from dc1.storage.schema.tables.money import accounts, movements, postings, promo_earnings, totals, withdrawals
+from dc1.storage.schema.tables.notifications import notification_channels, notifications
 from dc1.storage.schema.tables.providers import (
     account_id_of,
     approval_decisions,
@@ -68,6 +69,8 @@ __all__ = [
     "market_minutes",
     "metadata",
     "movements",
+    "notification_channels",
+    "notifications",
     "offered_models",
     "postings",
     "prices",

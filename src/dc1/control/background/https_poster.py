@@ -1,0 +1,47 @@
+"""Posts to strangers' hosts, at the addresses that were checked and no others."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+import httpx
+
+from dc1.control.background.webhook_targets import Target
+
+
+class HttpsPoster:
+    """An HTTP client that follows nothing, remembers nothing and looks nothing up."""
+
+    def __init__(self) -> None:
+        self._client: httpx.AsyncClient | None = None
+        self._connecting = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def post(self, target: Target, body: bytes, headers: Mapping[str, str]) -> int:
+        """Post a body, and return the HTTP status; how long it may take is for the caller to bound."""
+        headers = {"Host": target.url.netloc.decode("ascii"), **headers}
+        client = await self._connected()
+        for address in target.addresses:
+            # The very address that was checked: a name may lead elsewhere when it is asked again.
+            url = target.url.copy_with(host=address)
+            with contextlib.suppress(httpx.ConnectError):
+                async with client.stream(
+                    "POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host}
+                ) as response:
+                    return response.status_code
+        raise httpx.ConnectError("no address of the host accepts connections")
+
+    async def _connected(self) -> httpx.AsyncClient:
+        async with self._connecting:
+            if self._client is None:
+                # Reading the certificates of the authorities takes a while.
+                trusted = await asyncio.to_thread(httpx.create_ssl_context)
+                # A connection is never used twice: the next request to the same address may be for another host.
+                limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+                # A delivery is bounded as a whole, from the look-up of its host to the answer.
+                self._client = httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None, limits=limits)  # noqa: S113
+            return self._client

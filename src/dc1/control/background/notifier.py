@@ -1,0 +1,89 @@
+"""Tells people what they want to be told. Several servers may do so at once; each notification is taken by one."""
+
+import asyncio
+
+import httpx
+import structlog
+
+from dc1.containment import contained
+from dc1.control.background.https_poster import HttpsPoster
+from dc1.control.background.webhook_targets import NotPublicError, Targets
+from dc1.control.failures import level_of
+from dc1.control.periodic import Periodic
+from dc1.domain.access.notifications import RETRY_SECONDS, address_of, channel_purpose, message_for
+from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
+from dc1.domain.base.clock import Clock, iso
+from dc1.domain.base.json_types import compact
+from dc1.storage.accounts import notifications
+from dc1.storage.accounts.notifications import DueNotification
+from dc1.storage.engine.database import Database
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 0.5
+_AT_ONCE = 16
+_CLAIM_MS = 30_000
+_ANSWER_SECONDS = 5.0
+_HEADERS = {"Content-Type": "application/json", "User-Agent": "dc1-notifications"}
+
+
+class Notifier:
+    """Sends what waits: 2xx within five seconds is success, anything else is tried again, ever later."""
+
+    def __init__(self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox) -> None:
+        self._db = db
+        self._clock = clock
+        self._targets = targets
+        self._secret_box = secret_box
+        self._poster = HttpsPoster()
+        self._periodic = Periodic((_LOOK_SECONDS, self.send_due))
+
+    async def start(self) -> None:
+        """Begin to send."""
+        self._periodic.start()
+
+    async def stop(self) -> None:
+        """Break off what is being sent: it comes due again, and receivers may see it twice."""
+        await self._periodic.stop()
+        await self._poster.close()
+
+    async def send_due(self) -> None:
+        """Send what is due, some at a time."""
+        now_ms = self._clock.now_ms()
+        if not await self._db.read(lambda conn: notifications.has_due(conn, now_ms)):
+            return
+        due = await self._db.write(lambda conn: notifications.take_due(conn, now_ms, now_ms + _CLAIM_MS, _AT_ONCE))
+        await asyncio.gather(*(self._send(each) for each in due))
+
+    async def _send(self, due: DueNotification) -> None:
+        try:
+            error = await self._attempt(due)
+            now_ms = self._clock.now_ms()
+            if error is None:
+                await self._db.write(lambda conn: notifications.told(conn, due, now_ms))
+                return
+            is_last = due.attempts >= len(RETRY_SECONDS)
+            again_ms = None if is_last else now_ms + RETRY_SECONDS[due.attempts] * 1000
+            await self._db.write(lambda conn: notifications.failed(conn, due, error, again_ms))
+        except Exception as error:
+            # It comes due again by itself, and then is sent once more.
+            level_of(error, log)("notification_not_recorded", channel_id=due.channel_id)
+
+    async def _attempt(self, due: DueNotification) -> str | None:
+        """Send once; return what went wrong, in words that give no secret away."""
+        try:
+            target = self._secret_box.open(due.sealed_target, channel_purpose(due.kind))
+            told = message_for(due.kind, target, due.event, due.text, due.facts, iso(due.created_at_ms))
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                with contained():
+                    where = await self._targets.resolve(address_of(due.kind, target))
+                    status = await self._poster.post(where, compact(told).encode(), _HEADERS)
+        except TimeoutError:
+            return f"No answer within {_ANSWER_SECONDS:g} s"
+        except NotPublicError as refusal:
+            return str(refusal)
+        except UnreadableSecretError:
+            return "The address cannot be read"
+        except (httpx.HTTPError, OSError) as error:
+            return f"The request failed: {type(error).__name__}"
+        return None if 200 <= status < 300 else f"The answer was HTTP {status}"

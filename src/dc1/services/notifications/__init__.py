@@ -1,0 +1,1 @@
+"""NotificationService: where people are told, by Slack, Telegram or an address of theirs."""

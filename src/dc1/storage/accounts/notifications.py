@@ -1,0 +1,186 @@
+"""Where people want to be told of what, and what is still to be told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from dc1.domain.access.notifications import ChannelKind, NotificationEvent, text_of
+from dc1.domain.access.roles import Role
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.languages import Language
+from dc1.storage.engine.row_mapping import Shape
+from dc1.storage.engine.statements import PreparedStatement
+from dc1.storage.schema.tables import notification_channels, notifications
+
+OPERATORS = 0
+"""The account of all operators together."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A place where an account is told; `hint` is what may be shown of it, `last_error` None once something arrived."""
+
+    id: int
+    kind: ChannelKind
+    hint: str
+    events: list[str]
+    language: Language
+    created_at_ms: int
+    last_sent_at_ms: int | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewChannel:
+    """A channel to be; `sealed_target` says where it is."""
+
+    kind: ChannelKind
+    sealed_target: str
+    hint: str
+    events: list[str]
+    language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class DueNotification:
+    """Something that is ours to tell for a while; `attempts` were made before."""
+
+    id: int
+    channel_id: int
+    event: NotificationEvent
+    text: str
+    facts: JsonObject
+    created_at_ms: int
+    attempts: int
+    kind: ChannelKind
+    sealed_target: str
+
+
+_channels, _waiting = notification_channels, notifications
+_channel_shape = Shape(ChannelRow, _channels)
+_due_shape = Shape(DueNotification, _waiting, kind=_channels.c.kind, sealed_target=_channels.c.sealed_target)
+_OF_ACCOUNT = PreparedStatement(
+    select(_channels.c.id, _channels.c.events, _channels.c.language).where(
+        _channels.c.owner_role == bindparam("role"), _channels.c.owner_id == bindparam("owner")
+    )
+)
+
+
+def add(conn: Connection, role: Role, owner_id: int, new: NewChannel, now_ms: int) -> ChannelRow:
+    """Keep a channel of an account."""
+    mine = {"owner_role": role.value, "owner_id": owner_id, "created_at_ms": now_ms}
+    conn.execute(insert(_channels).values(**mine, **asdict(new)))
+    return channels(conn, role, owner_id)[-1]
+
+
+def channels(conn: Connection, role: Role, owner_id: int) -> list[ChannelRow]:
+    """Return the channels of an account, oldest first."""
+    mine = (_channels.c.owner_role == role.value, _channels.c.owner_id == owner_id)
+    return _channel_shape.all(conn.execute(select(*_channel_shape.columns).where(*mine).order_by(_channels.c.id)))
+
+
+def remove(conn: Connection, role: Role, owner_id: int, channel_id: int) -> bool:
+    """Forget a channel of an account with what was still to be told there; False where it has none with that id."""
+    mine = (_channels.c.owner_role == role.value, _channels.c.owner_id == owner_id, _channels.c.id == channel_id)
+    found = conn.execute(select(_channels.c.id).where(*mine)).scalar()
+    if found is not None:
+        conn.execute(delete(_waiting).where(_waiting.c.channel_id == channel_id))
+        conn.execute(delete(_channels).where(*mine))
+    return found is not None
+
+
+def forget_all_of(conn: Connection, role: Role, owner_id: int) -> None:
+    """Forget every channel of an account."""
+    for channel in channels(conn, role, owner_id):
+        remove(conn, role, owner_id, channel.id)
+
+
+def tell(
+    conn: Connection, role: Role, owner_id: int, event: NotificationEvent, facts: Mapping[str, JsonValue], now_ms: int
+) -> None:
+    """Have an account told of an event wherever it wants to be, with the transaction of its cause."""
+    # A prepared look-up, as every job that ends comes here and hardly any account has channels.
+    for channel_id, events, language in _OF_ACCOUNT.rows(conn, {"role": role.value, "owner": owner_id}):
+        if event in events:
+            _enqueue(conn, channel_id, event, text_of(event, language, facts), facts, now_ms)
+
+
+def tell_channel(conn: Connection, role: Role, owner_id: int, channel_id: int, now_ms: int) -> bool:
+    """Have a test sent to a channel of an account; False where it has none with that id."""
+    for channel in channels(conn, role, owner_id):
+        if channel.id == channel_id:
+            _enqueue(
+                conn,
+                channel_id,
+                NotificationEvent.TEST,
+                text_of(NotificationEvent.TEST, channel.language, {}),
+                {},
+                now_ms,
+            )
+            return True
+    return False
+
+
+def _enqueue(
+    conn: Connection,
+    channel_id: int,
+    event: NotificationEvent,
+    text: str,
+    facts: Mapping[str, JsonValue],
+    now_ms: int,
+) -> None:
+    conn.execute(
+        insert(_waiting).values(
+            channel_id=channel_id,
+            event=event.value,
+            text=text,
+            facts=dict(facts),
+            created_at_ms=now_ms,
+            next_attempt_at_ms=now_ms,
+        )
+    )
+
+
+def has_due(conn: Connection, now_ms: int) -> bool:
+    """Tell whether anything is to be told now."""
+    return (
+        conn.execute(select(_waiting.c.id).where(_waiting.c.next_attempt_at_ms <= now_ms).limit(1)).first() is not None
+    )
+
+
+def take_due(conn: Connection, now_ms: int, until_ms: int, limit: int) -> list[DueNotification]:
+    """Take what is to be told now, the longest waiting first; nobody else takes it before `until_ms`."""
+    query = (
+        select(_waiting.c.id)
+        .where(_waiting.c.next_attempt_at_ms <= now_ms)
+        .order_by(_waiting.c.next_attempt_at_ms, _waiting.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    chosen: Sequence[int] = conn.execute(query).scalars().all()
+    if not chosen:
+        return []
+    conn.execute(update(_waiting).where(_waiting.c.id.in_(chosen)).values(next_attempt_at_ms=until_ms))
+    taken = select(*_due_shape.columns).join(_channels, _channels.c.id == _waiting.c.channel_id)
+    return _due_shape.all(conn.execute(taken.where(_waiting.c.id.in_(chosen)).order_by(_waiting.c.id)))
+
+
+def told(conn: Connection, notification: DueNotification, now_ms: int) -> None:
+    """Note that something arrived."""
+    _end(conn, notification, {"last_sent_at_ms": now_ms, "last_error": None})
+
+
+def failed(conn: Connection, notification: DueNotification, error: str, again_at_ms: int | None) -> None:
+    """Note that something did not arrive; it is tried again at a time, or with None given up."""
+    if again_at_ms is None:
+        _end(conn, notification, {"last_error": error})
+        return
+    later = {"attempts": notification.attempts + 1, "next_attempt_at_ms": again_at_ms}
+    conn.execute(update(_waiting).where(_waiting.c.id == notification.id).values(**later))
+    conn.execute(update(_channels).where(_channels.c.id == notification.channel_id).values(last_error=error))
+
+
+def _end(conn: Connection, notification: DueNotification, noted: Mapping[str, object]) -> None:
+    conn.execute(delete(_waiting).where(_waiting.c.id == notification.id))
+    conn.execute(update(_channels).where(_channels.c.id == notification.channel_id).values(**noted))
