@@ -14,6 +14,8 @@ SCREENS = ROOT / "build/screens"
 _AXE = ROOT / "node_modules/axe-core/axe.min.js"
 _FLAGS = ["--no-sandbox", "--disable-quic", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
 _PATIENCE_MS = 20_000
+# Of every expectation: the machine runs other tests as well.
+expect.set_options(timeout=_PATIENCE_MS)
 _WIDTHS = {360: 760, 768: 1024, 1440: 900}
 WIDTHS = tuple(_WIDTHS)
 # Names and code come from outside the catalogues, and stand in these; so does what says another language's name.
