@@ -21,7 +21,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("GET", "/jobs/%ff", {}, "عنوان الطلب غير صالح"),
     ("GET", "/v1/models/nobodys", {}, "النموذج 'nobodys' غير موجود"),
     ("GET", "/v1/nowhere", {}, "غير موجود"),
-    ("POST", "/v1/messages", {"json": {}}, "مفتاح المستأجر مطلوب (Authorization: Bearer أو x-renter-key أو x-api-key)"),
+    ("POST", "/v1/messages", {"json": {}, "key": "dc1-renter-nobodys"}, "مفتاح API غير صالح"),
     ("GET", "/v1/messages/nowhere", {}, "غير موجود"),
 ]
 

@@ -43,8 +43,8 @@ class RelayedEvents:
         ready: list[AnswerEvent] = []
         for event in chunk.events:
             self.held.append(event)
-            # Of several answers one may end while others go on.
-            if not event.is_end:
+            # Of several answers one may end while others go on. What is the only one is the whole, whatever it says.
+            if not (event.is_end or (self._is_over and self._taken == 1)):
                 ready += self.held
                 self.held = []
         return ready
