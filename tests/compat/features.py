@@ -26,6 +26,11 @@ def _streams(told: Any, able: bool) -> bool:
     return _says(told, able) and told.get("text", told.get("joined")) == told.get("joined", told.get("text"))
 
 
+def _goes_on(told: Any, able: bool) -> bool:
+    text = told.get("text", told.get("joined"))
+    return text == " and so on" if able else bool(text)
+
+
 def _calls(told: Any, able: bool) -> bool:
     """Who runs the tools itself says what was called with, who leaves it to its user says the calls."""
     made = [call.get("args", call.get("arguments")) for call in told.get("calls") or ()] or told.get("called")
@@ -56,9 +61,12 @@ def _answers(told: Any, _: bool) -> bool:
 
 
 CHECKS: Mapping[str, Check] = {
-    **dict.fromkeys(("chat", "async_chat", "openai_chat", "complete"), _says),
-    **dict.fromkeys(("structured", "structured_stream", "output_by_tool"), _fits),
-    "stream": _streams,
+    **dict.fromkeys(("chat", "async_chat", "openai_chat", "complete", "response", "responses"), _says),
+    **dict.fromkeys(("structured", "structured_stream", "output_by_tool", "parsed_response"), _fits),
+    **dict.fromkeys(("stream", "streamed_response"), _streams),
+    **dict.fromkeys(("completion", "streamed_completion"), _goes_on),
+    "embeddings": lambda told, _: len({*told["lengths"]}) == 1 and told["tokens"] > 0,
+    "count_tokens": lambda told, _: told["tokens"] > 0,
     "tools": _calls,
     "parallel": _answers,
     "left_early": lambda told, _: told == {"text": "left"},

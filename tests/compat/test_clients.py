@@ -9,6 +9,7 @@ from tests.faults.engine import MODEL as ABLE
 
 CLIENTS = [
     ("newest", "agents_calls.py"),
+    ("newest", "anthropic_calls.py"),
     ("newest", "langchain_calls.py"),
     ("newest", "llm_calls.py"),
     ("newest", "pydantic_ai_calls.py"),

@@ -25,6 +25,8 @@ def able(model: str) -> bool:
 
 
 def test_features(said: dict[str, Any], able: bool) -> None:
+    paths = ("completion", "streamed_completion", "embeddings", "response", "streamed_response", "parsed_response")
+    assert not wrong({name: said[name] for name in paths}, able)
     names = ("chat", "stream", "tools", "structured", "models", "parallel", "wrong_key", "unknown_model", "too_long")
     assert not wrong({name: said[name] for name in names}, able)
     assert said["left_early"]["text"]

@@ -85,6 +85,39 @@ def picture():
     return {"text": answer.choices[0].message.content}
 
 
+def completion():
+    answer = client.completions.create(model=MODEL, prompt="The sea is", max_tokens=8)
+    return {"text": answer.choices[0].text, "tokens": answer.usage.completion_tokens}
+
+
+def streamed_completion():
+    pieces = client.completions.create(model=MODEL, prompt="The sea is", max_tokens=8, stream=True)
+    return {"joined": "".join(piece.choices[0].text for piece in pieces if piece.choices)}
+
+
+def embeddings():
+    # As floats in base64, which is how this client asks.
+    answer = client.embeddings.create(model=MODEL, input=["The sea", "The desert"])
+    return {"lengths": [len(each.embedding) for each in answer.data], "tokens": answer.usage.prompt_tokens}
+
+
+def response():
+    answer = client.responses.create(model=MODEL, input=HELLO, max_output_tokens=24)
+    return {"text": answer.output_text, "tokens": answer.usage.output_tokens}
+
+
+def streamed_response():
+    # Long enough: of an answer that is cut this client has no final response.
+    with client.responses.stream(model=MODEL, input=HELLO, max_output_tokens=400, temperature=0) as events:
+        joined = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        return {"joined": joined, "text": events.get_final_response().output_text}
+
+
+def parsed_response():
+    answer = client.responses.parse(model=MODEL, input=HELLO, max_output_tokens=200, temperature=0, text_format=City)
+    return answer.output_parsed.model_dump()
+
+
 def wrong_key():
     return client.with_options(api_key="dc1-renter-none").chat.completions.create(**ASKED)
 
@@ -133,6 +166,7 @@ async def streamed_in_parallel():
 
 report(
     *(chat, stream, tools, streamed_tools, structured, several, models, headers, picture),
+    *(completion, streamed_completion, embeddings, response, streamed_response, parsed_response),
     *(wrong_key, unknown_model, odd_value, too_long, no_such_path, time_out, left_early),
     *(parallel, streamed_in_parallel),
 )
