@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from dc1.testing.edge import Edge
 
 
-@pytest.fixture(scope="session")
+# Of a module: Playwright's loop runs in this thread for as long as it is there, and no test with one of its own could.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 

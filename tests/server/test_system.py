@@ -71,7 +71,7 @@ def test_assets_are_found_in_a_checkout() -> None:
 async def test_the_page_is_made_once_for_all_who_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[bytes] = []
 
-    def make(openapi: bytes, language: str) -> bytes:
+    def make(openapi: bytes, language: str, script: str) -> bytes:
         made.append(openapi)
         return b"a page"
 

@@ -15,7 +15,7 @@ from dc1.domain.base.languages import ARABIC, ENGLISH, Language, preferred
 from dc1.domain.errors import ApiError, database_unavailable, database_unwritable
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts
-from dc1.services.system.console import ConsoleCalls
+from dc1.services.system.console import ConsoleCalls, asset_path
 from dc1.services.system.documentation import documentation_page
 from dc1.storage.money import counters
 from dcp.v1 import system_service_pb2 as pb
@@ -27,7 +27,10 @@ _DOCS = "/docs/openapi.yaml"
 _PATIENCE_SECONDS = 3.0
 # Less, so that a write that hangs is called that and not a database that does not answer.
 _WRITE_PATIENCE_SECONDS = 2.0
-_NOTHING_FROM_OUTSIDE = "default-src 'none'; style-src 'unsafe-inline'"
+_NOTHING_FROM_OUTSIDE = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -107,9 +110,9 @@ class SystemServicer(ConsoleCalls, SystemServiceServicer):
         language = _named(request.language) or preferred(call.metadata.get("accept-language", ""))
         if language not in self._making_page:
             # Half a second's work, done once: a hundred strangers who are the first would make it a minute's.
-            making = asyncio.create_task(asyncio.to_thread(documentation_page, self._openapi, language))
+            making = asyncio.create_task(asyncio.to_thread(_page, self._openapi, language))
             self._making_page[language] = making
-        # The page needs no script, so none may run, should a text ever be put into it unescaped.
+        # The one script is a file of ours, and no other may run, should a text ever be put into the page unescaped.
         call.headers["content-security-policy"] = _NOTHING_FROM_OUTSIDE
         call.headers["content-language"] = language
         if not request.language:
@@ -117,6 +120,10 @@ class SystemServicer(ConsoleCalls, SystemServiceServicer):
         # Shielded: who made it begin may leave, and the others wait for it still.
         page = await asyncio.shield(self._making_page[language])
         return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=page)
+
+
+def _page(openapi: bytes, language: Language) -> bytes:
+    return documentation_page(openapi, language, asset_path("docs.js"))
 
 
 def _named(language: str) -> Language | None:

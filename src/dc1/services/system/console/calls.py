@@ -44,6 +44,11 @@ def _site() -> Site:
     return Site.load(asset("web"))
 
 
+def asset_path(name: str) -> str:
+    """Return the address of a file of web/, for pages that are not among them."""
+    return f"/assets/{_site().digest}/{name}"
+
+
 class ConsoleCalls:
     """Answers without a credential, and with nothing that is anybody's."""
 

@@ -71,7 +71,7 @@ def details(route: Route, document: dict[str, Any], words: Words) -> Html:
     roles = " ".join(f'<span class="role">{words.roles[role]}</span>' for role in route.roles)
     return join(
         [
-            f'<article id="{escape(route.anchor)}"><h3>{route.title} {roles}</h3>',
+            f'<article id="{escape(route.anchor)}"{_callable(route)}><h3>{route.title} {roles}</h3>',
             # In the reader's language first, where the document's is another.
             paragraphs(words.summary(operation)) if words.summaries else Html(""),
             foreign(paragraphs(operation["description"]), words),
@@ -82,6 +82,17 @@ def details(route: Route, document: dict[str, Any], words: Words) -> Html:
             "</article>",
         ]
     )
+
+
+def _callable(route: Route) -> Html:
+    """Return what a script needs to call a route from the page."""
+    call = Call.of(route.verb, route.path, route.operation)
+    facts = {"verb": route.verb.upper(), "path": route.path}
+    if call.has_key:
+        facts["key"] = ""
+    if call.body is not None:
+        facts["body"] = json.dumps(call.body, ensure_ascii=False, indent=2)
+    return Html("".join(f' data-{name}="{escape(value)}"' for name, value in facts.items()))
 
 
 def foreign(shown: Html, words: Words) -> Html:

@@ -1,5 +1,6 @@
 """The page as a whole."""
 
+import json
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -14,8 +15,11 @@ from dc1.services.system.documentation.words import Words, words
 _PLACE_WORDS = dict(zip(PLACES, ("base_paths", "credentials", "errors", "core"), strict=True))
 
 
-def documentation_page(openapi: bytes, language: str = "en") -> bytes:
-    """Return an OpenAPI 3.1 document, given as YAML, as an HTML page in UTF-8, in English or Arabic."""
+def documentation_page(openapi: bytes, language: str = "en", script: str = "") -> bytes:
+    """Return an OpenAPI 3.1 document, given as YAML, as an HTML page in UTF-8, in English or Arabic.
+
+    `script` is the address of what adds a search and calls to it; the page is whole without.
+    """
     document, said = parse_yaml(openapi), words(language)
     info = document["info"]
     style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -24,9 +28,10 @@ def documentation_page(openapi: bytes, language: str = "en") -> bytes:
         [
             f'<!DOCTYPE html><html lang="{said.code}" dir="{said.direction}"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(info['title'])}</title><style>{style}</style></head><body>",
+            f"<title>{escape(info['title'])}</title><style>{style}</style>{_script(script)}</head><body>",
             _bar(said),
-            f"<main><h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>",
+            f'<main data-words="{escape(json.dumps(dict(said.script), ensure_ascii=False))}">',
+            f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>",
             paragraphs(said.page.get("intro", info["description"])),
             f'<p>{text(said["same_file"])}: <a href="/docs/openapi.yaml">openapi.yaml</a></p>',
             opening(document, every, said),
@@ -40,6 +45,10 @@ def documentation_page(openapi: bytes, language: str = "en") -> bytes:
         ]
     )
     return page.encode()
+
+
+def _script(address: str) -> Html:
+    return Html(f'<script type="module" src="{escape(address)}"></script>' if address else "")
 
 
 def _bar(words: Words) -> Html:

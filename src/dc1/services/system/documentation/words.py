@@ -22,6 +22,7 @@ class Words:
     page: Mapping[str, str]
     roles: Mapping[str, str]
     summaries: Mapping[str, str]
+    script: Mapping[str, str]
 
     def __getitem__(self, name: str) -> str:
         return self.page[name]
@@ -47,4 +48,5 @@ def words(language: str) -> Words:
         page=text["page"],
         roles=text["roles"],
         summaries=summaries,
+        script=text["script"],
     )
