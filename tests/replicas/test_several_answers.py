@@ -24,6 +24,7 @@ from tests.contract.inference.chat import (
     say_events,
     streaming,
 )
+from tests.contract.inference.paths import ANSWERS, BODIES, EMBEDDINGS, having_all
 from tests.contract.inference.test_several_answers import RESULT, WHOLE, chunk
 from tests.replicas.pair import Pair
 
@@ -79,9 +80,9 @@ def test_a_stream_comes_as_it_was_said(
     assert renter.wallet()["balance_halala"] == 999
 
 
-def lose_one(pair: Pair, lease: pb.LeaseRef) -> None:
+def lose_one(pair: Pair, lease: pb.LeaseRef, row_id: int = 1) -> None:
     """Let A hear of an event before others that it needs, as it does when the notifications of those are lost."""
-    said = {"from": "b", "tokens": [], "events": [[1, lease.attempt_number, 9, 0, "{}", True, False]]}
+    said = {"from": "b", "tokens": [], "events": [[row_id, lease.attempt_number, 9, 0, "{}", True, False]]}
     pair.b.store(lambda conn: conn.execute(select(func.pg_notify("dc1_changes", json.dumps(said)))))
 
 
@@ -120,3 +121,19 @@ def test_a_daemon_elsewhere_that_passes_on_text_alone_is_not_asked(pair: Pair, r
     pair.await_online(provider)
     eventually(lambda: pair.a.rest.get("/v1/models").json()["data"], "the model being known on A")
     envelope(renter.post(CHAT, {**HELLO, "n": 2}), 503, "model_not_served")
+
+
+def test_an_answer_is_delivered_from_elsewhere_and_whatever_was_lost(pair: Pair, renter: Renter) -> None:
+    provider = pair.add_provider(pair.b)
+    daemon = having_all(pair.connect(provider, pair.b))
+    pair.await_online(provider)
+    eventually(lambda: b'"embeddings"' in pair.a.rest.get("/v1/models").content, "A knowing of the path")
+    with ThreadPoolExecutor(1) as pool:
+        for is_lost in (False, True):
+            call = pool.submit(renter.post, EMBEDDINGS, BODIES[EMBEDDINGS])
+            lease = begin(daemon)
+            if is_lost:
+                lose_one(pair, lease, row_id=2)
+            say_events(daemon, lease, ANSWERS[EMBEDDINGS], is_last=True)
+            daemon.finish(lease, {"type": "x"}, prompt_tokens=5, completion_tokens=0)
+            assert answered(call.result())["data"] == ANSWERS[EMBEDDINGS]["data"]

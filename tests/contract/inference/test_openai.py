@@ -334,6 +334,10 @@ def test_models(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None
                 "vram_gb": 24,
                 "min_gpu_vram_gb": 24,
                 "avg_price_sar_per_min": 0.15,
+                "context_length": 0,
+                "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
+                "capabilities": ["chat"],
+                "supported_parameters": ["max_tokens", "stop", "stream", "temperature", "top_p"],
                 "ttft_ms_p50": None,
                 "tokens_per_second_p50": None,
             }

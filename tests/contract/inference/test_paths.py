@@ -49,8 +49,8 @@ def test_an_answer_passes_as_it_is_and_is_paid(
 
 
 def test_a_text_comes_as_it_is_made(renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor) -> None:
-    call = pool.submit(renter.post, COMPLETIONS, {**TEXT, "stream": True})
     having_all(daemon)
+    call = pool.submit(renter.post, COMPLETIONS, {**TEXT, "stream": True})
     lease = begin(daemon)
     chunks: list[Json] = [
         {"object": "text_completion", "choices": [{"index": 0, "text": text, "finish_reason": reason}]}
@@ -100,15 +100,35 @@ def test_a_call_that_failed_goes_on_to_who_has_the_path_and_no_other(
     assert renter.job(1)["retry_count"] == 1
 
 
-@pytest.mark.parametrize("path", [EMBEDDINGS, RERANK])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (EMBEDDINGS, ()),
+        (EMBEDDINGS, (ANSWERS[EMBEDDINGS], ANSWERS[EMBEDDINGS])),
+        (EMBEDDINGS, ({"data": [{"embedding": [1]}]},)),
+        (RERANK, ()),
+        (RERANK, ({"results": [{"index": at, "relevance_score": 1} for at in (0, 9)]},)),
+    ],
+)
 def test_a_result_without_an_answer_is_the_provider_s_failure(
-    renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, path: str
+    renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, path: str, said: tuple[Json, ...]
 ) -> None:
     having_all(daemon)
     call = pool.submit(renter.post, path, BODIES[path])
-    daemon.finish(begin(daemon), {"type": "x"}, prompt_tokens=5, completion_tokens=0)
+    lease = begin(daemon)
+    say_events(daemon, lease, *said, is_last=True)
+    daemon.finish(lease, {"type": "x"}, prompt_tokens=5, completion_tokens=0)
     envelope(call.result(), 503, "provider_unavailable")
     assert (renter.job(1)["status"], renter.balance()) == ("failed", 1000)
+
+
+def test_an_answer_that_counts_nothing_is_told_what_is_paid(
+    renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    having_all(daemon)
+    call = pool.submit(renter.post, EMBEDDINGS, BODIES[EMBEDDINGS])
+    give(daemon, {"data": ANSWERS[EMBEDDINGS]["data"]})
+    assert answered(call.result())["usage"] == {"prompt_tokens": 5, "total_tokens": 5}
 
 
 def test_what_models_can_do_is_listed(market: LocalMarket, daemon: StreamDaemon) -> None:

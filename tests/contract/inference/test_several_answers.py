@@ -38,8 +38,9 @@ def chunk(index: int, text: str, **more: str) -> Json:
 
 
 def test_all_of_them_are_answered(daemon: StreamDaemon, caller: Caller, renter: Renter) -> None:
+    carrying(daemon)
     call = caller.ask(n=2)
-    lease = begin(carrying(daemon))
+    lease = begin(daemon)
     say_events(daemon, lease, WHOLE, is_last=True)
     daemon.finish(lease, RESULT, prompt_tokens=2, completion_tokens=2)
     choices = answered(call.result())["choices"]
@@ -53,10 +54,28 @@ def test_a_daemon_that_passes_on_text_alone_is_not_asked(daemon: StreamDaemon, r
     assert show(renter.wallet(), *UNCHARGED) == UNCHARGED
 
 
+def test_one_that_failed_goes_on_to_no_daemon_that_passes_on_text_alone(
+    market: LocalMarket, daemon: StreamDaemon, caller: Caller, renter: Renter
+) -> None:
+    carrying(daemon)
+    old, other = (market.connect(market.add_provider()) for _ in range(2))
+    old.beat()
+    call = caller.ask(n=2)
+    lease = begin(daemon)
+    carrying(other)
+    daemon.fail(lease, "the engine is gone", category="engine", transient=True)
+    lease = begin(other)
+    say_events(other, lease, WHOLE, is_last=True)
+    other.finish(lease, RESULT, prompt_tokens=2, completion_tokens=2)
+    assert len(answered(call.result())["choices"]) == 2
+    assert renter.job(1)["retry_count"] == 1
+
+
 @pytest.mark.parametrize("offset", [0, 1], ids=["the end is missing", "the beginning is missing"])
 def test_what_does_not_come_whole_is_free(daemon: StreamDaemon, caller: Caller, renter: Renter, offset: int) -> None:
+    carrying(daemon)
     call = caller.ask(n=2)
-    lease = begin(carrying(daemon))
+    lease = begin(daemon)
     say_events(daemon, lease, WHOLE, offset=offset, is_last=offset > 0)
     daemon.finish(lease, RESULT, **TOKENS)
     envelope(call.result(), 503, "provider_unavailable")

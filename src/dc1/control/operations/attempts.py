@@ -240,7 +240,7 @@ class Attempts:
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
         row_ids, start = ((), None) if lease is None else ((lease.row_id,), lease.unstored)
         if lease is not None and not self._job_feed.has_caller(lease.row_id):
-            report = replace(report, events=lease.kept.beside(report.result))
+            report = replace(report, events=lease.kept.beside(report.result, lease.assignment.job.call_path))
         gpu_failed_at_ms = None if provider_id is None else self._fleet.known(provider_id).cards.failed_at_ms
         # For the same reason: who else could run it is known here only.
         failed = None if provider_id is None else self._leases.named(provider_id, reference)

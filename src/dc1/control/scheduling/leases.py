@@ -95,7 +95,9 @@ class Lease:
                 self.relayed = self.relayed.plus(made, tokens)
             self.relayed_events += 1
         if chunk.is_last and self.relayed_events == chunk.event_offset + len(chunk.events):
-            self.relayed = replace(self.relayed, is_whole=True)
+            only = chunk.events[0] if self.relayed_events == 1 and chunk.events else None
+            answer = None if only is None or only.choices else only.values
+            self.relayed = replace(self.relayed, is_whole=True, answer=answer)
         if self.pace is not None:
             self.pace.note(self.relayed, now_ms)
 

@@ -65,6 +65,11 @@ class AnswerEvent:
             return all(choice.get("finish_reason") for choice in choices)
         return self.usage is not None
 
+    @property
+    def values(self) -> JsonObject:
+        """All that it says, by key."""
+        return {name: member.value for name, member in self.members.items()}
+
     def value(self, name: str) -> JsonValue:
         """Return the value of a key; None for one that is not there."""
         member = self.members.get(name)

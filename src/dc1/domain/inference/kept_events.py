@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.inference.events import AnswerEvent
+from dc1.domain.inference.kinds import needs_bodies
 from dc1.domain.jobs.results import tool_calls
 
 MOST_CHARACTERS = 9 * 1024 * 1024
@@ -31,7 +32,7 @@ class KeptEvents:
             choice.get("index") not in (0, None) for event in events for choice in event.choices
         )
 
-    def beside(self, result: JsonValue) -> list[str] | None:
+    def beside(self, result: JsonValue, path: str | None) -> list[str] | None:
         """Return what is to be stored beside a result; None where that says all that a caller may be told of it."""
-        is_wanted = self._has_several or bool(tool_calls(result))
+        is_wanted = needs_bodies(path, {}) or self._has_several or bool(tool_calls(result))
         return self._texts if is_wanted and self._texts else None

@@ -31,12 +31,14 @@ class TokenUsage:
 class RelayedText:
     """How much of an answer passed through the server while the run went on: bytes of UTF-8, and tokens.
 
-    `is_whole` once all that the engine said has passed, and nothing of it is missing.
+    `is_whole` once all that the engine said has passed, and nothing of it is missing; `answer` is that where it was one
+    object that is neither a chat nor a text.
     """
 
     size_bytes: int = 0
     tokens: int = 0
     is_whole: bool = False
+    answer: JsonObject | None = None
 
     def plus(self, text: str, count: int) -> Self:
         """Return what it is with another piece, of which the daemon says that it is `count` tokens."""

@@ -36,7 +36,7 @@ class CompletionStream:
     def __init__(self, plane: ControlPlane, job: JobRow, call: InferenceCall) -> None:
         self._plane = plane
         self.call = call
-        self.events = RelayedEvents()
+        self.events = RelayedEvents(in_one_piece=not call.stream)
         # Pieces, for a text that grows by a token a thousand times a second would be copied each time.
         self._told: list[str] = []
         self._length = 0

@@ -10,7 +10,9 @@ from dc1.domain.inference.events import AnswerEvent
 class RelayedEvents:
     """Those of one answer. `is_behind` once one is missing, `held` those that may be the last."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_one_piece: bool = False) -> None:
+        """`in_one_piece` is set for an answer that is told once all of it is there, whatever it says of its end."""
+        self._in_one_piece = in_one_piece
         self.is_behind = False
         self.held: list[AnswerEvent] = []
         self._is_over = False
@@ -43,8 +45,8 @@ class RelayedEvents:
         ready: list[AnswerEvent] = []
         for event in chunk.events:
             self.held.append(event)
-            # Of several answers one may end while others go on. What is the only one is the whole, whatever it says.
-            if not (event.is_end or (self._is_over and self._taken == 1)):
+            # Of several answers one may end while others go on.
+            if not (event.is_end or self._in_one_piece):
                 ready += self.held
                 self.held = []
         return ready

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from dc1.domain.inference.kinds import needs_bodies
+from dc1.domain.inference.kinds import kind_of, needs_bodies
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
@@ -93,11 +93,16 @@ def examined(evidence: Evidence, report: AttemptReport) -> AttemptReport:
 
 
 def _may_be_told_whole(evidence: Evidence, report: AttemptReport) -> bool:
-    if evidence.relayed.is_whole or not report.completed or report.actor is not Actor.PROVIDER:
+    kind, relayed = kind_of(evidence.job.call_path), evidence.relayed
+    judge = kind.answer_fault
+    if not report.completed or report.actor is not Actor.PROVIDER or (relayed.is_whole and judge is None):
         return True
     spec = jobs.spec(evidence.conn, evidence.job.id)
     said = spec.said
-    return not isinstance(said, dict) or not needs_bodies(spec.inference_path, said)
+    if judge is None or not isinstance(said, dict):
+        return not isinstance(said, dict) or not needs_bodies(spec.inference_path, said)
+    # The daemon has judged it too; by its word alone nobody pays.
+    return relayed.is_whole and relayed.answer is not None and judge(said, relayed.answer) is None
 
 
 def used(evidence: Evidence, report: AttemptReport, now_ms: int) -> Decimal:
