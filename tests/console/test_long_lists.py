@@ -1,23 +1,17 @@
 """Ten thousand machines, listed and filtered while the page stays smooth."""
 
 import copy
-from collections.abc import Callable
+import json
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from dc1.testing.market import LocalMarket
 from tests.console.visitor import Visitors
 
 MACHINES = 10_000
 STALL_MS = 100
-_TRIES = 3
+_TASK = "ThreadControllerImpl::RunTask"
 _PATIENCE_MS = 60_000
-# Tasks that held the page up for over 50 ms, by what the browser itself measures.
-_WATCH = """() => {
-  window.stalls = [];
-  new PerformanceObserver(list => window.stalls.push(...list.getEntries().map(entry => entry.duration)))
-    .observe({type: 'longtask', buffered: true});
-}"""
 
 
 def _crowd(market: LocalMarket) -> None:
@@ -37,47 +31,35 @@ def _crowd(market: LocalMarket) -> None:
     market.edge.loop.run(fill())
 
 
-def _smoothly(page: Page, act: Callable[[], object]) -> None:
-    """Do something that may not stall the page: what is the page's own doing it does each time, the machine's not."""
-    stalls: list[list[float]] = []
-    while len(stalls) < _TRIES:
-        page.evaluate("window.stalls = []")
-        act()
-        # A turn of the page's loop, in which the observer is told of the last one.
-        page.wait_for_timeout(60)
-        stalls.append([stall for stall in page.evaluate("window.stalls") if stall > STALL_MS])
-        if not stalls[-1]:
-            return
-    raise AssertionError(stalls)
+def _longest_ms(trace: bytes) -> float:
+    """Return the longest that a page computed without a pause, by its thread's own clock: others run here, too."""
+    events = json.loads(trace)["traceEvents"]
+    pages = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    tasks: list[int] = [
+        e["tdur"] for e in events if e["name"] == _TASK and "tdur" in e and (e["pid"], e["tid"]) in pages
+    ]
+    assert tasks, "the browser told of no task"
+    return max(tasks) / 1000
 
 
 def test_ten_thousand_machines_are_listed_and_filtered_without_a_stall(town: LocalMarket, visitors: Visitors) -> None:
     _crowd(town)
     with visitors.one() as visitor:
-        page = visitor.page
-        page.add_init_script(f"({_WATCH})()")
+        page, browser = visitor.page, visitor.browser
+        browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline"])
         visitor.open("/")
         shown = page.locator("p[role=status]").first
-
-        def listed() -> None:
-            page.reload()
-            expect(shown).to_contain_text(f"of {MACHINES:,}", timeout=_PATIENCE_MS)
-
-        def filtered() -> None:
-            for text, found in (
-                ("machine 99", "111"),
-                ("machine 9999", "1"),
-                ("riyadh", "5,000"),
-                ("", f"{MACHINES:,}"),
-            ):
-                page.get_by_role("searchbox").fill(text)
-                expect(shown).to_contain_text(f"{found} machine")
-
-        def scrolled() -> None:
-            page.get_by_role("button", name="Machine").click()
-            page.locator(".table").first.evaluate("place => { place.scrollTop = 200_000 }")
-            expect(page.locator("tbody tr[aria-rowindex='4546']")).to_be_visible()
-
-        for act in (listed, filtered, scrolled):
-            _smoothly(page, act)
+        expect(shown).to_contain_text(f"of {MACHINES:,}", timeout=_PATIENCE_MS)
+        for text, found in (("machine 99", "111"), ("machine 9999", "1"), ("riyadh", "5,000"), ("", f"{MACHINES:,}")):
+            page.get_by_role("searchbox").fill(text)
+            expect(shown).to_contain_text(f"{found} machine")
+        page.get_by_role("button", name="Machine").click()
+        page.locator(".table").first.evaluate("place => { place.scrollTop = 200_000 }")
+        expect(page.locator("tbody tr[aria-rowindex='4546']")).to_be_visible()
+        longest_ms = _longest_ms(browser.stop_tracing())
+        assert 0 < longest_ms <= STALL_MS
         assert page.locator("tbody tr").count() < 200

@@ -46,6 +46,13 @@ class Visitor:
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("response", self._answered)
 
+    @property
+    def browser(self) -> Browser:
+        """The browser, which all visitors share."""
+        found = self.page.context.browser
+        assert found is not None
+        return found
+
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.wrong.append(message.text)
