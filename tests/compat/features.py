@@ -68,7 +68,7 @@ CHECKS: Mapping[str, Check] = {
     "embeddings": lambda told, _: len({*told["lengths"]}) == 1 and told["tokens"] > 0,
     "count_tokens": lambda told, _: told["tokens"] > 0,
     "tools": _calls,
-    "parallel": _answers,
+    **dict.fromkeys(("parallel", "one_by_one"), _answers),
     "left_early": lambda told, _: told == {"text": "left"},
     "headers": lambda told, _: told["same"] and told["left"] > 0,
     "models": _lists,

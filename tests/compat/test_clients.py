@@ -8,6 +8,7 @@ from tests.compat.features import wrong
 from tests.faults.engine import MODEL as ABLE
 
 CLIENTS = [
+    ("guidellm", "guidellm_calls.py"),
     ("newest", "agents_calls.py"),
     ("newest", "anthropic_calls.py"),
     ("newest", "langchain_calls.py"),
