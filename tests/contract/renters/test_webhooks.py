@@ -371,6 +371,7 @@ def test_a_scoped_key_has_a_budget_of_its_own(
     refused(market.rest.patch(path, {"monthly_budget_halala": None}, key=made["key"]), 403, code="SCOPE_MISSING")
     changed = answered(change({"monthly_budget_halala": None}))
     limits = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "streams", "models"))
+    limits |= dict.fromkeys(("only_providers", "ignore_providers"))
     spent = {"monthly_budget_halala": None, "spent_this_month_halala": 45}
     assert changed == {"success": True, "id": made["id"], **spent, **limits}
     answered(submit(), 201)
