@@ -36,11 +36,14 @@ def _calls(told: Any, able: bool) -> bool:
     made = [call.get("args", call.get("arguments")) for call in told.get("calls") or ()] or told.get("called")
     if not able:
         return bool(told.get("text") or made)
-    return made in ([{"city": "Riyadh"}], ['{"city": "Riyadh"}'], ["Riyadh"], "Riyadh") and _reads_the_tool(told)
-
-
-def _reads_the_tool(told: Any) -> bool:
-    return told.get("text") in (None, "The tool said: hot")
+    # A command prints its last words alone, which tell what its tool said.
+    is_called = not ({"calls", "called"} & {*told}) or made in (
+        [{"city": "Riyadh"}],
+        ['{"city": "Riyadh"}'],
+        ["Riyadh"],
+        "Riyadh",
+    )
+    return is_called and told.get("text") in (None, "The tool said: hot")
 
 
 def _fits(told: Any, able: bool) -> bool:
