@@ -6,7 +6,7 @@ from tests.docs.pages import ROOT
 
 PARTS = (
     *("Envoy", "Server", "Replica", "Database", "Disk", "Log", "Clock", "DNS", "TLS certificate", "Proxy", "Daemon"),
-    *("Engine", "Container engine", "Driver", "Card"),
+    *("Engine", "Queue of calls", "Container engine", "Driver", "Card"),
 )
 FAULTS = ("slow", "gone", "back", "wrong answer", "full")
 UNTESTED, IMPOSSIBLE = "none yet", "cannot be"

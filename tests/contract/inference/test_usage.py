@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -64,6 +65,38 @@ def test_reported_tokens_are_believed_within_what_is_possible(
     assert bill(renter) == charged
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == charged[:2]
     assert renter.balance() == 1000 - charged[2]
+
+
+@pytest.mark.parametrize(
+    ("said", "charged"),
+    [
+        pytest.param({}, (6, 3, 9), id="neither"),
+        pytest.param({"completion_tokens": 4}, (6, 4, 10), id="the prompt's"),
+        pytest.param({"prompt_tokens": 5}, (5, 3, 8), id="the answer's"),
+        pytest.param({"prompt_tokens": 0, "completion_tokens": 0}, (0, 0, 0), id="nothing is a count"),
+    ],
+)
+def test_what_nobody_counted_is_taken_to_be_as_long_as_usual(
+    renter: Renter, daemon: StreamDaemon, caller: Caller, said: Json, charged: tuple[int, int, int]
+) -> None:
+    """Contract 7, vector 75."""
+    call = caller.ask(messages=messages(), max_tokens=50)
+    daemon.finish(begin(daemon), {"response": "Very deep."}, **said)
+    usage = answered(call.result())["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == charged[:2]
+    assert bill(renter) == charged
+
+
+@pytest.mark.settings(token_prices={MODEL: 1_000}, starter_credit_halala=1_000)
+def test_a_long_answer_in_one_piece_is_paid(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
+    """Contract 7, vector 76."""
+    call = caller.ask(messages=messages())
+    lease = begin(daemon)
+    # 24 bytes and 8,192 tokens at a thousandth of a halala, where a stream would be cut at 4,096.
+    assert renter.wallet()["held_halala"] == 9
+    daemon.finish(lease, {"response": "x" * 40_000}, prompt_tokens=6, completion_tokens=10_000)
+    answered(call.result())
+    assert bill(renter) == (6, 8192, 9)
 
 
 def test_a_cut_is_said_on_the_job(renter: Renter, daemon: StreamDaemon, caller: Caller) -> None:
@@ -130,7 +163,7 @@ def test_streamed_reasoning_that_is_paid_for_is_in_the_answer(
     with streaming(market.rest, renter.key, messages=messages(), max_tokens=50) as chunks:
         assert any('"reasoning_content":"Hm."' in event for event in chunks)
     ending.result()
-    assert bill(renter) == (0, 7, 7)
+    assert bill(renter) == (6, 7, 13)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +207,10 @@ def test_who_hangs_up_before_an_answer_in_one_piece_pays_nothing(
     with calling(market, renter):
         begin(daemon, "Very", " deep", " here")
         daemon.beat()
+        left_at = time.monotonic()
     assert daemon.expect("stop").reason == pb.STOP_REASON_CANCELLED
+    # At once: a provider works for nothing no longer than the news takes.
+    assert time.monotonic() - left_at < 2
     eventually(lambda: renter.job(1)["status"] == "cancelled", "the end of the call")
     assert renter.balance() == 1000
 

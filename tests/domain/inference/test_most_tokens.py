@@ -3,7 +3,7 @@
 import pytest
 
 from dc1.domain.base.json_types import JsonObject
-from dc1.domain.inference.calls import DEFAULT_MAX_TOKENS
+from dc1.domain.inference.calls import DEFAULT_MAX_TOKENS, MAX_TOKENS
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.providers.model_abilities import EnginePath
 
@@ -11,8 +11,10 @@ from dc1.domain.providers.model_abilities import EnginePath
 @pytest.mark.parametrize(
     ("said", "most"),
     [
-        ({}, DEFAULT_MAX_TOKENS),
-        ({"max_tokens": None, "max_completion_tokens": None}, DEFAULT_MAX_TOKENS),
+        ({"stream": True}, DEFAULT_MAX_TOKENS),
+        # Nobody can cut what comes in one piece, and who has it pays for it.
+        ({}, MAX_TOKENS),
+        ({"max_tokens": None, "max_completion_tokens": None, "n": 2}, 2 * MAX_TOKENS),
         ({"max_tokens": None, "max_completion_tokens": 5}, 5),
         ({"max_tokens": 7, "n": 3}, 21),
         # An engine that goes by the other one would make 8,192 tokens for the price of one.

@@ -40,6 +40,10 @@ WHOLE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "H
 COUNTED = {**WHOLE, "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
 
 
+UNCOUNTED = None
+"""Of a prompt that the engine does not count: a token for four bytes."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What an engine sends, and the status of the call, the text that is told and the tokens that are paid."""
@@ -47,8 +51,15 @@ class Fault:
     sent: tuple[bytes, ...]
     status: int = 200
     text: str = "Hello you"
-    paid: tuple[int, int] | None = (1, 2)
+    paid: tuple[int | None, int] | None = (1, 2)
     stream: bool = True
+
+    def tokens_of(self, prompt: str) -> tuple[int | None, int | None]:
+        """What is paid of a call with that prompt."""
+        if self.paid is None:
+            return None, None
+        counted, made = self.paid
+        return (-(-len(prompt) // 4) if counted is UNCOUNTED else counted), made
 
 
 def whole(value: Any, **of: Any) -> Fault:
@@ -59,8 +70,8 @@ def told(*sent: bytes, **of: Any) -> Fault:
     return Fault((SSE, *sent), **of)
 
 
-GUESS = (0, 2)
-"""What is paid where the engine counts nothing: a token a piece, and no prompt."""
+GUESS = (UNCOUNTED, 2)
+"""What is paid where the engine counts nothing: a token a piece, and of the prompt one for four bytes."""
 LOST: dict[str, Any] = {"status": 503, "text": "", "paid": None}
 BROKEN: dict[str, Any] = {"text": "Hello", "paid": None}
 
@@ -125,7 +136,7 @@ FAULTS: dict[str, Fault] = {
     "more tokens than asked for": told(*[says("a")] * 200, text="a" * 21, paid=(7, 20)),
     # It counts wrong.
     "no usage": told(ONE, MORE, STOP, DONE, paid=GUESS),
-    "no usage in JSON": whole(WHOLE, paid=(0, 1)),
+    "no usage in JSON": whole(WHOLE, paid=(UNCOUNTED, 3)),
     "usage is null": told(ONE, MORE, STOP, event({"choices": [], "usage": None}), DONE, paid=GUESS),
     "usage is a list": told(ONE, MORE, STOP, event({"choices": [], "usage": [1]}), DONE, paid=GUESS),
     "usage below zero": told(ONE, MORE, STOP, usage(-1, -2), DONE, paid=GUESS),

@@ -10,7 +10,7 @@ from dc1.testing.people import Renter
 from dc1.testing.rest import Json
 from tests.contract.inference.chat import CHAT
 from tests.faults.engine import MODEL
-from tests.faults.inference.engine_faults import DONE, FAULTS, MORE, ONE, SECRET, STOP, USAGE, Fault
+from tests.faults.inference.engine_faults import DONE, FAULTS, MORE, ONE, SECRET, STOP, USAGE
 from tests.faults.market import RealMarket
 
 CALLS_AT_ONCE = 8
@@ -38,8 +38,9 @@ def heard(response: httpx.Response) -> tuple[str, Json]:
     return text, parts[-1].get("error") or {}
 
 
-def faults_found(fault: Fault, response: httpx.Response, job: Json) -> list[str]:
+def faults_found(name: str, response: httpx.Response, job: Json) -> list[str]:
     """What is not as it should be."""
+    fault = FAULTS[name]
     text, error = heard(response)
     found = [f"says {word}" for word in PRIVATE if word in response.text or word in json.dumps(job)]
     expected = {
@@ -47,9 +48,9 @@ def faults_found(fault: Fault, response: httpx.Response, job: Json) -> list[str]
         "text": (text, fault.text),
         "error": (bool(error), fault.paid is None),
         "job": (job["status"], "failed" if fault.paid is None else "completed"),
-        "paid": ((job["prompt_tokens"], job["completion_tokens"]), fault.paid or (None, None)),
+        "paid": ((job["prompt_tokens"], job["completion_tokens"]), fault.tokens_of(name)),
     }
-    return found + [f"{name}: {is_so}, not {should}" for name, (is_so, should) in expected.items() if is_so != should]
+    return found + [f"{what}: {is_so}, not {should}" for what, (is_so, should) in expected.items() if is_so != should]
 
 
 def test_what_engines_do_wrong(market: RealMarket, renter: Renter) -> None:
@@ -64,7 +65,7 @@ def test_what_engines_do_wrong(market: RealMarket, renter: Renter) -> None:
         responses = dict(zip(FAULTS, pool.map(ask, FAULTS), strict=True))
     shown = renter.get("/jobs?limit=100").json()["jobs"]
     jobs = {job["params"]["messages"][-1]["content"]: job for job in (renter.job(each["id"]) for each in shown)}
-    found = {name: faults_found(FAULTS[name], response, jobs[name]) for name, response in responses.items()}
+    found = {name: faults_found(name, response, jobs[name]) for name, response in responses.items()}
     assert {name: each for name, each in found.items() if each} == {}
     paid = {name: job["actual_cost_halala"] for name, job in jobs.items()}
     assert 0 < sum(paid.values()) == 1000 - renter.balance()

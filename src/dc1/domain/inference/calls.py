@@ -24,7 +24,7 @@ from dc1.domain.inference.call_routing import ANYWHERE, CallRouting
 MAX_TOKENS: Final = 8192
 MAX_ANSWERS: Final = 128
 DEFAULT_MAX_TOKENS: Final = 4096
-"""Where an answer is cut whose call says nothing of it, and what is held for it."""
+"""Where a stream is cut whose call says nothing of it, and what is held for it."""
 
 _MAX_MODEL = 200
 _MAX_DEPTH = 60

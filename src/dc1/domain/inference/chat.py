@@ -8,6 +8,7 @@ from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.calls import (
     DEFAULT_MAX_TOKENS,
+    MAX_TOKENS,
     generation_faults,
     model_faults,
     others_size,
@@ -34,6 +35,13 @@ def most_tokens_of_each(body: JsonObject) -> int:
     return max(
         (as_integer(body[name]) or 0 for name in _LIMITS if body.get(name) is not None), default=DEFAULT_MAX_TOKENS
     )
+
+
+def chat_tokens_of_each(body: JsonObject) -> int:
+    """Return how many tokens are held for each answer to a chat, and paid at most."""
+    # Nobody can cut what comes in one piece, and its caller has all of it.
+    is_cut = body.get("stream") is True or any(body.get(name) is not None for name in _LIMITS)
+    return most_tokens_of_each(body) if is_cut else MAX_TOKENS
 
 
 def answers_wanted(body: JsonObject) -> int:

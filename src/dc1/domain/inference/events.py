@@ -8,6 +8,7 @@ from dc1.domain.base.json_members import Member, members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves, has_more_values, is_deeper
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.inference.images import IMAGE_TOKENS, pictures_in
+from dc1.domain.inference.usage import uncounted_tokens
 
 MAX_EVENT_VALUES = 1_000_000
 """Logprobs of 8,192 tokens and their twenty alternatives; reading more would hold up everybody else."""
@@ -86,10 +87,12 @@ class AnswerEvent:
         pieces = ["".join(_texts(_said(choice))) for choice in choices]
         # The whole of an answer says how many it is; a chunk is a token of each answer that it is about.
         is_whole = any(isinstance(choice.get("message"), dict) for choice in choices)
-        counted = as_integer((self.usage or {}).get("completion_tokens")) if is_whole else None
+        text, tokens = "".join(pieces), sum(map(bool, pieces))
+        if is_whole:
+            counted = as_integer((self.usage or {}).get("completion_tokens"))
+            tokens = counted or uncounted_tokens(len(text.encode()))
         pictures = pictures_in(self.value("data"))
-        tokens = max(counted or 0, sum(map(bool, pieces))) + IMAGE_TOKENS * len(pictures)
-        return "".join([*pieces, *pictures]), tokens
+        return "".join([text, *pictures]), tokens + IMAGE_TOKENS * len(pictures)
 
     def told(self, **changes: JsonValue) -> str:
         """Return its text with other values of some keys, in one line."""

@@ -10,7 +10,7 @@ from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.affinity import shared_by
 from dc1.domain.inference.call_routing import FIELD, CallRouting
 from dc1.domain.inference.calls import InferenceCall, is_missing, read_body
-from dc1.domain.inference.chat import answers_wanted, chat_faults, most_tokens_of_each, prompt_bytes
+from dc1.domain.inference.chat import answers_wanted, chat_faults, chat_tokens_of_each, prompt_bytes
 from dc1.domain.inference.images import (
     B64_JSON,
     image_answer_fault,
@@ -65,7 +65,7 @@ class CallKind:
         return self.tokens_of_each(body) * self.answers(body)
 
 
-_CHAT = CallKind(("model", "messages"), chat_faults, prompt_bytes, most_tokens_of_each, answers_wanted)
+_CHAT = CallKind(("model", "messages"), chat_faults, prompt_bytes, chat_tokens_of_each, answers_wanted)
 
 CALL_KINDS: Mapping[str, CallKind] = {
     EnginePath.CHAT: _CHAT,

@@ -72,6 +72,14 @@ class CallBounds:
             cached=min(max(said.cached, 0), prompt),
         )
 
+    def filled(self, prompt: int | None, completion: int | None, relayed: RelayedText, size: int) -> TokenUsage:
+        """Return what a daemon says of a whole answer of `size` bytes, and what nobody counted as it is taken to be."""
+        made = relayed.tokens or uncounted_tokens(size)
+        return TokenUsage(
+            uncounted_tokens(self.prompt_bytes) if prompt is None else prompt,
+            made if completion is None else completion,
+        )
+
     def counted(self, relayed: RelayedText) -> TokenUsage:
         """Return what a call took that was cut off, so that nobody reported it; nothing before its first token."""
         if not relayed.tokens:
@@ -81,7 +89,7 @@ class CallBounds:
 
 
 def uncounted_tokens(size: int) -> int:
-    """Return how many tokens so many bytes of a prompt are taken to be."""
+    """Return how many tokens so many bytes are taken to be."""
     return -(-size // BYTES_PER_TOKEN)
 
 

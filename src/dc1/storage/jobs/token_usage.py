@@ -1,5 +1,7 @@
 """The tokens that a /v1 call is charged for, judged by the conversation that was stored with it."""
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from dc1.domain.inference.usage import CallBounds, RelayedText, TokenUsage, cached_tokens, result_bytes
@@ -16,17 +18,23 @@ def of_report(
 
     Jobs that are paid by time keep what was reported; None where nothing was.
     """
-    has_said = report.prompt_tokens is not None or report.completion_tokens is not None
-    said = TokenUsage(report.prompt_tokens or 0, report.completion_tokens or 0, cached_tokens(report.result))
+    prompt, completion = report.prompt_tokens, report.completion_tokens
+    has_said = prompt is not None or completion is not None
     if job.token_price_halala is None:
-        return (said if has_said else None), None
+        return (TokenUsage(prompt or 0, completion or 0) if has_said else None), None
     if report.actor is not Actor.PROVIDER:
         # Whoever completes a call by hand knows nothing of tokens.
         return of_relayed(conn, job, relayed), None
     # The caller has the text of the result, and may have had more of it before.
     size = max(result_bytes(report.result), relayed.size_bytes)
-    believed = _bounds(conn, job).believed(said, size)
-    return (believed if has_said else None), _cut(said, believed)
+    bounds = _bounds(conn, job)
+    if report.completed:
+        # Neither is an answer free because its engine counts nothing, nor its prompt.
+        said = bounds.filled(prompt, completion, relayed, size)
+    else:
+        said = TokenUsage(prompt or 0, completion or 0)
+    believed = bounds.believed(replace(said, cached=cached_tokens(report.result)), size)
+    return (believed if has_said or report.completed else None), _cut(said, believed)
 
 
 def of_relayed(conn: Connection, job: JobRow, relayed: RelayedText) -> TokenUsage:

@@ -43,7 +43,7 @@ class Answer:
         self._fingerprint = text_of(chunk.get("system_fingerprint")) or self._fingerprint
         choices = objects(chunk.get("choices"))
         self._finished |= {str(each.get("index")) for each in choices if text_of(each.get("finish_reason"))}
-        self._pieces_made += sum(map(says_something, choices))
+        self._pieces_made += sum(says_something(each) for each in choices if each.get("delta"))
         choice = next((each for each in choices if each.get("index") in (0, None)), {})
         self.finish_reason = text_of(choice.get("finish_reason")) or self.finish_reason
         delta = said_in(choice)
@@ -68,8 +68,9 @@ class Answer:
         return Completion(
             text="".join(self._pieces),
             prompt_tokens=token_count(self._usage.get("prompt_tokens")),
-            # A server that reports no usage, or none that can be, sends a token a piece.
-            completion_tokens=token_count(self._usage.get("completion_tokens")) or self._pieces_made,
+            # A server that reports no usage, or none that can be, sends a token a piece; how many one piece has that is
+            # the whole of an answer is not known here.
+            completion_tokens=token_count(self._usage.get("completion_tokens")) or self._pieces_made or None,
             device=device,
             finish_reason=well_formed(self.finish_reason) or "stop",
             tool_calls=self._tool_calls.whole(),

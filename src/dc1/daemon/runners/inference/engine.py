@@ -18,8 +18,9 @@ EventCallback = Callable[[str, str, bool], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer. Token counts are the engine's own; `device` is what it ran on, as far as the engine says.
+    """A finished answer. Token counts are the engine's own, None where it counts nothing.
 
+    `device` is what it ran on, as far as the engine says.
     `finish_reason` is why it ended, in the words of the OpenAI API, and `tool_calls` are the calls that the model wants
     made. `extras` is what else was said, by its name in a result: `reasoning_content`, `refusal`, `logprobs`,
     `system_fingerprint` and `usage_details`. `kind` is what it is of; what is no text has none.
@@ -27,7 +28,7 @@ class Completion:
 
     text: str
     prompt_tokens: int | None
-    completion_tokens: int
+    completion_tokens: int | None
     device: str
     finish_reason: str = "stop"
     tool_calls: tuple[JsonObject, ...] = ()
@@ -133,8 +134,7 @@ class EngineRunner:
                 **({} if request is None else {"prompt": request.prompt}),
                 **({"response": completion.text} if completion.kind == "text" else {}),
                 "model": model,
-                "tokens_generated": completion.completion_tokens,
-                "tokens_per_second": round(completion.completion_tokens / seconds, 2),
+                **_made(completion.completion_tokens, seconds),
                 "gen_time_s": round(seconds, 3),
                 "total_time_s": round(ended - started, 3),
                 "device": completion.device,
@@ -167,3 +167,7 @@ def _served_name(wanted: str | None, served: tuple[str, ...]) -> str | None:
     if wanted is None:
         return next(iter(served), None)
     return next((name for name in served if name.casefold() == wanted.casefold()), None)
+
+
+def _made(tokens: int | None, seconds: float) -> JsonObject:
+    return {} if tokens is None else {"tokens_generated": tokens, "tokens_per_second": round(tokens / seconds, 2)}
