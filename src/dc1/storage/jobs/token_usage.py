@@ -34,7 +34,10 @@ def of_report(
     else:
         said = TokenUsage(prompt or 0, completion or 0)
     believed = bounds.believed(replace(said, cached=cached_tokens(report.result)), size)
-    return (believed if has_said or report.completed else None), _cut(said, believed)
+    told = TokenUsage(
+        believed.prompt if prompt is None else prompt, believed.completion if completion is None else completion
+    )
+    return (believed if has_said or report.completed else None), _cut(told, believed)
 
 
 def of_relayed(conn: Connection, job: JobRow, relayed: RelayedText) -> TokenUsage:
