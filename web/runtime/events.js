@@ -38,11 +38,16 @@ function read(block) {
 export async function* messages(answer) {
   const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) {
-    const [whole, left] = take(text + read.value);
-    text = left;
-    // A block without data keeps the connection open and says nothing.
-    yield* whole.filter((message) => message.data !== "");
+  try {
+    for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) {
+      const [whole, left] = take(text + read.value);
+      text = left;
+      // A block without data keeps the connection open and says nothing.
+      yield* whole.filter((message) => message.data !== "");
+    }
+  } finally {
+    // Whoever has heard enough leaves; the server would go on otherwise.
+    reader?.cancel().catch(() => {});
   }
 }
 
@@ -59,14 +64,16 @@ export async function follow(route, given, heard, told = () => {}) {
   let last = "";
   let pause = PAUSE_MS;
   while (!given.signal.aborted) {
+    let leastMs = 0;
     try {
       const headers = { accept: "text/event-stream", ...(last ? { "last-event-id": last } : {}) };
       const answer = await request(route, { ...given, headers });
       // 204: what there was to say has been said.
       if (answer.status === 204) return;
       told(true);
-      pause = PAUSE_MS;
       for await (const message of messages(answer)) {
+        // Only now: one that takes everybody in and says nothing is not well yet.
+        pause = PAUSE_MS;
         last = message.id || last;
         heard(JSON.parse(message.data), message.name);
         if (message.name === LAST) return;
@@ -75,9 +82,11 @@ export async function follow(route, given, heard, told = () => {}) {
       if (given.signal.aborted) return;
       // What was refused for good is refused again; what is down or busy comes back.
       if (error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
+      if (error instanceof ApiError) leastMs = 1000 * (error.retryAfterSeconds ?? 0);
     }
     told(false);
-    await new Promise((done) => setTimeout(done, pause));
+    // Not all at once after a restart of the server, which ended all of them at once.
+    await new Promise((done) => setTimeout(done, Math.max(pause * (0.5 + Math.random()), leastMs)));
     pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
   }
 }

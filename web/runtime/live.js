@@ -37,15 +37,19 @@ export function useLive(route, thingsOf, inputs = []) {
     };
     /** @param {any} event @param {string} name */
     const heard = (event, name) => {
-      // Whoever comes back is told everything anew.
-      if (name === "snapshot" && isWhole) [known, isWhole] = [new Map(), false];
       for (const thing of thingsOf(event) ?? []) known.set(thing.id, thing);
       if (name === "ready" || name === "end") isWhole = true;
       if (isWhole) show();
     };
     /** @type {any} */
     const given = { signal: leaving.signal };
-    follow(route, given, heard, (isLive) => setState((before) => ({ ...before, isLive }))).catch(
+    /** @param {boolean} isLive */
+    const told = (isLive) => {
+      // Whoever comes back is told everything anew.
+      if (isLive) [known, isWhole] = [new Map(), false];
+      setState((before) => ({ ...before, isLive }));
+    };
+    follow(route, given, heard, told).catch(
       (error) => leaving.signal.aborted || setState((before) => ({ ...before, error })),
     );
     return () => {

@@ -20,20 +20,29 @@ export function useLoad(load, inputs = [], everySeconds = 0) {
   const [state, setState] = useState(/** @type {{value?: T, error?: unknown}} */ ({}));
   const [turn, setTurn] = useState(0);
   const latest = useRef(load);
+  const isLoading = useRef(false);
   latest.current = load;
   useEffect(() => {
     const leaving = new AbortController();
+    isLoading.current = true;
+    /** @param {(before: {value?: T, error?: unknown}) => {value?: T, error?: unknown}} change */
+    const told = (change) => {
+      if (leaving.signal.aborted) return;
+      isLoading.current = false;
+      setState(change);
+    };
     latest.current(leaving.signal).then(
-      (value) => leaving.signal.aborted || setState({ value }),
+      (value) => told(() => ({ value })),
       // What was there stays beside the error: an answer that failed once makes nothing untrue.
-      (error) => leaving.signal.aborted || setState((before) => ({ ...before, error })),
+      (error) => told((before) => ({ ...before, error })),
     );
     return () => leaving.abort();
   }, [...inputs, turn]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   useEffect(() => {
     if (!everySeconds) return undefined;
-    const timer = setInterval(() => document.hidden || reload(), everySeconds * 1000);
+    // Not while it loads: over a slow line it would never be there.
+    const timer = setInterval(() => document.hidden || isLoading.current || reload(), everySeconds * 1000);
     return () => clearInterval(timer);
   }, [everySeconds]);
   return { value: state.value, error: state.error, reload };

@@ -28,6 +28,8 @@ export function JobLog({ id }) {
     follow("GET /jobs/{job_id}/logs/stream", { path: { job_id: id }, signal: leaving.signal }, (event) => {
       if (!("line" in event)) return;
       fresh.push(event.line);
+      // Nothing is drawn while nobody looks, and the run goes on printing.
+      if (fresh.length >= 2 * MOST_LINES) fresh = fresh.slice(-MOST_LINES);
       // A run may print thousands of lines a second.
       cancelAnimationFrame(pending);
       pending = requestAnimationFrame(show);
