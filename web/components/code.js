@@ -16,6 +16,7 @@ export function Code({ label, children }) {
     "div",
     { class: "code", role: "group", "aria-label": label },
     h("pre", { dir: "ltr", tabIndex: 0, "aria-label": label }, h("code", null, children)),
-    h("button", { type: "button", onClick: copy }, isCopied ? texts().copied : texts().copy),
+    // Browsers have one for encrypted pages only.
+    navigator.clipboard && h("button", { type: "button", onClick: copy }, isCopied ? texts().copied : texts().copy),
   );
 }

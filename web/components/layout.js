@@ -1,7 +1,7 @@
 // What is around every page: the way past it, the name, the links, and the choice of language and light.
 
 import { h } from "../vendor/preact.js";
-import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useErrorBoundary, useRef, useState } from "../vendor/hooks.js";
 import { language, speak } from "../runtime/language.js";
 import { match, path, query } from "../runtime/router.js";
 import { theme, turn } from "../runtime/theme.js";
@@ -62,6 +62,8 @@ function Shown({ entries }) {
   const [page, setPage] = useState(
     /** @type {{entry?: Entry, show?: import("../runtime/router.js").Page, error?: unknown}} */ ({}),
   );
+  // An answer that a page does not understand, such as that of a server of another release, costs that page alone.
+  const [broken, mend] = useErrorBoundary();
   const main = useRef(/** @type {HTMLElement | null} */ (null));
   const isFirst = useRef(true);
   useEffect(() => {
@@ -80,6 +82,9 @@ function Shown({ entries }) {
     if (!isFirst.current) main.current?.focus();
     isFirst.current = false;
     scrollTo(0, 0);
+    mend();
+    // The menu is wider than a phone.
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [path.value]);
   const Page = page.entry === found?.entry ? page.show : undefined;
   useEffect(() => {
@@ -87,6 +92,8 @@ function Shown({ entries }) {
   });
   let shown = /** @type {Child} */ (h("p", { class: "loading", role: "status" }, texts().loading));
   if (!found) shown = h("h1", null, texts().noSuchPage);
+  else if (broken)
+    shown = [h("h1", { key: "title" }, texts().broken), h(Refused, { key: "error", error: broken, retry: mend })];
   else if (page.error && page.entry === found.entry) shown = h(Refused, { error: page.error });
   else if (Page) shown = h(Page, { key: path.value, params: found.params, query: query.value });
   return h("main", { id: "main", ref: main, tabIndex: -1 }, shown);
