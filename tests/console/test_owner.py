@@ -73,7 +73,7 @@ def test_a_payout_is_asked_for(owner: PollDaemon, visitors: Visitors) -> None:
         page.goto(f"{visitor.url}/console#/payouts")
         page.get_by_label("Amount").fill("10")
         page.get_by_label("IBAN").fill(IBAN)
-        page.get_by_role("button", name="Ask for a payout").click()
+        page.get_by_role("button", name="Ask for a payout").dblclick()
         expect(page.locator("td .badge")).to_have_text("Waiting")
     assert owner.earnings()["claimable_earnings_halala"] == before - 1000
 

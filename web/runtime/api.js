@@ -11,12 +11,19 @@ import { end, session } from "./session.js";
  * @typedef {(Routes[R]["path"] extends undefined ? {path?: undefined} : {path: {[name in keyof Routes[R]["path"]]: string | number}})
  *   & (Routes[R]["query"] extends undefined ? {query?: undefined} : {query?: Routes[R]["query"]})
  *   & (Routes[R]["body"] extends undefined ? {body?: undefined} : {body: Routes[R]["body"]})
- *   & {signal?: AbortSignal, key?: string, once?: string, headers?: Record<string, string>}} Given
- * `key` is that of somebody who is not signed in yet, `once` an Idempotency-Key
+ *   & {signal?: AbortSignal, key?: string, once?: boolean, headers?: Record<string, string>}} Given
+ * `key` is that of somebody who is not signed in yet; with `once` it is done once, however often it is sent until it is known to be done
  */
 
 // This file is <base>/assets/<digest>/runtime/api.js, whatever base path a proxy puts before it.
 const BASE = new URL("../../../", import.meta.url);
+
+/** The Idempotency-Key of each act that was sent and not done, as far as is known: sent again, it is the same act. @type {Map<string, string>} */
+const unanswered = new Map();
+
+/** Bytes and no UUID, which browsers make on encrypted pages only. */
+const fresh = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** What the API refused, in the shape that all its errors have. */
 export class ApiError extends Error {
@@ -30,10 +37,18 @@ export class ApiError extends Error {
   }
 }
 
+/** @param {string | number} value */
+function segment(value) {
+  const text = encodeURIComponent(value);
+  // A browser walks up by these, encoded or not: what somebody put in a link would call another route.
+  if (text === "." || text === "..") throw new ApiError(404, {});
+  return text;
+}
+
 /** @param {string} route @param {any} given @returns {[string, URL]} */
 function target(route, given) {
   const [verb = "GET", path = "/"] = route.split(" ");
-  const filled = path.slice(1).replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(given.path[name]));
+  const filled = path.slice(1).replace(/\{(\w+)\}/g, (_, name) => segment(given.path[name]));
   const url = new URL(filled, BASE);
   for (const [name, value] of Object.entries(given.query ?? {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
@@ -54,16 +69,25 @@ export async function request(route, given) {
   const headers = { accept: "application/json", "accept-language": language.value, ...given.headers };
   const key = given.key ?? session.value?.key;
   if (key) headers["authorization"] = `Bearer ${key}`;
-  if (given.once) headers["idempotency-key"] = given.once;
   if (given.body !== undefined) headers["content-type"] = "application/json";
   const body = given.body === undefined ? null : JSON.stringify(given.body);
+  const act = `${method} ${url} ${body}`;
+  if (given.once) {
+    const name = unanswered.get(act) ?? fresh();
+    unanswered.set(act, name);
+    headers["idempotency-key"] = name;
+  }
   const signal = given.signal ?? null;
   const answer = await fetch(url, { method, headers, body, signal, credentials: "omit" }).catch((error) => {
     throw error.name === "AbortError" ? error : new ApiError(0, {});
   });
-  if (answer.ok) return answer;
-  // A key that was good until now: its owner replaced it, or an admin did.
-  if (answer.status === 401 && !given.key && session.value) end();
+  // Of what failed nobody knows whether it was done, and what was refused is no worse under the same key.
+  if (answer.ok) {
+    unanswered.delete(act);
+    return answer;
+  }
+  // A key that was good until now: its owner replaced it, or an admin did. Not that of who has signed in meanwhile.
+  if (answer.status === 401 && key === session.value?.key) end();
   throw new ApiError(answer.status, await answer.json().catch(() => ({})));
 }
 

@@ -1,6 +1,7 @@
 // One machine: claim against measurement, what it said lately, who decided what, and what may be done.
 
 import { h } from "../../vendor/preact.js";
+import { Act } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
@@ -83,9 +84,8 @@ function Detail({ provider, uptime }) {
 function Acts({ provider, done }) {
   const t = texts();
   const { id } = provider;
-  /** @param {string} title @param {() => void} act @param {string} [kind] */
-  const button = (title, act, kind) =>
-    h("button", { key: title, type: "button", class: kind ?? "", onClick: act }, title);
+  /** @param {string} title @param {() => unknown} act @param {"main" | "grave"} [kind] */
+  const button = (title, act, kind) => h(Act, { key: title, act, kind: kind ?? "", children: title });
   return h(
     "p",
     { class: "acts" },

@@ -70,7 +70,7 @@ function Acts({ renter, done }) {
       reason: String(given.get("reason")),
       is_payment: given.has("payment"),
     };
-    await call("POST /admin/renters/{renter_id}/credit", { path, body, once: crypto.randomUUID() }).then(() => {
+    await call("POST /admin/renters/{renter_id}/credit", { path, body, once: true }).then(() => {
       toast(t.credited);
       done();
     }, complain);

@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
+import { Form } from "../../components/act.js";
 import { TextField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
 import { ApiError, call } from "../../runtime/api.js";
@@ -29,16 +30,9 @@ async function holder(key) {
 export default function SignIn() {
   const t = texts();
   const [error, setError] = useState(/** @type {unknown} */ (undefined));
-  const [isAsking, setAsking] = useState(false);
   const isUnknown = error instanceof ApiError && (error.status === 401 || error.status === 403);
-  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
-  const submit = async (event) => {
-    event.preventDefault();
-    const key = String(new FormData(event.currentTarget).get("key")).trim();
-    setAsking(true);
-    await holder(key).then(begin, setError);
-    setAsking(false);
-  };
+  /** @param {FormData} given */
+  const send = (given) => holder(String(given.get("key")).trim()).then(begin, setError);
   return h(
     "div",
     { class: "narrow" },
@@ -46,8 +40,8 @@ export default function SignIn() {
     h("p", null, t.signInNote),
     error !== undefined && !isUnknown && h(Refused, { error }),
     h(
-      "form",
-      { onSubmit: submit },
+      Form,
+      { act: t.signIn, send },
       // A password to browsers, so that it is hidden and in no list of what was typed before.
       h(TextField, {
         label: t.key,
@@ -57,7 +51,6 @@ export default function SignIn() {
         type: "password",
         required: true,
       }),
-      h("p", { class: "acts" }, h("button", { type: "submit", class: "main", disabled: isAsking }, t.signIn)),
     ),
     h("p", null, t.noKey, " ", h("a", { href: `${SITE.home}#/start` }, t.start)),
   );

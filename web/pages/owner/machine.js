@@ -1,6 +1,7 @@
 // One machine: what it says of itself now and said lately, and what may be done with it.
 
 import { h } from "../../vendor/preact.js";
+import { Act } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { ask } from "../../components/dialog.js";
 import { Figures } from "../../components/figure.js";
@@ -16,13 +17,17 @@ import texts from "../../text/owner.js";
 import { useMachines } from "./machines.js";
 
 const EVERY_SECONDS = 60;
+const MOST_MACHINES = 200;
 
 /** @param {import("../../runtime/router.js").Place} place */
 export default function Machine({ params }) {
   const t = texts();
   const id = Number(params["id"]);
   const live = useMachines().rows?.find((one) => one.id === id);
-  const listed = useLoad((signal) => call("GET /providers/me/machines", { signal }), [live?.status]);
+  const listed = useLoad(
+    (signal) => call("GET /providers/me/machines", { query: { limit: MOST_MACHINES }, signal }),
+    [live?.status],
+  );
   return h(
     "div",
     null,
@@ -83,9 +88,9 @@ function Acts({ machine, reload }) {
   return h(
     "p",
     { class: "acts" },
-    h("button", { type: "button", onClick: turn }, machine.is_paused ? t.resume : t.pause),
+    h(Act, { act: turn, children: machine.is_paused ? t.resume : t.pause }),
     // The first one is the account itself.
-    machine.id !== machine.owner_id && h("button", { type: "button", class: "grave", onClick: remove }, t.remove),
+    machine.id !== machine.owner_id && h(Act, { act: remove, kind: "grave", children: t.remove }),
   );
 }
 

@@ -34,10 +34,7 @@ export default function Machines() {
     const given = await ask({ title: t.addMachine, text: t.addNote, act: t.addMachine, fields });
     if (!given) return;
     const body = { name: String(given.get("name")) };
-    await call("POST /providers/me/machines", { body, once: crypto.randomUUID() }).then(
-      (made) => setKey(made.api_key),
-      complain,
-    );
+    await call("POST /providers/me/machines", { body, once: true }).then((made) => setKey(made.api_key), complain);
   };
   return h(
     "div",

@@ -1,6 +1,7 @@
 // Payouts: what can be had, what was asked for, and what became of it.
 
 import { h } from "../../vendor/preact.js";
+import { Form } from "../../components/act.js";
 import { Badge } from "../../components/badge.js";
 import { TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
@@ -21,16 +22,13 @@ export default function Payouts() {
   const t = texts();
   const earnings = useLoad((signal) => call("GET /providers/earnings", { signal }));
   const payouts = useLoad((signal) => call("GET /providers/me/withdrawals", { query: { limit: MOST }, signal }));
-  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
-  const submit = async (event) => {
-    event.preventDefault();
-    const form = event.currentTarget;
-    const given = new FormData(form);
+  /** @param {FormData} given @param {HTMLFormElement} form */
+  const send = (given, form) => {
     const body = {
       amount_halala: Math.round(Number(given.get("amount")) * HALALA_PER_SAR),
       iban: String(given.get("iban")).replaceAll(" ", ""),
     };
-    await call("POST /providers/me/withdraw", { body, once: crypto.randomUUID() }).then(() => {
+    return call("POST /providers/me/withdraw", { body, once: true }).then(() => {
       toast(t.payoutAsked);
       form.reset();
       earnings.reload();
@@ -50,11 +48,10 @@ export default function Payouts() {
       }),
     ),
     h(
-      "form",
-      { onSubmit: submit },
+      Form,
+      { act: t.askPayout, send },
       h(TextField, { label: t.amount, name: "amount", type: "number", min: 0, step: "any", required: true }),
       h(TextField, { label: t.iban, name: "iban", required: true, placeholder: "SA03 8000 0000 6080 1016 7519" }),
-      h("p", { class: "acts" }, h("button", { type: "submit", class: "main" }, t.askPayout)),
     ),
     loaded(payouts, ({ withdrawals: rows }) => listed(rows)),
   );

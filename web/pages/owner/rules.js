@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
+import { Form } from "../../components/act.js";
 import { SelectField, TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
 import { complain, toast } from "../../components/toast.js";
@@ -24,21 +25,19 @@ export default function Rules() {
     null,
     h("h1", null, t.rules),
     h("p", { class: "lead" }, t.forAll),
-    loaded(account, (told) => h(Form, told)),
+    loaded(account, (told) => h(Preferences, told)),
   );
 }
 
 /** @param {{provider: Schemas["Provider"], pricePerHour: number | undefined}} props */
-function Form({ provider, pricePerHour }) {
+function Preferences({ provider, pricePerHour }) {
   const t = texts();
   const [ask, setAsk] = useState(String(provider.ask));
   const [mode, setMode] = useState(provider.run_mode);
   // What it costs now, and so what it would at another ask.
   const hour = pricePerHour === undefined ? undefined : (pricePerHour / provider.ask) * Number(ask);
-  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
-  const save = async (event) => {
-    event.preventDefault();
-    const given = new FormData(event.currentTarget);
+  /** @param {FormData} given */
+  const save = (given) => {
     /** @param {string} name */
     const number = (name) => (given.get(name) ? Number(given.get(name)) : null);
     const body = {
@@ -51,12 +50,12 @@ function Form({ provider, pricePerHour }) {
       vram_reserve_gb: number("reserve"),
       temp_limit_c: number("limit"),
     };
-    await call("POST /providers/preferences", { body }).then(() => toast(t.saved), complain);
+    return call("POST /providers/preferences", { body }).then(() => toast(t.saved), complain);
   };
   const modes = /** @type {[string, string][]} */ (Object.entries(t.modes));
   return h(
-    "form",
-    { onSubmit: save },
+    Form,
+    { act: t.save, send: save },
     h(TextField, {
       label: t.ask,
       name: "ask",
@@ -111,6 +110,5 @@ function Form({ provider, pricePerHour }) {
       max: 100,
       value: provider.temp_limit_c ?? "",
     }),
-    h("p", { class: "acts" }, h("button", { type: "submit", class: "main" }, t.save)),
   );
 }

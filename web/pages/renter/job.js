@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useEffect, useState } from "../../vendor/hooks.js";
+import { Act } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { ask } from "../../components/dialog.js";
 import { Figures } from "../../components/figure.js";
@@ -109,17 +110,15 @@ function Acts({ job, isOpen }) {
     await call(route, { path, body: {} }).then(() => toast(t.cancelled), complain);
   };
   const retry = async () => {
-    const once = crypto.randomUUID();
     const route = isAdmin ? "POST /admin/jobs/{job_id}/requeue" : "POST /jobs/{job_id}/retry";
-    await call(route, { path, body: {}, once }).then((made) => {
+    await call(route, { path, body: {}, once: true }).then((made) => {
       toast(t.retried);
       go(`/jobs/${encodeURIComponent(made.job.job_id)}`);
     }, complain);
   };
-  if (isOpen)
-    return h("p", { class: "acts" }, h("button", { type: "button", class: "grave", onClick: cancel }, t.cancelJob));
+  if (isOpen) return h("p", { class: "acts" }, h(Act, { act: cancel, kind: "grave", children: t.cancelJob }));
   if (job.status !== "failed") return null;
-  return h("p", { class: "acts" }, h("button", { type: "button", onClick: retry }, t.retryJob));
+  return h("p", { class: "acts" }, h(Act, { act: retry, children: t.retryJob }));
 }
 
 /** @param {Schemas["LifecycleEvent"][]} rows */

@@ -28,7 +28,7 @@ export default function Keys() {
     if (!given) return;
     const scopes = SCOPES.filter((scope) => given.has(scope));
     const body = { label: String(given.get("label")) || null, scopes, ...limits(given) };
-    await call("POST /renters/me/keys", { body, once: crypto.randomUUID() }).then((answer) => {
+    await call("POST /renters/me/keys", { body, once: true }).then((answer) => {
       setMade(answer.key);
       keys.reload();
     }, complain);

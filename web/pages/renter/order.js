@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useEffect, useState } from "../../vendor/hooks.js";
+import { Form } from "../../components/act.js";
 import { SelectField, TextArea, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { said } from "../../components/notice.js";
@@ -63,14 +64,11 @@ export default function Order() {
   useEffect(() => {
     if (!wanted.image && names[0]) set("image")(names[0]);
   }, [names.length]);
-  /** @param {SubmitEvent} event */
-  const submit = async (event) => {
-    event.preventDefault();
-    await call("POST /jobs/submit", { body: orderOf(wanted), once: crypto.randomUUID() }).then((made) => {
+  const send = () =>
+    call("POST /jobs/submit", { body: orderOf(wanted), once: true }).then((made) => {
       toast(t.submitted_);
       go(`/jobs/${encodeURIComponent(made.job_id)}`);
     }, complain);
-  };
   return h(
     "div",
     null,
@@ -79,8 +77,8 @@ export default function Order() {
       "div",
       { class: "columns" },
       h(
-        "form",
-        { onSubmit: submit },
+        Form,
+        { act: t.submit, send, isReady: isWhole(wanted) },
         h(SelectField, { label: t.type, value: wanted.kind, set: set("kind"), options: kinds() }),
         wanted.kind === "llm_inference" ? prompted(wanted, set) : contained(wanted, set, names),
         h(SelectField, { label: t.gpu, value: wanted.gpu, set: set("gpu"), options: gpus(offers.value) }),
@@ -93,7 +91,6 @@ export default function Order() {
           set: set("minutes"),
         }),
         h(SelectField, { label: t.pricingClass, value: wanted.price, set: set("price"), options: classes() }),
-        h("p", { class: "acts" }, h("button", { type: "submit", class: "main", disabled: !isWhole(wanted) }, t.submit)),
       ),
       h(Estimate, { wanted }),
     ),

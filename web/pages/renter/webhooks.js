@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
+import { Form } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { TextField } from "../../components/field.js";
@@ -31,20 +32,18 @@ export default function Webhooks() {
 function Address({ url }) {
   const t = texts();
   const [secret, setSecret] = useState("");
-  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
-  const save = async (event) => {
-    event.preventDefault();
-    const wanted = String(new FormData(event.currentTarget).get("url")).trim();
-    await call("PATCH /renters/settings", { body: { webhook_url: wanted } }).then(({ settings }) => {
+  /** @param {FormData} given */
+  const save = (given) => {
+    const wanted = String(given.get("url")).trim();
+    return call("PATCH /renters/settings", { body: { webhook_url: wanted } }).then(({ settings }) => {
       toast(t.saved);
       setSecret(settings.webhook_secret ?? "");
     }, complain);
   };
   return h(
-    "form",
-    { onSubmit: save },
+    Form,
+    { act: t.save, send: save },
     h(TextField, { label: t.webhookUrl, hint: t.webhookHint, name: "url", type: "url", value: url }),
-    h("p", { class: "acts" }, h("button", { type: "submit", class: "main" }, t.save)),
     secret && h(Code, { label: t.secret, children: secret }),
   );
 }

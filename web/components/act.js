@@ -1,0 +1,39 @@
+// Buttons and forms that do one thing at a time: a second click while the first is on its way does nothing.
+
+import { h } from "../vendor/preact.js";
+import { useState } from "../vendor/hooks.js";
+
+/** @typedef {import("../vendor/preact.js").ComponentChildren} Children */
+
+/** @returns {[isActing: boolean, run: (act: () => unknown) => Promise<void>]} */
+function useActing() {
+  const [isActing, setActing] = useState(false);
+  const run = async (/** @type {() => unknown} */ act) => {
+    setActing(true);
+    try {
+      await act();
+    } finally {
+      setActing(false);
+    }
+  };
+  return [isActing, run];
+}
+
+/** @param {{act: () => unknown, kind?: "main" | "grave" | "plain" | "", children: Children}} props */
+export function Act({ act, kind = "", children }) {
+  const [isActing, run] = useActing();
+  return h("button", { type: "button", class: kind, disabled: isActing, onClick: () => run(act) }, children);
+}
+
+/** @param {{act: string, send: (given: FormData, form: HTMLFormElement) => unknown, isReady?: boolean, children?: Children}} props */
+export function Form({ act, send, isReady = true, children }) {
+  const [isSending, run] = useActing();
+  /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
+  const submit = (event) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    return run(() => send(new FormData(form), form));
+  };
+  const button = h("button", { type: "submit", class: "main", disabled: isSending || !isReady }, act);
+  return h("form", { onSubmit: submit }, children, h("p", { class: "acts" }, button));
+}
