@@ -1,7 +1,17 @@
 """Every text in both languages."""
 
+from collections.abc import Iterable
+
 from playwright.sync_api import Page
 
+from dc1.domain.access.webhooks import DeliveryStatus
+from dc1.domain.jobs.faults import Fault
+from dc1.domain.jobs.states import JobEvent, JobStatus, JobType
+from dc1.domain.money.shared_traits import Trait
+from dc1.domain.money.withdrawals import WithdrawalStatus
+from dc1.domain.providers.alerts import AlertReason
+from dc1.domain.providers.gpu_sources import GpuSource
+from dc1.domain.providers.liveness import Approval, ProviderStatus
 from tests.console.visitor import ROOT, Visitors
 
 # Every leaf of a catalogue by its place: a text, or what makes one of its arguments.
@@ -16,6 +26,16 @@ _LEAVES = """async (path) => {
 _NAMES = sorted(path.relative_to(ROOT / "web").as_posix() for path in (ROOT / "web/text").glob("*.js"))
 # Names that languages call themselves by.
 _OTHER = {".otherLanguage"}
+_WORDS: dict[str, Iterable[str]] = {
+    "jobTypes": JobType,
+    "jobEvents": JobEvent,
+    "faults": Fault,
+    "payoutStates": WithdrawalStatus,
+    "gpuSources": GpuSource,
+    "traits": Trait,
+    "alerts": AlertReason,
+}
+_STATES: tuple[Iterable[str], ...] = (JobStatus, ProviderStatus, Approval, DeliveryStatus)
 
 
 def _catalogue(page: Page, name: str) -> dict[str, dict[str, str]]:
@@ -38,3 +58,12 @@ def test_catalogues_are_complete_in_both_languages(visitors: Visitors) -> None:
                 if place not in _OTHER and not any("\u0600" <= letter <= "\u06ff" for letter in text)
             }
             assert not in_latin, name
+
+
+def test_what_the_api_calls_things_has_words(visitors: Visitors) -> None:
+    """As a word that is in no catalogue is shown as it is, which no look at a page can tell from a name."""
+    with visitors.one() as visitor:
+        page = visitor.open("/")
+        words, common = _catalogue(page, "text/words.js")["ar"], _catalogue(page, "text/common.js")["ar"]
+    assert {f".{place}.{name}" for place, names in _WORDS.items() for name in names} <= words.keys()
+    assert {f".states.{name}" for names in _STATES for name in names} <= common.keys()

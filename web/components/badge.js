@@ -19,6 +19,7 @@ const KINDS = {
   running: "good",
   completed: "good",
   failed: "bad",
+  delivered: "good",
   cancelled: "plain",
 };
 

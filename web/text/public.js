@@ -2,31 +2,6 @@
 
 import { catalogue, plural } from "../runtime/language.js";
 
-const jobTypes = {
-  en: {
-    llm_inference: "Language model",
-    training: "Training",
-    rendering: "Rendering",
-    image_generation: "Images",
-    vllm_serve: "Model endpoint",
-    custom_container: "Container",
-    "llm-inference": "LLM (older name)",
-    "rag-pipeline": "Document answers",
-    benchmark: "Benchmark",
-  },
-  ar: {
-    llm_inference: "نموذج لغوي",
-    training: "تدريب",
-    rendering: "تصيير",
-    image_generation: "صور",
-    vllm_serve: "خدمة نموذج",
-    custom_container: "حاوية",
-    "llm-inference": "LLM (اسم قديم)",
-    "rag-pipeline": "إجابات من مستندات",
-    benchmark: "قياس أداء",
-  },
-};
-
 export default catalogue(
   {
     offers: "On offer",
@@ -69,7 +44,6 @@ export default catalogue(
     ratesNote:
       "For an hour on one RTX 4090; another GPU has its own factor and every owner an ask of its own, both in the prices above.",
     jobType: "Kind of job",
-    jobTypes: jobTypes.en,
     models: "Models",
     model: "Model",
     promptPrice: "A million tokens read",
@@ -158,7 +132,6 @@ export default catalogue(
     ratesNote:
       "لساعة على معالج RTX 4090 واحد. لكل معالج آخر معامله ولكل مالك سعر طلبه، وكلاهما محسوب في الأسعار أعلاه.",
     jobType: "نوع المهمة",
-    jobTypes: jobTypes.ar,
     models: "النماذج",
     model: "النموذج",
     promptPrice: "مليون رمز مقروء",

@@ -3,11 +3,13 @@
 import { h } from "../../vendor/preact.js";
 import { Badge } from "../../components/badge.js";
 import { loaded } from "../../components/notice.js";
+import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { ago, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
+import words from "../../text/words.js";
 
 const EVERY_SECONDS = 15;
 
@@ -30,7 +32,7 @@ export default function Alerts() {
           {
             key: "reason",
             title: t.reason,
-            cell: (row) => h(Badge, { kind: "bad", children: h("code", null, row.reason) }),
+            cell: (row) => h(Badge, { kind: "bad", children: word(words().alerts, row.reason) }),
             sort: (row) => row.reason,
             width: 190,
           },

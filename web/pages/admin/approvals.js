@@ -3,11 +3,13 @@
 import { h } from "../../vendor/preact.js";
 import { Badge } from "../../components/badge.js";
 import { loaded } from "../../components/notice.js";
+import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { duration } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
+import words from "../../text/words.js";
 import { approve, reject } from "./acts.js";
 
 const EVERY_SECONDS = 30;
@@ -19,8 +21,6 @@ export default function Approvals() {
     [],
     EVERY_SECONDS,
   );
-  /** @type {Record<string, string>} */
-  const sources = t.sources;
   return h(
     "div",
     null,
@@ -55,7 +55,7 @@ export default function Approvals() {
           {
             key: "source",
             title: t.source,
-            cell: (row) => sources[row.gpu_source] ?? row.gpu_source,
+            cell: (row) => word(words().gpuSources, row.gpu_source),
             isExtra: true,
             width: 120,
           },

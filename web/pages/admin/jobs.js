@@ -6,12 +6,14 @@ import { Status } from "../../components/badge.js";
 import { SelectField, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
+import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/admin.js";
+import words from "../../text/words.js";
 import { useSettled } from "./settled.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["AdminJob"]} AdminJob */
@@ -112,7 +114,13 @@ function listed(rows) {
         isNumber: true,
         width: 95,
       },
-      { key: "fault", title: t.fault, cell: (row) => h("bdi", null, row.fault ?? ""), isExtra: true, width: 80 },
+      {
+        key: "fault",
+        title: t.fault,
+        cell: (row) => row.fault && word(words().faults, row.fault),
+        isExtra: true,
+        width: 80,
+      },
       {
         key: "submitted",
         title: t.submitted,

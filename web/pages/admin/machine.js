@@ -5,12 +5,14 @@ import { Act } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { Plot } from "../../components/plot.js";
+import { Telemetry } from "../../components/telemetry.js";
 import { table } from "../../components/table.js";
+import { word } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
+import words from "../../text/words.js";
 import { approve, clearMismatch, probe, reject, suspend, unsuspend } from "./acts.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
@@ -43,8 +45,6 @@ export default function Machine({ params }) {
 /** @param {{provider: Schemas["InspectedProvider"], uptime: Schemas["Uptime"]}} props */
 function Detail({ provider, uptime }) {
   const t = texts();
-  /** @type {Record<string, string>} */
-  const sources = t.sources;
   return h(
     "div",
     null,
@@ -63,7 +63,7 @@ function Detail({ provider, uptime }) {
         [
           t.gpu,
           h("bdi", null, `${provider.gpu_count} × ${provider.gpu_type || provider.gpu_model || "–"}`),
-          sources[provider.gpu_source],
+          word(words().gpuSources, provider.gpu_source),
         ],
         [t.claimed, h("bdi", null, provider.claimed_gpu_model ?? "–")],
         [t.measuredTops, number(provider.tops_int8, 1), ago(provider.probed_at)],
@@ -116,38 +116,6 @@ function newest(rows) {
     ],
   });
   return h("section", { "aria-labelledby": "newest" }, h("h2", { id: "newest" }, t.recentJobs), shown);
-}
-
-/** @param {{id: string}} props */
-function Telemetry({ id }) {
-  const t = texts();
-  const metrics = useLoad(
-    (signal) =>
-      call("GET /providers/{provider_id}/metrics", { path: { provider_id: id }, query: { period: "24h" }, signal }),
-    [id],
-    60,
-  );
-  const shown = loaded(metrics, ({ points }) => {
-    const times = points.map(({ at }) => Date.parse(at) / 1000);
-    return h(
-      "div",
-      null,
-      h(Plot, {
-        label: t.utilisation,
-        times,
-        series: [{ label: t.busy, values: points.map((one) => one.gpu_util_pct) }],
-      }),
-      h(Plot, {
-        label: t.temperature,
-        times,
-        series: [
-          { label: t.temperature, values: points.map((one) => one.temp_c) },
-          { label: t.power, values: points.map((one) => one.power_w) },
-        ],
-      }),
-    );
-  });
-  return h("section", { "aria-labelledby": "day" }, h("h2", { id: "day" }, t.lastDay), shown);
 }
 
 /** @param {{id: string, turn: string | undefined}} props `turn` changes with each decision */

@@ -5,11 +5,13 @@ import { useMemo, useState } from "../../vendor/hooks.js";
 import { Badge, Status } from "../../components/badge.js";
 import { SelectField, TextField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
+import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { ago, number, percent } from "../../runtime/format.js";
 import { useLive } from "../../runtime/live.js";
 import common from "../../text/common.js";
 import texts from "../../text/admin.js";
+import words from "../../text/words.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["LiveMachine"]} LiveMachine */
 
@@ -66,8 +68,6 @@ const filtered = (rows, text, state) =>
 /** @param {LiveMachine[]} rows */
 function listed(rows) {
   const t = texts();
-  /** @type {Record<string, string>} */
-  const sources = t.sources;
   return table({
     caption: t.machines,
     rows,
@@ -95,8 +95,8 @@ function listed(rows) {
         title: t.source,
         cell: (row) =>
           row.hardware_notice
-            ? h(Badge, { kind: "bad", children: sources[row.gpu_source] })
-            : (sources[row.gpu_source] ?? row.gpu_source),
+            ? h(Badge, { kind: "bad", children: word(words().gpuSources, row.gpu_source) })
+            : word(words().gpuSources, row.gpu_source),
         sort: (row) => row.gpu_source,
         isExtra: true,
         width: 115,

@@ -6,19 +6,19 @@ import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
+import { PayoutStatus, word } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { money, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
+import words from "../../text/words.js";
 import { reasonFor } from "./acts.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["AdminWithdrawal"]} Payout */
 /** @typedef {"processing" | "paid" | "rejected"} Next */
 
 const PAGE = 100;
-/** @type {Record<string, import("../../components/badge.js").Kind>} */
-const KINDS = { pending: "warn", processing: "warn", paid: "good", failed: "bad", rejected: "bad" };
 
 export default function Money() {
   const t = texts();
@@ -39,7 +39,7 @@ function Books() {
         rows: accounts,
         keyOf: (row) => row.account,
         columns: [
-          { key: "account", title: t.account, cell: (row) => h("bdi", null, row.account) },
+          { key: "account", title: t.account, cell: (row) => word(words().accounts, row.account) },
           {
             key: "balance",
             title: t.balance,
@@ -88,8 +88,6 @@ async function move(payout, status, done) {
 /** @param {Payout[]} rows @param {() => void} done */
 function listed(rows, done) {
   const t = texts();
-  /** @type {Record<string, string>} */
-  const states = t.payoutStates;
   return table({
     caption: t.withdrawals,
     rows,
@@ -105,7 +103,7 @@ function listed(rows, done) {
       {
         key: "state",
         title: t.status,
-        cell: (row) => h(Badge, { kind: KINDS[row.status] ?? "plain", children: states[row.status] ?? row.status }),
+        cell: (row) => h(PayoutStatus, { of: row.status }),
         width: 115,
       },
       { key: "amount", title: t.amount, cell: (row) => money(row.amount_halala), isNumber: true, width: 115 },
@@ -115,7 +113,7 @@ function listed(rows, done) {
       {
         key: "flags",
         title: t.flags,
-        cell: (row) => h("bdi", null, row.flags.map((flag) => flag.shares).join(", ")),
+        cell: (row) => row.flags.map((flag, at) => [at > 0 && " · ", word(words().traits, flag.shares)]),
         isExtra: true,
       },
       { key: "asked", title: t.when, cell: (row) => time(row.created_at), isExtra: true, width: 170 },

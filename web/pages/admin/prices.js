@@ -5,6 +5,7 @@ import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
+import { jobType } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { number } from "../../runtime/format.js";
@@ -52,7 +53,7 @@ function Rates() {
       rows,
       keyOf: (row) => row.job_type,
       columns: [
-        { key: "type", title: t.type, cell: (row) => h("code", null, row.job_type) },
+        { key: "type", title: t.type, cell: (row) => jobType(row.job_type) },
         { key: "rate", title: t.rate, cell: (row) => number(row.rate_halala), isNumber: true, width: 160 },
         {
           key: "act",

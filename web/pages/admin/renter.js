@@ -7,10 +7,12 @@ import { TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
+import { walletTable } from "../../components/wallet.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { money, number, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
+import common from "../../text/common.js";
 import texts from "../../text/admin.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
@@ -144,31 +146,6 @@ function newest(rows) {
 
 /** @param {Schemas["WalletEntry"][]} rows */
 function entries(rows) {
-  const t = texts();
-  const shown = table({
-    caption: t.entries,
-    rows,
-    keyOf: (row) => row.id,
-    columns: [
-      { key: "when", title: t.when, cell: (row) => time(row.created_at), width: 180 },
-      { key: "kind", title: t.kind, cell: (row) => h("bdi", null, row.kind), width: 150 },
-      { key: "note", title: t.reason, cell: (row) => h("bdi", null, row.note ?? row.job_id ?? ""), isExtra: true },
-      {
-        key: "amount",
-        title: t.amount,
-        cell: (row) => money(row.direction === "debit" ? -row.amount_halala : row.amount_halala),
-        isNumber: true,
-        width: 120,
-      },
-      {
-        key: "after",
-        title: t.balanceAfter,
-        cell: (row) => money(row.balance_after_halala),
-        isNumber: true,
-        isExtra: true,
-        width: 130,
-      },
-    ],
-  });
-  return h("section", { "aria-labelledby": "entries" }, h("h2", { id: "entries" }, t.entries), shown);
+  const title = h("h2", { id: "entries" }, common().wallet.entries);
+  return h("section", { "aria-labelledby": "entries" }, title, walletTable(rows));
 }

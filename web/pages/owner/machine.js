@@ -6,7 +6,7 @@ import { Status } from "../../components/badge.js";
 import { ask } from "../../components/dialog.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { Plot } from "../../components/plot.js";
+import { Telemetry } from "../../components/telemetry.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent } from "../../runtime/format.js";
@@ -16,7 +16,6 @@ import common from "../../text/common.js";
 import texts from "../../text/owner.js";
 import { useMachines } from "./machines.js";
 
-const EVERY_SECONDS = 60;
 const MOST_MACHINES = 200;
 
 /** @param {import("../../runtime/router.js").Place} place */
@@ -92,38 +91,4 @@ function Acts({ machine, reload }) {
     // The first one is the account itself.
     machine.id !== machine.owner_id && h(Act, { act: remove, kind: "grave", children: t.remove }),
   );
-}
-
-/** @param {{id: number}} props */
-function Telemetry({ id }) {
-  const t = texts();
-  const metrics = useLoad(
-    (signal) =>
-      call("GET /providers/{provider_id}/metrics", { path: { provider_id: id }, query: { period: "24h" }, signal }),
-    [id],
-    EVERY_SECONDS,
-  );
-  return loaded(metrics, ({ points }) => {
-    const times = points.map(({ at }) => Date.parse(at) / 1000);
-    /** @param {(point: (typeof points)[number]) => number | null} of */
-    const values = (of) => points.map(of);
-    return h(
-      "div",
-      null,
-      h("h2", null, t.telemetry),
-      h(Plot, {
-        label: t.utilisation,
-        times,
-        series: [{ label: t.busy, values: values((point) => point.gpu_util_pct) }],
-      }),
-      h(Plot, {
-        label: `${t.temperature} / ${t.power}`,
-        times,
-        series: [
-          { label: t.temperature, values: values((point) => point.temp_c) },
-          { label: t.power, values: values((point) => point.power_w) },
-        ],
-      }),
-    );
-  });
 }

@@ -2,11 +2,11 @@
 
 import { h } from "../../vendor/preact.js";
 import { Form } from "../../components/act.js";
-import { Badge } from "../../components/badge.js";
 import { TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
+import { PayoutStatus } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { money, time } from "../../runtime/format.js";
@@ -15,8 +15,6 @@ import texts from "../../text/owner.js";
 
 const HALALA_PER_SAR = 100;
 const MOST = 100;
-/** @type {Record<string, import("../../components/badge.js").Kind>} */
-const KINDS = { pending: "warn", processing: "warn", paid: "good", failed: "bad", rejected: "bad" };
 
 export default function Payouts() {
   const t = texts();
@@ -60,8 +58,6 @@ export default function Payouts() {
 /** @param {import("../../runtime/api.js").Schemas["Withdrawal"][]} rows */
 function listed(rows) {
   const t = texts();
-  /** @type {Record<string, string>} */
-  const states = t.payoutStates;
   return table({
     caption: t.payouts,
     rows,
@@ -72,7 +68,7 @@ function listed(rows) {
       {
         key: "state",
         title: t.status,
-        cell: (row) => h(Badge, { kind: KINDS[row.status] ?? "plain", children: states[row.status] ?? row.status }),
+        cell: (row) => h(PayoutStatus, { of: row.status }),
         width: 120,
       },
       { key: "amount", title: t.amount, cell: (row) => money(row.amount_halala), isNumber: true, width: 120 },

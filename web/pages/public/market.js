@@ -5,6 +5,7 @@ import { Badge } from "../../components/badge.js";
 import { loaded, said } from "../../components/notice.js";
 import { Plot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
+import { word } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { duration, number, sar, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
@@ -112,10 +113,6 @@ function Gpus({ rows }) {
 function Queue() {
   const t = texts();
   const queue = useLoad((signal) => call("GET /jobs/queue/status", { signal }), [], EVERY_SECONDS);
-  /** @type {Record<string, string>} */
-  const classes = t.classes;
-  /** @type {Record<string, string>} */
-  const types = t.computeTypes;
   return h(
     "section",
     { "aria-labelledby": "queue" },
@@ -127,8 +124,8 @@ function Queue() {
         empty: t.queueEmpty,
         keyOf: (row) => `${row.pricing_class} ${row.compute_type}`,
         columns: [
-          { key: "class", title: t.pricingClass, cell: (row) => classes[row.pricing_class] ?? row.pricing_class },
-          { key: "type", title: t.computeType, cell: (row) => types[row.compute_type] ?? row.compute_type },
+          { key: "class", title: t.pricingClass, cell: (row) => word(t.classes, row.pricing_class) },
+          { key: "type", title: t.computeType, cell: (row) => word(t.computeTypes, row.compute_type) },
           { key: "depth", title: t.depth, isNumber: true, cell: (row) => number(row.depth), sort: (row) => row.depth },
           {
             key: "mean",

@@ -3,6 +3,7 @@
 import { h } from "../../vendor/preact.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
+import { jobType } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { money, number, sar } from "../../runtime/format.js";
@@ -57,14 +58,12 @@ export default function Offers() {
 /** @param {{rows: import("../../runtime/api.js").Schemas["JobRate"][]}} props */
 function Rates({ rows }) {
   const t = texts();
-  /** @type {Record<string, string>} */
-  const names = t.jobTypes;
   return table({
     caption: t.rates,
     rows,
     keyOf: (row) => row.job_type,
     columns: [
-      { key: "type", title: t.jobType, cell: (row) => names[row.job_type] ?? h("bdi", null, row.job_type) },
+      { key: "type", title: t.jobType, cell: (row) => jobType(row.job_type) },
       {
         key: "hour",
         title: t.pricePerHour,

@@ -8,6 +8,7 @@ import { ask } from "../../components/dialog.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
+import { jobType, word } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { follow } from "../../runtime/events.js";
@@ -16,8 +17,8 @@ import { useLoad } from "../../runtime/load.js";
 import { go } from "../../runtime/router.js";
 import { session } from "../../runtime/session.js";
 import texts from "../../text/renter.js";
+import words from "../../text/words.js";
 import { JobLog } from "./job_log.js";
-import { jobType } from "./job_rows.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 
@@ -58,8 +59,6 @@ function useEvents(id) {
 function Detail({ job }) {
   const t = texts();
   const isOpen = OPEN.includes(job.status);
-  /** @type {Record<string, string>} */
-  const faults = t.faults;
   return h(
     "div",
     null,
@@ -85,7 +84,7 @@ function Detail({ job }) {
         [t.cost, money(job.actual_cost_halala)],
         [t.refunded, money(job.refunded_halala)],
         [t.tokens, number(job.completion_tokens)],
-        [t.fault, job.fault ? (faults[job.fault] ?? job.fault) : "–"],
+        [t.fault, job.fault ? word(words().faults, job.fault) : "–"],
         [
           t.speed,
           percent(job.performance_ratio == null ? null : job.performance_ratio * 100),
@@ -131,7 +130,13 @@ function timeline(rows) {
     columns: [
       { key: "when", title: t.when, cell: (row) => time(row.occurred_at), width: 180 },
       { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 120 },
-      { key: "event", title: t.event, cell: (row) => h("code", null, row.event_type), isExtra: true, width: 200 },
+      {
+        key: "event",
+        title: t.event,
+        cell: (row) => word(words().jobEvents, row.event_type),
+        isExtra: true,
+        width: 200,
+      },
       { key: "message", title: t.message, cell: (row) => h("bdi", null, row.message ?? row.error_category ?? "") },
     ],
   });

@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { Status } from "../../components/badge.js";
+import { jobType } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { ago, money } from "../../runtime/format.js";
 import { useLive } from "../../runtime/live.js";
@@ -16,13 +17,6 @@ import texts from "../../text/renter.js";
 
 /** The jobs of whoever is signed in, as they move: the open ones, and those that ended while the page was open. */
 export const useJobs = () => useLive("GET /jobs/stream", (event) => /** @type {LiveJob[] | undefined} */ (event.jobs));
-
-/** @param {string} type */
-export function jobType(type) {
-  /** @type {Record<string, string>} */
-  const names = texts().jobTypes;
-  return names[type] ?? h("bdi", null, type);
-}
 
 /** @param {JobFacts[]} rows @param {string} caption @param {string} empty */
 export function jobTable(rows, caption, empty) {

@@ -12,6 +12,7 @@ import { duration, money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import { go } from "../../runtime/router.js";
 import texts from "../../text/renter.js";
+import words from "../../text/words.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 /** @typedef {"custom_container" | "llm_inference"} Kind */
@@ -101,8 +102,8 @@ export default function Order() {
 const same = (names) => names.map((name) => [name, name]);
 /** @returns {[string, string][]} */
 const kinds = () => [
-  ["custom_container", texts().jobTypes.custom_container],
-  ["llm_inference", texts().jobTypes.llm_inference],
+  ["custom_container", words().jobTypes.custom_container],
+  ["llm_inference", words().jobTypes.llm_inference],
 ];
 /** @returns {[string, string][]} */
 const classes = () => Object.entries(texts().classes);

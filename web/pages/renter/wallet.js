@@ -5,10 +5,11 @@ import { useState } from "../../vendor/hooks.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { Plot } from "../../components/plot.js";
-import { table } from "../../components/table.js";
+import { walletTable } from "../../components/wallet.js";
 import { call } from "../../runtime/api.js";
-import { money, time } from "../../runtime/format.js";
+import { money } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
+import common from "../../text/common.js";
 import texts from "../../text/renter.js";
 
 const PAGE = 100;
@@ -45,46 +46,13 @@ function Entries() {
     },
     [pages],
   );
-  /** @type {Record<string, string>} */
-  const kinds = t.kinds;
   return loaded(entries, ({ entries: rows, total }) =>
     h(
       "div",
       null,
       rows[0]?.created_at !== rows.at(-1)?.created_at && h(Balance, { rows }),
-      h("h2", null, t.entries),
-      table({
-        caption: t.entries,
-        rows,
-        keyOf: (row) => row.id,
-        columns: [
-          { key: "when", title: t.when, cell: (row) => time(row.created_at), width: 170 },
-          { key: "kind", title: t.kind, cell: (row) => kinds[row.kind] ?? h("bdi", null, row.kind), width: 130 },
-          {
-            key: "job",
-            title: t.job,
-            cell: (row) =>
-              row.job_id
-                ? h("a", { href: `#/jobs/${encodeURIComponent(row.job_id)}` }, h("bdi", null, row.job_id))
-                : h("bdi", null, row.note ?? ""),
-            isExtra: true,
-          },
-          {
-            key: "amount",
-            title: t.amount,
-            cell: (row) => money(row.direction === "debit" ? -row.amount_halala : row.amount_halala),
-            isNumber: true,
-            width: 120,
-          },
-          {
-            key: "after",
-            title: t.balanceAfter,
-            cell: (row) => money(row.balance_after_halala),
-            isNumber: true,
-            width: 130,
-          },
-        ],
-      }),
+      h("h2", null, common().wallet.entries),
+      walletTable(rows),
       rows.length < total &&
         h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.older)),
     ),
@@ -93,12 +61,13 @@ function Entries() {
 
 /** @param {{rows: import("../../runtime/api.js").Schemas["WalletEntry"][]}} props */
 function Balance({ rows }) {
-  const t = texts();
   const oldestFirst = rows.toReversed();
   return h(Plot, {
-    label: t.balanceAfter,
+    label: common().wallet.after,
     times: oldestFirst.map((row) => Date.parse(row.created_at) / 1000),
-    series: [{ label: t.balanceAfter, values: oldestFirst.map((row) => row.balance_after_halala / HALALA_PER_SAR) }],
+    series: [
+      { label: common().wallet.after, values: oldestFirst.map((row) => row.balance_after_halala / HALALA_PER_SAR) },
+    ],
     told: (value) => money(value * HALALA_PER_SAR),
   });
 }

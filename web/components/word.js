@@ -1,0 +1,21 @@
+// What the API calls things, in the reader's words.
+
+import { h } from "../vendor/preact.js";
+import words from "../text/words.js";
+import { Badge } from "./badge.js";
+
+/** @typedef {import("../vendor/preact.js").ComponentChild} Child */
+
+/** A name in the words that there are for it; one that has none yet is shown as it is. @param {Record<string, string>} known @param {string} name @returns {Child} */
+export const word = (known, name) => (Object.hasOwn(known, name) ? known[name] : h("bdi", null, name));
+
+/** @param {string} type */
+export const jobType = (type) => word(words().jobTypes, type);
+
+/** @type {Record<string, import("./badge.js").Kind>} */
+const PAYOUT_KINDS = { pending: "warn", processing: "warn", paid: "good", failed: "bad", rejected: "bad" };
+
+/** @param {{of: string}} props */
+export function PayoutStatus({ of }) {
+  return h(Badge, { kind: PAYOUT_KINDS[of] ?? "plain", children: word(words().payoutStates, of) });
+}
