@@ -120,3 +120,16 @@ def test_the_queue_is_told_of_at_once(town: LocalMarket, renter: Renter, visitor
         expect(waiting).to_have_text(str(before + 1))
         renter.cancel(job["job_id"])
         expect(waiting).to_have_text(str(before))
+
+
+def test_the_audit_goes_back_as_far_as_it_is_asked_to(town: LocalMarket, renter: Renter, visitors: Visitors) -> None:
+    for _ in range(101):
+        town.rest.get("/admin/overview", headers={"x-admin-token": ADMIN_TOKEN})
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/audit")
+        table = page.locator("main table")
+        expect(table).to_have_attribute("aria-rowcount", "101")
+        page.get_by_role("button", name="Load more").click()
+        expect(table).not_to_have_attribute("aria-rowcount", "101")
+        expect(page.get_by_role("button", name="Load more")).to_have_count(0)

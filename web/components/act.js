@@ -2,6 +2,7 @@
 
 import { h } from "../vendor/preact.js";
 import { useState } from "../vendor/hooks.js";
+import texts from "../text/common.js";
 
 /** @typedef {import("../vendor/preact.js").ComponentChildren} Children */
 
@@ -37,3 +38,6 @@ export function Form({ act, send, isReady = true, children }) {
   const button = h("button", { type: "submit", class: "main", disabled: isSending || !isReady }, act);
   return h("form", { onSubmit: submit }, children, h("p", { class: "acts" }, button));
 }
+
+/** The way to more of a list; nothing where all of it is there. @param {(() => void) | undefined} more */
+export const moreOf = (more) => more && h("p", { class: "acts" }, h(Act, { act: more, children: texts().more }));

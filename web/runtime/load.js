@@ -76,3 +76,33 @@ export function usePages(load, inputs = [], limit = 400) {
   }, inputs);
   return { ...all, value: rows, isWhole };
 }
+
+/**
+ * Load the first page of a long list, and a further one each time that somebody wants `more`, which is absent once all are there.
+ *
+ * @template P
+ * @template T
+ * @param {(page: number, signal: AbortSignal) => Promise<{rows: T[], hasMore: boolean, told: P}>} load pages are counted from 0
+ * @param {readonly unknown[]} [inputs] begin at the first page when they change
+ * @param {number} [everySeconds]
+ * @returns {Loading<{rows: T[], told: P, more: (() => void) | undefined}>} `told` is what came with the first page
+ */
+export function useMore(load, inputs = [], everySeconds = 0) {
+  const [wanted, setWanted] = useState({ pages: 1, inputs });
+  const pages = inputs.every((input, at) => input === wanted.inputs[at]) ? wanted.pages : 1;
+  return useLoad(
+    async (signal) => {
+      const { told, ...first } = await load(0, signal);
+      const rows = [...first.rows];
+      let { hasMore } = first;
+      for (let page = 1; page < pages && hasMore; page++) {
+        const next = await load(page, signal);
+        rows.push(...next.rows);
+        hasMore = next.hasMore;
+      }
+      return { rows, told, more: hasMore ? () => setWanted({ pages: pages + 1, inputs }) : undefined };
+    },
+    [...inputs, pages],
+    everySeconds,
+  );
+}

@@ -1,38 +1,31 @@
 // Who did what as an admin, and who tried.
 
 import { h } from "../../vendor/preact.js";
-import { useState } from "../../vendor/hooks.js";
+import { moreOf } from "../../components/act.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { number, time } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useMore } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 
 const PAGE = 100;
 
 export default function Audit() {
   const t = texts();
-  const [pages, setPages] = useState(1);
-  const trail = useLoad(
-    async (signal) => {
-      const told = await call("GET /admin/audit", { query: { page: 1, limit: PAGE }, signal });
-      const rows = told.entries;
-      for (let page = 2; page <= Math.min(pages, told.pagination.pages); page++)
-        rows.push(...(await call("GET /admin/audit", { query: { page, limit: PAGE }, signal })).entries);
-      return { rows, total: told.total };
-    },
-    [pages],
-  );
+  const trail = useMore(async (page, signal) => {
+    const told = await call("GET /admin/audit", { query: { page: page + 1, limit: PAGE }, signal });
+    return { rows: told.entries, hasMore: page + 1 < told.pagination.pages, told };
+  });
   return h(
     "div",
     null,
     h("h1", null, t.audit),
-    loaded(trail, ({ rows, total }) =>
+    loaded(trail, ({ rows, told, more }) =>
       h(
         "div",
         null,
-        h("p", { class: "quiet" }, t.ofThese(number(rows.length), number(total))),
+        h("p", { class: "quiet" }, t.ofThese(number(rows.length), number(told.total))),
         table({
           caption: t.audit,
           rows,
@@ -52,8 +45,7 @@ export default function Audit() {
             },
           ],
         }),
-        rows.length < total &&
-          h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.more)),
+        moreOf(more),
       ),
     ),
   );

@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
+import { moreOf } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { SelectField, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
@@ -10,7 +11,7 @@ import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useMore } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
@@ -26,18 +27,14 @@ export default function Jobs() {
   const t = texts();
   const [status, setStatus] = useState("");
   const [text, setText] = useState("");
-  const [pages, setPages] = useState(1);
   const search = useSettled(text.trim());
-  const jobs = useLoad(
-    async (signal) => {
-      const query = { limit: PAGE, ...(status ? { status } : {}), ...(search ? { search } : {}) };
-      const told = await call("GET /admin/jobs", { query: { ...query, page: 1 }, signal });
-      const rows = told.jobs;
-      for (let page = 2; page <= Math.min(pages, told.pagination.pages); page++)
-        rows.push(...(await call("GET /admin/jobs", { query: { ...query, page }, signal })).jobs);
-      return { ...told, jobs: rows };
+  const jobs = useMore(
+    async (page, signal) => {
+      const query = { page: page + 1, limit: PAGE, ...(status ? { status } : {}), ...(search ? { search } : {}) };
+      const told = await call("GET /admin/jobs", { query, signal });
+      return { rows: told.jobs, hasMore: page + 1 < told.pagination.pages, told };
     },
-    [status, search, pages],
+    [status, search],
     EVERY_SECONDS,
   );
   const names = common().states;
@@ -53,7 +50,7 @@ export default function Jobs() {
       h(TextField, { label: t.search, type: "search", value: text, set: setText }),
       h(SelectField, { label: t.status, value: status, set: setStatus, options: choices }),
     ),
-    loaded(jobs, ({ stats, jobs: rows, pagination }) =>
+    loaded(jobs, ({ rows, told: { stats }, more }) =>
       h(
         "div",
         null,
@@ -67,8 +64,7 @@ export default function Jobs() {
           ],
         }),
         listed(rows),
-        rows.length < pagination.total &&
-          h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.more)),
+        moreOf(more),
       ),
     ),
   );

@@ -1,6 +1,7 @@
 // The market's books, and the payouts that owners ask for.
 
 import { h } from "../../vendor/preact.js";
+import { moreOf } from "../../components/act.js";
 import { Badge } from "../../components/badge.js";
 import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
@@ -10,7 +11,7 @@ import { PayoutStatus, word } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { money, time } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useLoad, useMore } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { reasonFor } from "./acts.js";
@@ -57,8 +58,11 @@ function Books() {
 
 function Payouts() {
   const t = texts();
-  const payouts = useLoad((signal) => call("GET /admin/withdrawals", { query: { limit: PAGE }, signal }));
-  const shown = loaded(payouts, ({ withdrawals: rows }) => listed(rows, payouts.reload));
+  const payouts = useMore(async (page, signal) => {
+    const told = await call("GET /admin/withdrawals", { query: { page: page + 1, limit: PAGE }, signal });
+    return { rows: told.withdrawals, hasMore: (page + 1) * PAGE < told.total, told };
+  });
+  const shown = loaded(payouts, ({ rows, more }) => h("div", null, listed(rows, payouts.reload), moreOf(more)));
   return h("section", { "aria-labelledby": "payouts" }, h("h2", { id: "payouts" }, t.withdrawals), shown);
 }
 

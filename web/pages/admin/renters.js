@@ -2,13 +2,14 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
+import { moreOf } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { day, money, number } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useMore } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 import { useSettled } from "./settled.js";
 
@@ -17,18 +18,14 @@ const PAGE = 100;
 export default function Renters() {
   const t = texts();
   const [text, setText] = useState("");
-  const [pages, setPages] = useState(1);
   const search = useSettled(text.trim());
-  const renters = useLoad(
-    async (signal) => {
-      const query = { limit: PAGE, ...(search ? { search } : {}) };
-      const told = await call("GET /admin/renters", { query: { ...query, page: 1 }, signal });
-      const rows = told.renters;
-      for (let page = 2; page <= Math.min(pages, told.pagination.pages); page++)
-        rows.push(...(await call("GET /admin/renters", { query: { ...query, page }, signal })).renters);
-      return { rows, total: told.pagination.total };
+  const renters = useMore(
+    async (page, signal) => {
+      const query = { page: page + 1, limit: PAGE, ...(search ? { search } : {}) };
+      const told = await call("GET /admin/renters", { query, signal });
+      return { rows: told.renters, hasMore: page + 1 < told.pagination.pages, told };
     },
-    [search, pages],
+    [search],
   );
   return h(
     "div",
@@ -39,11 +36,11 @@ export default function Renters() {
       { class: "filters", role: "search" },
       h(TextField, { label: t.search, type: "search", value: text, set: setText }),
     ),
-    loaded(renters, ({ rows, total }) =>
+    loaded(renters, ({ rows, told, more }) =>
       h(
         "div",
         null,
-        h("p", { class: "quiet" }, t.ofThese(number(rows.length), number(total))),
+        h("p", { class: "quiet" }, t.ofThese(number(rows.length), number(told.pagination.total))),
         table({
           caption: t.renters,
           rows,
@@ -102,8 +99,7 @@ export default function Renters() {
             },
           ],
         }),
-        rows.length < total &&
-          h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.more)),
+        moreOf(more),
       ),
     ),
   );

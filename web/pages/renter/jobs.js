@@ -2,10 +2,11 @@
 
 import { h } from "../../vendor/preact.js";
 import { useMemo, useState } from "../../vendor/hooks.js";
+import { moreOf } from "../../components/act.js";
 import { SelectField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
 import { call } from "../../runtime/api.js";
-import { useLoad } from "../../runtime/load.js";
+import { useMore } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/renter.js";
 import { jobTable, useJobs } from "./job_rows.js";
@@ -19,18 +20,12 @@ const STATES = /** @type {const} */ (["queued", "pending", "running", "completed
 export default function Jobs() {
   const t = texts();
   const [status, setStatus] = useState("");
-  const [pages, setPages] = useState(1);
   const { rows: moving, isLive, error } = useJobs();
-  const older = useLoad((signal) => listed(status, pages, signal), [status, pages]);
+  const older = useMore((page, signal) => listed(status, page, signal), [status]);
   const rows = useMemo(() => merged(moving ?? [], older.value?.rows ?? [], status), [moving, older.value, status]);
   const names = common().states;
   /** @type {[string, string][]} */
   const choices = [["", t.anyStatus], ...STATES.map((name) => /** @type {[string, string]} */ ([name, names[name]]))];
-  /** @param {string} value */
-  const choose = (value) => {
-    setStatus(value);
-    setPages(1);
-  };
   return h(
     "div",
     null,
@@ -38,25 +33,23 @@ export default function Jobs() {
     h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
     error !== undefined && h(Refused, { error }),
     older.error !== undefined && h(Refused, { error: older.error, retry: older.reload }),
-    h("div", { class: "filters" }, h(SelectField, { label: t.status, value: status, set: choose, options: choices })),
+    h(
+      "div",
+      { class: "filters" },
+      h(SelectField, { label: t.status, value: status, set: setStatus, options: choices }),
+    ),
     jobTable(rows, t.jobs, t.noJobs),
-    older.value?.hasMore &&
-      h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.olderJobs)),
+    moreOf(older.value?.more),
   );
 }
 
-/** @param {string} status @param {number} pages @param {AbortSignal} signal */
-async function listed(status, pages, signal) {
+/** @param {string} status @param {number} page @param {AbortSignal} signal */
+async function listed(status, page, signal) {
+  const query = { limit: PAGE, offset: page * PAGE, ...(status ? { status: /** @type {State} */ (status) } : {}) };
+  const { jobs } = await call("GET /jobs", { query, signal });
   /** @type {JobFacts[]} */
-  const rows = [];
-  let hasMore = true;
-  for (let page = 0; page < pages && hasMore; page++) {
-    const query = { limit: PAGE, offset: page * PAGE, ...(status ? { status: /** @type {State} */ (status) } : {}) };
-    const { jobs } = await call("GET /jobs", { query, signal });
-    rows.push(...jobs.map((job) => ({ ...job, model: null, progress_phase: null })));
-    hasMore = jobs.length === PAGE;
-  }
-  return { rows, hasMore };
+  const rows = jobs.map((job) => ({ ...job, model: null, progress_phase: null }));
+  return { rows, hasMore: jobs.length === PAGE, told: null };
 }
 
 /** What moves now before what was listed; both tell of the same job, and the stream knows better. @param {JobFacts[]} moving @param {JobFacts[]} older @param {string} status */

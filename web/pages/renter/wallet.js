@@ -1,14 +1,14 @@
 // What is in the wallet, and every entry of it.
 
 import { h } from "../../vendor/preact.js";
-import { useState } from "../../vendor/hooks.js";
+import { moreOf } from "../../components/act.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { Plot } from "../../components/plot.js";
 import { walletTable } from "../../components/wallet.js";
 import { call } from "../../runtime/api.js";
 import { money } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useLoad, useMore } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/renter.js";
 
@@ -36,25 +36,20 @@ export default function Wallet() {
 }
 
 function Entries() {
-  const t = texts();
-  const [pages, setPages] = useState(1);
-  const entries = useLoad(
-    async (signal) => {
-      const { renter } = await call("GET /renters/me", { signal });
-      const query = { limit: pages * PAGE };
-      return call("GET /renters/{renter_id}/transactions", { path: { renter_id: renter.id }, query, signal });
-    },
-    [pages],
-  );
-  return loaded(entries, ({ entries: rows, total }) =>
+  const entries = useMore(async (page, signal) => {
+    const { renter } = await call("GET /renters/me", { signal });
+    const query = { limit: PAGE, offset: page * PAGE };
+    const told = await call("GET /renters/{renter_id}/transactions", { path: { renter_id: renter.id }, query, signal });
+    return { rows: told.entries, hasMore: query.offset + told.entries.length < told.total, told };
+  });
+  return loaded(entries, ({ rows, more }) =>
     h(
       "div",
       null,
       rows[0]?.created_at !== rows.at(-1)?.created_at && h(Balance, { rows }),
       h("h2", null, common().wallet.entries),
       walletTable(rows),
-      rows.length < total &&
-        h("p", { class: "acts" }, h("button", { type: "button", onClick: () => setPages(pages + 1) }, t.older)),
+      moreOf(more),
     ),
   );
 }

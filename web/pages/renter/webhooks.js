@@ -2,7 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
-import { Form } from "../../components/act.js";
+import { Form, moreOf } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { TextField } from "../../components/field.js";
@@ -11,10 +11,11 @@ import { table } from "../../components/table.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { number, time } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useLoad, useMore } from "../../runtime/load.js";
 import texts from "../../text/renter.js";
 
 const PAGE = 100;
+const EVERY_SECONDS = 15;
 
 export default function Webhooks() {
   const t = texts();
@@ -50,16 +51,19 @@ function Address({ url }) {
 
 function Deliveries() {
   const t = texts();
-  const deliveries = useLoad(
-    (signal) => call("GET /renters/me/webhook-deliveries", { query: { limit: PAGE }, signal }),
+  const deliveries = useMore(
+    async (page, signal) => {
+      const told = await call("GET /renters/me/webhook-deliveries", { query: { page: page + 1, limit: PAGE }, signal });
+      return { rows: told.deliveries, hasMore: page + 1 < told.pagination.pages, told };
+    },
     [],
-    15,
+    EVERY_SECONDS,
   );
   return h(
     "section",
     { "aria-labelledby": "deliveries" },
     h("h2", { id: "deliveries" }, t.deliveries),
-    loaded(deliveries, ({ deliveries: rows }) =>
+    loaded(deliveries, ({ rows, more }) => [
       table({
         caption: t.deliveries,
         rows,
@@ -78,6 +82,7 @@ function Deliveries() {
           },
         ],
       }),
-    ),
+      moreOf(more),
+    ]),
   );
 }
