@@ -5,7 +5,7 @@ import { money, time } from "../runtime/format.js";
 import common from "../text/common.js";
 import words from "../text/words.js";
 import { table } from "./table.js";
-import { word } from "./word.js";
+import { jobId, word } from "./word.js";
 
 /** @param {import("../runtime/api.js").Schemas["WalletEntry"][]} rows */
 export function walletTable(rows) {
@@ -22,7 +22,7 @@ export function walletTable(rows) {
         title: t.note,
         cell: (row) =>
           row.job_id
-            ? h("a", { href: `#/jobs/${encodeURIComponent(row.job_id)}` }, h("bdi", null, row.job_id))
+            ? h("a", { href: `#/jobs/${encodeURIComponent(row.job_id)}` }, jobId(row.job_id))
             : h("bdi", null, row.note ?? ""),
         isExtra: true,
       },

@@ -12,6 +12,9 @@ export const word = (known, name) => (Object.hasOwn(known, name) ? known[name] :
 /** @param {string} type */
 export const jobType = (type) => word(words().jobTypes, type);
 
+/** The number of a job, of which the end tells it from others where there is little room. @param {string} id */
+export const jobId = (id) => h("bdi", { class: "id" }, id);
+
 /** @type {Record<string, import("./badge.js").Kind>} */
 const PAYOUT_KINDS = { pending: "warn", processing: "warn", paid: "good", failed: "bad", rejected: "bad" };
 

@@ -7,7 +7,7 @@ import { Status } from "../../components/badge.js";
 import { SelectField, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { word } from "../../components/word.js";
+import { jobId, word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number } from "../../runtime/format.js";
@@ -80,7 +80,7 @@ function listed(rows) {
     keyOf: (row) => row.id,
     href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
     columns: [
-      { key: "job", title: t.job, cell: (row) => h("bdi", null, row.job_id), sort: (row) => row.id, width: 225 },
+      { key: "job", title: t.job, cell: (row) => jobId(row.job_id), sort: (row) => row.id, width: 225 },
       {
         key: "status",
         title: t.status,
@@ -115,7 +115,7 @@ function listed(rows) {
         title: t.fault,
         cell: (row) => row.fault && word(words().faults, row.fault),
         isExtra: true,
-        width: 80,
+        width: 150,
       },
       {
         key: "submitted",

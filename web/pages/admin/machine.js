@@ -7,7 +7,7 @@ import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { Telemetry } from "../../components/telemetry.js";
 import { table } from "../../components/table.js";
-import { word } from "../../components/word.js";
+import { jobId, word } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
@@ -109,7 +109,7 @@ function newest(rows) {
     keyOf: (row) => row.id,
     href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
     columns: [
-      { key: "job", title: t.job, cell: (row) => h("bdi", null, row.job_id), width: 230 },
+      { key: "job", title: t.job, cell: (row) => jobId(row.job_id), width: 230 },
       { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
       { key: "earned", title: t.earned, cell: (row) => money(row.earned_halala), isNumber: true, width: 100 },
       { key: "submitted", title: t.submitted, cell: (row) => time(row.submitted_at), isExtra: true },

@@ -7,6 +7,7 @@ import { TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
+import { jobId } from "../../components/word.js";
 import { walletTable } from "../../components/wallet.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
@@ -136,7 +137,7 @@ function newest(rows) {
     keyOf: (row) => row.job_id,
     href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
     columns: [
-      { key: "job", title: t.job, cell: (row) => h("bdi", null, row.job_id), width: 230 },
+      { key: "job", title: t.job, cell: (row) => jobId(row.job_id), width: 230 },
       { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
       { key: "submitted", title: t.submitted, cell: (row) => time(row.submitted_at), isExtra: true },
     ],

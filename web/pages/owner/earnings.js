@@ -6,6 +6,7 @@ import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { Plot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
+import { jobId } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { duration, money, number, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
@@ -95,7 +96,7 @@ function ByJob() {
       empty: t.noJobs,
       keyOf: (row) => row.job_id,
       columns: [
-        { key: "job", title: t.job, cell: (row) => h("bdi", null, row.job_id), width: 230 },
+        { key: "job", title: t.job, cell: (row) => jobId(row.job_id), width: 230 },
         { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
         {
           key: "earned",

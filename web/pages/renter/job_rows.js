@@ -2,7 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { Status } from "../../components/badge.js";
-import { jobType } from "../../components/word.js";
+import { jobId, jobType } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { ago, money } from "../../runtime/format.js";
 import { useLive } from "../../runtime/live.js";
@@ -28,7 +28,7 @@ export function jobTable(rows, caption, empty) {
     keyOf: (row) => row.id,
     href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
     columns: [
-      { key: "id", title: t.id, cell: (row) => h("bdi", null, row.job_id), sort: (row) => row.id, width: 230 },
+      { key: "id", title: t.id, cell: (row) => jobId(row.job_id), sort: (row) => row.id, width: 230 },
       {
         key: "status",
         title: t.status,
