@@ -47,7 +47,7 @@ function Books() {
             cell: (row) => money(row.balance_halala),
             sort: (row) => row.balance_halala,
             isNumber: true,
-            width: 170,
+            width: 110,
           },
         ],
       }),
