@@ -168,6 +168,24 @@ def test_why_an_answer_ends(reason: str, stop: str | None, expected: str) -> Non
     assert message_of(answer, read(stop_sequences=["END"]))["stop_reason"] == expected
 
 
+@pytest.mark.parametrize(
+    "arguments", ['{"q":"\\ud800"}', "[" * 100_000, '{"q":' * 500 + "1" + "}" * 500, '{"q":1e999}', '{"q":NaN}', "[1]"]
+)
+def test_arguments_that_no_reader_could_use_are_told_as_they_were_written(arguments: str) -> None:
+    called: JsonObject = {"id": "call-a", "function": {"name": "find", "arguments": arguments}}
+    told = message_of({"choices": [{"message": {"tool_calls": [called]}}]}, read())
+    use = {"type": "tool_use", "id": "call-a", "name": "find", "input": {"arguments": arguments}}
+    assert told["content"] == [use]
+
+
+def test_what_is_too_large_for_a_daemon_as_chat_is_refused() -> None:
+    call = {"type": "tool_use", "id": "call-a", "name": "find", "input": {"q": '"' * (3 * MIB)}}
+    sent = json.dumps({**HELLO, "messages": [{"role": "assistant", "content": [call]}]}).encode()
+    # Within the bound of bodies, and twice as long as text in text.
+    with pytest.raises(ApiError, match="too large"):
+        read_messages(sent, 8 * MIB)
+
+
 def test_a_streamed_answer() -> None:
     begun = {"id": "job-1", "type": "message", "role": "assistant", "model": "a/model", "content": []}
     start = {**begun, "stop_reason": None, "stop_sequence": None, "usage": NOTHING}

@@ -1,14 +1,17 @@
 """An answer of chat as one of Anthropic's Messages API, whole or event by event."""
 
-import json
 from collections.abc import Iterator
 from enum import StrEnum
 
-from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue, is_deeper, parse_strictly
 from dc1.domain.inference.dialects.chat_answer import Counts, Said, ToolCall
 from dc1.domain.inference.dialects.messages_request import MessagesCall
 
 _STOP_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+
+
+_MAX_DEPTH = 100
+"""Arguments that are nested more deeply are told as they were written."""
 
 
 class _Block(StrEnum):
@@ -117,11 +120,11 @@ def _tool_use(tool: ToolCall, arguments: JsonObject) -> JsonObject:
 
 def _input(arguments: str) -> JsonObject:
     try:
-        said = json.loads(arguments or "{}")
+        said = parse_strictly(arguments or "{}", parse_int=int)
     except ValueError:
         said = None
     # What a model wrote wrongly is the caller's to see, who alone can ask it again.
-    return said if isinstance(said, dict) else {"arguments": arguments}
+    return said if isinstance(said, dict) and not is_deeper(said, _MAX_DEPTH) else {"arguments": arguments}
 
 
 def _stop(said: Said, call: MessagesCall, *, calls: bool) -> JsonObject:

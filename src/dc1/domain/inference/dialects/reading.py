@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from dc1 import defaults
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
@@ -25,9 +26,9 @@ def required_body(sent: bytes, max_bytes: int, required: Iterable[str]) -> JsonO
 
 def as_chat(body: JsonObject) -> InferenceCall:
     """Return the call that a body of chat stands for, which was made of another."""
-    sent = compact(body).encode()
-    # What was sent is within its bound; that chat says the same in more words is no fault of the caller's.
-    return read_call(EnginePath.CHAT, sent, len(sent))
+    # What was sent is within its bound; that chat says the same in more words is no fault of the caller's. It may be
+    # twice as much, as a tool's arguments are text in text there; a daemon's stream would break by a larger message.
+    return read_call(EnginePath.CHAT, compact(body).encode(), defaults.COMPLETION_MAX_BYTES)
 
 
 def text_of(value: JsonValue, field: str) -> str:
