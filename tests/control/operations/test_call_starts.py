@@ -1,7 +1,9 @@
 """A call under /v1 runs before its start is stored; whatever becomes of it, the database and the books are right."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +14,7 @@ from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, Phase
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
-from tests.control.small_market import Daemon, SmallMarket
+from tests.control.small_market import DONE, Daemon, SmallMarket
 
 MODEL = "acme/Chat-7B"
 SAID = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "x" * 4000}], "stream": True}).encode()
@@ -104,3 +106,61 @@ async def test_a_server_that_is_killed_meanwhile_holds_nothing(market: SmallMark
     await market.restart(killed=True)
     job = await market.control.job_commands.cancel(call.id, Actor.RENTER)
     assert (job.attempt_number, job.actual_cost_halala, job.refunded_halala) == (0, 0, call.cost_halala)
+
+
+async def test_a_phase_that_comes_while_the_start_is_stored_is_stored_after_it(
+    market: SmallMarket, lease: Lease, call: JobRow
+) -> None:
+    storing = asyncio.ensure_future(market.control.attempts.starts.store(call.id))
+    await asyncio.sleep(0)
+    await market.control.attempts.progress(lease.provider_id, lease.job_id, lease.attempt, Phase.GENERATING)
+    await storing
+    job = await market.job(call.id)
+    assert (job.status, job.progress_phase) == (JobStatus.RUNNING, Phase.GENERATING)
+    assert job.working_since_ms is not None
+
+
+async def test_a_daemon_may_name_the_call_by_its_other_id(market: SmallMarket, lease: Lease, call: JobRow) -> None:
+    attempts, reference = market.control.attempts, str(call.id)
+    await attempts.progress(lease.provider_id, reference, None, Phase.GENERATING)
+    await attempts.finish(lease.provider_id, reference, lease.attempt, DONE)
+    job = await market.job(call.id)
+    assert (job.status, job.progress_phase) == (JobStatus.COMPLETED, Phase.GENERATING)
+
+
+async def test_older_news_of_the_offer_leave_a_run_its_deadline(
+    market: SmallMarket, lease: Lease, call: JobRow
+) -> None:
+    deadline_ms = lease.timeout_at_ms
+    market.control.dispatcher.follow(replace(call, event_sequence=call.event_sequence + 1), lease.assignment.spec)
+    assert lease.running
+    assert lease.timeout_at_ms == deadline_ms is not None
+    await market.control.attempts.starts.store(call.id)
+
+
+@pytest.fixture
+async def there(market: SmallMarket, lease: Lease) -> Lease:
+    """The call as another server has it that hears what is said: as an offer, for its start is not stored."""
+    await market.restart(killed=True)
+    known = market.control.leases.of_job(lease.row_id)
+    assert known is not None
+    known.relay_chunk(TokenChunk(known.attempt, "word " * 400, 400, 0), market.clock.now_ms())
+    return known
+
+
+async def test_a_machine_that_is_paused_elsewhere_keeps_its_calls(
+    market: SmallMarket, there: Lease, call: JobRow
+) -> None:
+    provider = market.control.fleet.known(there.provider_id)
+    await market.control.provider_accounts.pause(provider)
+    assert market.control.leases.is_current(there)
+    assert (await market.job(call.id)).status == JobStatus.PENDING
+
+
+async def test_a_call_that_is_taken_from_a_machine_elsewhere_is_paid(
+    market: SmallMarket, there: Lease, call: JobRow
+) -> None:
+    provider = market.control.fleet.known(there.provider_id)
+    await market.control.attempts.evict(provider, "The provider was suspended", by_operator=True)
+    job = await market.job(call.id)
+    assert (job.status, job.attempt_number, job.completion_tokens) == (JobStatus.FAILED, 1, 400)

@@ -144,8 +144,8 @@ class Attempts:
 
     async def progress(self, provider_id: int, reference: str, attempt: int | None, phase: Phase) -> JobRow:
         """Note the phase of a run; raises LEASE_SUPERSEDED, JOB_SETTLED, `Forbidden` or `Job is not running`."""
-        lease = self._leases.held(provider_id, reference)
-        if lease is not None and lease.unstored is not None and attempt == lease.attempt:
+        lease = self._leases.named(provider_id, reference)
+        if lease is not None and lease.unstored is not None and attempt in (None, lease.attempt):
             return self.starts.enter(lease, phase)
         now_ms = self._clock.now_ms()
 
@@ -232,11 +232,10 @@ class Attempts:
 
         `provider_id` is None for an admin, who needs no lease.
         """
-        if not report.completed:
+        if not report.completed or provider_id is None or self._leases.held(provider_id, reference) is None:
             await self.starts.store_named(provider_id, reference)
         now_ms = self._clock.now_ms()
-        # Read here, as the leases belong to the loop. A daemon names the job as it was offered; nobody else comes here
-        # with tokens to be judged.
+        # Read here, as the leases belong to the loop. Who names the job otherwise than it was offered brings no tokens.
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
         row_ids, start = ((), None) if lease is None else ((lease.row_id,), lease.unstored)
         if lease is not None and not self._job_feed.has_caller(lease.row_id):
@@ -312,13 +311,13 @@ class Attempts:
 
         `by_operator` says that nobody is to blame. True when that put the job back into the queue.
         """
+        await self.starts.store(lease.row_id)
         if await self.withdraw(lease, reason):
             return self._leases.of_job(lease.row_id) is None and lease.row_id in self._dispatcher.queue
         if not lease.running:
             return False
-        await self.starts.store(lease.row_id)
-        now_ms = self._clock.now_ms()
-        lose = partial(self.lose_in, lease=lease, now_ms=now_ms, reason=reason, by_operator=by_operator)
+        await self.starts.store(lease.row_id)  # accepted meanwhile
+        lose = partial(self.lose_in, lease=lease, now_ms=self._clock.now_ms(), reason=reason, by_operator=by_operator)
         # A job waits for whoever comes, the one that it names too (contract 4.1); a call has a caller who waits.
         may_retry = self._retries.may_follow(lease)
         with self._leases.settling(lease.row_id):
@@ -360,7 +359,8 @@ class Attempts:
             self._dispatcher.wake(provider.id)
             return
         for lease in self._leases.of_provider(provider.id):
-            if not lease.running:
+            # What says something runs, though another server may not have stored that yet.
+            if not (lease.running or lease.relayed.tokens):
                 await self.withdraw(lease, "The provider takes no new work")
 
     async def evict(self, provider: Provider, reason: str, *, by_operator: bool = False) -> int:

@@ -10,7 +10,8 @@ from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease
 from dc1.domain.jobs.states import JobSource, JobStatus, Phase
-from dc1.storage.jobs import claims
+from dc1.storage.engine.database import Connection
+from dc1.storage.jobs import claims, lifecycle
 from dc1.storage.jobs.claims import UnstoredStart
 from dc1.storage.jobs.job_records import JobRow
 
@@ -61,11 +62,25 @@ class CallStarts:
         if not starts:
             return
         jobs = await self._db.write(lambda conn: claims.store_starts(conn, [start for _, start in starts]))
-        for (lease, _), job in zip(starts, jobs, strict=True):
+        for (lease, start), job in zip(starts, jobs, strict=True):
+            later, lease.unstored = lease.unstored, None
             # Of one that was moved meanwhile whoever moved it tells.
-            lease.unstored = None
             if job is not None:
                 self._dispatcher.follow(job, lease.assignment.spec)
+                await self._store_phase(lease, start, later)
+
+    async def _store_phase(self, lease: Lease, stored: UnstoredStart, later: UnstoredStart | None) -> None:
+        """Store the phase that a run entered while its start was being stored."""
+        if later is None or later.phase is None or later.phase is stored.phase:
+            return
+        phase, at_ms = later.phase, later.phase_at_ms or later.at_ms
+
+        def work(conn: Connection) -> JobRow | None:
+            return lifecycle.set_phase(conn, lease.row_id, lease.provider_id, lease.attempt, phase, at_ms)
+
+        job = await self._db.write(work)
+        if job is not None:
+            self._dispatcher.tell(job)
 
     def _start_of(self, lease: Lease) -> UnstoredStart | None:
         if lease.running or not lease.relayed.tokens:

@@ -136,9 +136,9 @@ class Dispatcher:
         running = job.status == JobStatus.RUNNING
         attempt = job.attempt_number if running else job.attempt_number + 1
         if lease is not None and lease.provider_id == job.provider_id and lease.attempt == attempt:
-            # As it was offered: an older word than that of the run here, which is stored later.
-            lease.running = running or lease.unstored is not None
-            lease.timeout_at_ms = job.timeout_at_ms
+            # As it was offered is an older word than that of a run here which is stored later.
+            if running or lease.unstored is None:
+                lease.running, lease.timeout_at_ms = running, job.timeout_at_ms
             lease.assignment = Assignment(job, spec, attempt)
             return
         if lease is not None:
