@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 _OF_A_JOB = frozenset({"accept", "decline", "progress", "logs", "tokens", "outcome"})
 _MOST_AT_ONCE = 64
-"""Transactions of one daemon; while so many are under way nothing more is taken from it."""
+"""Messages of one daemon that are followed or wait for those before them; with so many nothing more is taken of it."""
 
 
 def _messages_in(message: ConnectRequest) -> Iterable[ConnectRequest]:
@@ -53,6 +53,7 @@ class MessageFollower:
         self._end = end
         self._passed_over = 0
         self._work = ShieldedWork()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._last_of_job: dict[str, asyncio.Task[None]] = {}
         self.failure: Exception | None = None
 
@@ -79,17 +80,19 @@ class MessageFollower:
             # Waits for nothing, and comes most often.
             await self._follow(message)
             return
-        while len(self._last_of_job) >= _MOST_AT_ONCE and job_id not in self._last_of_job:
-            await asyncio.wait(self._last_of_job.values(), return_when=asyncio.FIRST_COMPLETED)
+        while len(self._tasks) >= _MOST_AT_ONCE:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         task = asyncio.create_task(self._after(before, message))
         self._last_of_job[job_id] = task
+        self._tasks.add(task)
         task.add_done_callback(lambda done: self._forget(job_id, done))
 
     async def _idle(self) -> None:
-        if self._last_of_job:
-            await asyncio.wait(self._last_of_job.values())
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _forget(self, job_id: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         if self._last_of_job.get(job_id) is task:
             del self._last_of_job[job_id]
 
