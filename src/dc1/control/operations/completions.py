@@ -224,12 +224,20 @@ class Completions:
 
     def _place(self, requirement: Requirement, affinity: bytes | None = None) -> Provider | None:
         """Reserve a slot of the daemon that should answer; of one whose stream another server holds, if need be."""
+        if not self._has_room(requirement):
+            return None
         requirement = replace(requirement, handed_to=self._shunned(requirement))
         for asked in self._welcome(requirement):
             reserved = self._reserve(asked, affinity)
             if reserved is not None:
                 return reserved
         return None
+
+    def _has_room(self, requirement: Requirement) -> bool:
+        """Tell whether anybody could take a call: whoever waits looks whenever room changes, and mostly in vain."""
+        self._fleet.presence.age()
+        free = self._fleet.availability
+        return any(True for each in (free.local, free.remote) for _ in each.fitting(requirement))
 
     def _welcome(self, requirement: Requirement) -> Iterator[Requirement]:
         """Yield who is to be asked, one after the other: those whom the call names first, the fastest, and all."""
