@@ -152,6 +152,7 @@ class CompletionStream:
                     new += events
                     self._told_events += len(events)
                     self._tell("".join(event.content() for event in events))
+                    self.events.is_behind = self.events.is_behind or self._length > _MOST_TOLD
                 # Of several answers the text is that of one, and beside chats nothing that could be said in its form.
                 elif not self.call.needs_bodies and (text := self._take_text(update)):
                     new.append(text)

@@ -5,16 +5,18 @@ from collections.abc import Iterator, Sequence
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.inference.events import AnswerEvent
+from dc1.domain.inference.kept_events import MOST_CHARACTERS
 
 
 class RelayedEvents:
-    """Those of one answer. `is_behind` once one is missing, `held` those that may be the last."""
+    """Those of one answer. `is_behind` once one is missing, or too much of what may be the last is `held`."""
 
     def __init__(self, *, in_one_piece: bool = False) -> None:
         """`in_one_piece` is set for an answer that is told once all of it is there, whatever it says of its end."""
         self._in_one_piece = in_one_piece
         self.is_behind = False
         self.held: list[AnswerEvent] = []
+        self._held_size = 0
         self._is_over = False
         self._taken = 0
         self._attempt = 0
@@ -36,8 +38,8 @@ class RelayedEvents:
         if chunk.attempt != self._attempt:
             # A call that failed before anything of it was told is made again, elsewhere.
             self.is_behind = self.is_behind or self._taken > len(self.held)
-            self._attempt, self._taken, self._is_over, self.held = chunk.attempt, 0, False, []
-        self.is_behind = self.is_behind or chunk.event_offset != self._taken
+            self._attempt, self._taken, self._is_over, self.held, self._held_size = chunk.attempt, 0, False, [], 0
+        self.is_behind = self.is_behind or chunk.event_offset != self._taken or self._held_size > MOST_CHARACTERS
         if self.is_behind:
             return []
         self._taken += len(chunk.events)
@@ -45,10 +47,11 @@ class RelayedEvents:
         ready: list[AnswerEvent] = []
         for event in chunk.events:
             self.held.append(event)
+            self._held_size += len(event.text)
             # Of several answers one may end while others go on.
             if not (event.is_end or self._in_one_piece):
                 ready += self.held
-                self.held = []
+                self.held, self._held_size = [], 0
         return ready
 
     def heal(self, attempt: int, said: Sequence[str]) -> list[AnswerEvent]:
