@@ -4,6 +4,7 @@ import asyncio
 import json
 
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.attempt_report import AttemptReport
@@ -38,7 +39,7 @@ async def test_what_is_told_is_kept_to_a_bound(market: SmallMarket, renter: int)
         assert market.control.attempts.tokens(lease.provider_id, lease.job_id, chunk)
         await asyncio.sleep(0)
     assert sum(map(len, told)) == 2 * len(PIECE), "what comes after the bound waits for the result"
-    result = {"type": "text", "response": PIECE * PIECES}
+    result: JsonObject = {"type": "text", "response": PIECE * PIECES}
     await daemon.finish(lease, AttemptReport(completed=True, result=result))
     await listening
     assert "".join(told) == PIECE * PIECES
