@@ -279,6 +279,9 @@ class Completions:
 
     def _serves(self, provider: Provider, requirement: Requirement) -> bool:
         """Tell whether a provider answers such calls now, when it has a slot free."""
+        # The cheap look first: a view is dear where thousands offer the model and a call may have few of them.
+        if not requirement.choice.allows(provider.id):
+            return False
         view = self._fleet.view(provider)
         return view.takes_new_work and capability_obstacle(view, requirement) is None
 
