@@ -35,8 +35,8 @@ class Dialect(Protocol):
         """Return what follows the last chunk."""
         ...
 
-    def failure(self, error: ApiError) -> bytes:
-        """Return what ends an answer that failed after it had begun."""
+    def failure(self, error: ApiError, head: JsonObject) -> bytes:
+        """Return what ends an answer that failed after something was sent; `head` says whose it is."""
         ...
 
 
@@ -53,7 +53,7 @@ class ChatDialect:
         """Return the frame that clients wait for."""
         return b"data: [DONE]\n\n"
 
-    def failure(self, error: ApiError) -> bytes:
+    def failure(self, error: ApiError, head: JsonObject) -> bytes:
         """Return a frame with the envelope of errors."""
         return _event(compact(openai_envelope(error)))
 
@@ -94,7 +94,7 @@ async def streamed(completion: CompletionStream, dialect: Dialect) -> AsyncGener
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
         if not begun:
             raise
-        yield _body(dialect.failure(error))
+        yield _body(dialect.failure(error, _head(completion.job, "chat.completion.chunk")))
         return
     last = dialect.frames(list(_last_chunks(completion, is_made=made)))
     yield _body(b"".join([b"" if begun else RETRY, last, dialect.end()]))

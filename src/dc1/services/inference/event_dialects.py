@@ -28,7 +28,7 @@ class MessagesDialect:
         """Return the events that say how the answer ends, and what it took."""
         return _frames(self._stream.end())
 
-    def failure(self, error: ApiError) -> bytes:
+    def failure(self, error: ApiError, head: JsonObject) -> bytes:
         """Return an event with the body that the error would have."""
         return _frames([anthropic_envelope(error)])
 
@@ -49,9 +49,9 @@ class ResponsesDialect:
         """Return the events that end what is open, and the whole response."""
         return _frames(self._stream.end())
 
-    def failure(self, error: ApiError) -> bytes:
+    def failure(self, error: ApiError, head: JsonObject) -> bytes:
         """Return the response that failed."""
-        return _frames(self._stream.failed(message_under_v1(error)))
+        return _frames(self._stream.failed(message_under_v1(error), head))
 
 
 def _read(chunks: Iterable[str]) -> Iterator[JsonObject]:

@@ -189,7 +189,7 @@ def test_an_answer_that_was_cut_is_incomplete() -> None:
 def test_an_answer_that_fails_says_so_with_what_there_is() -> None:
     stream = ResponsesStream(read())
     list(stream.take(chunk({"content": "I"})))
-    (event,) = stream.failed("The provider left")
+    (event,) = stream.failed("The provider left", chunk({}))
     response: Any = event["response"]
     assert (event["type"], response["status"]) == ("response.failed", "failed")
     assert response["error"] == {"code": "server_error", "message": "The provider left"}
@@ -200,3 +200,9 @@ def test_a_refusal_is_a_part_of_its_own() -> None:
     told = events(read(), chunk({"refusal": "No."}), chunk({}, "stop"))
     assert told[-1]["response"]["output"][0]["content"] == [{"type": "refusal", "refusal": "No."}]
     assert "response.refusal.delta" in [event["type"] for event in told]
+
+
+def test_what_fails_before_anything_was_said_begins_all_the_same() -> None:
+    told: list[Any] = list(ResponsesStream(read()).failed("Timed out", chunk({})))
+    assert [event["type"] for event in told] == ["response.created", "response.in_progress", "response.failed"]
+    assert {event["response"]["id"] for event in told} == {"job-1"}

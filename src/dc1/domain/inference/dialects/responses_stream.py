@@ -78,10 +78,7 @@ class ResponsesStream:
 
     def take(self, chunk: JsonObject) -> Iterator[JsonObject]:
         """Yield the events that a chunk is."""
-        if not self._head:
-            self._head = chunk
-            yield self._event("response.created", response=begun(chunk, self._call))
-            yield self._event("response.in_progress", response=begun(chunk, self._call))
+        yield from self._created(chunk)
         said = Said.of(chunk)
         for kind, text in (("reasoning_text", said.reasoning), ("output_text", said.text), ("refusal", said.refusal)):
             if text:
@@ -100,10 +97,18 @@ class ResponsesStream:
         whole = ended(self._head, self._call, self._whole(), self._finish_reason, self._counts)
         yield self._event(f"response.{whole['status']}", response=whole)
 
-    def failed(self, message: str) -> Iterator[JsonObject]:
-        """Yield what ends an answer that failed after it had begun."""
+    def failed(self, message: str, head: JsonObject) -> Iterator[JsonObject]:
+        """Yield what ends an answer that failed; `head` is any object of chat that says whose it is."""
+        yield from self._created(head)
         failure: JsonObject = {"error": {"code": "server_error", "message": message}, "output": self._whole()}
         yield self._event("response.failed", response=begun(self._head, self._call, "failed") | failure)
+
+    def _created(self, head: JsonObject) -> Iterator[JsonObject]:
+        # Clients take nothing before it.
+        if not self._head:
+            self._head = head
+            yield self._event("response.created", response=begun(head, self._call))
+            yield self._event("response.in_progress", response=begun(head, self._call))
 
     def _say(self, kind: str, text: str) -> Iterator[JsonObject]:
         if self._open is None or self._open.kind != kind:
