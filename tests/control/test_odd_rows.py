@@ -13,6 +13,7 @@ from dc1.storage.accounts import keys
 from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.providers import providers
+from dc1.storage.schema import tables
 from dc1.storage.schema.columns import ExactDecimal, ExactJson
 from dc1.storage.schema.tables import metadata
 from tests.control.small_market import SmallMarket
@@ -21,7 +22,7 @@ COLUMNS = [
     column
     for table in metadata.sorted_tables
     for column in table.columns
-    if isinstance(column.type, ExactJson | ExactDecimal)
+    if isinstance(column.type, ExactJson | ExactDecimal) and column.name != "provider_choice"
 ]
 ODD = [
     "",
@@ -80,6 +81,18 @@ async def test_the_market_goes_on_with_every_value_of_a_column_spoilt(market: Sm
             waiting = await market.submit(renter)
         await daemon.finish(await daemon.accept())
         assert [(await market.job(job.id)).status for job in (ended, running, waiting)] == ["completed"] * 3, odd
+
+
+@pytest.mark.parametrize("odd", ["{", "null", "[1]"])
+async def test_work_whose_choice_of_providers_cannot_be_read_is_nobodys(
+    market: SmallMarket, renter: int, odd: str
+) -> None:
+    job = await market.submit(renter)
+    await spoil(market, tables.jobs.c.provider_choice, odd)
+    await market.restart()
+    await market.daemon()
+    await market.dispatch()
+    assert (await market.job(job.id)).status == "queued"
 
 
 @pytest.mark.parametrize("odd", [*ODD, None])
