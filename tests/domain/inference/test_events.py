@@ -1,5 +1,7 @@
 """Events as daemons send them: what cannot be counted or written again is no event."""
 
+import json
+
 import pytest
 
 from dc1.domain.inference.events import AnswerEvent
@@ -30,3 +32,15 @@ def test_characters_in_escapes_are_text() -> None:
     event = AnswerEvent.read(b'{"choices":[{"delta":{"content":"\\ud83d\\ude00 \\\\ud83d"}}]}')
     assert event is not None
     assert event.content() == "😀 \\ud83d"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "tokens"), [("word " * 100, "stop", 125), ("word", "stop", 1), ("a" * 9, None, 1)]
+)
+def test_a_text_in_one_piece_that_nobody_counted_is_more_than_a_token(
+    text: str, reason: str | None, tokens: int
+) -> None:
+    said = {"choices": [{"index": 0, "text": text, "finish_reason": reason}]}
+    event = AnswerEvent.read(json.dumps(said).encode())
+    assert event is not None
+    assert event.made() == (text, tokens)

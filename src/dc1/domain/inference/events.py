@@ -91,6 +91,9 @@ class AnswerEvent:
         if is_whole:
             counted = as_integer((self.usage or {}).get("completion_tokens"))
             tokens = counted or uncounted_tokens(len(text.encode()))
+        elif self.is_end:
+            # Of a text that goes on the last piece looks as the whole does.
+            tokens = max(tokens, uncounted_tokens(len(text.encode())))
         pictures = pictures_in(self.value("data"))
         return "".join([text, *pictures]), tokens + IMAGE_TOKENS * len(pictures)
 
