@@ -136,6 +136,11 @@ def test_every_event_has_its_words_in_both_languages(event: NotificationEvent) -
     assert event is NotificationEvent.TEST or any(event in events for events in EVENTS_OF.values())
 
 
+@pytest.mark.parametrize("rest", ["/hook", "?key=s3cret", "#s3cret", "\\s3cret", ""])
+def test_of_an_address_no_more_than_the_host_is_shown(rest: str) -> None:
+    assert hint_of(ChannelKind.WEBHOOK, f"https://hooks.example.sa:8443{rest}") == "hooks.example.sa:8443"
+
+
 def test_a_telegram_chat_is_told_by_its_bot() -> None:
     assert is_target(ChannelKind.TELEGRAM, CHAT)
     token, chat = CHAT.split("/")

@@ -21,7 +21,7 @@ from dc1.storage.engine.database import Database
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 0.5
-_AT_ONCE = 16
+_MAX_IN_FLIGHT = 64
 _CLAIM_MS = 30_000
 _ANSWER_SECONDS = 5.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "dc1-notifications"}
@@ -36,6 +36,8 @@ class Notifier:
         self._targets = targets
         self._secret_box = secret_box
         self._poster = HttpsPoster()
+        # By channel, each of which is told one thing at a time.
+        self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._periodic = Periodic((_LOOK_SECONDS, self.send_due))
 
     async def start(self) -> None:
@@ -45,15 +47,21 @@ class Notifier:
     async def stop(self) -> None:
         """Break off what is being sent: it comes due again, and receivers may see it twice."""
         await self._periodic.stop()
+        tasks = list(self._in_flight.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._poster.close()
 
     async def send_due(self) -> None:
-        """Send what is due, some at a time."""
-        now_ms = self._clock.now_ms()
-        if not await self._db.read(lambda conn: notifications.has_due(conn, now_ms)):
+        """Begin to send what is due, of each channel one thing, and wait for none of it."""
+        now_ms, busy = self._clock.now_ms(), [*self._in_flight]
+        free = _MAX_IN_FLIGHT - len(busy)
+        if free == 0 or not await self._db.read(lambda conn: notifications.has_due(conn, now_ms, busy)):
             return
-        due = await self._db.write(lambda conn: notifications.take_due(conn, now_ms, now_ms + _CLAIM_MS, _AT_ONCE))
-        await asyncio.gather(*(self._send(each) for each in due))
+        due = await self._db.write(lambda conn: notifications.take_due(conn, now_ms, now_ms + _CLAIM_MS, free, busy))
+        for each in due:
+            self._in_flight[each.channel_id] = asyncio.create_task(self._send(each))
 
     async def _send(self, due: DueNotification) -> None:
         try:
@@ -68,6 +76,8 @@ class Notifier:
         except Exception as error:
             # It comes due again by itself, and then is sent once more.
             level_of(error, log)("notification_not_recorded", channel_id=due.channel_id)
+        finally:
+            del self._in_flight[due.channel_id]
 
     async def _attempt(self, due: DueNotification) -> str | None:
         """Send once; return what went wrong, in words that give no secret away."""
@@ -86,4 +96,8 @@ class Notifier:
             return "The address cannot be read"
         except (httpx.HTTPError, OSError) as error:
             return f"The request failed: {type(error).__name__}"
+        except Exception:
+            # A receiver may answer anything, and libraries raise anything of it. Unrecorded it would be sent for ever.
+            log.exception("notification_failed", channel_id=due.channel_id)
+            return "The request failed"
         return None if 200 <= status < 300 else f"The answer was HTTP {status}"

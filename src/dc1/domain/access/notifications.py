@@ -113,7 +113,10 @@ def is_target(kind: ChannelKind, target: str) -> bool:
 
 def hint_of(kind: ChannelKind, target: str) -> str:
     """Return what may be shown of a target: of Telegram the chat, else no more than the host."""
-    return target.partition("/")[2] if kind is ChannelKind.TELEGRAM else target.split("/")[2].rpartition("@")[2]
+    if kind is ChannelKind.TELEGRAM:
+        return target.partition("/")[2]
+    # Whatever follows the host may be what opens the channel.
+    return re.split(r"[/?#\\]", target.removeprefix("https://"), maxsplit=1)[0].rpartition("@")[2]
 
 
 def address_of(kind: ChannelKind, target: str) -> str:

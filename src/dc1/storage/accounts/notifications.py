@@ -1,9 +1,9 @@
 """Where people want to be told of what, and what is still to be told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from dc1.domain.access.notifications import ChannelKind, NotificationEvent, text_of
 from dc1.domain.access.roles import Role
@@ -15,6 +15,9 @@ from dc1.storage.schema.tables import notification_channels, notifications
 
 OPERATORS = 0
 """The account of all operators together."""
+
+MOST_WAITING = 500
+"""What waits for one channel: of one that is down nothing more is kept, for nobody reads as much when it is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +64,18 @@ _channels, _waiting = notification_channels, notifications
 _channel_shape = Shape(ChannelRow, _channels)
 _due_shape = Shape(DueNotification, _waiting, kind=_channels.c.kind, sealed_target=_channels.c.sealed_target)
 _OF_ACCOUNT = PreparedStatement(
-    select(_channels.c.id, _channels.c.events, _channels.c.language).where(
-        _channels.c.owner_role == bindparam("role"), _channels.c.owner_id == bindparam("owner")
-    )
+    select(_channels.c.id, _channels.c.events, _channels.c.language)
+    .where(_channels.c.owner_role == bindparam("role"), _channels.c.owner_id == bindparam("owner"))
+    # Until the commit: one that is removed meanwhile would undo what is told of, as its row is named by ours.
+    .with_for_update(read=True, key_share=True)
 )
 
 
 def add(conn: Connection, role: Role, owner_id: int, new: NewChannel, now_ms: int) -> ChannelRow:
     """Keep a channel of an account."""
     mine = {"owner_role": role.value, "owner_id": owner_id, "created_at_ms": now_ms}
-    conn.execute(insert(_channels).values(**mine, **asdict(new)))
-    return channels(conn, role, owner_id)[-1]
+    added = conn.execute(insert(_channels).values(**mine, **asdict(new)).returning(*_channel_shape.columns))
+    return _channel_shape.all(added)[0]
 
 
 def channels(conn: Connection, role: Role, owner_id: int) -> list[ChannelRow]:
@@ -83,7 +87,8 @@ def channels(conn: Connection, role: Role, owner_id: int) -> list[ChannelRow]:
 def remove(conn: Connection, role: Role, owner_id: int, channel_id: int) -> bool:
     """Forget a channel of an account with what was still to be told there; False where it has none with that id."""
     mine = (_channels.c.owner_role == role.value, _channels.c.owner_id == owner_id, _channels.c.id == channel_id)
-    found = conn.execute(select(_channels.c.id).where(*mine)).scalar()
+    # First, as everywhere: what is being told of locks the channel before what is to be told.
+    found = conn.execute(select(_channels.c.id).where(*mine).with_for_update()).scalar()
     if found is not None:
         conn.execute(delete(_waiting).where(_waiting.c.channel_id == channel_id))
         conn.execute(delete(_channels).where(*mine))
@@ -130,6 +135,9 @@ def _enqueue(
     facts: Mapping[str, JsonValue],
     now_ms: int,
 ) -> None:
+    of_channel = select(_waiting.c.id).where(_waiting.c.channel_id == channel_id).limit(MOST_WAITING)
+    if conn.execute(select(func.count()).select_from(of_channel.subquery())).scalar_one() >= MOST_WAITING:
+        return
     conn.execute(
         insert(_waiting).values(
             channel_id=channel_id,
@@ -142,18 +150,22 @@ def _enqueue(
     )
 
 
-def has_due(conn: Connection, now_ms: int) -> bool:
-    """Tell whether anything is to be told now."""
-    return (
-        conn.execute(select(_waiting.c.id).where(_waiting.c.next_attempt_at_ms <= now_ms).limit(1)).first() is not None
-    )
+def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
+    """Tell whether anything is to be told now in a channel that is not `busy`."""
+    return conn.execute(select(_waiting.c.id).where(*_due(now_ms, busy)).limit(1)).first() is not None
 
 
-def take_due(conn: Connection, now_ms: int, until_ms: int, limit: int) -> list[DueNotification]:
-    """Take what is to be told now, the longest waiting first; nobody else takes it before `until_ms`."""
+def take_due(
+    conn: Connection, now_ms: int, until_ms: int, limit: int, busy: Collection[int] = ()
+) -> list[DueNotification]:
+    """Take what is to be told now, the longest waiting first; nobody else takes it before `until_ms`.
+
+    Of each channel one, and of those that are `busy` none, so that a host that is slow holds up nobody else's.
+    """
+    oldest = select(func.min(_waiting.c.id)).where(*_due(now_ms, busy)).group_by(_waiting.c.channel_id)
     query = (
         select(_waiting.c.id)
-        .where(_waiting.c.next_attempt_at_ms <= now_ms)
+        .where(_waiting.c.id.in_(oldest), _waiting.c.next_attempt_at_ms <= now_ms)
         .order_by(_waiting.c.next_attempt_at_ms, _waiting.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -164,6 +176,10 @@ def take_due(conn: Connection, now_ms: int, until_ms: int, limit: int) -> list[D
     conn.execute(update(_waiting).where(_waiting.c.id.in_(chosen)).values(next_attempt_at_ms=until_ms))
     taken = select(*_due_shape.columns).join(_channels, _channels.c.id == _waiting.c.channel_id)
     return _due_shape.all(conn.execute(taken.where(_waiting.c.id.in_(chosen)).order_by(_waiting.c.id)))
+
+
+def _due(now_ms: int, busy: Collection[int]) -> Sequence[ColumnElement[bool]]:
+    return _waiting.c.next_attempt_at_ms <= now_ms, _waiting.c.channel_id.not_in(busy)
 
 
 def told(conn: Connection, notification: DueNotification, now_ms: int) -> None:
@@ -177,10 +193,10 @@ def failed(conn: Connection, notification: DueNotification, error: str, again_at
         _end(conn, notification, {"last_error": error})
         return
     later = {"attempts": notification.attempts + 1, "next_attempt_at_ms": again_at_ms}
-    conn.execute(update(_waiting).where(_waiting.c.id == notification.id).values(**later))
     conn.execute(update(_channels).where(_channels.c.id == notification.channel_id).values(last_error=error))
+    conn.execute(update(_waiting).where(_waiting.c.id == notification.id).values(**later))
 
 
 def _end(conn: Connection, notification: DueNotification, noted: Mapping[str, object]) -> None:
-    conn.execute(delete(_waiting).where(_waiting.c.id == notification.id))
     conn.execute(update(_channels).where(_channels.c.id == notification.channel_id).values(**noted))
+    conn.execute(delete(_waiting).where(_waiting.c.id == notification.id))

@@ -1,0 +1,96 @@
+"""What is to be told, on both engines: with its cause, of each channel one thing at a time, and no more than somebody
+would read."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from dc1.domain.access.notifications import ChannelKind, NotificationEvent
+from dc1.domain.access.roles import Role
+from dc1.domain.jobs.states import Actor
+from dc1.storage.accounts import notifications
+from dc1.storage.accounts.notifications import MOST_WAITING, NewChannel
+from dc1.storage.engine.database import Connection, Database
+from dc1.storage.jobs import lifecycle
+from tests.storage.market import NOW, Market
+
+LATER = NOW + 30_000
+NEW = NewChannel(ChannelKind.SLACK, "sealed", "hooks.slack.com", [NotificationEvent.JOB_CANCELLED], "en")
+_IS_WAITED_FOR = text(
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid::text = pg_current_xact_id()::text"
+)
+
+
+@pytest.fixture
+def market(db: Database) -> Market:
+    return Market(db)
+
+
+async def channel_of(market: Market, renter: int) -> int:
+    return (await market.do(notifications.add, Role.RENTER, renter, NEW, NOW)).id
+
+
+def tell(conn: Connection, renter: int) -> None:
+    facts = {"job_id": "job-1"}
+    notifications.tell(conn, Role.RENTER, renter, NotificationEvent.JOB_CANCELLED, facts, NOW)
+
+
+async def test_of_each_channel_one_thing_is_taken_the_oldest_first(market: Market) -> None:
+    loud, quiet = await market.renter(), await market.renter()
+    many, few = await channel_of(market, loud), await channel_of(market, quiet)
+    for renter in (loud, loud, loud, quiet):
+        await market.do(tell, renter)
+    first = await market.do(notifications.take_due, NOW, LATER, 16)
+    assert [each.channel_id for each in first] == [many, few]
+    assert await market.do(notifications.take_due, NOW, LATER, 16, [many, few]) == []
+    assert not await market.see(notifications.has_due, NOW, [many])
+    (second,) = await market.do(notifications.take_due, NOW, LATER, 16)
+    assert second.id > first[0].id
+
+
+async def test_of_a_channel_that_is_down_no_more_is_kept_than_somebody_would_read(market: Market) -> None:
+    renter = await market.renter()
+    await channel_of(market, renter)
+
+    def tell_often(conn: Connection) -> None:
+        for _ in range(MOST_WAITING + 3):
+            tell(conn, renter)
+
+    await market.do(tell_often)
+    assert await market.see(lambda conn: conn.execute(text("SELECT count(*) FROM notifications")).scalar()) == (
+        MOST_WAITING
+    )
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("removed_first", [True, False])
+async def test_a_channel_that_is_removed_meanwhile_undoes_no_end_of_a_job(market: Market, removed_first: bool) -> None:
+    renter = await market.renter()
+    channel = await channel_of(market, renter)
+    job = await market.submit(renter)
+    begun = threading.Event()
+
+    def held(work: Callable[..., object], *args: object) -> Callable[[Connection], None]:
+        def until_waited_for(conn: Connection) -> None:
+            work(conn, *args)
+            begun.set()
+            give_up_at = time.monotonic() + 10
+            while not conn.execute(_IS_WAITED_FOR).scalar_one():
+                assert time.monotonic() < give_up_at
+                time.sleep(0.01)
+
+        return until_waited_for
+
+    removal = (notifications.remove, Role.RENTER, renter, channel)
+    end = (lifecycle.cancel, job.id, Actor.RENTER, NOW)
+    first, second = (removal, end) if removed_first else (end, removal)
+    holding = asyncio.create_task(market.do(held(*first)))
+    await asyncio.to_thread(begun.wait)
+    await market.do(*second)
+    await holding
+    assert await market.do(notifications.take_due, NOW, LATER, 16) == []
+    assert await market.see(notifications.channels, Role.RENTER, renter) == []
