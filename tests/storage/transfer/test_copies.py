@@ -85,6 +85,16 @@ async def test_a_market_in_use_is_not_copied_over(market: Market, url: str, targ
     assert await ledger(target) == before
 
 
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+async def test_an_older_market_in_use_is_not_even_brought_up_to_date(market: Market, url: str, target: str) -> None:
+    """Its servers go on, which would not know the tables."""
+    care.copy(url, target, nobody)
+    older = care.downgrade(target, revisions()[-3]).revision
+    with pytest.raises(UnusableDatabaseError, match="the target is in use"):
+        care.copy(url, target, nobody)
+    assert care.examine(target).revision == older
+
+
 async def test_books_that_do_not_balance_are_neither_copied_nor_backed_up(
     market: Market, url: str, target: str, tmp_path: Path
 ) -> None:
@@ -98,7 +108,8 @@ async def test_books_that_do_not_balance_are_neither_copied_nor_backed_up(
 
 
 async def test_a_backup_comes_back_on_either_engine(market: Market, url: str, target: str, tmp_path: Path) -> None:
-    file = tmp_path / "backup.sqlite3"
+    (tmp_path / "100%20 #1?").mkdir()
+    file = tmp_path / "100%20 #1?" / "backup.sqlite3"
     care.back_up(url, file, nobody)
     assert file.stat().st_mode & 0o777 == 0o600
     with pytest.raises(UnusableDatabaseError, match="is there already"):
@@ -106,7 +117,7 @@ async def test_a_backup_comes_back_on_either_engine(market: Market, url: str, ta
     found = care.restore(file, target, nobody)
     assert (found.revision, found.missing, found.problems) == (newest_revision(), [], [])
     assert await ledger(target) == await ledger(url)
-    assert hidden_or_backup(tmp_path) == ["backup.sqlite3"]
+    assert hidden_or_backup(file.parent) == ["backup.sqlite3"]
 
 
 async def test_a_backup_of_an_older_version_is_brought_up_to_date(
@@ -165,5 +176,6 @@ def test_only_the_newest_backups_are_kept(tmp_path: Path) -> None:
     for day in range(1, 6):
         (tmp_path / f"dc1-2026010{day}T000000Z.sqlite3").touch()
     (tmp_path / "of-somebody-else.sqlite3").touch()
+    (tmp_path / "dc1-before-the-move.sqlite3").touch()
     assert [path.name[4:12] for path in forget(tmp_path, 2)] == ["20260101", "20260102", "20260103"]
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4

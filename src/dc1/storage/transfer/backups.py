@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import URL
 
 from dc1.private_files import make_private_file
-from dc1.storage.engine.database import UnusableDatabaseError, normalised
+from dc1.storage.engine.database import UnusableDatabaseError
 from dc1.storage.engine.migrate import upgrade
 from dc1.storage.transfer.condition import examine
 from dc1.storage.transfer.copying import Progress, copy
@@ -86,7 +87,8 @@ def restore(file: Path, target: URL, told: Progress = _nobody) -> None:
 
 def forget(directory: Path, keep: int) -> list[Path]:
     """Remove all but the newest backups of a directory, by their names; return those that are gone."""
-    old = sorted(directory.glob(_NAME.format("*")))[:-keep]
+    # With a date alone: what somebody has named by hand is neither removed nor counted for one of those kept.
+    old = sorted(directory.glob(_NAME.format("[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z")))[:-keep]
     for each in old:
         each.unlink()
     return old
@@ -110,7 +112,7 @@ def _copy_pages(source: Path, target: Path, told: Progress) -> None:
 
     try:
         with (
-            contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as reading,
+            contextlib.closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as reading,
             contextlib.closing(sqlite3.connect(target)) as writing,
         ):
             # One view from the first page to the last: without it each commit of a server would begin the copy anew.
@@ -148,4 +150,4 @@ def _put_in_place(partial: Path, file: Path) -> None:
 
 
 def _url(file: Path) -> URL:
-    return normalised(f"sqlite:///{file}")
+    return URL.create("sqlite+pysqlite", database=str(file))

@@ -5,7 +5,22 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import URL, BigInteger, Column, Connection, MetaData, Table, Text, delete, func, insert, select, text
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    inspect,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from dc1.private_files import make_private_file
@@ -52,6 +67,9 @@ def copy(source: URL, target: URL, told: Progress = _nobody) -> list[CopiedTable
             file = Path(str(target.database))
             file.parent.mkdir(parents=True, exist_ok=True)
             make_private_file(file)
+        # Before its tables are changed, and again under the lock: another market's servers may be at work on them.
+        with snapshot(target) as there:
+            _require_empty(there)
         upgrade(target)
         with sole_transaction(target) as writing:
             _require_empty(writing)
@@ -90,8 +108,8 @@ def _plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 def _require_empty(connection: Connection) -> None:
-    for name in _SIGNS_OF_USE:
-        if connection.execute(select(metadata.tables[name]).limit(1)).first() is not None:
+    for name in sorted({*_SIGNS_OF_USE} & {*inspect(connection).get_table_names()}):
+        if connection.execute(select(literal(1)).select_from(metadata.tables[name]).limit(1)).first() is not None:
             raise UnusableDatabaseError(f"the target is in use: there are {name.replace('_', ' ')} in it")
 
 
