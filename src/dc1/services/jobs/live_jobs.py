@@ -10,7 +10,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.api.call import Principal
-from dc1.services.api.live_stream import LiveSource
+from dc1.services.api.live_stream import PAUSE_SECONDS, LiveSource
 from dc1.services.jobs.messages import current_cost, shown_provider_id, tokens_used
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
@@ -48,8 +48,8 @@ class LiveJobs(LiveSource):
             yield "snapshot", _event(rows[start : start + _PAGE])
 
     async def wait(self, timeout_seconds: float) -> None:
-        """Wait until a job moved, and a little longer for those that move with it."""
-        await self._watched.wait(timeout_seconds)
+        """Wait until a job moved, and a little longer for those that move with it; of a stop nobody tells."""
+        await self._watched.wait(min(timeout_seconds, PAUSE_SECONDS))
         await asyncio.sleep(_SETTLE_SECONDS)
 
     async def changes(self) -> list[tuple[str, str]]:
