@@ -1,8 +1,12 @@
 """Whose runs are over in no time where others work for long."""
 
+import random
+import time
+from collections import Counter
+
 import pytest
 
-from dc1.domain.providers.short_runs import RunTimes, too_short
+from dc1.domain.providers.short_runs import RunTimes, Whole, too_short
 
 
 def taking(*seconds: float, renters: int = 6) -> RunTimes:
@@ -44,6 +48,32 @@ def test_one_renter_makes_nobody_stand_out_by_how_much_it_orders() -> None:
 def test_what_is_short_everywhere_or_done_nowhere_else_tells_nothing() -> None:
     assert list(too_short({1: taking(0.1, 0.1, 0.1, 0.1), 2: taking(20, 20, 20, 20)})) == []
     assert list(too_short({1: taking(1, 1, 1, 1)})) == []
+
+
+def test_what_is_usual_elsewhere_is_that_of_everybody_else_counted_by_itself() -> None:
+    chance = random.Random(7)
+    work = {provider_id: RunTimes() for provider_id in range(5)}
+    for _ in range(300):
+        milliseconds = round(chance.lognormvariate(chance.choice((4, 11)), 1))
+        work[chance.randrange(5)].add(chance.randrange(9), milliseconds)
+    for provider_id, times in work.items():
+        others = RunTimes()
+        for other_id, each in work.items():
+            for renter_id, runs in each.by_renter.items() if other_id != provider_id else ():
+                others.by_renter.setdefault(renter_id, Counter()).update(runs)
+        assert Whole(work.values()).usual_ms_without(times) == others.usual_ms
+
+
+def test_a_large_market_is_judged_without_counting_all_of_it_for_each_machine() -> None:
+    """Three hundred machines with two hundred runs each took a minute."""
+    chance = random.Random(1)
+    work = {provider_id: RunTimes() for provider_id in range(300)}
+    for times in work.values():
+        for _ in range(200):
+            times.add(chance.randrange(1000), round(chance.lognormvariate(9.5, 1)))
+    began = time.process_time()
+    assert list(too_short(work)) == []
+    assert time.process_time() - began < 15
 
 
 def test_what_is_forgotten_counts_no_more() -> None:
