@@ -94,12 +94,14 @@ async def test_a_name_that_nobody_answers_holds_up_no_other(market: Market, rece
     slow: list[asyncio.Task[object]] = [
         asyncio.create_task(targets.resolve("https://slow.example.com/")) for _ in range(100)
     ]
-    slow += [asyncio.create_task(targets.check(f"https://slow.example.com:{port}/", 1)) for port in range(1, 100)]
+    slow += [
+        asyncio.create_task(targets.check(f"https://slow.example.com:{port}/", "renter:1")) for port in range(1, 100)
+    ]
     await outbox.sender.start()
     assert (await outbox.delivery(await outbox.cancelled_job(receiver.url))).status == "delivered"
     slow.pop().cancel()
     answered.set()
-    await asyncio.gather(*slow)
+    await asyncio.gather(*slow, return_exceptions=True)
     await outbox.sender.stop()
 
 
@@ -112,13 +114,15 @@ async def test_dead_names_of_one_renter_keep_no_other_from_saving_an_address() -
         return ["127.0.0.1"]
 
     targets = Targets(allow_private=True, resolver=resolver)
-    slow = [asyncio.create_task(targets.check(f"https://slow{number}.example.com/", 1)) for number in range(100)]
+    slow = [
+        asyncio.create_task(targets.check(f"https://slow{number}.example.com/", "provider:1")) for number in range(100)
+    ]
     await asyncio.sleep(0)
-    await asyncio.wait_for(targets.check("https://quick.example.com/", 2), 10)
+    await asyncio.wait_for(targets.check("https://quick.example.com/", "renter:1"), 10)
     assert not any(task.done() for task in slow)
     slow.pop().cancel()
     answered.set()
-    await asyncio.gather(*slow)
+    await asyncio.gather(*slow, return_exceptions=True)
     targets.close()
 
 

@@ -15,6 +15,7 @@ _MAX_LENGTH = 2048
 # Looking names up has threads of its own, those of deliveries apart: names that nobody answers must not hold up
 # anything else.
 _LOOKUPS = 64
+_CHECK_SECONDS = 5.0
 
 Resolver: TypeAlias = Callable[[str], list[str]]
 
@@ -51,19 +52,26 @@ class Targets:
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="dc1-webhook-dns")
         self._checks = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="dc1-webhook-check")
         self._asked: dict[tuple[Executor, str], asyncio.Future[list[str]]] = {}
-        self._checked: dict[int, asyncio.Future[Target]] = {}
+        self._checked: dict[str, asyncio.Future[Target]] = {}
 
-    async def check(self, address: str, renter_id: int) -> None:
-        """Raise as `resolve` does, for an address that a renter is about to save.
+    async def check(self, address: str, account: str) -> None:
+        """Look up an address that an account is about to save.
 
-        Each has one looked up at a time, so that one who names many hosts that nobody answers for holds up only
-        themselves.
+        Each account has one looked up at a time, so that one who names many hosts that nobody answers for holds up
+        only themselves.
+
+        Raises:
+            NotPublicError: As of `resolve`, or it takes longer than a caller waits; a resolver gives up far later.
         """
-        while (earlier := self._checked.get(renter_id)) is not None:
-            await asyncio.wait({earlier})
-        checked = self._checked[renter_id] = asyncio.ensure_future(self._resolve(address, self._checks))
-        checked.add_done_callback(lambda _: self._checked.pop(renter_id, None))
-        await asyncio.shield(checked)
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                while (earlier := self._checked.get(account)) is not None:
+                    await asyncio.wait({earlier})
+                checked = self._checked[account] = asyncio.ensure_future(self._resolve(address, self._checks))
+                checked.add_done_callback(lambda _: self._checked.pop(account, None))
+                await asyncio.shield(checked)
+        except TimeoutError:
+            raise NotPublicError("The host has no address") from None
 
     async def resolve(self, address: str) -> Target:
         """Return where an address leads now.

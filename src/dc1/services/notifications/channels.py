@@ -45,7 +45,7 @@ class NotificationServicer(ServicerPart, NotificationServiceServicer):
             raise errors.invalid_enum("events", EVENTS_OF[role])
         if not is_target(kind, request.target):
             raise errors.invalid_field("target", f"is no address of {kind}")
-        await self._require_public(kind, request.target, owner_id)
+        await self._require_public(kind, request.target)
         # Sealed before anything is written: the box may have to read its key from disk.
         sealed = self._secret_box.seal(request.target, channel_purpose(kind))
         language = ARABIC if request.language == ARABIC else ENGLISH
@@ -54,12 +54,12 @@ class NotificationServicer(ServicerPart, NotificationServiceServicer):
             channel=_channel(await self._plane.notification_channels.add(role, owner_id, new))
         )
 
-    async def _require_public(self, kind: ChannelKind, target: str, owner_id: int) -> None:
+    async def _require_public(self, kind: ChannelKind, target: str) -> None:
         # The others go to hosts that are known, and every message is held to public addresses when it is sent.
         if kind is not ChannelKind.WEBHOOK:
             return
         try:
-            await self._targets.check(target, owner_id)
+            await self._targets.check(target, current_call().principal.account)
         except NotPublicError:
             raise errors.invalid_field("target", "must be a public https URL") from None
 
