@@ -9,6 +9,7 @@ import pytest
 
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.control.scheduling.leases import Lease
+from dc1.defaults import QUEUE_DEADLINE_SECONDS
 from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, Phase
@@ -164,3 +165,19 @@ async def test_a_call_that_is_taken_from_a_machine_elsewhere_is_paid(
     await market.control.attempts.evict(provider, "The provider was suspended", by_operator=True)
     job = await market.job(call.id)
     assert (job.status, job.attempt_number, job.completion_tokens) == (JobStatus.FAILED, 1, 400)
+
+
+async def test_a_start_that_cannot_be_stored_keeps_no_deadline_waiting(
+    market: SmallMarket, lease: Lease, call: JobRow, renter: int
+) -> None:
+    waiting = await market.submit(renter, model="acme/Nobodys-7B")
+    await _execute(market, "CREATE TRIGGER odd BEFORE INSERT ON job_attempts BEGIN SELECT RAISE(ABORT, 'odd'); END")
+    await market.advance(1)
+    await market.advance(QUEUE_DEADLINE_SECONDS)
+    assert (await market.job(waiting.id)).status == JobStatus.FAILED
+    await _execute(market, "DROP TRIGGER odd")
+    await market.control.attempts.starts.store(call.id)
+
+
+async def _execute(market: SmallMarket, statement: str) -> None:
+    await market.db.write(lambda conn: conn.exec_driver_sql(statement))

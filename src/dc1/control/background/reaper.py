@@ -79,7 +79,7 @@ class Reaper:
 
     async def deadlines(self) -> None:
         """End the jobs whose run or queue deadline has passed, and heal what was missed: wake-ups, offers in vain."""
-        await self._attempts.starts.store_old()
+        await _each([self._attempts.starts.store_old()])
         now_ms = self._clock.now_ms()
         held_up: set[int] = set()
         seen: set[int] = set()
