@@ -86,6 +86,14 @@ def test_the_ask_is_saved_with_what_it_means_beside_it(owner: PollDaemon, visito
         expect(page.locator("small").filter(has_text="an hour costs")).to_be_visible()
         page.get_by_role("button", name="Save").click()
         expect(page.locator(".toast")).to_contain_text("Saved")
+        for cap, kept in (("80", 80), ("", 100)):
+            page.get_by_label("GPU in use at most").fill(cap)
+            with page.expect_response("**/providers/preferences"):
+                page.get_by_role("button", name="Save").click()
+            assert owner.account()["gpu_usage_cap_pct"] == kept
+        page.get_by_label("When it may be used").select_option("scheduled")
+        expect(page.get_by_text("In UTC, where it is")).to_be_visible()
+        page.get_by_label("When it may be used").select_option("always-on")
         page.get_by_label("Your price").fill("9")
         page.get_by_role("button", name="Save").click()
         # In the words of the API.

@@ -79,7 +79,7 @@ function Acts({ renter, done }) {
     }, complain);
   };
   const limit = async () => {
-    const given = await ask({ title: t.limits, act: t.save, fields: limits() });
+    const given = await ask({ title: t.limits, text: t.limitsNote, act: t.save, fields: limits() });
     if (!given) return;
     /** @param {string} name */
     const number = (name) => (given.get(name) ? Number(given.get(name)) : null);

@@ -38,17 +38,18 @@ function Preferences({ provider, pricePerHour }) {
   const hour = pricePerHour === undefined ? undefined : (pricePerHour / provider.ask) * Number(ask);
   /** @param {FormData} given */
   const save = (given) => {
-    /** @param {string} name */
-    const number = (name) => (given.get(name) ? Number(given.get(name)) : null);
+    // A limit that is absent stays as it is, so one that was emptied is set to what holds nobody back.
+    /** @param {string} name @param {number} none */
+    const number = (name, none) => (given.get(name) ? Number(given.get(name)) : none);
     const body = {
       ask: Number(ask),
       run_mode: /** @type {Schemas["UpdatePreferencesRequest"]["run_mode"]} */ (mode),
       ...(mode === "scheduled"
         ? { scheduled_start: String(given.get("from")), scheduled_end: String(given.get("until")) }
         : {}),
-      gpu_usage_cap_pct: number("cap"),
-      vram_reserve_gb: number("reserve"),
-      temp_limit_c: number("limit"),
+      gpu_usage_cap_pct: number("cap", 100),
+      vram_reserve_gb: number("reserve", 0),
+      temp_limit_c: number("limit", 100),
     };
     return call("POST /providers/preferences", { body }).then(() => toast(t.saved), complain);
   };
@@ -72,6 +73,7 @@ function Preferences({ provider, pricePerHour }) {
       h(TextField, {
         key: "from",
         label: t.from,
+        hint: t.hoursHint(new Date().toISOString().slice(11, 16)),
         name: "from",
         type: "time",
         required: true,
