@@ -9,8 +9,7 @@ from dc1.cli.errors import CommandError
 from dc1.cli.options import AsJson
 
 app = typer.Typer(
-    help="Look after the database: check, bring up to date, back up, restore, copy. Which one it is say the settings, "
-    "DC1_DATABASE_URL or DC1_DATA_DIR, as for `dc1 up`.",
+    help="Look after the database. Which one it is say the settings, DC1_DATABASE_URL or DC1_DATA_DIR, as for `dc1 up`.",
     no_args_is_help=True,
 )
 

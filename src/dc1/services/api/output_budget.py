@@ -21,7 +21,7 @@ _LARGE_CHARACTERS = 256 * 1024
 _OF_ACCOUNT = Flow(24 * 1024 * 1024, 2 * 1024 * 1024)
 _OF_ALL = Flow(64 * 1024 * 1024, 6 * 1024 * 1024)
 # Apart, so that those without a key take nothing from those with one: of an address the documentation a dozen times.
-_OF_ADDRESS = Flow(8 * 1024 * 1024, 512 * 1024)
+_OF_ADDRESS = Flow(14 * 1024 * 1024, 512 * 1024)
 _OF_STRANGERS = Flow(24 * 1024 * 1024, 2 * 1024 * 1024)
 
 
