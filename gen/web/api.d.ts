@@ -5,7 +5,7 @@ export interface Schemas {
   AccountBalance: { account: string; balance_halala: number; balance_sar: number; };
   AddMachineRequest: { name: string; gpu_model?: string | null; os?: string | null; location?: string | null; vram_gb?: number | null; resource_spec?: Record<string, unknown> | string | null; gpu_spec?: Record<string, unknown> | null; };
   AddMachineResponse: { success: boolean; provider_id: number; api_key: string; machine: Schemas["Machine"]; };
-  AddNotificationChannelRequest: { kind: "slack" | "telegram" | "webhook"; target: string; events?: string[] | null; language?: "en" | "ar" | null; };
+  AddNotificationChannelRequest: { kind: "slack" | "telegram" | "webhook" | "email"; target: string; events?: string[] | null; language?: "en" | "ar" | null; };
   AddNotificationChannelResponse: { channel: Schemas["NotificationChannel"]; };
   AdjustRenterBalanceResponse: { success: boolean; renter_id: number; previous_balance: number; adjustment: number; new_balance: number; };
   AdminJob: { id: number; job_id: string; renter_id: number; renter_name: string; provider_id: number | null; provider_name: string | null; job_type: string; model: string | null; status: string; submitted_at: string; started_at: string | null; completed_at: string | null; duration_minutes: number | null; cost_halala: number; actual_cost_halala: number | null; dc1_fee_halala: number | null; refunded_halala: number | null; attempt_number: number; retry_count: number; error: string | null; error_category: string | null; source: string; fault: string | null; };

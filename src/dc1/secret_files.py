@@ -1,7 +1,10 @@
 """Secrets in files: options are seen in the list of processes, and variables by whoever may look at the process."""
 
+import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class SecretFileError(Exception):
@@ -44,6 +47,28 @@ def read_secret(file: Path) -> str:
     if not secret:
         raise SecretFileError(f"{file} is empty.")
     return secret
+
+
+def read_named(settings: Iterable[str]) -> dict[str, Any]:
+    """Return those of these settings that a variable `DC1_…_FILE` names a file for.
+
+    Raises:
+        SecretFileError: as `read_secret`, or a setting is said in both ways; the text names the variable.
+    """
+    found: dict[str, Any] = {}
+    for name in settings:
+        variable = f"DC1_{name.upper()}"
+        file = os.environ.get(f"{variable}_FILE")
+        if not file:
+            continue
+        # Neither is silently the other's better: the one that is forgotten would be the old secret.
+        if os.environ.get(variable):
+            raise SecretFileError(f"{variable} and {variable}_FILE are both set.")
+        try:
+            found[name] = read_secret(Path(file))
+        except SecretFileError as error:
+            raise SecretFileError(f"{variable}_FILE: {error}") from None
+    return found
 
 
 def _is_open_to_all(file: Path) -> bool:

@@ -4,21 +4,31 @@ This is a leaf that the command line, the server, the edge and the daemon may im
 values.
 """
 
-import json
-import os
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dc1 import defaults
 from dc1.defaults import PricingClassName
 from dc1.loopback import is_loopback
-from dc1.secret_files import SecretFileError, cleaned, is_sendable, read_secret
-from dc1.setting_types import Limit, Multiplier, Networks, Port, Seconds, Texts, TokenPrice
+from dc1.mail_server import MailServer
+from dc1.secret_files import SecretFileError, cleaned, is_sendable, read_named
+from dc1.setting_types import (
+    JsonTable,
+    Limit,
+    MailAddress,
+    MailUrl,
+    Multiplier,
+    Networks,
+    Port,
+    Seconds,
+    Texts,
+    TokenPrice,
+)
 
 _ADMIN_TOKEN_CHARACTERS = 32
 """What nobody guesses: 128 bits of randomness, even in hexadecimal digits."""
@@ -32,6 +42,13 @@ _GRPC_PORT = 50051
 
 # Where an edge that proves itself may be by default: on the server's own machine.
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
+_IN_FILES = ("secret_key", "edge_secret", "database_url", "database_direct_url", "smtp_url")
+"""Settings that may be read from a file; so may the admin token, by the command."""
+
+FILE_VARIABLES = frozenset(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)
+"""The variables that name these files."""
 
 
 class SettingsError(Exception):
@@ -137,7 +154,7 @@ class Settings(BaseSettings):
     platform_fee_bps: int = Field(
         default=defaults.PLATFORM_FEE_BPS, ge=0, le=10_000, description="The platform's share of a charge, in 1/10000."
     )
-    class_multipliers: Annotated[dict[PricingClassName, Multiplier], NoDecode] = Field(
+    class_multipliers: JsonTable[PricingClassName, Multiplier] = Field(
         default=dict(defaults.CLASS_MULTIPLIERS),
         description="Price factor of each pricing class, as a JSON object. Rates by job type are kept in the database.",
     )
@@ -150,7 +167,7 @@ class Settings(BaseSettings):
     token_price_halala: TokenPrice = Field(
         default=defaults.TOKEN_PRICE_HALALA, description="Price of a million tokens of a /v1 call, in halala."
     )
-    token_prices: Annotated[dict[str, TokenPrice], NoDecode] = Field(
+    token_prices: JsonTable[str, TokenPrice] = Field(
         default={}, description="The same by model, as a JSON object; models that are not in it have the price above."
     )
     # Not of the market: one renter's agents must not take what others came for.
@@ -197,6 +214,11 @@ class Settings(BaseSettings):
         default=False, description="Whether webhooks may go to addresses that are not public."
     )
 
+    smtp_url: MailUrl | None = Field(
+        default=None,
+        description="Mail server of notifications, `smtps://user:password@host:465` or `smtp+starttls://…`; without it none go by e-mail.",
+    )
+    smtp_from: MailAddress | None = Field(default=None, description="Address that these mails are from.")
     secret_key: SecretStr | None = Field(
         default=None,
         min_length=32,
@@ -255,17 +277,6 @@ class Settings(BaseSettings):
             return _IN_PRODUCTION | values
         return values
 
-    @field_validator("class_multipliers", "token_prices", mode="before")
-    @classmethod
-    def _parse(cls, value: object) -> object:
-        if isinstance(value, str):
-            try:
-                # As a float, 0.9 would be a little less, and a price that ends in a half be rounded the other way.
-                return json.loads(value, parse_float=Decimal)
-            except ValueError:
-                raise ValueError("must be a JSON object") from None
-        return value
-
     @field_validator("class_multipliers")
     @classmethod
     def _complete(cls, value: dict[PricingClassName, Decimal]) -> dict[PricingClassName, Decimal]:
@@ -281,7 +292,7 @@ class Settings(BaseSettings):
         # As in URLs, where an IPv6 address needs them.
         return value.strip().strip("[]") if isinstance(value, str) else value
 
-    @field_validator("admin_token", "edge_secret", "secret_key", "database_url", "database_direct_url", mode="before")
+    @field_validator("admin_token", *_IN_FILES, mode="before")
     @classmethod
     def _cleaned(cls, value: object) -> object:
         return cleaned(value) or None if isinstance(value, str) else value
@@ -302,7 +313,9 @@ class Settings(BaseSettings):
             SettingsError: a variable has a value that cannot be used; the text names each one.
         """
         try:
-            return cls(**_secrets_in_files())
+            return cls(**read_named(_IN_FILES))
+        except SecretFileError as error:
+            raise SettingsError(str(error)) from None
         except ValidationError as error:
             # All of them, so that nobody starts five times to learn of five mistakes.
             raise SettingsError(" ".join(_sentence(fault["loc"], fault["msg"]) for fault in error.errors())) from None
@@ -311,10 +324,12 @@ class Settings(BaseSettings):
         """Refuse settings with which a server must not start.
 
         Raises:
-            SettingsError: there is no admin token in production, or half of what TLS needs, or the admin token can be
-                guessed where others reach the server.
+            SettingsError: there is no admin token in production, or half of what TLS or mail needs, or the admin token
+                can be guessed where others reach the server.
         """
         self.require_whole_tls()
+        if (self.smtp_url is None) != (self.smtp_from is None):
+            raise SettingsError("DC1_SMTP_URL and DC1_SMTP_FROM belong together; only one of them is set.")
         # Nobody could approve a provider; in development a token is made instead.
         if self.environment == "production" and self.admin_token is None:
             raise SettingsError("DC1_ADMIN_TOKEN is not set, and a production server does not start without it.")
@@ -361,6 +376,13 @@ class Settings(BaseSettings):
         return self.grpc_host or _GRPC_HOST, _GRPC_PORT if self.grpc_port is None else self.grpc_port
 
     @property
+    def mail_server(self) -> MailServer | None:
+        """Where notifications are mailed from, None where they are not."""
+        if self.smtp_url is None or self.smtp_from is None:
+            return None
+        return MailServer.of(self.smtp_url.get_secret_value(), self.smtp_from)
+
+    @property
     def resolved_database_url(self) -> str:
         """`database_url`, or that of the embedded database."""
         return self.database_url or f"sqlite:///{self.resolved_data_dir / 'dc1.sqlite3'}"
@@ -369,30 +391,6 @@ class Settings(BaseSettings):
     def resolved_daemon_min_version(self) -> str:
         """`daemon_min_version`, or the newest version."""
         return self.daemon_min_version or self.daemon_latest_version
-
-
-_IN_FILES = ("secret_key", "edge_secret", "database_url", "database_direct_url")
-"""Settings that may be read from a file; so may the admin token, by the command."""
-
-FILE_VARIABLES = frozenset(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)
-"""The variables that name these files."""
-
-
-def _secrets_in_files() -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in _IN_FILES:
-        variable = f"DC1_{name.upper()}"
-        file = os.environ.get(f"{variable}_FILE")
-        if not file:
-            continue
-        # Neither is silently the other's better: the one that is forgotten would be the old secret.
-        if os.environ.get(variable):
-            raise SettingsError(f"{variable} and {variable}_FILE are both set.")
-        try:
-            found[name] = read_secret(Path(file))
-        except SecretFileError as error:
-            raise SettingsError(f"{variable}_FILE: {error}") from None
-    return found
 
 
 def _sentence(place: tuple[int | str, ...], fault: str) -> str:

@@ -165,3 +165,28 @@ def test_development_makes_a_secret_key_once(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("DC1_ENVIRONMENT", "production")
     with pytest.raises(ApiError, match="Webhooks are not configured"):
         load_secret_key(Settings.load())
+
+
+@pytest.mark.parametrize("url", ["smtp://u:geheim@mail.example", "smtps://geheim@mail.example", "smtps://u:geheim@m:x"])
+def test_mail_goes_encrypted_or_not_at_all(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DC1_SMTP_URL", url)
+    monkeypatch.setenv("DC1_SMTP_FROM", "market@example.sa")
+    with pytest.raises(SettingsError, match=r"^DC1_SMTP_URL: must ") as refusal:
+        Settings.load()
+    assert "geheim" not in str(refusal.value)
+
+
+def test_a_mail_server_and_whom_its_mail_is_from_belong_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "smtp"
+    file.write_text("smtps://market:p%40ss@mail.example\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("DC1_SMTP_URL_FILE", str(file))
+    with pytest.raises(SettingsError, match="belong together"):
+        Settings.load().require_servable()
+    monkeypatch.setenv("DC1_SMTP_FROM", "market@example.sa")
+    server = Settings.load().mail_server
+    assert server is not None
+    assert (server.host, server.port, server.user, server.password) == ("mail.example", 465, "market", "p@ss")
+    assert "p@ss" not in repr(server)

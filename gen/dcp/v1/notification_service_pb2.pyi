@@ -83,9 +83,9 @@ class NotificationChannel(_message.Message):
     id: _builtins.int
     """Its id."""
     kind: _builtins.str
-    """slack, telegram or webhook."""
+    """slack, telegram, webhook or email."""
     hint: _builtins.str
-    """What may be shown of where it is: the host, or of Telegram the chat."""
+    """What may be shown of where it is: the host, of Telegram the chat, of mail the address."""
     language: _builtins.str
     """Language of the texts, en or ar."""
     created_at: _builtins.str
@@ -133,10 +133,11 @@ class AddNotificationChannelRequest(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """slack, telegram or webhook."""
+    """slack, telegram, webhook or, where the market has a mail server, email."""
     target: _builtins.str
     """Where it is: a Slack webhook's address (`https://hooks.slack.com/services/…`), a Telegram bot's token and the chat
-    (`123456:ABC…/-1001234`), or a public https address, which gets `{event, text, timestamp, facts}`.
+    (`123456:ABC…/-1001234`), a public https address, which gets `{event, text, timestamp, facts}`, or an e-mail address: of renters and
+    owners that of their account, of operators any.
     """
     language: _builtins.str
     """Language of the texts; en when absent."""

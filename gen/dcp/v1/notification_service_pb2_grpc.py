@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NotificationServiceStub:
-    """Where people are told of what concerns them, without looking: by Slack, Telegram or an https address of theirs. `/notifications`, for
+    """Where people are told of what concerns them, without looking: by Slack, Telegram, e-mail or an https address of theirs. `/notifications`, for
     renters, owners and operators, each with the channels of the own account; operators share theirs.
     """
 
@@ -59,7 +59,7 @@ class NotificationServiceStub:
 
 
 class NotificationServiceServicer:
-    """Where people are told of what concerns them, without looking: by Slack, Telegram or an https address of theirs. `/notifications`, for
+    """Where people are told of what concerns them, without looking: by Slack, Telegram, e-mail or an https address of theirs. `/notifications`, for
     renters, owners and operators, each with the channels of the own account; operators share theirs.
     """
 
@@ -123,7 +123,7 @@ def add_NotificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NotificationService:
-    """Where people are told of what concerns them, without looking: by Slack, Telegram or an https address of theirs. `/notifications`, for
+    """Where people are told of what concerns them, without looking: by Slack, Telegram, e-mail or an https address of theirs. `/notifications`, for
     renters, owners and operators, each with the channels of the own account; operators share theirs.
     """
 

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NotificationServiceStub:
-    """Where people are told of what concerns them, without looking: by Slack, Telegram or an https address of theirs. `/notifications`, for
+    """Where people are told of what concerns them, without looking: by Slack, Telegram, e-mail or an https address of theirs. `/notifications`, for
     renters, owners and operators, each with the channels of the own account; operators share theirs.
     """
 
@@ -46,7 +46,7 @@ class NotificationServiceStub:
 
 @_typing.type_check_only
 class NotificationServiceAsyncStub(NotificationServiceStub):
-    """Where people are told of what concerns them, without looking: by Slack, Telegram or an https address of theirs. `/notifications`, for
+    """Where people are told of what concerns them, without looking: by Slack, Telegram, e-mail or an https address of theirs. `/notifications`, for
     renters, owners and operators, each with the channels of the own account; operators share theirs.
     """
 
@@ -61,7 +61,7 @@ class NotificationServiceAsyncStub(NotificationServiceStub):
     """Removes a channel, with what was still to be told there."""
 
 class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Where people are told of what concerns them, without looking: by Slack, Telegram or an https address of theirs. `/notifications`, for
+    """Where people are told of what concerns them, without looking: by Slack, Telegram, e-mail or an https address of theirs. `/notifications`, for
     renters, owners and operators, each with the channels of the own account; operators share theirs.
     """
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from dc1.control.background.mailer import Mailer
 from dc1.control.background.market_sampler import MarketSampler
 from dc1.control.background.notifier import Notifier
 from dc1.control.background.provider_upkeep import ProviderUpkeep
@@ -154,6 +155,7 @@ def build(foundation: Foundation) -> Registry:
         renter_upkeep=RenterUpkeep(plane.db, plane.clock, credentials),
         webhook_targets=Targets(allow_private=settings.webhook_allow_private),
         secret_box=SecretBox(partial(load_secret_key, settings)),
+        sends_mail=settings.mail_server is not None,
         sar_per_usd=settings.sar_per_usd,
         refusals=foundation.refusals,
         edge_refusals=foundation.edge_refusals,
@@ -178,7 +180,8 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
     if has_secret_key(settings):
         # The notifier first: who stops last ends the look-ups of both.
         background.append(WebhookSender(plane.db, plane.clock, parts.webhook_targets, parts.secret_box))
-        background.append(Notifier(plane.db, plane.clock, parts.webhook_targets, parts.secret_box))
+        mailer = None if settings.mail_server is None else Mailer(settings.mail_server)
+        background.append(Notifier(plane.db, plane.clock, parts.webhook_targets, parts.secret_box, mailer))
     return [
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),

@@ -7,6 +7,7 @@ import typer
 from dc1.cli.admin import accounts, images, jobs, payouts_and_prices
 from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
+from dc1.cli.notifications import notification_commands
 from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
 from dc1.cli.output import emit, facts, listing, moment, money, notes, printable, sar
 
@@ -16,6 +17,7 @@ app.add_typer(accounts.app)
 app.add_typer(images.app)
 app.add_typer(jobs.app)
 app.add_typer(payouts_and_prices.app)
+app.add_typer(notification_commands(AdminToken, admin_credential), name="notifications")
 
 ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
 

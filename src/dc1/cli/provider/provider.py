@@ -6,6 +6,7 @@ import typer
 
 from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
+from dc1.cli.notifications import notification_commands
 from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider_credential
 from dc1.cli.output import emit, facts, listing, machine, measured, moment, money, sar
 from dc1.cli.provider import machines, payouts
@@ -13,6 +14,7 @@ from dc1.cli.provider import machines, payouts
 app = Commands(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
 app.add_typer(payouts.app)
 app.add_typer(machines.app, name="machine")
+app.add_typer(notification_commands(ProviderKey, provider_credential), name="notifications")
 
 
 @app.command("register")

@@ -7,6 +7,7 @@ import typer
 from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError
+from dc1.cli.notifications import notification_commands
 from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
 from dc1.cli.output import emit, facts, listing, machine, moment, money, sar
 from dc1.cli.renter import accounts, jobs
@@ -15,6 +16,7 @@ app = Commands(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=Tr
 # Without names, so that `dc1 renter submit` is said without a word between.
 app.add_typer(jobs.app)
 app.add_typer(accounts.app)
+app.add_typer(notification_commands(RenterKey, renter_credential), name="notifications")
 
 
 @app.command("register")

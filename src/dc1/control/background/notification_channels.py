@@ -20,6 +20,10 @@ class NotificationChannels:
         """Return the channels of an account, oldest first."""
         return await self._db.read(lambda conn: notifications.channels(conn, role, owner_id))
 
+    async def address_of(self, role: Role, owner_id: int) -> str | None:
+        """Return the e-mail address of a renter's or an owner's account."""
+        return await self._db.read(lambda conn: notifications.address_of(conn, role, owner_id))
+
     async def add(self, role: Role, owner_id: int, new: NewChannel) -> ChannelRow:
         """Keep a channel; raises `An account has at most … channels`."""
         now_ms = self._clock.now_ms()

@@ -7,10 +7,11 @@ import structlog
 
 from dc1.containment import contained
 from dc1.control.background.https_poster import HttpsPoster
+from dc1.control.background.mailer import Mailer, MailError
 from dc1.control.background.webhook_targets import NotPublicError, Targets
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
-from dc1.domain.access.notifications import RETRY_SECONDS, address_of, channel_purpose, message_for
+from dc1.domain.access.notifications import RETRY_SECONDS, ChannelKind, address_of, channel_purpose, message_for
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.base.clock import Clock, iso
 from dc1.domain.base.json_types import compact
@@ -24,17 +25,22 @@ _LOOK_SECONDS = 0.5
 _MAX_IN_FLIGHT = 64
 _CLAIM_MS = 30_000
 _ANSWER_SECONDS = 5.0
+# Mail servers look senders up before they answer.
+_MAIL_SECONDS = 15.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "dc1-notifications"}
 
 
 class Notifier:
     """Sends what waits: 2xx within five seconds is success, anything else is tried again, ever later."""
 
-    def __init__(self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox, mailer: Mailer | None
+    ) -> None:
         self._db = db
         self._clock = clock
         self._targets = targets
         self._secret_box = secret_box
+        self._mailer = mailer
         self._poster = HttpsPoster()
         # By channel, each of which is told one thing at a time.
         self._in_flight: dict[int, asyncio.Task[None]] = {}
@@ -81,16 +87,18 @@ class Notifier:
 
     async def _attempt(self, due: DueNotification) -> str | None:
         """Send once; return what went wrong, in words that give no secret away."""
+        seconds = _MAIL_SECONDS if due.kind is ChannelKind.EMAIL else _ANSWER_SECONDS
         try:
             target = self._secret_box.open(due.sealed_target, channel_purpose(due.kind))
-            told = message_for(due.kind, target, due.event, due.text, due.facts, iso(due.created_at_ms))
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 with contained():
-                    where = await self._targets.resolve(address_of(due.kind, target))
-                    status = await self._poster.post(where, compact(told).encode(), _HEADERS)
+                    if due.kind is ChannelKind.EMAIL:
+                        await self._mail(due, target)
+                        return None
+                    return await self._post(due, target)
         except TimeoutError:
-            return f"No answer within {_ANSWER_SECONDS:g} s"
-        except NotPublicError as refusal:
+            return f"No answer within {seconds:g} s"
+        except (NotPublicError, MailError) as refusal:
             return str(refusal)
         except UnreadableSecretError:
             return "The address cannot be read"
@@ -100,4 +108,15 @@ class Notifier:
             # A receiver may answer anything, and libraries raise anything of it. Unrecorded it would be sent for ever.
             log.exception("notification_failed", channel_id=due.channel_id)
             return "The request failed"
+
+    async def _mail(self, due: DueNotification, address: str) -> None:
+        # The operator may have taken the mail server away since the channel was added.
+        if self._mailer is None:
+            raise MailError("This market sends no e-mail")
+        await self._mailer.send(address, due.text, due.language, due.id, due.created_at_ms)
+
+    async def _post(self, due: DueNotification, target: str) -> str | None:
+        told = message_for(due.kind, target, due.event, due.text, due.facts, iso(due.created_at_ms))
+        where = await self._targets.resolve(address_of(due.kind, target))
+        status = await self._poster.post(where, compact(told).encode(), _HEADERS)
         return None if 200 <= status < 300 else f"The answer was HTTP {status}"

@@ -8,6 +8,7 @@ from html import escape
 from dc1.domain.access.roles import Role
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.languages import Language
+from dc1.mail_server import is_mail_address
 
 RETRY_SECONDS = (5, 60, 600, 3600)
 """How long to wait after each failed attempt; after the last of these waits comes the last attempt."""
@@ -25,6 +26,7 @@ class ChannelKind(StrEnum):
     SLACK = "slack"
     TELEGRAM = "telegram"
     WEBHOOK = "webhook"
+    EMAIL = "email"
 
 
 class NotificationEvent(StrEnum):
@@ -108,11 +110,15 @@ def is_target(kind: ChannelKind, target: str) -> bool:
     """Tell whether a channel can be reached at `target`, as far as its form says."""
     if kind is ChannelKind.TELEGRAM:
         return _TELEGRAM.fullmatch(target) is not None
+    if kind is ChannelKind.EMAIL:
+        return is_mail_address(target)
     return target.startswith(_SLACK if kind is ChannelKind.SLACK else "https://")
 
 
 def hint_of(kind: ChannelKind, target: str) -> str:
-    """Return what may be shown of a target: of Telegram the chat, else no more than the host."""
+    """Return what may be shown of a target: of Telegram the chat, of mail its address, else no more than the host."""
+    if kind is ChannelKind.EMAIL:
+        return target
     if kind is ChannelKind.TELEGRAM:
         return target.partition("/")[2]
     # Whatever follows the host may be what opens the channel.

@@ -23,6 +23,7 @@ class Parts:
     renter_upkeep: RenterUpkeep
     webhook_targets: Targets
     secret_box: SecretBox
+    sends_mail: bool
     sar_per_usd: Decimal
     refusals: RefusalCounts
     edge_refusals: EdgeRefusals

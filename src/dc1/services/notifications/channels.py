@@ -23,6 +23,7 @@ class NotificationServicer(ServicerPart, NotificationServiceServicer):
         super().__init__(parts)
         self._targets = parts.webhook_targets
         self._secret_box = parts.secret_box
+        self._sends_mail = parts.sends_mail
 
     async def ListNotificationChannels(
         self, request: pb.ListNotificationChannelsRequest, context: Any
@@ -45,7 +46,10 @@ class NotificationServicer(ServicerPart, NotificationServiceServicer):
             raise errors.invalid_enum("events", EVENTS_OF[role])
         if not is_target(kind, request.target):
             raise errors.invalid_field("target", f"is no address of {kind}")
-        await self._require_public(kind, request.target)
+        if kind is ChannelKind.WEBHOOK:
+            await self._require_public(request.target)
+        elif kind is ChannelKind.EMAIL:
+            await self._require_own(role, owner_id, request.target)
         # Sealed before anything is written: the box may have to read its key from disk.
         sealed = self._secret_box.seal(request.target, channel_purpose(kind))
         language = ARABIC if request.language == ARABIC else ENGLISH
@@ -54,14 +58,20 @@ class NotificationServicer(ServicerPart, NotificationServiceServicer):
             channel=_channel(await self._plane.notification_channels.add(role, owner_id, new))
         )
 
-    async def _require_public(self, kind: ChannelKind, target: str) -> None:
-        # The others go to hosts that are known, and every message is held to public addresses when it is sent.
-        if kind is not ChannelKind.WEBHOOK:
-            return
+    async def _require_public(self, target: str) -> None:
+        # Slack and Telegram are known hosts, and every message is held to public addresses when it is sent.
         try:
             await self._targets.check(target, current_call().principal.account)
         except NotPublicError:
             raise errors.invalid_field("target", "must be a public https URL") from None
+
+    async def _require_own(self, role: Role, owner_id: int, address: str) -> None:
+        if not self._sends_mail:
+            raise errors.invalid_field("kind", "must be another: this market sends no e-mail")
+        # Else the market would write to strangers for whoever asks it to. Operators answer for what they name.
+        own = None if role is Role.ADMIN else await self._plane.notification_channels.address_of(role, owner_id)
+        if own is not None and address.lower() != own.lower():
+            raise errors.invalid_field("target", "must be the account's own e-mail address")
 
     async def TestNotificationChannel(
         self, request: pb.TestNotificationChannelRequest, context: Any

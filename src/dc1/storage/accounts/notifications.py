@@ -11,7 +11,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.languages import Language
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import PreparedStatement
-from dc1.storage.schema.tables import notification_channels, notifications
+from dc1.storage.schema.tables import notification_channels, notifications, providers, renters
 
 OPERATORS = 0
 """The account of all operators together."""
@@ -58,11 +58,18 @@ class DueNotification:
     attempts: int
     kind: ChannelKind
     sealed_target: str
+    language: Language
 
 
 _channels, _waiting = notification_channels, notifications
 _channel_shape = Shape(ChannelRow, _channels)
-_due_shape = Shape(DueNotification, _waiting, kind=_channels.c.kind, sealed_target=_channels.c.sealed_target)
+_due_shape = Shape(
+    DueNotification,
+    _waiting,
+    kind=_channels.c.kind,
+    sealed_target=_channels.c.sealed_target,
+    language=_channels.c.language,
+)
 _OF_ACCOUNT = PreparedStatement(
     select(_channels.c.id, _channels.c.events, _channels.c.language)
     .where(_channels.c.owner_role == bindparam("role"), _channels.c.owner_id == bindparam("owner"))
@@ -82,6 +89,12 @@ def channels(conn: Connection, role: Role, owner_id: int) -> list[ChannelRow]:
     """Return the channels of an account, oldest first."""
     mine = (_channels.c.owner_role == role.value, _channels.c.owner_id == owner_id)
     return _channel_shape.all(conn.execute(select(*_channel_shape.columns).where(*mine).order_by(_channels.c.id)))
+
+
+def address_of(conn: Connection, role: Role, owner_id: int) -> str | None:
+    """Return the e-mail address of a renter's or an owner's account."""
+    accounts = renters if role is Role.RENTER else providers
+    return conn.scalar(select(accounts.c.email).where(accounts.c.id == owner_id))
 
 
 def remove(conn: Connection, role: Role, owner_id: int, channel_id: int) -> bool:

@@ -1,0 +1,90 @@
+"""`dc1 … notifications`: where an account is told of what concerns it, the same for renters, owners and operators."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import typer
+
+from dc1.cli.client import RestClient, path
+from dc1.cli.commands import Commands
+from dc1.cli.options import DEFAULT_URL, AsJson, Url
+from dc1.cli.output import emit, facts, listing, moment
+
+Kind = Literal["slack", "telegram", "webhook", "email"]
+Channel = Annotated[int, typer.Argument(metavar="CHANNEL", help="Its number, as `list` shows it.", min=1)]
+
+
+def notification_commands(secret: Any, credential: Callable[[str | None], Mapping[str, str]]) -> Commands:
+    """Return the commands of one role: `secret` is the option of its key, `credential` makes the header of it."""
+    app = Commands(help="Where one is told of what happens, without looking.", no_args_is_help=True)
+
+    def show(key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+        """List the channels, and what one can be told of."""
+        with RestClient(url, credential(key)) as client:
+            emit(client.get("/notifications"), as_json, _show_channels)
+
+    def add(
+        kind: Annotated[Kind, typer.Argument(help="How to be told.")],
+        target: Annotated[str, typer.Argument(help="Where: an https address, a bot's token/chat, an e-mail address.")],
+        events: Annotated[
+            list[str] | None, typer.Option("--event", help="Of what, again for each; of all without.")
+        ] = None,
+        language: Annotated[Literal["en", "ar"], typer.Option(help="Language of the texts.")] = "en",
+        key: str | None = None,
+        url: Url = DEFAULT_URL,
+        as_json: AsJson = False,
+    ) -> None:
+        """Add a channel."""
+        body = {"kind": kind, "target": target, "events": events or [], "language": language}
+        with RestClient(url, credential(key)) as client:
+            emit(client.post("/notifications", body), as_json, lambda answer: _show_channel(answer["channel"]))
+
+    def test(channel: Channel, key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+        """Send a test to a channel; `list` says soon after whether it arrived."""
+        with RestClient(url, credential(key)) as client:
+            answer = client.post(path("notifications", channel, "test"))
+            emit(answer, as_json, lambda _: facts({"channel": channel, "test": "on its way"}))
+
+    def remove(channel: Channel, key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+        """Remove a channel, with what was still to be told there."""
+        with RestClient(url, credential(key)) as client:
+            answer = client.delete(path("notifications", channel))
+            emit(answer, as_json, lambda _: facts({"channel": channel, "removed": True}))
+
+    for name, command in {"list": show, "add": add, "test": test, "remove": remove}.items():
+        # Known only here, and what an option is made of.
+        command.__annotations__["key"] = secret
+        app.command(name)(command)
+    return app
+
+
+def _show_channels(body: dict[str, Any]) -> None:
+    listing(
+        ["channel", "kind", "where", "language", "last sent", "last error", "events"],
+        (
+            [
+                each["id"],
+                each["kind"],
+                each["hint"],
+                each["language"],
+                moment(each["last_sent_at"]),
+                each["last_error"],
+                each["events"],
+            ]
+            for each in body["channels"]
+        ),
+        title=f"Can be told of: {', '.join(body['events'])}",
+        empty=f"No channels. Can be told of: {', '.join(body['events'])}",
+    )
+
+
+def _show_channel(channel: dict[str, Any]) -> None:
+    facts(
+        {
+            "channel": channel["id"],
+            "kind": channel["kind"],
+            "where": channel["hint"],
+            "language": channel["language"],
+            "events": channel["events"],
+        }
+    )
