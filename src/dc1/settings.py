@@ -214,6 +214,7 @@ class Settings(BaseSettings):
         default=False, description="Whether webhooks may go to addresses that are not public."
     )
 
+    # Beside the two, nothing: what else there is to a mail server stands in its address.
     smtp_url: MailUrl | None = Field(
         default=None,
         description="Mail server of notifications, `smtps://user:password@host:465` or `smtp+starttls://…`; without it none go by e-mail.",
@@ -328,6 +329,7 @@ class Settings(BaseSettings):
                 can be guessed where others reach the server.
         """
         self.require_whole_tls()
+        # At the start, and not when somebody wants to be told of something.
         if (self.smtp_url is None) != (self.smtp_from is None):
             raise SettingsError("DC1_SMTP_URL and DC1_SMTP_FROM belong together; only one of them is set.")
         # Nobody could approve a provider; in development a token is made instead.

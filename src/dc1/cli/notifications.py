@@ -35,6 +35,7 @@ def notification_commands(secret: Any, credential: Callable[[str | None], Mappin
         as_json: AsJson = False,
     ) -> None:
         """Add a channel."""
+        # None would be a value of its own on the wire; no events are all of them.
         body = {"kind": kind, "target": target, "events": events or [], "language": language}
         with RestClient(url, credential(key)) as client:
             emit(client.post("/notifications", body), as_json, lambda answer: _show_channel(answer["channel"]))
@@ -43,6 +44,7 @@ def notification_commands(secret: Any, credential: Callable[[str | None], Mappin
         """Send a test to a channel; `list` says soon after whether it arrived."""
         with RestClient(url, credential(key)) as client:
             answer = client.post(path("notifications", channel, "test"))
+            # Not "arrived": it is sent behind the answer.
             emit(answer, as_json, lambda _: facts({"channel": channel, "test": "on its way"}))
 
     def remove(channel: Channel, key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
@@ -51,6 +53,7 @@ def notification_commands(secret: Any, credential: Callable[[str | None], Mappin
             answer = client.delete(path("notifications", channel))
             emit(answer, as_json, lambda _: facts({"channel": channel, "removed": True}))
 
+    # Made anew for each role, as the option of a key says whose it is in its help and its variable.
     for name, command in {"list": show, "add": add, "test": test, "remove": remove}.items():
         # Known only here, and what an option is made of.
         command.__annotations__["key"] = secret

@@ -6,6 +6,7 @@ from typing import Self
 
 import structlog
 
+from dc1.control.background.alert_watch import AlertWatch
 from dc1.control.background.fault_watch import FaultWatch
 from dc1.control.background.notification_channels import NotificationChannels
 from dc1.control.background.reaper import Reaper
@@ -66,6 +67,7 @@ class ControlPlane:
     reaper: Reaper
     prober: Prober
     fault_watch: FaultWatch
+    alert_watch: AlertWatch
     report_flusher: ReportFlusher
     replicas: Replicas
     credentials: Credentials
@@ -90,6 +92,7 @@ class ControlPlane:
         attempts = Attempts(core, dispatcher, replicas)
         submission = Submission(core, dispatcher)
         prober = Prober(core)
+        fault_watch = FaultWatch(db, clock, core.fleet, prober)
         job_commands = JobCommands(core, dispatcher, attempts, submission, catalog, replicas)
         return cls(
             db=db,
@@ -108,7 +111,8 @@ class ControlPlane:
             completions=Completions(core, dispatcher, submission, job_commands, attempts, replicas, catalog),
             reaper=Reaper(core, dispatcher, attempts),
             prober=prober,
-            fault_watch=FaultWatch(db, clock, core.fleet, prober),
+            fault_watch=fault_watch,
+            alert_watch=AlertWatch(core, fault_watch),
             report_flusher=ReportFlusher(core),
             replicas=replicas,
             credentials=credentials,
@@ -146,6 +150,7 @@ class ControlPlane:
                 group.create_task(self.reaper.run())
                 group.create_task(self.prober.run())
                 group.create_task(self.fault_watch.run())
+                group.create_task(self.alert_watch.run())
                 group.create_task(self.report_flusher.run())
                 group.create_task(self.replicas.run())
         except Exception:

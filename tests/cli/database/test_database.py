@@ -1,6 +1,8 @@
 """`dc1 db …` as an operator runs it, on the embedded database."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,23 @@ def test_a_password_does_not_stand_in_the_list_of_processes(
     monkeypatch.setattr("sys.argv", ["dc1", *command])
     shown = run(*command, **settings)
     assert (shown.exit_code, "DC1_TO_DATABASE_URL" in shown.stderr, "hush" in shown.stderr) == (1, True, False)
+
+
+def test_operators_are_told_of_a_backup_that_failed(run: Run, settings: dict[str, str], tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "data/dc1.sqlite3")) as database, database:
+        database.execute(
+            "INSERT INTO notification_channels (owner_role, owner_id, kind, sealed_target, hint, events, language, created_at_ms) "
+            """VALUES ('admin', 0, 'webhook', 'sealed', 'h', '["backup.failed"]', 'en', 0)"""
+        )
+    (tmp_path / "file").touch()
+    texts: list[tuple[str]] = []
+    failing = ("db", "backup", "--to", str(tmp_path / "file"))
+    for more, count in (((), 0), (("--notify",), 1)):
+        assert run(*failing, *more, **settings).exit_code == 1
+        with closing(sqlite3.connect(tmp_path / "data/dc1.sqlite3")) as database:
+            texts = database.execute("SELECT text FROM notifications").fetchall()
+        assert len(texts) == count
+    assert "is there already" in texts[0][0]
+    # With no database at all the reason is still told, and none is made.
+    nowhere = run(*failing, "--notify", DC1_DATA_DIR=str(tmp_path / "none"))
+    assert (nowhere.exit_code, (tmp_path / "none").exists()) == (1, False)

@@ -1,4 +1,4 @@
-from dc1.domain.providers.alerts import Alert, AlertReason, Watched, alerts
+from dc1.domain.providers.alerts import Alert, AlertReason, Watched, alerts, is_worth_telling
 from dc1.domain.providers.liveness import DEFAULT_THRESHOLDS, Channel, Presence
 
 NOW = 10_000_000
@@ -43,3 +43,14 @@ def test_runs_that_are_called_the_renters_fault_also_of_one_that_is_gone() -> No
     assert Alert(AlertReason.FAULTS_OUTLIER, 7) in found(heard(601, faults_stand_out_since_ms=7))
     assert Alert(AlertReason.FAULTS_OUTLIER, 7) in found(Watched(Presence(), faults_stand_out_since_ms=7))
     assert Alert(AlertReason.INSTANT_RUNS, 7) in found(Watched(Presence(), instant_runs_since_ms=7))
+
+
+def test_nobody_is_told_of_a_restart_nor_of_yesterday() -> None:
+    gone = Alert(AlertReason.PROVIDER_OFFLINE, NOW)
+    assert [is_worth_telling(gone, NOW + age_ms) for age_ms in (299_999, 300_000, 86_399_999, 86_400_000)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert is_worth_telling(Alert(AlertReason.GPU_LOST, NOW), NOW)

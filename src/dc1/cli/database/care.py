@@ -61,6 +61,15 @@ def write_backup(to: Path | None, directory: Path | None, keep: int | None, as_j
         facts(written)
 
 
+def tell_operators(failure: CommandError) -> None:
+    """Leave word of a backup that failed, for a server to tell; where that fails too, only the exit status is left."""
+    # By this machine's clock, as the names of backups are: a second more or less does no harm here.
+    try:
+        care.tell_of_failed_backup(_ours(), str(failure), round(datetime.now(UTC).timestamp() * 1000))
+    except (CommandError, UnusableDatabaseError) as error:
+        notes.print(f"Operators could not be told: {error}", soft_wrap=True)
+
+
 def put_back(backup: Path, as_json: bool) -> None:
     """Fill the empty database of the settings from a backup."""
     with _failing_in_words(), sole_server(_ours()), _progress("Restoring") as told:

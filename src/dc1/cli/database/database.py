@@ -68,6 +68,9 @@ def backup_command(
         int | None,
         typer.Option("--keep", min=1, help="Keep so many backups in the directory, the newest.", show_default=False),
     ] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Have operators told when it fails, by their channels of notifications.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a backup."""
@@ -77,7 +80,13 @@ def backup_command(
         raise CommandError("Say where to, with either --to FILE or --directory DIRECTORY.")
     if keep is not None and directory is None:
         raise CommandError("--keep goes with --directory.")
-    care.write_backup(to, directory, keep, as_json)
+    try:
+        care.write_backup(to, directory, keep, as_json)
+    except CommandError as failure:
+        # Word is left in the database, as no server need be at work; the exit status stays that of the backup.
+        if notify:
+            care.tell_operators(failure)
+        raise
 
 
 @app.command(

@@ -34,7 +34,7 @@ class Notifier:
     """Sends what waits: 2xx within five seconds is success, anything else is tried again, ever later."""
 
     def __init__(
-        self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox, mailer: Mailer | None
+        self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox, mailer: Mailer | None = None
     ) -> None:
         self._db = db
         self._clock = clock

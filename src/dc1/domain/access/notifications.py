@@ -41,6 +41,10 @@ class NotificationEvent(StrEnum):
     PAYOUT_PAID = "payout.paid"
     APPROVAL_WAITING = "approval.waiting"
     WITHDRAWAL_REQUESTED = "withdrawal.requested"
+    MACHINE_OFFLINE = "machine.offline"
+    MACHINE_MISMATCH = "machine.mismatch"
+    FLEET_ALERT = "fleet.alert"
+    BACKUP_FAILED = "backup.failed"
     TEST = "test"
 
 
@@ -52,8 +56,18 @@ EVENTS_OF: Mapping[Role, tuple[NotificationEvent, ...]] = {
         NotificationEvent.BALANCE_LOW,
         NotificationEvent.BUDGET_THRESHOLD,
     ),
-    Role.PROVIDER: (NotificationEvent.MACHINE_APPROVED, NotificationEvent.PAYOUT_PAID),
-    Role.ADMIN: (NotificationEvent.APPROVAL_WAITING, NotificationEvent.WITHDRAWAL_REQUESTED),
+    Role.PROVIDER: (
+        NotificationEvent.MACHINE_APPROVED,
+        NotificationEvent.MACHINE_OFFLINE,
+        NotificationEvent.MACHINE_MISMATCH,
+        NotificationEvent.PAYOUT_PAID,
+    ),
+    Role.ADMIN: (
+        NotificationEvent.APPROVAL_WAITING,
+        NotificationEvent.WITHDRAWAL_REQUESTED,
+        NotificationEvent.FLEET_ALERT,
+        NotificationEvent.BACKUP_FAILED,
+    ),
 }
 """What each role may be told of."""
 
@@ -87,6 +101,22 @@ _TEXTS: Mapping[NotificationEvent, Mapping[Language, str]] = {
     NotificationEvent.WITHDRAWAL_REQUESTED: {
         "en": "Provider {provider_id} asks for {amount_halala} halala ({withdrawal_id}).",
         "ar": "طلب المزود {provider_id} سحب {amount_halala} هللة ({withdrawal_id}).",
+    },
+    NotificationEvent.MACHINE_OFFLINE: {
+        "en": "Machine {machine_id} ({name}) is offline.",
+        "ar": "انقطع الجهاز {machine_id} ({name}) عن السوق.",
+    },
+    NotificationEvent.MACHINE_MISMATCH: {
+        "en": "Machine {machine_id} ({name}) cannot be the GPU that it reports, and waits for an operator's decision.",
+        "ar": "لا يطابق الجهاز {machine_id} ({name}) كرت الشاشة المعلن عنه، وهو بانتظار قرار المشغّل.",
+    },
+    NotificationEvent.FLEET_ALERT: {
+        "en": "{reason} at {count} machines: {machine_ids}",
+        "ar": "تنبيه {reason} في أجهزة عددها {count}: {machine_ids}",
+    },
+    NotificationEvent.BACKUP_FAILED: {
+        "en": "A backup failed: {error}",
+        "ar": "فشل النسخ الاحتياطي: {error}",
     },
     NotificationEvent.TEST: {
         "en": "This is a test: notifications of the market arrive here.",

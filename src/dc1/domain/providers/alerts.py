@@ -17,6 +17,10 @@ MANY_RESTARTS = 3
 """Restarts of the daemon's container from which something is wrong with it."""
 
 
+LASTING_MS = 300_000
+"""How long a machine is gone before somebody is told: a restart or an update takes less."""
+
+
 class AlertReason(StrEnum):
     """What is wrong."""
 
@@ -111,6 +115,13 @@ def _hardware_alerts(provider: Watched) -> Iterator[Alert]:
         yield Alert(AlertReason.GPU_MISMATCH, provider.mismatch_at_ms, provider.hardware_notice)
     elif provider.below_model_at_ms is not None:
         yield Alert(AlertReason.BELOW_MODEL, provider.below_model_at_ms, provider.hardware_notice)
+
+
+def is_worth_telling(alert: Alert, now_ms: int) -> bool:
+    """Tell whether people are told of an alert who do not look: not while it may pass, nor of what is old news."""
+    age_ms = now_ms - alert.since_ms
+    may_pass = alert.reason in {AlertReason.PROVIDER_OFFLINE, AlertReason.PROVIDER_DEGRADED}
+    return age_ms < DAY_MS and not (may_pass and age_ms < LASTING_MS)
 
 
 def lately(at_ms: int | None, now_ms: int) -> int | None:

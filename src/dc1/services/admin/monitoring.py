@@ -1,17 +1,15 @@
 """The market's numbers, its revenue and the health of its fleet."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.fleet.provider import Provider
-from dc1.domain.base import versions
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
 from dc1.domain.money.pricing import halala_to_sar
-from dc1.domain.providers.alerts import Alert, Watched, alerts
-from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.domain.providers.liveness import ProviderStatus
 from dc1.domain.providers.reports import metric_of
 from dc1.domain.providers.telemetry import MINUTE_MS, Period
 from dc1.services.admin.live_queue import LiveQueue
@@ -204,50 +202,19 @@ class MonitoringCalls(ServicerPart):
 
     async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
         """List what is wrong in the fleet now, longest first."""
-        now_ms = self._plane.clock.now_ms()
-        failures = await self._failures(now_ms)
+        current = await self._plane.alert_watch.current(self._plane.clock.now_ms())
         # What has been wrong for longest comes first; by id where it began together, so that the order is stable.
-        found = sorted(self._alerts(failures, now_ms), key=lambda item: (item[1].since_ms, item[0]))
+        found = sorted(current, key=lambda item: (item[1].since_ms, item[0].id))
         return pb.ListFleetAlertsResponse(
             alerts=[
                 pb.FleetAlert(
-                    provider_id=provider_id,
+                    provider_id=provider.id,
                     reason=alert.reason,
                     since=iso(alert.since_ms),
                     detail=to_value(alert.detail),
                 )
-                for provider_id, alert in found
+                for provider, alert in found
             ]
-        )
-
-    def _alerts(self, failures: dict[int, Failures], now_ms: int) -> Iterator[tuple[int, Alert]]:
-        for provider in self._plane.fleet:
-            # Nobody need act for a machine that may not work anyway.
-            if provider.approval is Approval.APPROVED and not provider.suspended:
-                watched = self._watched(provider, failures.get(provider.id, _NO_FAILURES))
-                for alert in alerts(watched, now_ms, self._plane.fleet.thresholds):
-                    yield provider.id, alert
-
-    def _watched(self, provider: Provider, failures: Failures) -> Watched:
-        config = self._plane.config
-        check = versions.check_version(
-            provider.facts.daemon_version, latest=config.daemon_latest_version, minimum=config.daemon_min_version
-        )
-        return Watched(
-            presence=provider.presence,
-            temp_c=metric_of(provider.gpu_status, "temp_c"),
-            needs_update=check.needs_update,
-            restarts=provider.container_restart_count or 0,
-            failed_jobs=failures.count,
-            first_failure_ms=failures.first_ms,
-            second_daemon_at_ms=provider.second_daemon_at_ms,
-            gpu_lost=provider.gpu_lost,
-            gpu_errors=provider.cards.notice,
-            faults_stand_out_since_ms=self._plane.fault_watch.since_ms(provider.id),
-            instant_runs_since_ms=self._plane.fault_watch.short_since_ms(provider.id),
-            mismatch_at_ms=provider.mismatch_at_ms,
-            below_model_at_ms=None if provider.below_model is None else provider.below_model.probed_at_ms,
-            hardware_notice=provider.hardware_notice,
         )
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:

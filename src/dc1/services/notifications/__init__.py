@@ -1,1 +1,1 @@
-"""NotificationService: where people are told, by Slack, Telegram or an address of theirs."""
+"""NotificationService: where people are told, by Slack, Telegram, e-mail or an address of theirs."""

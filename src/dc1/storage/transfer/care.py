@@ -9,11 +9,16 @@ import psycopg
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
+from dc1.domain.access.notifications import NotificationEvent
+from dc1.domain.access.roles import Role
+from dc1.storage.accounts import notifications
+from dc1.storage.accounts.notifications import OPERATORS
 from dc1.storage.engine import migrate
 from dc1.storage.engine.database import UnusableDatabaseError, normalised
 from dc1.storage.transfer import backups, condition, copying
 from dc1.storage.transfer.condition import Condition
 from dc1.storage.transfer.copying import CopiedTable, Progress
+from dc1.storage.transfer.snapshots import require_newest, snapshot, sole_transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,6 +69,17 @@ def downgrade(url: str, revision: str) -> Condition:
 def back_up(url: str, file: Path, told: Progress) -> None:
     """Write a marketplace, which may be in use, to a new file, which is there once it is whole and found sound."""
     backups.back_up(normalised(url), file, told)
+
+
+@_in_words
+def tell_of_failed_backup(url: str, error: str, now_ms: int) -> None:
+    """Have operators told that a backup failed, by whichever server is at work; without one, by the next."""
+    place = normalised(url)
+    # Of tables of this version only, and never of a database that would be made by opening it.
+    with snapshot(place) as reading:
+        require_newest(reading)
+    with sole_transaction(place) as conn:
+        notifications.tell(conn, Role.ADMIN, OPERATORS, NotificationEvent.BACKUP_FAILED, {"error": error}, now_ms)
 
 
 @_in_words

@@ -23,7 +23,7 @@ from dc1.storage.schema.tables.jobs import (
     jobs,
 )
 from dc1.storage.schema.tables.money import accounts, movements, postings, promo_earnings, totals, withdrawals
-from dc1.storage.schema.tables.notifications import notification_channels, notifications
+from dc1.storage.schema.tables.notifications import notification_channels, notifications, told_alerts
 from dc1.storage.schema.tables.providers import (
     account_id_of,
     approval_decisions,
@@ -83,6 +83,7 @@ __all__ = [
     "renters",
     "replicas",
     "token_prices",
+    "told_alerts",
     "totals",
     "usage_days",
     "webhook_deliveries",

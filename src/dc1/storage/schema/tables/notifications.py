@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
 
 from dc1.domain.access.notifications import ChannelKind, NotificationEvent
+from dc1.domain.providers.alerts import AlertReason
 from dc1.storage.schema.columns import (
     OBJECT_ALWAYS,
     TEXTS,
@@ -50,3 +51,13 @@ notifications = Table(
 )
 Index("ix_notifications_next_attempt_at_ms", notifications.c.next_attempt_at_ms)
 Index("ix_notifications_channel_id", notifications.c.channel_id)
+
+told_alerts = Table(
+    # A row for each that lasts, and for ten minutes more.
+    "told_alerts",
+    metadata,
+    # Without a foreign key: what is over goes by itself, and an account that is erased need not wait for it.
+    Column("provider_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", StoredEnum(AlertReason), primary_key=True),
+    time_column("seen_at_ms"),
+)
