@@ -79,7 +79,7 @@ class Reaper:
 
     async def deadlines(self) -> None:
         """End the jobs whose run or queue deadline has passed, and heal what was missed: wake-ups, offers in vain."""
-        await _each([self._attempts.starts.store_old()])
+        await _step(self._attempts.starts.store_old())
         now_ms = self._clock.now_ms()
         held_up: set[int] = set()
         seen: set[int] = set()
@@ -116,10 +116,13 @@ class Reaper:
 
 
 async def _each(steps: Iterable[Awaitable[object]]) -> None:
-    """Take steps that have nothing to do with each other.
+    """Take steps that have nothing to do with each other, beside each other."""
+    await asyncio.gather(*map(_step, steps))
 
-    One that fails is told of and keeps nobody from the others.
-    """
-    for failure in await asyncio.gather(*map(run_contained, steps), return_exceptions=True):
-        if isinstance(failure, Exception):
-            level_of(failure, log)("upkeep_step_failed")
+
+async def _step(work: Awaitable[object]) -> None:
+    """Take one step; if it fails that is told, and keeps nobody from the others."""
+    try:
+        await run_contained(work)
+    except Exception as failure:
+        level_of(failure, log)("upkeep_step_failed")
