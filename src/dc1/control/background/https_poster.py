@@ -2,11 +2,42 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 import httpx
 
-from dc1.control.background.webhook_targets import Target
+from dc1.containment import contained
+from dc1.control.background.webhook_targets import NotPublicError, Target
+
+T = TypeVar("T")
+
+
+class UndeliveredError(Exception):
+    """Something did not reach its receiver; the text says why, and no secret and nothing of the host."""
+
+
+async def delivered(sending: Awaitable[T], seconds: float) -> T:
+    """Return what came of sending something, which may take so long.
+
+    Raises:
+        UndeliveredError: it failed in a way that networks and receivers do.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            with contained():
+                return await sending
+    except TimeoutError:
+        raise UndeliveredError(f"No answer within {seconds:g} s") from None
+    except NotPublicError as refusal:
+        raise UndeliveredError(str(refusal)) from None
+    except (httpx.HTTPError, OSError) as error:
+        raise UndeliveredError(f"The request failed: {type(error).__name__}") from None
+
+
+def refusal_of(status: int) -> str | None:
+    """Return what an answer says against a delivery: nothing, with 2xx."""
+    return None if 200 <= status < 300 else f"The answer was HTTP {status}"
 
 
 class HttpsPoster:

@@ -8,6 +8,7 @@ from email.utils import format_datetime
 import aiosmtplib
 import httpx
 
+from dc1.control.background.https_poster import UndeliveredError
 from dc1.domain.base.clock import to_datetime
 from dc1.domain.base.languages import Language
 from dc1.mail_server import MailServer
@@ -15,7 +16,7 @@ from dc1.mail_server import MailServer
 _SUBJECT_LETTERS = 100
 
 
-class MailError(Exception):
+class MailError(UndeliveredError):
     """A mail that was not taken; the text says why and nothing of the mail server."""
 
 

@@ -2,13 +2,11 @@
 
 import asyncio
 
-import httpx
 import structlog
 
-from dc1.containment import contained
-from dc1.control.background.https_poster import HttpsPoster
+from dc1.control.background.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
 from dc1.control.background.mailer import Mailer, MailError
-from dc1.control.background.webhook_targets import NotPublicError, Targets
+from dc1.control.background.webhook_targets import Targets
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
 from dc1.domain.access.notifications import RETRY_SECONDS, ChannelKind, address_of, channel_purpose, message_for
@@ -89,25 +87,20 @@ class Notifier:
         """Send once; return what went wrong, in words that give no secret away."""
         seconds = _MAIL_SECONDS if due.kind is ChannelKind.EMAIL else _ANSWER_SECONDS
         try:
-            target = self._secret_box.open(due.sealed_target, channel_purpose(due.kind))
-            async with asyncio.timeout(seconds):
-                with contained():
-                    if due.kind is ChannelKind.EMAIL:
-                        await self._mail(due, target)
-                        return None
-                    return await self._post(due, target)
-        except TimeoutError:
-            return f"No answer within {seconds:g} s"
-        except (NotPublicError, MailError) as refusal:
-            return str(refusal)
-        except UnreadableSecretError:
-            return "The address cannot be read"
-        except (httpx.HTTPError, OSError) as error:
-            return f"The request failed: {type(error).__name__}"
+            return await delivered(self._deliver(due), seconds)
+        except UndeliveredError as failure:
+            return str(failure)
         except Exception:
             # A receiver may answer anything, and libraries raise anything of it. Unrecorded it would be sent for ever.
             log.exception("notification_failed", channel_id=due.channel_id)
             return "The request failed"
+
+    async def _deliver(self, due: DueNotification) -> str | None:
+        try:
+            target = self._secret_box.open(due.sealed_target, channel_purpose(due.kind))
+        except UnreadableSecretError:
+            raise UndeliveredError("The address cannot be read") from None
+        return await (self._mail if due.kind is ChannelKind.EMAIL else self._post)(due, target)
 
     async def _mail(self, due: DueNotification, address: str) -> None:
         # The operator may have taken the mail server away since the channel was added.
@@ -119,4 +112,4 @@ class Notifier:
         told = message_for(due.kind, target, due.event, due.text, due.facts, iso(due.created_at_ms))
         where = await self._targets.resolve(address_of(due.kind, target))
         status = await self._poster.post(where, compact(told).encode(), _HEADERS)
-        return None if 200 <= status < 300 else f"The answer was HTTP {status}"
+        return refusal_of(status)

@@ -3,12 +3,10 @@
 import asyncio
 from collections import Counter
 
-import httpx
 import structlog
 
-from dc1.containment import contained
-from dc1.control.background.https_poster import HttpsPoster
-from dc1.control.background.webhook_targets import NotPublicError, Target, Targets
+from dc1.control.background.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
+from dc1.control.background.webhook_targets import Targets
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
@@ -96,25 +94,21 @@ class WebhookSender:
     async def _attempt(self, delivery: TakenDelivery) -> tuple[int | None, str | None]:
         """Send once; return the HTTP status, if there was one, and what went wrong."""
         try:
-            secret = self._secret_box.open(delivery.sealed_webhook_secret or "", secret_purpose(delivery.renter_id))
-            async with asyncio.timeout(self._answer_seconds):
-                with contained():
-                    status = await self._post(await self._targets.resolve(delivery.url), delivery, secret)
-        except TimeoutError:
-            return None, f"No answer within {self._answer_seconds:g} s"
-        except NotPublicError as refusal:
-            return None, str(refusal)
-        except UnreadableSecretError:
-            return None, "The signing secret cannot be read"
-        except (httpx.HTTPError, OSError) as error:
-            return None, f"The request failed: {type(error).__name__}"
+            status = await delivered(self._post(delivery), self._answer_seconds)
+        except UndeliveredError as failure:
+            return None, str(failure)
         except Exception:
             # A receiver may answer anything, and libraries raise anything of it. Unrecorded it would be sent for ever.
             log.exception("webhook_failed", delivery_id=delivery.delivery_id)
             return None, "The request failed"
-        return status, None if 200 <= status < 300 else f"The answer was HTTP {status}"
+        return status, refusal_of(status)
 
-    async def _post(self, target: Target, delivery: TakenDelivery, secret: str) -> int:
+    async def _post(self, delivery: TakenDelivery) -> int:
+        try:
+            secret = self._secret_box.open(delivery.sealed_webhook_secret or "", secret_purpose(delivery.renter_id))
+        except UnreadableSecretError:
+            raise UndeliveredError("The signing secret cannot be read") from None
+        target = await self._targets.resolve(delivery.url)
         body = delivery.body.encode()
         headers = {
             "Content-Type": "application/json",
