@@ -81,6 +81,11 @@ def iso(ms: int) -> str:
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
+def time_text(ms: int | None) -> str | None:
+    """Do the same with a time that there may not be."""
+    return None if ms is None else iso(ms)
+
+
 # A page of a job's log names the same few seconds a thousand times.
 @lru_cache(maxsize=4096)
 def _second(epoch_seconds: int) -> str:

@@ -4,10 +4,10 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from dc1.domain.base.clock import iso
+from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.base.numeric import plain
-from dc1.services.api.values import time_text, to_value
+from dc1.services.api.values import to_value
 from dc1.services.jobs.messages import shown_provider_id
 from dc1.storage.jobs.admin_jobs import NamedJob
 from dcp.v1.admin_job_service_pb2 import AdminJob

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 
-from dc1.domain.base.clock import iso
+from dc1.domain.base.clock import time_text
 from dc1.domain.base.json_types import JsonObject, JsonValue, with_integers
 from dc1.domain.errors import ApiError, reason_required, request_body_too_large
 
@@ -137,11 +137,6 @@ def _inner(message: Message, left: int) -> Iterator[Message]:
 def _require_few(parts: Sized, most: int) -> None:
     if len(parts) > most:
         raise request_body_too_large()
-
-
-def time_text(ms: int | None) -> str | None:
-    """Return a time as ISO-8601, or None."""
-    return None if ms is None else iso(ms)
 
 
 def time_value(ms: int | None) -> Value:

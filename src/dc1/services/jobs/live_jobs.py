@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dc1.control.control_plane import ControlPlane
 from dc1.control.feeds.job_watch import EVERYBODY, Audience, WatchedJobs
 from dc1.domain.access.roles import Role
-from dc1.domain.base.clock import iso
+from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.services.api.call import Principal
@@ -81,12 +81,8 @@ def live_job(job: JobRow) -> JsonObject:
         "cost_halala": current_cost(job),
         "tokens_used": tokens_used(job),
         "submitted_at": iso(job.submitted_at_ms),
-        "started_at": _time(job.started_at_ms),
-        "ended_at": _time(job.completed_at_ms),
+        "started_at": time_text(job.started_at_ms),
+        "ended_at": time_text(job.completed_at_ms),
         "error": job.error if job.status == JobStatus.FAILED else None,
         "error_category": job.error_category if job.status == JobStatus.FAILED else None,
     }
-
-
-def _time(at_ms: int | None) -> str | None:
-    return None if at_ms is None else iso(at_ms)

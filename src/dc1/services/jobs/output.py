@@ -9,7 +9,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
-from dc1.domain.base.clock import iso
+from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import plain
 from dc1.domain.errors.jobs import DOCUMENTS_ERASED
@@ -19,7 +19,6 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.apart import apart
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts, ServicerPart
-from dc1.services.api.values import time_text
 from dc1.services.jobs.access import provider_of_job, readable
 from dc1.services.jobs.messages import elapsed_sec, shown_provider_id
 from dc1.storage.engine.database import Connection

@@ -5,9 +5,9 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
+from dc1.domain.base.clock import time_text
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
-from dc1.services.api.values import time_text
 from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown, statuses_of
 from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.log_stream import LogReader

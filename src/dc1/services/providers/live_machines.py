@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
-from dc1.domain.base.clock import iso
+from dc1.domain.base.clock import time_text
 from dc1.domain.base.json_types import JsonObject, compact
 from dc1.domain.providers.machine_grading import vram_used_mib
 from dc1.domain.providers.reports import metric_of
@@ -88,7 +88,6 @@ def live_machine(plane: ControlPlane, provider: Provider, now_ms: int) -> JsonOb
     """Return a machine as the JSON of a LiveMachine."""
     # By hand: a message for each beat would cost ten times as much.
     status, measured = provider.gpu_status, provider.measured
-    heard_ms = provider.presence.last_heartbeat_ms
     return {
         "id": provider.id,
         "owner_id": provider.account_id,
@@ -101,7 +100,7 @@ def live_machine(plane: ControlPlane, provider: Provider, now_ms: int) -> JsonOb
         "status": provider.status(now_ms, plane.fleet.thresholds),
         "approval_status": provider.approval,
         "is_closed": provider.deleted,
-        "last_heartbeat": None if heard_ms is None else iso(heard_ms),
+        "last_heartbeat": time_text(provider.presence.last_heartbeat_ms),
         "daemon_version": provider.facts.daemon_version,
         "gpu_util_pct": metric_of(status, "gpu_util_pct"),
         "temp_c": metric_of(status, "temp_c"),

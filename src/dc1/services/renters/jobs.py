@@ -5,14 +5,14 @@ from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.domain.base.clock import iso
+from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import plain
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.values import time_text, time_value, to_value
+from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import statuses_of
 from dc1.services.jobs.messages import container_image, current_cost, shown_provider_id
 from dc1.storage.engine.database import Connection

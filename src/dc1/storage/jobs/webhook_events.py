@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.roles import Role
 from dc1.domain.access.webhooks import WebhookEvent, new_delivery_id
-from dc1.domain.base.clock import iso
+from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.money.budgets import MonthlyBudget
 from dc1.storage.accounts import notifications
@@ -83,8 +83,8 @@ def _tell_of_job(conn: Connection, url: str, event: WebhookEvent, job: JobRow, n
             "model": job.model,
             "provider_id": job.provider_id,
             "submitted_at": iso(job.submitted_at_ms),
-            "started_at": _iso(job.started_at_ms),
-            "completed_at": _iso(job.completed_at_ms),
+            "started_at": time_text(job.started_at_ms),
+            "completed_at": time_text(job.completed_at_ms),
             "error": job.error,
             "error_category": job.error_category,
             "fault": job.fault,
@@ -123,7 +123,3 @@ def _enqueue(
             "next_attempt_at_ms": now_ms,
         },
     )
-
-
-def _iso(ms: int | None) -> str | None:
-    return None if ms is None else iso(ms)
