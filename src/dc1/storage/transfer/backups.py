@@ -24,16 +24,12 @@ _PAGES_A_STEP = 2_048
 _LOGS = ("-wal", "-shm", "-journal")
 
 
-def _nobody(table: str, rows: int) -> None:
-    pass
-
-
 def dated_name(now: datetime) -> str:
     """Return what a backup of this moment is called, so that names sort by age."""
     return _NAME.format(now.astimezone(UTC).strftime(_STAMP))
 
 
-def back_up(source: URL, file: Path, told: Progress = _nobody) -> None:
+def back_up(source: URL, file: Path, told: Progress) -> None:
     """Write a marketplace, which may be in use, to a new file that only its owner can read.
 
     The file is there once it is whole, on disk, and found sound. A source that is no marketplace of this version, or
@@ -56,7 +52,7 @@ def back_up(source: URL, file: Path, told: Progress = _nobody) -> None:
         _put_in_place(partial, file)
 
 
-def restore(file: Path, target: URL, told: Progress = _nobody) -> None:
+def restore(file: Path, target: URL, told: Progress) -> None:
     """Fill an empty database from a backup, of this version or an older one; no server may work on it.
 
     Raises:

@@ -49,11 +49,7 @@ class CopiedTable(NamedTuple):
     rows: int
 
 
-def _nobody(table: str, rows: int) -> None:
-    pass
-
-
-def copy(source: URL, target: URL, told: Progress = _nobody) -> list[CopiedTable]:
+def copy(source: URL, target: URL, told: Progress) -> list[CopiedTable]:
     """Copy a marketplace into an empty database, and compare every row and the books afterwards.
 
     The source may be in use; what is committed after the copy began is not in it. A source that is no marketplace of
