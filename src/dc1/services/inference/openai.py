@@ -76,13 +76,11 @@ class OpenAIServicer(TranslatedCalls, OpenAIServiceServicer):
             **model_figures(offer, self._plane.catalog.rate(JobType.LLM_INFERENCE)),
         )
 
-    async def CreateChatCompletion(
+    def CreateChatCompletion(
         self, request: pb.CreateChatCompletionRequest, context: Any
-    ) -> AsyncIterator[HttpBody]:
+    ) -> AsyncGenerator[HttpBody, None]:
         """Answer a conversation, as one JSON object or as events."""
-        async with aclosing(self._answered(EnginePath.CHAT, request)) as bodies:
-            async for body in bodies:
-                yield body
+        return self._answered(EnginePath.CHAT, request)
 
     async def CompleteChat(self, request: pb.CompleteChatRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Answer a conversation, and say what it cost."""
@@ -91,33 +89,25 @@ class OpenAIServicer(TranslatedCalls, OpenAIServiceServicer):
             async for body in bodies:
                 yield body if call.stream else _priced(body, completion.job)
 
-    async def CreateCompletion(
+    def CreateCompletion(
         self, request: calls_pb.CreateCompletionRequest, context: Any
-    ) -> AsyncIterator[HttpBody]:
+    ) -> AsyncGenerator[HttpBody, None]:
         """Go on with a text, or fill in what is missing in it."""
-        async with aclosing(self._answered(EnginePath.COMPLETIONS, request)) as bodies:
-            async for body in bodies:
-                yield body
+        return self._answered(EnginePath.COMPLETIONS, request)
 
-    async def CreateEmbeddings(
+    def CreateEmbeddings(
         self, request: calls_pb.CreateEmbeddingsRequest, context: Any
-    ) -> AsyncIterator[HttpBody]:
+    ) -> AsyncGenerator[HttpBody, None]:
         """Return the embeddings of texts."""
-        async with aclosing(self._answered(EnginePath.EMBEDDINGS, request)) as bodies:
-            async for body in bodies:
-                yield body
+        return self._answered(EnginePath.EMBEDDINGS, request)
 
-    async def CreateRerank(self, request: calls_pb.CreateRerankRequest, context: Any) -> AsyncIterator[HttpBody]:
+    def CreateRerank(self, request: calls_pb.CreateRerankRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Rank documents by how well they fit a query."""
-        async with aclosing(self._answered(EnginePath.RERANK, request)) as bodies:
-            async for body in bodies:
-                yield body
+        return self._answered(EnginePath.RERANK, request)
 
-    async def CreateImages(self, request: calls_pb.CreateImagesRequest, context: Any) -> AsyncIterator[HttpBody]:
+    def CreateImages(self, request: calls_pb.CreateImagesRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Make pictures of what is said of them."""
-        async with aclosing(self._answered(EnginePath.IMAGES, request)) as bodies:
-            async for body in bodies:
-                yield body
+        return self._answered(EnginePath.IMAGES, request)
 
     async def _answered(self, path: EnginePath, request: _Request) -> AsyncGenerator[HttpBody, None]:
         """Answer a call that an engine takes on a path of its own."""
