@@ -43,7 +43,7 @@ class AlertWatch:
         self._config = core.config
         self._fleet = core.fleet
         self._fault_watch = fault_watch
-        self._last_ms = 0
+        self._last_minute = 0
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -87,9 +87,9 @@ class AlertWatch:
 
     async def _look_each_minute(self) -> None:
         minute = self._clock.now_ms() // MINUTE_MS
-        if minute != self._last_ms:
+        if minute != self._last_minute:
             await self.look()
-            self._last_ms = minute
+            self._last_minute = minute
 
     async def look(self) -> None:
         """Have everybody told of what is new."""
