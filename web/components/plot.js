@@ -2,7 +2,7 @@
 
 import { h } from "../vendor/preact.js";
 import { useEffect, useRef } from "../vendor/hooks.js";
-import { number } from "../runtime/format.js";
+import { number, riyals, sar } from "../runtime/format.js";
 import { language, locale } from "../runtime/language.js";
 import { theme } from "../runtime/theme.js";
 import texts from "../text/common.js";
@@ -109,4 +109,15 @@ export function Plot({ label, times, series, told = number, isDaily = false }) {
     // Time runs one way in both languages, and what is drawn is told in words to whoever does not see it.
     h("div", { ref: place, dir: "ltr", role: "img", "aria-label": `${label}. ${latest.join(", ")}` }),
   );
+}
+
+/** Amounts over time, given in halala and drawn in riyals, of which round ones are marked. @param {Omit<PlotProps, "told">} props */
+export function MoneyPlot({ series, ...rest }) {
+  /** @param {number | null} value */
+  const drawn = (value) => (value === null ? null : riyals(value));
+  return h(Plot, {
+    ...rest,
+    series: series.map(({ label, values }) => ({ label, values: values.map(drawn) })),
+    told: sar,
+  });
 }

@@ -42,8 +42,14 @@ export function sar(amount, digits = 2) {
   return format(Intl.NumberFormat, options).format(amount);
 }
 
+/** An amount as people write it, as the API takes it. @param {number} amount in riyals */
+export const halala = (amount) => Math.round(amount * HALALA_PER_SAR);
+
+/** The same the other way. @param {number} amount in halala */
+export const riyals = (amount) => amount / HALALA_PER_SAR;
+
 /** @param {number | null | undefined} amount in halala, 1/100 of a riyal */
-export const money = (amount) => sar(amount == null ? null : amount / HALALA_PER_SAR);
+export const money = (amount) => sar(amount == null ? null : riyals(amount));
 
 /** @param {string | number | null | undefined} at ISO-8601, or milliseconds */
 export function time(at) {

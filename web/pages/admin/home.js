@@ -5,12 +5,12 @@ import { useEffect, useState } from "../../vendor/hooks.js";
 import { SelectField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { Plot } from "../../components/plot.js";
+import { MoneyPlot, Plot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
 import { complain } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { follow } from "../../runtime/events.js";
-import { duration, money, number, sar } from "../../runtime/format.js";
+import { duration, number, sar } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 
@@ -18,7 +18,6 @@ import texts from "../../text/admin.js";
 /** @typedef {"1h" | "24h" | "30d"} Period */
 
 const EVERY_SECONDS = 60;
-const HALALA_PER_SAR = 100;
 
 export default function Home() {
   const t = texts();
@@ -125,11 +124,6 @@ function Plots({ points }) {
       times,
       series: [line(t.completed, (one) => one.jobs_completed), line(t.failed, (one) => one.jobs_failed)],
     }),
-    h(Plot, {
-      label: t.charged,
-      times,
-      series: [line(t.charged, (one) => one.charged_halala / HALALA_PER_SAR)],
-      told: (value) => money(value * HALALA_PER_SAR),
-    }),
+    h(MoneyPlot, { label: t.charged, times, series: [line(t.charged, (one) => one.charged_halala)] }),
   );
 }

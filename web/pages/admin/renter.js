@@ -11,14 +11,12 @@ import { jobId } from "../../components/word.js";
 import { walletTable } from "../../components/wallet.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { money, number, time } from "../../runtime/format.js";
+import { halala, money, number, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/admin.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
-
-const HALALA_PER_SAR = 100;
 
 /** @param {import("../../runtime/router.js").Place} place */
 export default function Renter({ params }) {
@@ -69,7 +67,7 @@ function Acts({ renter, done }) {
     const given = await ask({ title: t.credit, text: t.creditNote, act: t.credit, fields: amounts() });
     if (!given) return;
     const body = {
-      amount_halala: Math.round(Number(given.get("amount")) * HALALA_PER_SAR),
+      amount_halala: halala(Number(given.get("amount"))),
       reason: String(given.get("reason")),
       is_payment: given.has("payment"),
     };
@@ -85,7 +83,7 @@ function Acts({ renter, done }) {
     const number = (name) => (given.get(name) ? Number(given.get(name)) : null);
     const monthly = number("monthly");
     const body = {
-      monthly_limit_halala: monthly === null ? null : Math.round(monthly * HALALA_PER_SAR),
+      monthly_limit_halala: monthly === null ? null : halala(monthly),
       daily_jobs_limit: number("daily"),
       requests_per_minute: number("requests"),
       tokens_per_minute: number("tokens"),

@@ -4,7 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { Status } from "../../components/badge.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { Plot } from "../../components/plot.js";
+import { MoneyPlot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
 import { jobId } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
@@ -12,7 +12,6 @@ import { duration, money, number, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/owner.js";
 
-const HALALA_PER_SAR = 100;
 const MOST_JOBS = 100;
 const MOST_MACHINES = 200;
 
@@ -43,11 +42,10 @@ export function EarnedByDay() {
   const t = texts();
   const history = useLoad((signal) => call("GET /providers/me/earnings/history", { query: { period: "30d" }, signal }));
   return loaded(history, ({ days }) =>
-    h(Plot, {
+    h(MoneyPlot, {
       label: t.earnedByDay,
       times: days.map(({ date }) => Date.parse(date) / 1000),
-      series: [{ label: t.earned, values: days.map((day) => day.earned_halala / HALALA_PER_SAR) }],
-      told: (value) => money(value * HALALA_PER_SAR),
+      series: [{ label: t.earned, values: days.map((day) => day.earned_halala) }],
     }),
   );
 }

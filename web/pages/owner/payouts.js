@@ -9,11 +9,10 @@ import { table } from "../../components/table.js";
 import { PayoutStatus } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { money, time } from "../../runtime/format.js";
+import { halala, money, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/owner.js";
 
-const HALALA_PER_SAR = 100;
 const MOST = 100;
 
 export default function Payouts() {
@@ -23,7 +22,7 @@ export default function Payouts() {
   /** @param {FormData} given @param {HTMLFormElement} form */
   const send = (given, form) => {
     const body = {
-      amount_halala: Math.round(Number(given.get("amount")) * HALALA_PER_SAR),
+      amount_halala: halala(Number(given.get("amount"))),
       iban: String(given.get("iban")).replaceAll(" ", ""),
     };
     return call("POST /providers/me/withdraw", { body, once: true }).then(() => {

@@ -3,15 +3,13 @@
 import { h } from "../../vendor/preact.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { Plot } from "../../components/plot.js";
+import { MoneyPlot } from "../../components/plot.js";
 import { call } from "../../runtime/api.js";
 import { money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import { session } from "../../runtime/session.js";
 import texts from "../../text/renter.js";
 import { jobTable, useJobs } from "./job_rows.js";
-
-const HALALA_PER_SAR = 100;
 
 export default function Home() {
   const t = texts();
@@ -49,11 +47,10 @@ function Spending() {
   const t = texts();
   const analytics = useLoad((signal) => call("GET /renters/me/analytics", { query: { period: "30d" }, signal }));
   return loaded(analytics, ({ daily_spend: days }) =>
-    h(Plot, {
+    h(MoneyPlot, {
       label: t.spentByDay,
       times: days.map(({ date }) => Date.parse(date) / 1000),
-      series: [{ label: t.cost, values: days.map((one) => one.total_halala / HALALA_PER_SAR) }],
-      told: (value) => money(value * HALALA_PER_SAR),
+      series: [{ label: t.cost, values: days.map((one) => one.total_halala) }],
     }),
   );
 }

@@ -10,14 +10,13 @@ import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { ago, money, number } from "../../runtime/format.js";
+import { ago, halala, money, number, riyals } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/renter.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["RenterKey"]} Key */
 
 const SCOPES = /** @type {const} */ (["inference", "jobs.read", "billing", "balance.read"]);
-const HALALA_PER_SAR = 100;
 
 export default function Keys() {
   const t = texts();
@@ -47,7 +46,7 @@ export default function Keys() {
 /** @param {Key} [key] */
 function fields(key) {
   const t = texts();
-  const budget = key?.monthly_budget_halala == null ? "" : key.monthly_budget_halala / HALALA_PER_SAR;
+  const budget = key?.monthly_budget_halala == null ? "" : riyals(key.monthly_budget_halala);
   const named = key
     ? []
     : [
@@ -94,7 +93,7 @@ function limits(given) {
   const said = (name) => (given.get(name) ? Number(given.get(name)) : null);
   const budget = said("budget");
   return {
-    monthly_budget_halala: budget === null ? null : Math.round(budget * HALALA_PER_SAR),
+    monthly_budget_halala: budget === null ? null : halala(budget),
     requests_per_minute: said("requests"),
     tokens_per_minute: said("tokens"),
     streams: said("streams"),

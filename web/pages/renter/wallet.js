@@ -4,7 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { moreOf } from "../../components/act.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { Plot } from "../../components/plot.js";
+import { MoneyPlot } from "../../components/plot.js";
 import { walletTable } from "../../components/wallet.js";
 import { call } from "../../runtime/api.js";
 import { money } from "../../runtime/format.js";
@@ -13,7 +13,6 @@ import common from "../../text/common.js";
 import texts from "../../text/renter.js";
 
 const PAGE = 100;
-const HALALA_PER_SAR = 100;
 
 export default function Wallet() {
   const t = texts();
@@ -57,12 +56,9 @@ function Entries() {
 /** @param {{rows: import("../../runtime/api.js").Schemas["WalletEntry"][]}} props */
 function Balance({ rows }) {
   const oldestFirst = rows.toReversed();
-  return h(Plot, {
+  return h(MoneyPlot, {
     label: common().wallet.after,
     times: oldestFirst.map((row) => Date.parse(row.created_at) / 1000),
-    series: [
-      { label: common().wallet.after, values: oldestFirst.map((row) => row.balance_after_halala / HALALA_PER_SAR) },
-    ],
-    told: (value) => money(value * HALALA_PER_SAR),
+    series: [{ label: common().wallet.after, values: oldestFirst.map((row) => row.balance_after_halala) }],
   });
 }
