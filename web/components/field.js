@@ -2,6 +2,7 @@
 
 import { h } from "../vendor/preact.js";
 import { useId } from "../vendor/hooks.js";
+import common from "../text/common.js";
 
 /** @typedef {import("../vendor/preact.js").ComponentChild} Child */
 /**
@@ -62,4 +63,15 @@ export function SelectField({ options, ...rest }) {
         ),
       ),
   });
+}
+
+/** Names to choose from, each of which is its own text. @param {string[]} names @returns {[string, string][]} */
+export const named = (names) => names.map((name) => [name, name]);
+
+/** One of the states of something, or any. @param {FieldProps & {states: readonly (keyof ReturnType<typeof common>["states"])[], any: string}} props */
+export function StatusField({ states, any, ...rest }) {
+  const names = common().states;
+  /** @type {[string, string][]} */
+  const options = [["", any], ...states.map((name) => /** @type {[string, string]} */ ([name, names[name]]))];
+  return h(SelectField, { ...rest, options });
 }

@@ -1,12 +1,27 @@
 // What a stream says of many things: all there are at first, then each as it changes.
 
-import { useEffect, useState } from "../vendor/hooks.js";
+import { useEffect, useMemo, useState } from "../vendor/hooks.js";
 import { follow } from "./events.js";
 
 /**
  * @template T
  * @typedef {{rows: T[] | undefined, isLive: boolean, error: unknown}} Live `rows` is undefined until all were told
  */
+
+/** @typedef {import("./api.js").Schemas["LiveMachine"]} LiveMachine */
+
+/**
+ * Follow machines as they beat, but for those that were closed.
+ *
+ * @param {"GET /admin/providers/stream" | "GET /providers/me/machines/stream"} route
+ * @returns {Live<LiveMachine>}
+ */
+export function useMachines(route) {
+  const live = useLive(route, (event) => /** @type {LiveMachine[] | undefined} */ (event.machines));
+  // Kept between two changes: whoever filters or sorts ten thousand of them need not do so for every letter that is typed.
+  const rows = useMemo(() => live.rows?.filter((machine) => !machine.is_closed), [live.rows]);
+  return { ...live, rows };
+}
 
 /**
  * Follow a stream whose events are `snapshot`, `ready` and `change`, and keep its things by their numbers.

@@ -4,7 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
 import { moreOf } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
-import { SelectField, TextField } from "../../components/field.js";
+import { StatusField, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { jobId, word } from "../../components/word.js";
@@ -12,7 +12,6 @@ import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number } from "../../runtime/format.js";
 import { useMore } from "../../runtime/load.js";
-import common from "../../text/common.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { useSettled } from "./settled.js";
@@ -37,9 +36,6 @@ export default function Jobs() {
     [status, search],
     EVERY_SECONDS,
   );
-  const names = common().states;
-  /** @type {[string, string][]} */
-  const choices = [["", t.anyState], ...STATES.map((name) => /** @type {[string, string]} */ ([name, names[name]]))];
   return h(
     "div",
     null,
@@ -48,7 +44,7 @@ export default function Jobs() {
       "div",
       { class: "filters", role: "search" },
       h(TextField, { label: t.search, type: "search", value: text, set: setText }),
-      h(SelectField, { label: t.status, value: status, set: setStatus, options: choices }),
+      h(StatusField, { label: t.status, value: status, set: setStatus, states: STATES, any: t.anyState }),
     ),
     loaded(jobs, ({ rows, told: { stats }, more }) =>
       h(

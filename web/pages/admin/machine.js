@@ -7,13 +7,14 @@ import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { Telemetry } from "../../components/telemetry.js";
 import { table } from "../../components/table.js";
-import { jobId, word } from "../../components/word.js";
+import { word } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { approve, clearMismatch, probe, reject, suspend, unsuspend } from "./acts.js";
+import { newestJobs } from "./newest_jobs.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 
@@ -101,21 +102,10 @@ function Acts({ provider, done }) {
 
 /** @param {Schemas["ProviderJob"][]} rows */
 function newest(rows) {
-  const t = texts();
-  const shown = table({
-    caption: t.recentJobs,
-    rows,
-    empty: t.noJobs,
-    keyOf: (row) => row.id,
-    href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
-    columns: [
-      { key: "job", title: t.job, cell: (row) => jobId(row.job_id), width: 230 },
-      { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
-      { key: "earned", title: t.earned, cell: (row) => money(row.earned_halala), isNumber: true, width: 100 },
-      { key: "submitted", title: t.submitted, cell: (row) => time(row.submitted_at), isExtra: true },
-    ],
-  });
-  return h("section", { "aria-labelledby": "newest" }, h("h2", { id: "newest" }, t.recentJobs), shown);
+  const { earned } = texts();
+  return newestJobs(rows, [
+    { key: "earned", title: earned, cell: (row) => money(row.earned_halala), isNumber: true, width: 100 },
+  ]);
 }
 
 /** @param {{id: string, turn: string | undefined}} props `turn` changes with each decision */

@@ -3,13 +3,13 @@
 import { h } from "../../vendor/preact.js";
 import { useMemo, useState } from "../../vendor/hooks.js";
 import { Badge, Status } from "../../components/badge.js";
-import { SelectField, TextField } from "../../components/field.js";
+import { StatusField, TextField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
 import { word } from "../../components/word.js";
+import { machineColumns } from "../../components/machine_columns.js";
 import { table } from "../../components/table.js";
-import { ago, number, percent } from "../../runtime/format.js";
-import { useLive } from "../../runtime/live.js";
-import common from "../../text/common.js";
+import { number } from "../../runtime/format.js";
+import { useMachines } from "../../runtime/live.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 
@@ -17,24 +17,12 @@ import words from "../../text/words.js";
 
 const STATES = /** @type {const} */ (["online", "degraded", "offline", "registered", "paused", "suspended"]);
 
-/** Every machine of the market, as it is now. */
-export function useFleet() {
-  const live = useLive(
-    "GET /admin/providers/stream",
-    (event) => /** @type {LiveMachine[] | undefined} */ (event.machines),
-  );
-  return { ...live, rows: live.rows?.filter((machine) => !machine.is_closed) };
-}
-
 export default function Machines() {
   const t = texts();
-  const { rows, isLive, error } = useFleet();
+  const { rows, isLive, error } = useMachines("GET /admin/providers/stream");
   const [text, setText] = useState("");
   const [state, setState] = useState("");
   const shown = useMemo(() => filtered(rows ?? [], text.trim().toLowerCase(), state), [rows, text, state]);
-  const names = common().states;
-  /** @type {[string, string][]} */
-  const choices = [["", t.anyState], ...STATES.map((name) => /** @type {[string, string]} */ ([name, names[name]]))];
   return h(
     "div",
     null,
@@ -51,7 +39,7 @@ export default function Machines() {
       "div",
       { class: "filters", role: "search" },
       h(TextField, { label: t.search, type: "search", value: text, set: setText }),
-      h(SelectField, { label: t.status, value: state, set: setState, options: choices }),
+      h(StatusField, { label: t.status, value: state, set: setState, states: STATES, any: t.anyState }),
     ),
     listed(shown),
   );
@@ -68,6 +56,7 @@ const filtered = (rows, text, state) =>
 /** @param {LiveMachine[]} rows */
 function listed(rows) {
   const t = texts();
+  const { name, gpu, busy, slots, heard } = machineColumns(t);
   return table({
     caption: t.machines,
     rows,
@@ -75,7 +64,7 @@ function listed(rows) {
     keyOf: (row) => row.id,
     href: (row) => `#/machines/${row.id}`,
     columns: [
-      { key: "name", title: t.name, cell: (row) => h("bdi", null, row.name), sort: (row) => row.name, width: 140 },
+      name,
       {
         key: "status",
         title: t.status,
@@ -83,13 +72,7 @@ function listed(rows) {
         sort: (row) => row.status,
         width: 110,
       },
-      {
-        key: "gpu",
-        title: t.gpu,
-        cell: (row) => h("bdi", null, row.gpu_type || "–"),
-        sort: (row) => row.gpu_type,
-        width: 115,
-      },
+      gpu,
       {
         key: "source",
         title: t.source,
@@ -110,22 +93,8 @@ function listed(rows) {
         isExtra: true,
         width: 110,
       },
-      {
-        key: "busy",
-        title: t.busy,
-        cell: (row) => percent(row.gpu_util_pct),
-        sort: (row) => row.gpu_util_pct ?? -1,
-        isNumber: true,
-        width: 85,
-      },
-      {
-        key: "slots",
-        title: t.slots,
-        cell: (row) => t.of(number(row.slots_used), number(row.slots)),
-        isNumber: true,
-        isExtra: true,
-        width: 85,
-      },
+      busy,
+      slots,
       {
         key: "approval",
         title: t.approval,
@@ -134,7 +103,7 @@ function listed(rows) {
         isExtra: true,
         width: 110,
       },
-      { key: "heard", title: t.heard, cell: (row) => ago(row.last_heartbeat), isExtra: true, width: 125 },
+      heard,
     ],
   });
 }

@@ -6,15 +6,14 @@ import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { table } from "../../components/table.js";
-import { jobId } from "../../components/word.js";
 import { walletTable } from "../../components/wallet.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { halala, money, number, time } from "../../runtime/format.js";
+import { halala, money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/admin.js";
+import { newestJobs } from "./newest_jobs.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 
@@ -43,7 +42,7 @@ export default function Renter({ params }) {
           ],
         }),
         h(Acts, { renter, done: found.reload }),
-        newest(jobs),
+        newestJobs(jobs),
         entries(transactions),
       ),
     ),
@@ -123,24 +122,6 @@ function limits() {
     field(t.tokens, "tokens"),
     field(t.streams, "streams"),
   ];
-}
-
-/** @param {Schemas["RecentJob"][]} rows */
-function newest(rows) {
-  const t = texts();
-  const shown = table({
-    caption: t.recentJobs,
-    rows,
-    empty: t.noJobs,
-    keyOf: (row) => row.job_id,
-    href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
-    columns: [
-      { key: "job", title: t.job, cell: (row) => jobId(row.job_id), width: 230 },
-      { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
-      { key: "submitted", title: t.submitted, cell: (row) => time(row.submitted_at), isExtra: true },
-    ],
-  });
-  return h("section", { "aria-labelledby": "newest" }, h("h2", { id: "newest" }, t.recentJobs), shown);
 }
 
 /** @param {Schemas["WalletEntry"][]} rows */

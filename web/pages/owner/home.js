@@ -9,13 +9,13 @@ import { useLoad } from "../../runtime/load.js";
 import { session } from "../../runtime/session.js";
 import texts from "../../text/owner.js";
 import { EarnedByDay } from "./earnings.js";
-import { machineTable, useMachines } from "./machines.js";
+import { machineTable, useOwnMachines } from "./machines.js";
 
 const EVERY_SECONDS = 60;
 
 export default function Home() {
   const t = texts();
-  const { rows, isLive } = useMachines();
+  const { rows, isLive } = useOwnMachines();
   const account = useLoad((signal) => call("GET /providers/me", { signal }), [], EVERY_SECONDS);
   return h(
     "div",

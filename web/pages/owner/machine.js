@@ -14,7 +14,7 @@ import { useLoad } from "../../runtime/load.js";
 import { go } from "../../runtime/router.js";
 import common from "../../text/common.js";
 import texts from "../../text/owner.js";
-import { useMachines } from "./machines.js";
+import { useOwnMachines } from "./machines.js";
 
 const MOST_MACHINES = 200;
 
@@ -22,7 +22,7 @@ const MOST_MACHINES = 200;
 export default function Machine({ params }) {
   const t = texts();
   const id = Number(params["id"]);
-  const live = useMachines().rows?.find((one) => one.id === id);
+  const live = useOwnMachines().rows?.find((one) => one.id === id);
   const listed = useLoad(
     (signal) => call("GET /providers/me/machines", { query: { limit: MOST_MACHINES }, signal }),
     [live?.status],

@@ -7,27 +7,22 @@ import { Code } from "../../components/code.js";
 import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
+import { machineColumns } from "../../components/machine_columns.js";
 import { table } from "../../components/table.js";
 import { complain } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { ago, number, percent } from "../../runtime/format.js";
-import { useLive } from "../../runtime/live.js";
+import { number } from "../../runtime/format.js";
+import { useMachines } from "../../runtime/live.js";
 import texts from "../../text/owner.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["LiveMachine"]} LiveMachine */
 
 /** Those of the account, as they are now. */
-export function useMachines() {
-  const live = useLive(
-    "GET /providers/me/machines/stream",
-    (event) => /** @type {LiveMachine[] | undefined} */ (event.machines),
-  );
-  return { ...live, rows: live.rows?.filter((machine) => !machine.is_closed) };
-}
+export const useOwnMachines = () => useMachines("GET /providers/me/machines/stream");
 
 export default function Machines() {
   const t = texts();
-  const { rows, isLive, error } = useMachines();
+  const { rows, isLive, error } = useOwnMachines();
   const [key, setKey] = useState("");
   const add = async () => {
     const fields = h(TextField, { label: t.name, name: "name", required: true });
@@ -52,6 +47,7 @@ export default function Machines() {
 /** @param {LiveMachine[]} rows */
 export function machineTable(rows) {
   const t = texts();
+  const { name, gpu, busy, slots, heard } = machineColumns(t);
   return table({
     caption: t.machines,
     rows,
@@ -59,23 +55,10 @@ export function machineTable(rows) {
     keyOf: (row) => row.id,
     href: (row) => `#/machines/${row.id}`,
     columns: [
-      { key: "name", title: t.name, cell: (row) => h("bdi", null, row.name), sort: (row) => row.name, width: 130 },
+      name,
       { key: "status", title: t.status, cell: (row) => h(Status, { of: stateOf(row) }), sort: stateOf, width: 115 },
-      {
-        key: "gpu",
-        title: t.gpu,
-        cell: (row) => h("bdi", null, row.gpu_type || "–"),
-        sort: (row) => row.gpu_type,
-        width: 120,
-      },
-      {
-        key: "busy",
-        title: t.busy,
-        cell: (row) => percent(row.gpu_util_pct),
-        sort: (row) => row.gpu_util_pct ?? -1,
-        isNumber: true,
-        width: 85,
-      },
+      gpu,
+      busy,
       {
         key: "warm",
         title: t.temperature,
@@ -85,14 +68,7 @@ export function machineTable(rows) {
         isExtra: true,
         width: 95,
       },
-      {
-        key: "slots",
-        title: t.slots,
-        cell: (row) => t.of(number(row.slots_used), number(row.slots)),
-        isNumber: true,
-        isExtra: true,
-        width: 85,
-      },
+      slots,
       {
         key: "score",
         title: t.reputation,
@@ -102,7 +78,7 @@ export function machineTable(rows) {
         isExtra: true,
         width: 95,
       },
-      { key: "heard", title: t.heard, cell: (row) => ago(row.last_heartbeat), isExtra: true, width: 130 },
+      heard,
     ],
   });
 }

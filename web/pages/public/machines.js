@@ -3,7 +3,7 @@
 import { h } from "../../vendor/preact.js";
 import { useMemo, useState } from "../../vendor/hooks.js";
 import { Badge, Status } from "../../components/badge.js";
-import { SelectField, TextField } from "../../components/field.js";
+import { named, SelectField, TextField } from "../../components/field.js";
 import { table } from "../../components/table.js";
 import { number, percent, sar } from "../../runtime/format.js";
 import texts from "../../text/public.js";
@@ -50,7 +50,7 @@ export function Machines({ rows }) {
   /** @param {keyof Wanted} name */
   const set = (name) => (/** @type {string} */ value) => setWanted({ ...wanted, [name]: value });
   /** @type {[string, string][]} */
-  const choices = [["", t.anyGpu], ...gpus.map((name) => /** @type {[string, string]} */ ([name, name]))];
+  const choices = [["", t.anyGpu], ...named(gpus)];
   return h(
     "div",
     null,

@@ -3,11 +3,10 @@
 import { h } from "../../vendor/preact.js";
 import { useMemo, useState } from "../../vendor/hooks.js";
 import { moreOf } from "../../components/act.js";
-import { SelectField } from "../../components/field.js";
+import { StatusField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
 import { call } from "../../runtime/api.js";
 import { useMore } from "../../runtime/load.js";
-import common from "../../text/common.js";
 import texts from "../../text/renter.js";
 import { jobTable, useJobs } from "./job_rows.js";
 
@@ -23,9 +22,6 @@ export default function Jobs() {
   const { rows: moving, isLive, error } = useJobs();
   const older = useMore((page, signal) => listed(status, page, signal), [status]);
   const rows = useMemo(() => merged(moving ?? [], older.value?.rows ?? [], status), [moving, older.value, status]);
-  const names = common().states;
-  /** @type {[string, string][]} */
-  const choices = [["", t.anyStatus], ...STATES.map((name) => /** @type {[string, string]} */ ([name, names[name]]))];
   return h(
     "div",
     null,
@@ -36,7 +32,7 @@ export default function Jobs() {
     h(
       "div",
       { class: "filters" },
-      h(SelectField, { label: t.status, value: status, set: setStatus, options: choices }),
+      h(StatusField, { label: t.status, value: status, set: setStatus, states: STATES, any: t.anyStatus }),
     ),
     jobTable(rows, t.jobs, t.noJobs),
     moreOf(older.value?.more),

@@ -3,7 +3,7 @@
 import { h } from "../../vendor/preact.js";
 import { useEffect, useState } from "../../vendor/hooks.js";
 import { Form } from "../../components/act.js";
-import { SelectField, TextArea, TextField } from "../../components/field.js";
+import { named, SelectField, TextArea, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { said } from "../../components/notice.js";
 import { complain, toast } from "../../components/toast.js";
@@ -98,8 +98,6 @@ export default function Order() {
   );
 }
 
-/** @param {string[]} names @returns {[string, string][]} */
-const same = (names) => names.map((name) => [name, name]);
 /** @returns {[string, string][]} */
 const kinds = () => [
   ["custom_container", words().jobTypes.custom_container],
@@ -125,7 +123,7 @@ function contained(wanted, set, names) {
       label: t.image,
       value: wanted.image,
       set: set("image"),
-      options: same(names),
+      options: named(names),
     }),
     h(TextField, { label: t.command, value: wanted.command, set: set("command"), placeholder: "python train.py" }),
     h(TextField, { label: t.gpuCount, type: "number", min: 1, max: 8, value: wanted.count, set: set("count") }),

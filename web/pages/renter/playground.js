@@ -3,7 +3,7 @@
 import { h } from "../../vendor/preact.js";
 import { useEffect, useRef, useState } from "../../vendor/hooks.js";
 import { Code } from "../../components/code.js";
-import { SelectField, TextArea, TextField } from "../../components/field.js";
+import { named, SelectField, TextArea, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded, said } from "../../components/notice.js";
 import { call, request } from "../../runtime/api.js";
@@ -82,7 +82,7 @@ function Talk({ models }) {
         label: t.model,
         value: asked.model,
         set: set("model"),
-        options: models.map((name) => /** @type {[string, string]} */ ([name, name])),
+        options: named(models),
       }),
       h(TextArea, { label: t.system, rows: 2, value: asked.system, set: set("system") }),
       h(TextArea, { label: t.prompt, rows: 5, required: true, value: asked.prompt, set: set("prompt") }),
