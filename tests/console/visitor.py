@@ -7,6 +7,10 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response, expect
 
+from dc1.testing.market import LocalMarket
+from dc1.testing.people import Renter
+from dc1.testing.poll_daemon import PollDaemon
+
 ROOT = Path(__file__).parents[2]
 SCREENS = ROOT / "build/screens"
 """Where every page is kept as it looked, for people to look at."""
@@ -36,9 +40,11 @@ _SAME_IN_BOTH = {"OpenAI", "RTX", "INT", "GPU", "HTTPS", "CSV", "LLM"}
 class Visitor:
     """One tab, in a language and a light; everything that went wrong in it is kept."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, language: str, light: str) -> None:
         self.page = page
         self.url = url
+        self.language = language
+        self._light = light
         self.wrong: list[str] = []
         self.answers: list[Response] = []
         page.set_default_timeout(_PATIENCE_MS)
@@ -107,6 +113,14 @@ class Visitor:
             beyond = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert beyond <= 0, f"{name} is {beyond} px wider than {width}"
 
+    def finds_whole(self, name: str) -> None:
+        """Keep how the page looks, and find nothing wrong with it for eyes, ears and thumbs."""
+        self.looks(f"{name}-{self.language}-{self._light}")
+        assert self.page.evaluate("document.documentElement.dir") == ("rtl" if self.language == "ar" else "ltr"), name
+        assert self.audit() == [], name
+        if self.language == "ar":
+            assert self.left_in_latin() == set(), name
+
 
 class Visitors:
     """A browser whose tabs share nothing."""
@@ -120,7 +134,7 @@ class Visitors:
         """Come with a browser in this language; whatever it complained of fails the test."""
         scheme: Any = light
         context = self._browser.new_context(locale=language, color_scheme=scheme, reduced_motion="reduce")
-        visitor = Visitor(context.new_page(), self._url)
+        visitor = Visitor(context.new_page(), self._url, language, light)
         try:
             yield visitor
         finally:
@@ -132,3 +146,13 @@ class Visitors:
 def launch(playwright: Playwright, program: str) -> Browser:
     """Start the machine's own browser, which can reach nothing but this machine."""
     return playwright.chromium.launch(executable_path=program, args=_FLAGS)
+
+
+def pay_for_two_hours(town: LocalMarket, renter: Renter, machine: PollDaemon) -> None:
+    """Have a renter pay enough for a payout, for a job that nearly took two hours."""
+    renter.top_up(10_000)
+    renter.submit(duration_minutes=120, max_duration_seconds=7200)
+    job = town.next_job(machine)
+    town.advance(7000)
+    machine.heartbeat()
+    machine.result(job["job_id"])
