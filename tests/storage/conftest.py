@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,16 +33,23 @@ def url(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
     server.drop(name)
 
 
-@pytest.fixture
-def empty_url(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database without any table; for SQLite not even the directory exists."""
+@contextmanager
+def without_tables(engine_name: str, directory: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Make room for a database and tell its URL; of SQLite not even the directory exists."""
     if engine_name == "sqlite":
-        yield f"sqlite:///{tmp_path / 'new' / 'dc1.sqlite3'}"
+        yield f"sqlite:///{directory / 'dc1.sqlite3'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     name = f"t{uuid4().hex}"
     yield server.create(name, template="template1")
     server.drop(name)
+
+
+@pytest.fixture
+def empty_url(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database without any table."""
+    with without_tables(engine_name, tmp_path / "new", request) as url:
+        yield url
 
 
 @pytest.fixture

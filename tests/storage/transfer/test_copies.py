@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -16,10 +15,9 @@ from dc1.storage.jobs import lifecycle
 from dc1.storage.money import ledger_audit
 from dc1.storage.transfer import care
 from dc1.storage.transfer.backups import forget
-from dc1.testing.postgres import PostgresServer
+from tests.storage.conftest import ENGINES, without_tables
 from tests.storage.market import Market
 
-ENGINES = ("sqlite", "postgresql")
 DONE = AttemptReport(completed=True, result={"type": "text", "response": "البحر\u2028هادئ"})
 
 
@@ -30,13 +28,8 @@ def nobody(table: str, rows: int) -> None:
 @pytest.fixture(params=ENGINES)
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without any table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'other' / 'dc1.sqlite3'}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = f"t{uuid4().hex}"
-    yield server.create(name, template="template1")
-    server.drop(name)
+    with without_tables(request.param, tmp_path / "other", request) as url:
+        yield url
 
 
 @pytest.fixture
