@@ -1,6 +1,7 @@
 """The market's numbers, its revenue and the health of its fleet."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,8 +132,9 @@ class MonitoringCalls(ServicerPart):
 
     async def StreamQueue(self, request: live_pb2.StreamQueueRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream the queue as it changes."""
-        async for body in watch(self._plane, LiveQueue(self._plane), once=request.once):
-            yield body
+        async with aclosing(watch(self._plane, LiveQueue(self._plane), once=request.once)) as bodies:
+            async for body in bodies:
+                yield body
 
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Any) -> pb.GetSeriesResponse:
         """Show how the market has been over a period."""

@@ -1,6 +1,7 @@
 """AdminProviderService: admins looking after providers."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +61,9 @@ class SupervisedProviderCalls(ServicerPart):
 
     async def StreamFleet(self, request: live_pb2.StreamFleetRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream the machines of the fleet as they change."""
-        async for body in watch(self._plane, Machines(self._rows, self._plane.fleet), once=request.once):
-            yield body
+        async with aclosing(watch(self._plane, Machines(self._rows, self._plane.fleet), once=request.once)) as bodies:
+            async for body in bodies:
+                yield body
 
     async def InspectProvider(self, request: pb.InspectProviderRequest, context: Any) -> pb.InspectProviderResponse:
         """Show a provider with its uptime, newest heartbeats and newest jobs."""

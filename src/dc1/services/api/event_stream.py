@@ -3,7 +3,7 @@
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from google.api.httpbody_pb2 import HttpBody
@@ -99,7 +99,7 @@ def _last_event_id() -> int | None:
     return int(header[:9]) if header.isascii() and header.isdigit() else None
 
 
-async def follow(reader: Reader) -> AsyncIterator[HttpBody]:
+async def follow(reader: Reader) -> AsyncGenerator[HttpBody, None]:
     """Yield the frames of a job until it ends, or the server stops: clients come back by themselves and resume.
 
     One that comes back after the last frame is answered that there is nothing more.

@@ -6,7 +6,7 @@ instead of later: what changed in between is told once, as it is then.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from google.api.httpbody_pb2 import HttpBody
 
@@ -36,7 +36,7 @@ class LiveSource(ABC):
         await asyncio.sleep(min(timeout_seconds, PAUSE_SECONDS))
 
 
-async def watch(plane: ControlPlane, source: LiveSource, *, once: bool) -> AsyncIterator[HttpBody]:
+async def watch(plane: ControlPlane, source: LiveSource, *, once: bool) -> AsyncGenerator[HttpBody, None]:
     """Yield the events of a source until the caller leaves or the server stops; with `once` what there is now."""
     call = current_call()
     with plane.job_feed.reading(call.principal.account):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import structlog
 
@@ -100,7 +100,7 @@ async def connect(
     requests: AsyncIterator[ConnectRequest],
     arriving: ArrivingStreams,
     budget: MessageBudget,
-) -> AsyncIterator[ConnectResponse]:
+) -> AsyncGenerator[ConnectResponse, None]:
     """Hold a provider's stream from its Hello to its end.
 
     A provider that is pending or rejected, a first message that is not a Hello, and a daemon that said far too much

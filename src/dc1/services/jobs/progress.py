@@ -1,6 +1,7 @@
 """How a job comes along, asked for once or followed live."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -43,11 +44,15 @@ class JobProgressCalls(ServicerPart):
         # Before the first frame, so that 404 and 403 are ordinary answers (contract 6.1).
         job = await readable_job(self._plane, request.job_id)
         since = resume_point(request.since_sequence if request.HasField("since_sequence") else None)
-        async for body in follow(StateReader(self._plane, job.id, since)):
-            yield body
+        async with aclosing(follow(StateReader(self._plane, job.id, since))) as bodies:
+            async for body in bodies:
+                yield body
 
     async def StreamJobLifecycle(self, request: pb.StreamJobLifecycleRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream the lifecycle events of a job."""
         job = await readable_job(self._plane, request.job_id)
-        async for body in follow(LifecycleReader(self._plane, job.id, resume_point(request.since_sequence) or 0)):
-            yield body
+        async with aclosing(
+            follow(LifecycleReader(self._plane, job.id, resume_point(request.since_sequence) or 0))
+        ) as bodies:
+            async for body in bodies:
+                yield body

@@ -1,6 +1,7 @@
 """Jobs that are open, and what waits for a provider."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -58,8 +59,11 @@ class JobQueueCalls(ServicerPart):
         audience = audience_of(current_call().principal)
         # Watched before the database is read: what moves in between is told twice.
         with self._plane.job_watch.watching(audience) as watched:
-            async for body in watch(self._plane, LiveJobs(self._plane, audience, watched), once=request.once):
-                yield body
+            async with aclosing(
+                watch(self._plane, LiveJobs(self._plane, audience, watched), once=request.once)
+            ) as bodies:
+                async for body in bodies:
+                    yield body
 
 
 def _open_jobs(conn: Connection, principal: Principal) -> list[JobRow]:

@@ -1,6 +1,7 @@
 """Jobs as their renters, their providers and admins read them."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -75,8 +76,9 @@ class JobReadingCalls(OutputCalls):
         """Stream log lines, and generated text where it is asked for."""
         job = await readable_job(self._plane, request.job_id)
         since = resume_point(request.since) or 0
-        async for body in follow(LogReader(self._plane, job.id, since, tokens=request.tokens)):
-            yield body
+        async with aclosing(follow(LogReader(self._plane, job.id, since, tokens=request.tokens))) as bodies:
+            async for body in bodies:
+                yield body
 
     async def ListJobLifecycle(self, request: pb.ListJobLifecycleRequest, context: Any) -> pb.ListJobLifecycleResponse:
         """List lifecycle events."""

@@ -1,6 +1,7 @@
 """The machines of an owner's account: added, listed, removed, and given new keys."""
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -78,8 +79,9 @@ class OwnedMachineCalls(ServicerPart):
     async def StreamMachines(self, request: live_pb2.StreamMachinesRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Stream the caller's machines as they change."""
         source = Machines(self._rows, self._plane.fleet, caller_id())
-        async for body in watch(self._plane, source, once=request.once):
-            yield body
+        async with aclosing(watch(self._plane, source, once=request.once)) as bodies:
+            async for body in bodies:
+                yield body
 
     def _matches(self, machine: Provider, wanted: pb.ListMachinesRequest) -> bool:
         status = machine.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)

@@ -1,6 +1,7 @@
 """A provider's account, and the two calls that keep it online: the stream and the long heartbeat."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from dc1.domain.base import versions
@@ -44,8 +45,11 @@ class ProviderCalls(ServicerPart):
     ) -> AsyncIterator[stream_pb.ConnectResponse]:
         """Hold a daemon's stream."""
         provider = await calling_provider(self._plane)
-        async for message in connect(self._plane, provider, request_iterator, self._arriving, self._message_budget):
-            yield message
+        async with aclosing(
+            connect(self._plane, provider, request_iterator, self._arriving, self._message_budget)
+        ) as messages:
+            async for message in messages:
+                yield message
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
         """Open an account that waits for approval."""

@@ -1,0 +1,52 @@
+"""Streams whose reader leaves while it is being written to: the server does not think for a moment that it is there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+from dc1.control.scheduling.job_feed import MOST_OF_OWNER
+from dc1.domain.access.roles import Role
+from dc1.services.admin.providers import SupervisedProviderCalls
+from dc1.services.api.call import Call, Principal, enter
+from dc1.services.providers.providers import ProviderCalls
+from dcp.v1 import daemon_stream_pb2 as pb
+from dcp.v1.live_pb2 import StreamFleetRequest
+from tests.control.small_market import SmallMarket
+
+
+def parts_of(market: SmallMarket) -> Any:
+    """Those that streams use, of all that a server is made of."""
+    return SimpleNamespace(plane=market.control)
+
+
+def come_as(principal: Principal) -> None:
+    enter(Call("/dcp.v1.Service/Method", principal, "1", "203.0.113.7", is_rest=False, metadata={}))
+
+
+async def says_hello() -> AsyncIterator[pb.ConnectRequest]:
+    """A daemon that comes and then has nothing more to say."""
+    yield pb.ConnectRequest(hello=pb.Hello(instance_id="one", state=pb.DaemonState()))
+    await asyncio.Event().wait()
+
+
+async def test_a_daemon_that_is_gone_when_it_is_written_to_has_no_stream(market: SmallMarket) -> None:
+    """Its provider would be offered jobs, and count as online, until Python happens to clear up."""
+    provider = await market.provider()
+    come_as(Principal(Role.PROVIDER, provider.id))
+    stream: Any = ProviderCalls(parts_of(market)).Connect(says_hello(), None)
+    assert (await anext(stream)).WhichOneof("message") in ("welcome", "bundle")
+    assert len(market.control.sessions) == 1
+    await stream.aclose()
+    assert len(market.control.sessions) == 0
+    assert not provider.presence.stream_open
+
+
+async def test_readers_that_are_gone_when_they_are_written_to_are_not_counted(market: SmallMarket) -> None:
+    """An account may have so many of them and no more."""
+    come_as(Principal(Role.ADMIN, fingerprint="a"))
+    calls = SupervisedProviderCalls(parts_of(market))
+    for _ in range(MOST_OF_OWNER + 1):
+        stream: Any = calls.StreamFleet(StreamFleetRequest(), None)
+        await anext(stream)
+        await stream.aclose()
