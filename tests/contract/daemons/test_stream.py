@@ -281,7 +281,9 @@ def test_what_a_daemon_makes_up_is_followed_slowly_on_whatever_stream(
         for _ in range(55):
             daemon.expect("stop")
         market.cut(daemon)
-    assert time.monotonic() - began > 2
+    # Of one burst more may be read than there was room for: what comes after it waits.
+    market.connect(provider)
+    assert time.monotonic() - began > 1.5
 
 
 def test_streams_that_say_nothing_are_few(market: LocalMarket, provider: PollDaemon) -> None:
