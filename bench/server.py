@@ -11,7 +11,7 @@ from bench.statements import count_statements, counted
 from dc1.server.app import Application
 from dc1.server.logs import configure_logging
 from dc1.server.process.startup_heap import freeze_startup_objects
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 
 
 def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: bool) -> None:

@@ -9,7 +9,7 @@ from dc1.cli.errors import CommandError
 from dc1.cli.serving.admin_token import with_admin_token
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, read_secret
-from dc1.settings import FILE_VARIABLES, Settings, SettingsError
+from dc1.settings.settings import FILE_VARIABLES, Settings, SettingsError
 from tests.cli.answers import BALANCE
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer

@@ -10,7 +10,7 @@ from dc1.cli.errors import CommandError
 from dc1.cli.serving.serving import serve_alone
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.server import app
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from dc1.storage.engine.database import UnreachableDatabaseError
 
 

@@ -9,7 +9,19 @@ from tests.docs.code_names import SOURCE
 from tests.docs.pages import page
 
 _PAGE = page("docs/architecture.md")
-_FLOORS = ("cli", "server", "services", "control", "storage", "domain", "daemon", "edge", "codegen", "testing")
+_FLOORS = (
+    "cli",
+    "server",
+    "services",
+    "control",
+    "storage",
+    "domain",
+    "daemon",
+    "edge",
+    "settings",
+    "codegen",
+    "testing",
+)
 _EDGE = re.compile(r"^\s*(\S+) --> (\S+?)(?:: (.+))?$", re.MULTILINE)
 _OUTSIDE = "[*]"
 

@@ -10,7 +10,7 @@ import typer.main
 
 from dc1.cli.app import app
 from dc1.cli.options import COMMAND_VARIABLES
-from dc1.settings import FILE_VARIABLES, Settings
+from dc1.settings.settings import FILE_VARIABLES, Settings
 from tests.docs.pages import ROOT, Page, pages
 
 _VARIABLE = re.compile(r"\bDC1_[A-Z][A-Z0-9_]*\b")

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from dc1.cli.app import app
 from dc1.cli.options import COMMAND_VARIABLES
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from tests.docs.pages import page
 
 _PAGE = page("docs/settings.md")

@@ -12,7 +12,7 @@ import yaml
 from dc1.assets import asset
 from dc1.edge import EdgeError
 from dc1.edge.config import EdgeConfig, render
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from tests.edge.upstream import METHODS, SERVICES
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ LEAST_ON_FLOOR = {
     "cli": 4.0,
     "server": 4.0,
     "storage": 4.0,
-    "settings.py": 4.0,
+    "settings": 4.0,
 }
 
 # What speaks to a tool says nothing to a reader.

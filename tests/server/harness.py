@@ -21,7 +21,7 @@ from dc1.services.api.hooks import normalised_by, shape_checked_by
 from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.refusals import RefusalCounts
 from dc1.services.daemons.heartbeats import check_heartbeat
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.storage.accounts.renters import NewRenter

@@ -15,7 +15,7 @@ from dc1.server.app import Application
 from dc1.server.listening.places import ListenError
 from dc1.server.registry import Registry
 from dc1.services.api.call import current_call
-from dc1.settings import Settings, SettingsError
+from dc1.settings.settings import Settings, SettingsError
 from dcp.v1.daemon_run_pb2 import ReportJobResultRequest
 from dcp.v1.daemon_stream_pb2 import ConnectResponse, Reconnect
 from dcp.v1.renter_wallet_pb2 import GetBalanceRequest, GetBalanceResponse

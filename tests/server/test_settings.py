@@ -7,7 +7,7 @@ import pytest
 
 from dc1.domain.errors import ApiError
 from dc1.server.process.secret_key import load_secret_key
-from dc1.settings import Settings, SettingsError
+from dc1.settings.settings import Settings, SettingsError
 
 
 @pytest.fixture(autouse=True)

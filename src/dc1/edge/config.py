@@ -12,7 +12,7 @@ from typing import Any, Self
 from dc1.assets import asset, parse_yaml, yaml_text
 from dc1.edge.errors import EdgeError
 from dc1.private_files import make_private_file
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 
 _LAST_PORT = 65535
 _UNIX = "unix:"

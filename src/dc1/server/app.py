@@ -32,7 +32,7 @@ from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.output_budget import OutputBudget
 from dc1.services.api.refusals import RefusalCounts
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from dc1.storage.engine.database import Database, UnreachableDatabaseError
 
 _HEALTH = "grpc.health.v1.Health"

@@ -5,7 +5,7 @@ from dc1.domain.access.call_limits import NO_LIMITS, CallLimits
 from dc1.domain.money.machine_prices import HUNDRED, AskBounds
 from dc1.domain.money.pricing import PricingClass
 from dc1.domain.providers.liveness import Thresholds
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from dc1.storage.jobs.submission import SubmissionLimits
 
 

@@ -46,7 +46,7 @@ from dc1.services.servicers import (
     RenterServicer,
 )
 from dc1.services.system.system import SystemServicer
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from dc1.storage.engine.database import Database
 
 SERVICERS: Sequence[Callable[[Parts], object]] = (

@@ -13,7 +13,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import Clock
 from dc1.server.app import Application
 from dc1.server.registry import Foundation, Registry, build
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 from dc1.storage.engine.database import Database
 from dc1.testing.waiting import eventually
 

@@ -17,7 +17,7 @@ from dc1.server.app import Application
 from dc1.server.listening.places import ListenError
 from dc1.server.method_options import REST
 from dc1.server.registry import Registry
-from dc1.settings import Settings, SettingsError
+from dc1.settings.settings import Settings, SettingsError
 from dc1.storage.admin import audit
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
 from dcp.v1.market_service_pb2 import ListAvailableProvidersRequest

@@ -13,7 +13,7 @@ from rich.status import Status
 from dc1.cli.errors import CommandError
 from dc1.cli.output import facts, listing, notes
 from dc1.server.process.instance_lock import sole_server
-from dc1.settings import Settings, SettingsError
+from dc1.settings.settings import Settings, SettingsError
 from dc1.storage.engine.database import UnusableDatabaseError
 from dc1.storage.transfer import care
 from dc1.storage.transfer.backups import dated_name, forget

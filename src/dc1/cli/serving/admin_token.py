@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from dc1.cli.errors import CommandError
 from dc1.secret_files import SecretFileError, is_sendable, read_secret
-from dc1.settings import Settings
+from dc1.settings.settings import Settings
 
 _TOKEN_BYTES = 24
 

@@ -21,7 +21,7 @@ from dc1.server.listening.places import ListenError
 from dc1.server.logs import configure_logging
 from dc1.server.process.secret_key import load_edge_secret
 from dc1.server.process.startup_heap import freeze_startup_objects
-from dc1.settings import FILE_VARIABLES, Settings, SettingsError
+from dc1.settings.settings import FILE_VARIABLES, Settings, SettingsError
 from dc1.stop_signals import stop_signals
 from dc1.storage.engine.database import UnusableDatabaseError
 

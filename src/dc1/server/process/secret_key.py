@@ -8,7 +8,7 @@ from pathlib import Path
 from dc1.domain import errors
 from dc1.private_files import belongs_to_others, make_private_file
 from dc1.secret_files import cleaned, is_sendable
-from dc1.settings import Settings, SettingsError
+from dc1.settings.settings import Settings, SettingsError
 
 _KEY_FILE = "secret.key"
 _EDGE_FILE = "edge.key"
