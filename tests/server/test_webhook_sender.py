@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dc1.control.background.webhook_sender import WebhookSender
-from dc1.control.background.webhook_targets import NotPublicError, Targets, look_up
+from dc1.control.delivery.webhook_sender import WebhookSender
+from dc1.control.delivery.webhook_targets import NotPublicError, Targets, look_up
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.access.webhooks import RETRY_SECONDS, secret_purpose
 from dc1.domain.jobs.states import Actor

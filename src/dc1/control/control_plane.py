@@ -8,11 +8,11 @@ import structlog
 
 from dc1.control.background.alert_watch import AlertWatch
 from dc1.control.background.fault_watch import FaultWatch
-from dc1.control.background.notification_channels import NotificationChannels
 from dc1.control.background.reaper import Reaper
 from dc1.control.background.report_flusher import ReportFlusher
 from dc1.control.cluster.replication import Replication
 from dc1.control.config import ControlConfig
+from dc1.control.delivery.notification_channels import NotificationChannels
 from dc1.control.feeds.job_watch import JobWatch
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import load_fleet

@@ -10,16 +10,16 @@ from typing import Any, Protocol, Self
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from dc1.control.background.mailer import Mailer
 from dc1.control.background.market_sampler import MarketSampler
-from dc1.control.background.notifier import Notifier
 from dc1.control.background.provider_upkeep import ProviderUpkeep
 from dc1.control.background.records_upkeep import RecordsUpkeep
 from dc1.control.background.renter_upkeep import RenterUpkeep
 from dc1.control.background.telemetry_upkeep import TelemetryUpkeep
-from dc1.control.background.webhook_sender import WebhookSender
-from dc1.control.background.webhook_targets import Targets
 from dc1.control.control_plane import ControlPlane
+from dc1.control.delivery.mailer import Mailer
+from dc1.control.delivery.notifier import Notifier
+from dc1.control.delivery.webhook_sender import WebhookSender
+from dc1.control.delivery.webhook_targets import Targets
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import Clock

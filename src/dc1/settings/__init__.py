@@ -1,1 +1,1 @@
-"""What a deployment chose: the variables with the prefix `DC1_`, by what they are of."""
+"""What a deployment chose: how it is served, the market's rules, the times of its fleet."""

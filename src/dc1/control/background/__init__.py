@@ -1,1 +1,1 @@
-"""What happens because time passes, or because an event waits to be sent."""
+"""What happens because time passes."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from dc1.control.background.renter_upkeep import RenterUpkeep
-from dc1.control.background.webhook_targets import Targets
 from dc1.control.control_plane import ControlPlane
+from dc1.control.delivery.webhook_targets import Targets
 from dc1.domain.access.secret_box import SecretBox
 from dc1.services.api.edge_refusals import EdgeRefusals
 from dc1.services.api.idempotency import IdempotentCalls

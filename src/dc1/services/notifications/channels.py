@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.background.webhook_targets import NotPublicError
+from dc1.control.delivery.webhook_targets import NotPublicError
 from dc1.domain import errors
 from dc1.domain.access.notifications import EVENTS_OF, ChannelKind, channel_purpose, hint_of, is_target
 from dc1.domain.access.roles import Role

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dc1.control.background.webhook_targets import NotPublicError
+from dc1.control.delivery.webhook_targets import NotPublicError
 from dc1.control.operations.renter_accounts import KeyChange, WebhookChange
 from dc1.domain import errors
 from dc1.domain.access.call_limits import KeyLimits

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dc1.control.background.notifier import Notifier
-from dc1.control.background.webhook_targets import Targets
+from dc1.control.delivery.notifier import Notifier
+from dc1.control.delivery.webhook_targets import Targets
 from dc1.domain.access.notifications import ChannelKind, channel_purpose
 from dc1.domain.access.roles import Role
 from dc1.storage.accounts import notifications

@@ -4,9 +4,9 @@ import asyncio
 
 import structlog
 
-from dc1.control.background.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
-from dc1.control.background.mailer import Mailer, MailError
-from dc1.control.background.webhook_targets import Targets
+from dc1.control.delivery.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
+from dc1.control.delivery.mailer import Mailer, MailError
+from dc1.control.delivery.webhook_targets import Targets
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
 from dc1.domain.access.notifications import RETRY_SECONDS, ChannelKind, address_of, channel_purpose, message_for

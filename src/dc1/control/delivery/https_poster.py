@@ -8,7 +8,7 @@ from typing import TypeVar
 import httpx
 
 from dc1.containment import contained
-from dc1.control.background.webhook_targets import NotPublicError, Target
+from dc1.control.delivery.webhook_targets import NotPublicError, Target
 
 T = TypeVar("T")
 

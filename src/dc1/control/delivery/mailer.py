@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import aiosmtplib
 import httpx
 
-from dc1.control.background.https_poster import UndeliveredError
+from dc1.control.delivery.https_poster import UndeliveredError
 from dc1.domain.base.clock import to_datetime
 from dc1.domain.base.languages import Language
 from dc1.mail_server import MailServer

@@ -5,8 +5,8 @@ from collections import Counter
 
 import structlog
 
-from dc1.control.background.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
-from dc1.control.background.webhook_targets import Targets
+from dc1.control.delivery.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
+from dc1.control.delivery.webhook_targets import Targets
 from dc1.control.failures import level_of
 from dc1.control.periodic import Periodic
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError

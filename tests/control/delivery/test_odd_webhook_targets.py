@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dc1.control.background.webhook_targets import Targets
+from dc1.control.delivery.webhook_targets import Targets
 from tests.server.test_webhook_sender import Outbox, market
 from tests.storage.market import Market
 from tests.support.receiver import CERTIFICATE

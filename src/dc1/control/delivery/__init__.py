@@ -1,0 +1,1 @@
+"""What happens because an event waits to be sent: webhooks and notifications."""
