@@ -1,4 +1,4 @@
-"""Every setting, read from environment variables with the prefix `DC1_`.
+"""Every setting, read from environment variables with the prefix `DC1_` and the file that one of them names.
 
 This is a leaf that the command line, the server, the edge and the daemon may import; the layers below are given plain
 values.
@@ -7,10 +7,11 @@ values.
 from typing import Self
 
 from pydantic import ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, cleaned, read_named
+from dc1.settings.config_file import CONFIG_FILE, ConfigFileError, ConfigFileSource
 from dc1.settings.fleet import FleetSettings
 from dc1.settings.market import MarketSettings
 from dc1.settings.serving import ServingSettings
@@ -25,8 +26,8 @@ _IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False, "image_dig
 _IN_FILES = ("secret_key", "edge_secret", "database_url", "database_direct_url", "smtp_url")
 """Settings that may be read from a file; so may the admin token, by the command."""
 
-FILE_VARIABLES = frozenset(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)
-"""The variables that name these files."""
+FILE_VARIABLES = frozenset({CONFIG_FILE, *(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)})
+"""The variables that name these files, and the file of all other settings."""
 
 
 class SettingsError(Exception):
@@ -55,15 +56,27 @@ class Settings(FleetSettings, MarketSettings, ServingSettings, BaseSettings):
         return cleaned(value) or None if isinstance(value, str) else value
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the constructor's arguments, then variables, then the file: each wins over the next."""
+        return init_settings, env_settings, ConfigFileSource(settings_cls, _IN_FILES)
+
+    @classmethod
     def load(cls) -> Self:
-        """Read the environment.
+        """Read the environment and the file that it names.
 
         Raises:
-            SettingsError: a variable has a value that cannot be used; the text names each one.
+            SettingsError: a setting has a value that cannot be used; the text names each one.
         """
         try:
             return cls(**read_named(_IN_FILES))
-        except SecretFileError as error:
+        except (ConfigFileError, SecretFileError) as error:
             raise SettingsError(str(error)) from None
         except ValidationError as error:
             # All of them, so that nobody starts five times to learn of five mistakes.
