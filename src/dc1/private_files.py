@@ -21,6 +21,16 @@ def make_private_file(path: Path) -> None:
             path.chmod(found.st_mode & ~_OTHERS & 0o7777)
 
 
+def write_private_file(path: Path, text: str) -> None:
+    """Write a file that only its owner can read at any moment, in place of one that is there.
+
+    Raises OSError when it cannot be written.
+    """
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def belongs_to_others(path: Path) -> bool:
     """Tell whether somebody else than this user and root owns a file, and may have put it there."""
     return path.stat().st_uid not in (os.geteuid(), 0)

@@ -188,7 +188,7 @@ def test_rest_and_the_stream_over_tls_and_a_certificate_that_is_renewed(
         START_SECONDS,
     )
 
-    # Renewed: the next start has it, and the daemon trusts it though it has run since before.
+    # Renewed: the next start has it at the latest, and the daemon trusts it though it has run since before.
     sign(certificate)
     assert up.end(signal.SIGTERM) == 0
     up = start("up", **ports, **certificate, DC1_ADMIN_TOKEN="secret", DC1_DATA_DIR=str(up.data_dir))

@@ -1,9 +1,9 @@
 """Checks of what Envoy will need, made before it starts: its own complaints are for those who know Envoy."""
 
 import socket
-import ssl
 from pathlib import Path
 
+from dc1.edge.certificate import check_certificate
 from dc1.edge.config import EdgeConfig
 from dc1.edge.errors import EdgeError
 from dc1.ports import port_obstacle
@@ -18,7 +18,7 @@ def check(config: EdgeConfig) -> None:
         if upstream.startswith("unix:"):
             _check_length(Path(upstream.removeprefix("unix:")), "DC1_GRPC_SOCKET or DC1_UPSTREAMS")
     if config.tls_certificate and config.tls_key:
-        _check_certificate(config.tls_certificate, config.tls_key)
+        check_certificate(config.tls_certificate, config.tls_key)
 
 
 def _check_port(host: str, port: int, setting: str) -> None:
@@ -54,25 +54,3 @@ def _check_length(path: Path, setting: str) -> None:
     """
     if obstacle := length_obstacle(path, setting):
         raise EdgeError(obstacle)
-
-
-def _check_certificate(certificate: Path, key: Path) -> None:
-    """Load the pair as a server would.
-
-    Raises:
-        EdgeError: a file cannot be read, or the two are no certificate and its key.
-    """
-    try:
-        # Read first, as the error of load_cert_chain does not say which of the two files is missing.
-        for file in (certificate, key):
-            file.read_bytes()
-        # An empty password, as for an encrypted key the terminal would be asked for one.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        reason = f" ({error.reason.replace('_', ' ').lower()})" if error.reason else ""
-        raise EdgeError(
-            f"DC1_TLS_CERTIFICATE {certificate} and DC1_TLS_KEY {key} cannot be used{reason}: "
-            "they have to be a certificate and its key, unencrypted, as PEM."
-        ) from None
-    except OSError as error:
-        raise EdgeError(f"The file of DC1_TLS_CERTIFICATE or DC1_TLS_KEY cannot be read: {error}.") from None

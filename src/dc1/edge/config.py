@@ -1,7 +1,6 @@
 """The configuration of one edge: what a deployment changes in envoy/envoy.yaml, and the file that Envoy then reads."""
 
 import json
-import os
 import re
 import socket
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from dc1.assets import asset, parse_yaml, yaml_text
+from dc1.edge.certificate import transport_socket
 from dc1.edge.errors import EdgeError
-from dc1.private_files import make_private_file
+from dc1.private_files import make_private_file, write_private_file
 from dc1.settings.settings import Settings
 
 _LAST_PORT = 65535
@@ -40,6 +40,7 @@ class EdgeConfig:
         http_port: port of the public listener, REST and gRPC; 0 takes a free one.
         tls_certificate: certificate chain of the public listener, PEM; None for no TLS.
         tls_key: private key of that certificate, PEM.
+        certificate_look_seconds: how long a renewed certificate may go unnoticed.
         upstreams: the control plane's replicas as `host:port` or `unix:/path`.
         edge_secret: what this edge proves itself by to servers on TCP.
         trusted_proxies: how many proxies before the edge are believed what they add to `X-Forwarded-For`.
@@ -56,6 +57,7 @@ class EdgeConfig:
     http_port: int = 8083
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    certificate_look_seconds: float = 5.0
     upstreams: tuple[str, ...] = ("127.0.0.1:50051",)
     edge_secret: str | None = field(default=None, repr=False)
     trusted_proxies: int = 0
@@ -80,6 +82,11 @@ class EdgeConfig:
     def own_log_path(self) -> Path:
         """The file to which Envoy says what ails it."""
         return self.directory.resolve() / "envoy.log"
+
+    @property
+    def certificate_file(self) -> Path:
+        """The file in which Envoy reads the certificate and its key."""
+        return self.directory.resolve() / "certificate.json"
 
     @classmethod
     def from_settings(cls, settings: Settings, upstreams: tuple[str, ...], edge_secret: str | None = None) -> Self:
@@ -117,7 +124,7 @@ def render(config: EdgeConfig) -> Path:
     listener = resources["listeners"][0]
     _set_address(listener, config.http_host, config.http_port)
     if config.tls_certificate and config.tls_key:
-        listener["filter_chains"][0]["transport_socket"] = _tls(config.tls_certificate, config.tls_key)
+        listener["filter_chains"][0]["transport_socket"] = transport_socket(config.certificate_file)
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     manager["xff_num_trusted_hops"] = config.trusted_proxies
     _set_access_log(manager, config.access_log_path)
@@ -142,7 +149,8 @@ def render(config: EdgeConfig) -> Path:
 
     _set_replicas(resources["clusters"][0], config)
     path = directory / "envoy.yaml"
-    _write_unseen(path, yaml_text(bootstrap))
+    # It may hold what the edge proves itself by.
+    write_private_file(path, yaml_text(bootstrap))
     return path
 
 
@@ -160,13 +168,6 @@ def make_private(directory: Path) -> None:
     """Make a directory that only its owner can look into, or take the others' rights to one that is there."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
-
-
-def _write_unseen(path: Path, text: str) -> None:
-    """Write a file that only its owner can read at any moment: it may hold what the edge proves itself by."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _proof(secret: str) -> dict[str, Any]:
@@ -230,26 +231,6 @@ def _host_and_port(upstream: str) -> tuple[str, int]:
         raise EdgeError(f"DC1_UPSTREAMS: {upstream!r} is not host:port, nor unix:/path.")
     host = host.strip("[]")
     return WILDCARDS.get(host, host), int(port)
-
-
-def _tls(certificate: Path, key: Path) -> dict[str, Any]:
-    return {
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": {
-                "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-                # Without h2 among them no native gRPC client could speak to an encrypted port.
-                "alpn_protocols": ["h2", "http/1.1"],
-                "tls_certificates": [
-                    {
-                        "certificate_chain": {"filename": str(certificate.resolve())},
-                        "private_key": {"filename": str(key.resolve())},
-                    }
-                ],
-            },
-        },
-    }
 
 
 def _set_address(holder: dict[str, Any], host: str, port: int) -> None:

@@ -14,6 +14,7 @@ import httpx
 
 from dc1.edge import parent_death
 from dc1.edge.admin import POLL_SECONDS, EnvoyAdmin
+from dc1.edge.certificate import Certificate
 from dc1.edge.checks import check
 from dc1.edge.config import EdgeConfig, render
 from dc1.edge.errors import EdgeError
@@ -37,6 +38,9 @@ class Envoy:
         self._process: asyncio.subprocess.Process | None = None
         logs = (config.access_log_path, config.own_log_path)
         self._log_files = LogFiles(logs, config.admin_socket, config.log_bytes)
+        self._certificate = None
+        if config.tls_certificate and config.tls_key:
+            self._certificate = Certificate(config.tls_certificate, config.tls_key, config.certificate_file)
         self._upkeep: asyncio.Task[None] | None = None
 
     @property
@@ -54,6 +58,8 @@ class Envoy:
         check(self._config)
         try:
             bootstrap = render(self._config)
+            if self._certificate is not None:
+                self._certificate.give()
         except OSError as error:
             raise EdgeError(f"Envoy's files cannot be written (DC1_DATA_DIR): {error}.") from None
         # One that a killed Envoy left behind would be taken for ours until ours has replaced it.
@@ -87,7 +93,7 @@ class Envoy:
             if isinstance(error, TimeoutError):
                 raise EdgeError(f"Envoy was not ready within {START_SECONDS:.0f} s.") from None
             raise
-        self._upkeep = asyncio.create_task(self._log_files.keep_bounded())
+        self._upkeep = asyncio.create_task(self._keep_up())
 
     async def stop(self, drain_seconds: float = 0.0) -> None:
         """Stop Envoy: accept no more connections, give requests in flight `drain_seconds`, end the process."""
@@ -133,6 +139,12 @@ class Envoy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _keep_up(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._log_files.keep_bounded())
+            if self._certificate is not None:
+                tasks.create_task(self._certificate.keep_current(self._config.certificate_look_seconds))
 
     async def _end_upkeep(self) -> None:
         if self._upkeep is not None:
