@@ -1,5 +1,6 @@
 """The units for systemd leave little to whoever takes over a process, and keep secrets off its command line."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -81,3 +82,37 @@ def test_the_daemon_s_unit_leaves_it_the_cards() -> None:
     (unit,) = [unit for unit in UNITS if unit.name == "dc1-daemon.service"]
     assert settings(unit, "DeviceAllow") == ["char-nvidia* rw"]
     assert settings(unit, "PrivateDevices") == []
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A machine's root directory, after what docs/operating.md has an operator do before the unit starts."""
+    if os.geteuid() != 0 or shutil.which("systemd-sysusers") is None:
+        pytest.skip("Users and what they own are made by root, with systemd (Debian: apt install systemd).")
+    etc = tmp_path / "etc" / "dc1"
+    etc.mkdir(parents=True)
+    for name in ("admin-token", "secret-key", "provider-key", "tls.crt", "tls.key"):
+        (etc / name).write_text(f"{name}\n")
+    for tool, folder in (("systemd-sysusers", "sysusers.d"), ("systemd-tmpfiles", "tmpfiles.d")):
+        create = ["--create"] if tool == "systemd-tmpfiles" else []
+        command = [tool, *create, f"--root={tmp_path}", str(UNITS[0].parent / folder / "dc1.conf")]
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return tmp_path
+
+
+def test_the_units_user_is_made_and_reads_what_it_has_to(machine: Path) -> None:
+    users = (line.split(":") for line in (machine / "etc" / "passwd").read_text().splitlines())
+    ((uid, gid),) = [(int(fields[2]), int(fields[3])) for fields in users if fields[0] == "dc1"]
+    assert {user for unit in UNITS for user in settings(unit, "User")} == {"dc1"}
+    assert 0 not in (uid, gid)
+    rights = {
+        file.name: (file.stat().st_mode & 0o777, file.stat().st_uid, file.stat().st_gid)
+        for file in (machine / "etc" / "dc1").iterdir()
+    }
+    secret, shared = (0o600, 0, 0), (0o640, 0, gid)
+    # Every file that a unit names is there, also where its operator has made none.
+    named = {Path(path).name for unit in UNITS for path in settings(unit, "EnvironmentFile")}
+    assert {name: rights[name] for name in named} == dict.fromkeys(named, shared)
+    handed = {Path(entry.partition(":")[2]).name for unit in UNITS for entry in settings(unit, "LoadCredential")}
+    assert {name: rights[name] for name in handed} == dict.fromkeys(handed, secret)
+    assert rights["tls.key"] == shared
