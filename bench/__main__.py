@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bench.completions.measure import measure_completions
 from bench.dashboard import measure_dashboard
+from bench.overview import measure_overview
 from bench.places import ENGINES, Place, places
 from bench.reaction import measure_reaction
 from bench.report import Figure, as_json, markdown, table
@@ -54,6 +55,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "heartbeats": lambda place, scale: measure_heartbeats(place, scale.clients, scale.seconds),
     "streams": lambda place, scale: measure_streams(place, [scale.small_fleet, scale.daemons], scale.hold_seconds),
     "dashboard": lambda place, scale: measure_dashboard(place, [10, scale.providers], [0, scale.jobs], scale.samples),
+    "overview": lambda place, scale: measure_overview(place, scale.daemons, scale.hold_seconds, scale.rounds),
     "completions": lambda place, scale: measure_completions(
         place, scale.callers, scale.seconds, scale.rounds, scale.against
     ),

@@ -24,7 +24,7 @@ async def _streams(place: Place, daemons: int, hold_seconds: float) -> list[Figu
     async with bench_market(place, partial(add_providers, count=daemons), counting=True) as (market, keys):
         before = market.read()
         with Child(run_fleet, market.target, keys) as fleet:
-            open_seconds, refused = await _opened(fleet, daemons)
+            open_seconds, refused = await opened(fleet, daemons)
             # The first beats come at random moments of the first interval.
             await asyncio.sleep(_SETTLE_SECONDS)
             tally, spent = await _hold(market, fleet, hold_seconds)
@@ -54,7 +54,7 @@ async def _streams(place: Place, daemons: int, hold_seconds: float) -> list[Figu
     ]
 
 
-async def _opened(fleet: Child, daemons: int) -> tuple[float, int]:
+async def opened(fleet: Child, daemons: int) -> tuple[float, int]:
     """Return how many seconds it took until all streams were open, and how often one was refused until then."""
     started = time.perf_counter()
     while (tally := fleet.ask("tally")).open < daemons:
@@ -76,6 +76,6 @@ async def measure_eager_beats(place: Place, daemons: int, seconds: float) -> tup
     """Let daemons beat as fast as they are answered."""
     async with bench_market(place, partial(add_providers, count=daemons)) as (market, keys):
         with Child(run_fleet, market.target, keys, "eager") as fleet:
-            await _opened(fleet, daemons)
+            await opened(fleet, daemons)
             await asyncio.sleep(1)
             return await _hold(market, fleet, seconds)

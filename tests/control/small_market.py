@@ -236,6 +236,7 @@ class SmallMarket:
         queued = {row.id for row in await self.see(jobs.load_queue)}
         leases = {lease.row_id: lease for lease in self.control.leases}
         assert leases.keys() == active.keys()
+        assert self.control.leases.running == sum(lease.running for lease in leases.values())
         assert {row_id for row_id in queued | active.keys() if row_id in self.control.dispatcher.queue} == queued
         assert len(self.control.dispatcher.queue) == len(queued)
         for row_id, row in active.items():

@@ -48,6 +48,8 @@ def test_the_markets_past_by_the_minute(market: LocalMarket, renter: Renter) -> 
 
     first = eventually(points)
     provider = market.add_provider()
+    # Who closed its account is not a machine of the market any more.
+    answered(market.add_provider().delete("/providers/me", {"confirm": "DELETE_MY_ACCOUNT"}))
     job = renter.submit(J3, provider_id=provider.id)
     renter.submit(J3, gpu_requirements={"gpu_type": "H200"})
     assert market.next_job(provider)["id"] == job["id"]

@@ -9,7 +9,10 @@ from dc1.domain.jobs.queue_order import queue_key
 from dc1.domain.providers.liveness import Approval, ProviderStatus
 
 requirements = st.builds(
-    Requirement, named_provider_id=st.sampled_from([None, 1, 2]), model=st.sampled_from([None, "acme/chat-7b"])
+    Requirement,
+    named_provider_id=st.sampled_from([None, 1, 2]),
+    model=st.sampled_from([None, "acme/chat-7b"]),
+    gpu_type=st.sampled_from([None, "H100"]),
 )
 
 
@@ -41,6 +44,14 @@ def test_positions_and_the_first_fit_are_those_of_one_sorted_list(
     left = sorted((job for job in jobs if job.id not in removed), key=queue_key)
     assert len(waiting) == len(left)
     assert set(waiting.requirements()) == {job.requirement for job in left}
+    types: dict[str | None, list[int]] = {}
+    for job in left:
+        types.setdefault(job.requirement.gpu_type, []).append(job.submitted_at_ms)
+    counted = waiting.by_gpu_type()
+    assert {gpu: (depth, oldest_ms) for gpu, depth, oldest_ms in counted} == {
+        gpu: (len(times), min(times)) for gpu, times in types.items()
+    }
+    assert [depth for _, depth, _ in counted] == sorted((len(times) for times in types.values()), reverse=True)
 
     for job in jobs:
         rivals = [

@@ -39,7 +39,7 @@ class MarketSampler:
         minute_ms = now_ms - now_ms % MINUTE_MS
         if minute_ms == self._last_ms:
             return
-        machines, online = len(self._fleet), self._fleet.lists.online()
+        machines, online = sum(not provider.deleted for provider in self._fleet), self._fleet.lists.online()
         await self._db.write(lambda conn: market_minutes.note(conn, _market(conn, minute_ms, machines, online)))
         self._last_ms = minute_ms
         await forget_all(self._db, lambda conn, limit: market_minutes.purge(conn, now_ms - _KEPT_MS, limit))

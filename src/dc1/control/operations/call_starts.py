@@ -39,7 +39,7 @@ class CallStarts:
         now_ms = self._clock.now_ms()
         lease.unstored = UnstoredStart(lease.row_id, lease.provider_id, lease.attempt, now_ms)
         lease.timeout_at_ms = claims.run_ends_by_ms(job, now_ms)
-        lease.running = True
+        self._leases.set_running(lease, running=True)
         return True
 
     def enter(self, lease: Lease, phase: Phase) -> JobRow:

@@ -138,7 +138,8 @@ class Dispatcher:
         if lease is not None and lease.provider_id == job.provider_id and lease.attempt == attempt:
             # As it was offered is an older word than that of a run here which is stored later.
             if running or lease.unstored is None:
-                lease.running, lease.timeout_at_ms = running, job.timeout_at_ms
+                self._leases.set_running(lease, running=running)
+                lease.timeout_at_ms = job.timeout_at_ms
             lease.assignment = Assignment(job, spec, attempt)
             return
         if lease is not None:

@@ -60,12 +60,10 @@ class JobQueue:
         self._keys: dict[int | None, dict[Requirement, list[_Key]]] = {}
         self._since_ms: dict[tuple[str, str], list[int]] = {}
         """When the jobs of each price class and compute type were submitted, the oldest first."""
+        self._since_ms_by_gpu: dict[str | None, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
-
-    def __iter__(self) -> Iterator[WaitingJob]:
-        return iter(self._jobs.values())
 
     def __contains__(self, row_id: int) -> bool:
         return row_id in self._jobs
@@ -77,6 +75,7 @@ class JobQueue:
             named = self._keys.setdefault(job.requirement.named_provider_id, {})
             insort(named.setdefault(job.requirement, []), queue_key(job))
             insort(self._since_ms.setdefault(_bucket(job), []), job.submitted_at_ms)
+            insort(self._since_ms_by_gpu.setdefault(job.requirement.gpu_type, []), job.submitted_at_ms)
 
     def remove(self, row_id: int) -> WaitingJob | None:
         """Take a job out, and return it if it waited."""
@@ -88,6 +87,7 @@ class JobQueue:
         if not named:
             del self._keys[job.requirement.named_provider_id]
         _discard(self._since_ms, _bucket(job), job.submitted_at_ms)
+        _discard(self._since_ms_by_gpu, job.requirement.gpu_type, job.submitted_at_ms)
         return job
 
     def position(self, row_id: int) -> int | None:
@@ -139,6 +139,14 @@ class JobQueue:
         """Return how much of what waits and for how long, the classes in the order."""
         names = sorted(self._since_ms, key=lambda name: (class_rank(name[0]), name[1]))
         return [_waits(*name, self._since_ms[name], now_ms) for name in names]
+
+    def by_gpu_type(self) -> list[tuple[str | None, int, int]]:
+        """Return of each GPU type, or of any as None, how many jobs wait and when the oldest came; the most first.
+
+        Counted as they come and go: whoever watches asks every second, however many wait.
+        """
+        found = [(gpu_type, len(since_ms), since_ms[0]) for gpu_type, since_ms in self._since_ms_by_gpu.items()]
+        return sorted(found, key=lambda entry: (-entry[1], entry[0] or ""))
 
 
 def key_of_new(pricing_class: str, priority: int) -> _Key:

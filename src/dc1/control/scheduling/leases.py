@@ -124,6 +124,8 @@ class Leases:
         self._by_row: dict[int, Lease] = {}
         self._by_provider: defaultdict[int, dict[str, Lease]] = defaultdict(dict)
         self._ended: deque[Lease] = deque(maxlen=_MOST_ENDED)
+        self.running = 0
+        """How many of them run, for whoever asks every second."""
 
     def __len__(self) -> int:
         return len(self._by_row)
@@ -136,6 +138,13 @@ class Leases:
         self.remove(lease.row_id)
         self._by_row[lease.row_id] = lease
         self._by_provider[lease.provider_id][lease.job_id] = lease
+        self.running += lease.running
+
+    def set_running(self, lease: Lease, *, running: bool) -> None:
+        """Note that a lease runs now, or is offered again."""
+        if self.is_current(lease):
+            self.running += running - lease.running
+        lease.running = running
 
     def remove(self, row_id: int) -> Lease | None:
         """Forget the lease of a job, and return it if there was one."""
@@ -146,6 +155,7 @@ class Leases:
             if not held:
                 del self._by_provider[lease.provider_id]
             if lease.running:
+                self.running -= 1
                 self._ended.append(lease)
         return lease
 

@@ -1,6 +1,5 @@
 """The queue as operators watch it."""
 
-from collections import defaultdict
 from collections.abc import AsyncIterator
 
 from dc1.control.control_plane import ControlPlane
@@ -46,22 +45,17 @@ class LiveQueue(LiveSource):
         return "queue", compact(data)
 
     def _state(self) -> JsonObject:
-        leases = self._plane.leases
-        running = sum(lease.running for lease in leases)
+        leases, queue = self._plane.leases, self._plane.dispatcher.queue
         return {
-            "queued": len(self._plane.dispatcher.queue),
-            "offered": len(leases) - running,
-            "running": running,
+            "queued": len(queue),
+            "offered": len(leases) - leases.running,
+            "running": leases.running,
             "by_gpu_type": self._waiting(),
         }
 
     def _waiting(self) -> list[JsonValue]:
-        since_ms: defaultdict[str | None, list[int]] = defaultdict(list)
-        for job in self._plane.dispatcher.queue:
-            since_ms[job.requirement.gpu_type].append(job.submitted_at_ms)
         now_ms = self._plane.clock.now_ms()
-        most_first = sorted(since_ms.items(), key=lambda entry: (-len(entry[1]), entry[0] or ""))
         return [
-            {"gpu_type": gpu_type, "depth": len(times), "oldest_seconds": max(0, now_ms - min(times)) // 1000}
-            for gpu_type, times in most_first
+            {"gpu_type": gpu_type, "depth": depth, "oldest_seconds": max(0, now_ms - oldest_ms) // 1000}
+            for gpu_type, depth, oldest_ms in self._plane.dispatcher.queue.by_gpu_type()
         ]
