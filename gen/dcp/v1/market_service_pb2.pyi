@@ -1742,19 +1742,27 @@ class MarketDay(_message.Message):
 
     DATE_FIELD_NUMBER: _builtins.int
     JOBS_FIELD_NUMBER: _builtins.int
+    MEDIAN_PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
     date: _builtins.str
     """UTC day, `YYYY-MM-DD`."""
     jobs: _builtins.int
     """Jobs that completed on it."""
+    @_builtins.property
+    def median_price_per_hour_sar(self) -> _struct_pb2.Value:
+        """What an hour of inference on one GPU cost in the standard class, in SAR: the mean of what the median was in each minute; null of a
+        day on which the market had no machine, and of those before it kept prices.
+        """
+
     def __init__(
         self,
         *,
         date: _builtins.str = ...,
         jobs: _builtins.int = ...,
+        median_price_per_hour_sar: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["median_price_per_hour_sar", b"median_price_per_hour_sar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "jobs", b"jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "jobs", b"jobs", "median_price_per_hour_sar", b"median_price_per_hour_sar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -185,7 +185,7 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
     return [
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),
-        MarketSampler(plane.db, plane.clock, plane.fleet),
+        MarketSampler(plane.db, plane.clock, plane.fleet, plane.catalog),
         TelemetryUpkeep(plane.db, plane.clock, plane.fleet.telemetry),
         RecordsUpkeep(
             plane.db, plane.clock, audit_days=settings.audit_days, documents_days=settings.job_documents_days

@@ -38,7 +38,19 @@ def test_the_market_at_a_glance(market: LocalMarket, rest: Rest, renter: Renter)
     assert answered(rest.get("/market/summary")) == summary
     market.advance(15)
     told = answered(rest.get("/market/summary"))
-    assert (told["machines_free"], told["days"][-1]) == (3, {"date": market.now()[:10], "jobs": 1})
+    today = {"date": market.now()[:10], "jobs": 1, "median_price_per_hour_sar": None}
+    assert (told["machines_free"], told["days"][-1]) == (3, today)
+
+    # The mean of the day's minutes, once one with these machines is kept.
+    def minutes() -> list[Json]:
+        points: list[Json] = answered(market.admin.get("/admin/series", params={"period": "1h"}))["points"]
+        return [point for point in points if point["online"] == 3]
+
+    market.advance(60)
+    eventually(minutes)
+    market.advance(15)
+    *before, today = [day["median_price_per_hour_sar"] for day in answered(rest.get("/market/summary"))["days"]]
+    assert (set(before), today) == ({None}, summary["median_price_per_hour_sar"])
 
 
 def test_the_markets_past_by_the_minute(market: LocalMarket, renter: Renter) -> None:

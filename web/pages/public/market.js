@@ -49,12 +49,26 @@ function Lately() {
 function Days({ days }) {
   const t = texts();
   const times = days.map(({ date }) => Date.parse(date) / 1000);
-  return h(Plot, {
-    isDaily: true,
-    label: t.jobsADay,
-    times,
-    series: [{ label: t.jobsADay, values: days.map(({ jobs }) => jobs) }],
-  });
+  const prices = days.map((day) => day.median_price_per_hour_sar);
+  return h(
+    "div",
+    null,
+    h(Plot, {
+      isDaily: true,
+      label: t.jobsADay,
+      times,
+      series: [{ label: t.jobsADay, values: days.map(({ jobs }) => jobs) }],
+    }),
+    // A market that has just begun has no past to show.
+    prices.some((price) => price != null) &&
+      h(Plot, {
+        isDaily: true,
+        label: t.priceADay,
+        times,
+        told: sar,
+        series: [{ label: t.priceADay, values: prices }],
+      }),
+  );
 }
 
 /** @param {{rows: Schemas["MarketGpuType"][]}} props */

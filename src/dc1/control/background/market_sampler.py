@@ -1,6 +1,7 @@
 """Keeps how large the market is, minute by minute, for the plots of its operators."""
 
 from dc1.control.fleet.fleet import Fleet
+from dc1.control.operations.catalog import Catalog
 from dc1.control.periodic import Periodic
 from dc1.domain.base.clock import DAY_MS, Clock
 from dc1.domain.providers.telemetry import MINUTE_MS
@@ -17,10 +18,11 @@ _LOOK_SECONDS = 1.0
 class MarketSampler:
     """Writes a row a minute, whichever of several servers comes first, and forgets those of more than a month ago."""
 
-    def __init__(self, db: Database, clock: Clock, fleet: Fleet) -> None:
+    def __init__(self, db: Database, clock: Clock, fleet: Fleet, catalog: Catalog) -> None:
         self._db = db
         self._clock = clock
         self._fleet = fleet
+        self._catalog = catalog
         self._last_ms = 0
         # Looked at every second, as the market's clock is not the loop's: a test moves it by hand.
         self._periodic = Periodic((_LOOK_SECONDS, self.sample))
@@ -40,7 +42,8 @@ class MarketSampler:
         if minute_ms == self._last_ms:
             return
         machines, online = sum(not provider.deleted for provider in self._fleet), self._fleet.lists.online()
-        await self._db.write(lambda conn: market_minutes.note(conn, _market(conn, minute_ms, machines, online)))
+        price = self._catalog.median_hour_halala(self._fleet.lists.available())
+        await self._db.write(lambda conn: market_minutes.note(conn, _market(conn, minute_ms, machines, online), price))
         self._last_ms = minute_ms
         await forget_all(self._db, lambda conn, limit: market_minutes.purge(conn, now_ms - _KEPT_MS, limit))
 

@@ -1,18 +1,25 @@
 """What admins sell: the prices of minutes and tokens, the factors of GPUs, and the images that jobs may name."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
+from decimal import Decimal
+from statistics import median
 
 import structlog
 
+from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
-from dc1.domain.money.pricing import DEFAULT_RATE_HALALA
+from dc1.domain.jobs.states import JobType
+from dc1.domain.money.pricing import DEFAULT_RATE_HALALA, quote
 from dc1.domain.money.token_prices import TokenPrices
 from dc1.storage.admin import catalog
 from dc1.storage.admin.catalog import GpuFactorRow, ImageRow, PriceRow, TokenPriceRow
 
 log = structlog.get_logger(__name__)
+
+# Lists have room for one price of a machine: an hour of inference on one of its GPUs, in the standard class.
+_PRICED_JOB_TYPE = JobType.LLM_INFERENCE
 
 
 class Catalog:
@@ -66,6 +73,14 @@ class Catalog:
     def rate(self, job_type: str) -> int:
         """Return what a minute of a job type costs in the standard class, in halala."""
         return self._rates.get(job_type, self._rates.get(catalog.DEFAULT_PRICE, DEFAULT_RATE_HALALA))
+
+    def hour_halala(self, provider: Provider) -> int:
+        """Return the one price of a machine that lists have room for, in halala."""
+        return quote(self.rate(_PRICED_JOB_TYPE), 60, Decimal(1), provider.price_bps(self._fleet.prices))
+
+    def median_hour_halala(self, providers: Collection[Provider]) -> float | None:
+        """Return the median of the prices of machines; None for none."""
+        return median(map(self.hour_halala, providers)) if providers else None
 
     async def set_price(self, job_type: str, rate_halala: int) -> PriceRow:
         """Set what a minute of a job type costs from now on; raises `Price not found`."""

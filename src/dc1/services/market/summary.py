@@ -3,14 +3,15 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
+from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts, ServicerPart
-from dc1.services.providers.messages import price_per_hour_sar
+from dc1.services.api.values import to_value
+from dc1.storage.admin import market_minutes
 from dc1.storage.money import counters
 from dc1.storage.money.counters import Totals
 from dcp.v1 import market_service_pb2 as pb
@@ -42,8 +43,12 @@ class SummaryCalls(ServicerPart):
 
     async def _summary(self, now_ms: int) -> pb.GetMarketSummaryResponse:
         first_ms = day_start_ms(now_ms) - (_DAYS - 1) * DAY_MS
-        always, days = await self._plane.db.read(
-            lambda conn: (counters.read(conn), dict(counters.read_days(conn, first_ms)))
+        always, days, prices = await self._plane.db.read(
+            lambda conn: (
+                counters.read(conn),
+                dict(counters.read_days(conn, first_ms)),
+                market_minutes.daily_prices(conn, first_ms),
+            )
         )
         machines = self._plane.fleet.lists.available()
         by_type: defaultdict[str, list[Provider]] = defaultdict(list)
@@ -58,7 +63,11 @@ class SummaryCalls(ServicerPart):
             jobs_running=always.jobs_running,
             gpu_types=[self._gpu_type(name, found) for name, found in most_first],
             days=[
-                pb.MarketDay(date=iso(day_ms)[:10], jobs=days.get(day_ms, Totals()).jobs_completed)
+                pb.MarketDay(
+                    date=iso(day_ms)[:10],
+                    jobs=days.get(day_ms, Totals()).jobs_completed,
+                    median_price_per_hour_sar=to_value(_sar(prices.get(day_ms))),
+                )
                 for day_ms in range(first_ms, day_start_ms(now_ms) + DAY_MS, DAY_MS)
             ],
             timestamp=iso(now_ms),
@@ -77,4 +86,8 @@ class SummaryCalls(ServicerPart):
         return sum(machine.occupied < machine.slots and not machine.draining for machine in machines)
 
     def _median_price(self, machines: Sequence[Provider]) -> float:
-        return median([price_per_hour_sar(self._plane, machine) for machine in machines]) if machines else 0.0
+        return halala_to_sar(round(self._plane.catalog.median_hour_halala(machines) or 0))
+
+
+def _sar(halala: float | None) -> float | None:
+    return None if halala is None else halala_to_sar(round(halala))

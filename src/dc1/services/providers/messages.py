@@ -1,7 +1,6 @@
 """Provider accounts as their owners, admins and anybody see them."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
@@ -12,9 +11,8 @@ from dc1.control.scheduling.engine_speed import EngineSpeeds
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
 from dc1.domain.gpus.card_health import shown_cards
 from dc1.domain.jobs.placement import vram_gb
-from dc1.domain.jobs.states import JobType
 from dc1.domain.money.machine_prices import HUNDRED
-from dc1.domain.money.pricing import halala_to_sar, quote
+from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.alerts import lately
 from dc1.domain.providers.liveness import Liveness, ProviderStatus
 from dc1.domain.providers.machine_grading import vram_used_mib
@@ -31,8 +29,6 @@ from dcp.v1 import provider_pb2 as pb
 from dcp.v1.admin_provider_pb2 import AdminProvider, EngineSpeed, InspectedProvider
 
 _WEEK_DAYS = 7
-# Lists have room for one price of a machine: an hour of inference on one of its GPUs, in the standard class.
-_PRICED_JOB_TYPE = JobType.LLM_INFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +223,7 @@ def hardware_fields(provider: Provider) -> dict[str, Any]:
 
 def price_per_hour_sar(plane: ControlPlane, provider: Provider) -> float:
     """Return the one price of a machine that lists have room for."""
-    rate, price_bps = plane.catalog.rate(_PRICED_JOB_TYPE), provider.price_bps(plane.fleet.prices)
-    return halala_to_sar(quote(rate, 60, Decimal(1), price_bps))
+    return halala_to_sar(plane.catalog.hour_halala(provider))
 
 
 def public_fields(plane: ControlPlane, provider: Provider) -> dict[str, Any]:

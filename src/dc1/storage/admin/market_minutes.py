@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Integer, cast, func, select, text
+from sqlalchemy import BigInteger, Connection, Float, Integer, cast, func, select, text
 
+from dc1.domain.base.clock import DAY_MS
 from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.statements import upsert
 from dc1.storage.schema.tables import market_minutes
 
 _COUNTS = ("machines", "online", "queued", "running")
+_PRICE = "median_price_halala"
 _SUMS = ("jobs_completed", "jobs_failed", "charged_halala")
 
 
@@ -31,10 +33,23 @@ class MarketSpan:
     charged_halala: int
 
 
-def note(conn: Connection, market: MarketSpan) -> None:
-    """Keep how the market is at the beginning of a minute, with what was ever done by then, unless that is kept."""
-    values = {name: getattr(market, name) for name in _COUNTS + _SUMS}
-    upsert(conn, market_minutes, ("minute_ms",), new=_COUNTS + _SUMS).send(conn, values | {"minute_ms": market.at_ms})
+def note(conn: Connection, market: MarketSpan, median_price_halala: float | None) -> None:
+    """Keep how the market is at the beginning of a minute, with what was ever done by then, unless that is kept.
+
+    The price is of an hour, None where no machine can be given work.
+    """
+    price = None if median_price_halala is None else round(median_price_halala)
+    values = {name: getattr(market, name) for name in _COUNTS + _SUMS} | {_PRICE: price}
+    columns = (*_COUNTS, *_SUMS, _PRICE)
+    upsert(conn, market_minutes, ("minute_ms",), new=columns).send(conn, values | {"minute_ms": market.at_ms})
+
+
+def daily_prices(conn: Connection, since_ms: int) -> dict[int, float]:
+    """Return the mean of the minutes' median prices of an hour, in halala, on each day that has one, by its start."""
+    minute, price = market_minutes.c.minute_ms, market_minutes.c[_PRICE]
+    day = (minute - minute % DAY_MS).label("day_ms")
+    query = select(day, cast(func.avg(price), Float).label("price")).where(minute >= since_ms, price.is_not(None))
+    return {row.day_ms: row.price for row in conn.execute(query.group_by(text("day_ms")))}
 
 
 def spans(conn: Connection, since_ms: int, span_ms: int) -> list[MarketSpan]:

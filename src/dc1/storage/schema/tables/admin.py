@@ -78,6 +78,8 @@ market_minutes = Table(
     Column("jobs_completed", BigInteger, nullable=False),
     Column("jobs_failed", BigInteger, nullable=False),
     Column("charged_halala", BigInteger, nullable=False),
+    # Of an hour; null in a minute without a machine that could be given work.
+    Column("median_price_halala", BigInteger),
 )
 
 replicas = Table(
