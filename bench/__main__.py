@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 
 from bench.completions.measure import measure_completions
-from bench.dashboard import measure_dashboard
-from bench.overview import measure_overview
+from bench.operators.dashboard import measure_dashboard
+from bench.operators.overview import measure_overview
 from bench.places import ENGINES, Place, places
 from bench.reaction import measure_reaction
 from bench.report import Figure, as_json, markdown, table

@@ -1,0 +1,1 @@
+"""What operators look at: the dashboard, and the streams of the console."""
