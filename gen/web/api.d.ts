@@ -253,6 +253,7 @@ export interface Schemas {
   RecentJob: { id: number; job_id: string; job_type: string; status: string; submitted_at: string; completed_at: string | null; actual_cost_halala: number | null; };
   RecentSignup: { id: number; name: string; email: string; gpu_model: string | null; os: string; created_at: string; gpu_source: string; };
   ReconciliationDay: { date: string; entries: number; credited_halala: number; charged_halala: number; refunded_halala: number; paid_out_halala: number; difference_halala: number; };
+  RefundJobResponse: { success: boolean; job_id: string; refunded_halala: number; from_provider_halala: number; from_platform_halala: number; new_balance_halala: number; new_balance_sar: number; ledger_id: number; };
   RefusalCount: { method: string; reason: string; count: number; };
   RegisterProviderRequest: { name: string; email: string; gpu_model?: string | null; os: "linux" | "ubuntu" | "debian" | "fedora" | "centos" | "rhel" | "arch" | "alpine" | "suse" | "mint" | "wsl" | "windows" | "win" | "win32" | "win64" | "mac" | "macos" | "osx" | "darwin" | "macosx"; phone?: string | null; location?: string | null; location_country?: string | null; vram_gb?: number | null; resource_spec?: Record<string, unknown> | string | null; gpu_spec?: Record<string, unknown> | null; };
   RegisterProviderResponse: { success: boolean; provider_id: number; api_key: string; installer_url: string; message: string; status: string; approval_status: string; };
@@ -368,6 +369,7 @@ export interface Routes {
   "GET /admin/jobs/{job_id}": { path: { job_id: string; }; query: undefined; body: undefined; answer: Schemas["InspectJobResponse"]; event: undefined; };
   "POST /admin/jobs/{job_id}/cancel": { path: { job_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["ForceCancelJobResponse"]; event: undefined; };
   "GET /admin/jobs/{job_id}/history": { path: { job_id: string; }; query: { since_sequence?: number; limit?: number; event_type?: "job.submitted" | "job.retried" | "job.status.changed" | "job.retry.scheduled" | "job.phase.changed" | "job.endpoint.ready" | "job.cancelled" | "job.timed_out" | "job.completed" | "job.failed" | ""; }; body: undefined; answer: Schemas["ListJobEventsResponse"]; event: undefined; };
+  "POST /admin/jobs/{job_id}/refund": { path: { job_id: string; }; query: undefined; body: { reason: string; }; answer: Schemas["RefundJobResponse"]; event: undefined; };
   "POST /admin/jobs/{job_id}/requeue": { path: { job_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["RequeueJobResponse"]; event: undefined; };
   "GET /admin/metrics": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetMetricsResponse"]; event: undefined; };
   "GET /admin/overview": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetOverviewResponse"]; event: undefined; };

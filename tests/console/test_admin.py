@@ -126,3 +126,18 @@ def test_the_audit_goes_back_as_far_as_it_is_asked_to(town: LocalMarket, renter:
         page.get_by_role("button", name="Load more").click()
         expect(table).not_to_have_attribute("aria-rowcount", "101")
         expect(page.get_by_role("button", name="Load more")).to_have_count(0)
+
+
+def test_a_charge_is_given_back_with_a_reason(renter: Renter, visitors: Visitors) -> None:
+    paid = next(job for job in renter.get("/jobs").json()["jobs"] if job["status"] == "completed")
+    before = renter.balance()
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/jobs/{paid['job_id']}")
+        page.get_by_role("button", name="Give back the charge").click()
+        page.get_by_role("dialog").get_by_label("Reason").fill(NASTY)
+        page.get_by_role("dialog").get_by_role("button", name="Give back the charge").click()
+        expect(page.locator(".toast")).to_contain_text("by the provider")
+    assert renter.balance() == before + paid["cost_halala"]
+    entries = renter.get("/renters/me/transactions").json()["entries"]
+    assert ("charge_returned", NASTY) in [(entry["kind"], entry["note"]) for entry in entries]

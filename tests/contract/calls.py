@@ -148,6 +148,7 @@ CALLS: Mapping[str, Call] = {
     "PreloadModel": Call({"model_name": "a/model"}),
     "RejectProvider": Call({"reason": "no"}),
     "ReverseFinanceTransaction": Call({"reason": "booked twice"}),
+    "RefundJob": Call({"reason": "made up"}, job="completed"),
     "RequeueJob": Call({}, job="failed"),
     "ListGpuFactors": PLAIN,
     "ListTokenPrices": PLAIN,

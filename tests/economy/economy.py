@@ -83,8 +83,7 @@ class Economy:
             if len(self.orders) < jobs and round(self.now / TICK_SECONDS) % _LOOK_TICKS == 0:
                 tell(f"{len(self.orders)} jobs ordered, {len(self.open)} open, {self.now / 3600:.1f} h")
         await self.market.check()
-        stopped = {machine.daemon.provider_id for machine in self.suspended}
-        return await self.market.see(reckon, self.orders, self.truths, stopped, self.budgets)
+        return await self.market.see(reckon, self.orders, self.truths, self.budgets)
 
     @property
     def truths(self) -> dict[tuple[str, int], Truth]:
@@ -126,16 +125,25 @@ class Economy:
             self.open = [row.job_id for row in rows if not row.is_terminal]
 
     async def _operate(self) -> None:
-        """Do as an operator who follows the alerts: suspend, pay nothing out, and give renters back what they paid."""
+        """Do as an operator who follows the alerts: suspend, and give renters back what they paid."""
         control = self.market.control
         await control.fault_watch.look()
         for machine in self.machines:
             provider = control.fleet.known(machine.daemon.provider_id)
-            blames = control.fault_watch.since_ms(provider.id) is not None
             # What a card is worth is priced by the market itself.
-            if blames and not provider.suspended:
+            watch = control.fault_watch
+            is_named = (watch.since_ms(provider.id), watch.short_since_ms(provider.id)) != (None, None)
+            if is_named and not provider.suspended:
                 await control.provider_supervision.suspend(provider)
                 self.suspended.append(machine)
+                await self._give_back(machine)
+
+    async def _give_back(self, machine: Machine) -> None:
+        for job_id, _ in machine.truths:
+            job = await self.market.job(self.orders[job_id].row_id)
+            # Free, or another machine's in the end.
+            if job.actual_cost_halala and job.provider_id == machine.daemon.provider_id:
+                await self.market.control.wallets.give_back_charge(job, "The provider was stopped")
 
 
 def _kinds(honest: T, cheats: tuple[T, ...], number: int, share: float) -> list[T]:

@@ -39,7 +39,7 @@ class OwnerKind(StrEnum):
 RENTER_CHEATS = tuple(kind for kind in RenterKind if kind not in {RenterKind.HONEST, RenterKind.STARTER_CREDIT})
 HONEST_OWNERS = (OwnerKind.HONEST, OwnerKind.THROTTLED)
 OWNER_CHEATS = tuple(kind for kind in OwnerKind if kind not in {*HONEST_OWNERS, OwnerKind.FRIEND})
-ALERTED = frozenset({OwnerKind.BLAMES, OwnerKind.SITS})
+ALERTED = frozenset({OwnerKind.BLAMES, OwnerKind.SITS, OwnerKind.MADE_UP_RESULT})
 """Told of by an alert, on which an operator acts: each of their runs looks as a renter's fault does, and only many of
 them tell."""
 

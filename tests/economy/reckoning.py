@@ -1,16 +1,17 @@
 """What everybody got, beside what everybody should have: from the rows of the market, and from what really happened."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from dc1.domain.money.bookkeeping import MovementKind
 from dc1.domain.money.machine_prices import HUNDRED, UNIT_PRICE_BPS
 from dc1.storage.jobs.job_records import JobRow, job_shape
-from dc1.storage.schema.tables import jobs
+from dc1.storage.schema.tables import jobs, movements
 from dc1.testing.daemon_script import Attempt
 from tests.economy.kinds import HONEST_OWNERS, MODELS, WORTH_PCT, OwnerKind, RenterKind
 from tests.economy.people import Order, Truth
@@ -98,14 +99,10 @@ def reckon(
     conn: Connection,
     orders: Mapping[str, Order],
     truths: Mapping[Attempt, Truth],
-    stopped: Collection[int],
     budgets: Mapping[int, int],
 ) -> Reckoning:
-    """Compare each job's bill with the work that was done for it.
-
-    Operators decide about payouts, and nobody was paid out yet: of a machine that was stopped they refuse the payout,
-    and credit its renters what they were charged.
-    """
+    """Compare each job's bill, and what an operator gave back of it, with the work that was done for it."""
+    given, taken = (_sums(conn, kind) for kind in (MovementKind.CHARGE_RETURNED, MovementKind.EARNINGS_RETURNED))
     renters: defaultdict[RenterKind, Sums] = defaultdict(Sums)
     owners: defaultdict[OwnerKind, Sums] = defaultdict(Sums)
     honest: defaultdict[OwnerKind, Sums] = defaultdict(Sums)
@@ -113,19 +110,25 @@ def reckon(
     for job in job_shape.all(conn.execute(select(*job_shape.columns).order_by(jobs.c.id))):
         order, truth = orders[job.job_id], truths.get((job.job_id, job.attempt_number))
         worth = _worth(job, order, truth)
-        is_stopped = job.provider_id in stopped
-        paid = 0 if is_stopped else job.actual_cost_halala or 0
+        paid = (job.actual_cost_halala or 0) - given.get(job.id, 0)
         spent[job.renter_id] += job.actual_cost_halala or 0
         # That a cheat has to sell for less than its card is worth is no renter's gain.
         sold = worth * min(Fraction(1), Fraction(job.run_price_bps or 0, _worth_bps(truth))) if truth else worth
         _add(renters[order.kind], -paid, -sold)
         if truth is not None:
             # What is kept apart is no cash.
-            cash = 0 if is_stopped else job.earned_halala - (job.promo_earned_halala or 0)
+            cash = job.earned_halala - (job.promo_earned_halala or 0) - taken.get(job.id, 0)
             _add(owners[truth.kind], cash, Fraction(0) if order.paid_by_friend else worth * SHARE)
             if order.kind is RenterKind.HONEST:
                 _add(honest[truth.kind], -paid, -sold)
     return Reckoning(renters, owners, honest, sum(max(0, spent[renter] - most) for renter, most in budgets.items()))
+
+
+def _sums(conn: Connection, kind: MovementKind) -> dict[int, int]:
+    """Return what the ledger's movements of a kind come to, by job; of what was earned from credit nothing is cash."""
+    cash = movements.c.amount_halala - (movements.c.promo_halala if kind is MovementKind.EARNINGS_RETURNED else 0)
+    query = select(movements.c.job_id, func.sum(cash)).where(movements.c.kind == kind).group_by(movements.c.job_id)
+    return {job_id: int(total) for job_id, total in conn.execute(query)}
 
 
 def _worth_bps(truth: Truth) -> int:

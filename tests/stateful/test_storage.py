@@ -27,7 +27,7 @@ from dc1.domain.money.machine_terms import MachineTerms
 from dc1.domain.money.withdrawals import WithdrawalStatus
 from dc1.storage.accounts import key_budgets, wallets
 from dc1.storage.engine.database import Connection, Database
-from dc1.storage.jobs import job_logs, jobs, lifecycle
+from dc1.storage.jobs import charge_returns, job_logs, jobs, lifecycle
 from dc1.storage.jobs.job_logs import LogLine
 from dc1.storage.money import ledger_audit, promo_earnings, withdrawals
 from dc1.testing.postgres import PostgresServer
@@ -248,6 +248,11 @@ class AnyMarket(RuleBasedStateMachine):
     @rule(job=job_ids, actor=st.sampled_from([Actor.RENTER, Actor.ADMIN, Actor.PROVIDER]), relayed=st.integers(0, 100))
     def cancel(self, job: int, actor: Actor, relayed: int) -> None:
         self.do(lifecycle.cancel, job, actor, self.market.now, relayed=RelayedText(relayed, relayed))
+
+    @rule(job=job_ids)
+    def give_back(self, job: int) -> None:
+        row = self.runner.run(self.market.see(jobs.get, job))
+        self.do(charge_returns.give_back, row, "made up", self.market.now)
 
     @rule(job=job_ids, provider=providers, phase=st.sampled_from(Phase))
     def report(self, job: int, provider: int, phase: Phase) -> None:

@@ -37,6 +37,7 @@ export default catalogue(
       admin_adjustment: "Correction",
       hold: "Hold",
       refund: "Given back",
+      charge_returned: "Charge given back",
       reversal: "Reversal",
     },
     payoutStates: {
@@ -109,6 +110,7 @@ export default catalogue(
       admin_adjustment: "تصحيح",
       hold: "مبلغ محجوز",
       refund: "مبلغ مُعاد",
+      charge_returned: "كلفة مُعادة",
       reversal: "قيد عكسي",
     },
     payoutStates: { pending: "في الانتظار", processing: "في الطريق", paid: "حُوِّل", failed: "فشل", rejected: "مرفوض" },

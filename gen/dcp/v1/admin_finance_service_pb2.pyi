@@ -343,7 +343,8 @@ class FinanceEntry(_message.Message):
     """Id of the entry."""
     kind: _builtins.str
     """One of starter_credit, topup, admin_credit, admin_payment, admin_adjustment, hold, charge_provider, charge_provider_promo,
-    charge_platform, advance, advance_promo, refund, promo_release, withdrawal, payout_paid, payout_returned, reversal.
+    charge_platform, advance, advance_promo, refund, charge_returned, earnings_returned, promo_release, withdrawal, payout_paid,
+    payout_returned, reversal.
     """
     from_account: _builtins.str
     """Kind of account that gave: promo, external, adjustment, wallet, hold, provider, promo_earnings, platform or payout."""

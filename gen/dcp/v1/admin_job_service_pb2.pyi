@@ -531,6 +531,84 @@ class ForceCancelJobResponse(_message.Message):
 Global___ForceCancelJobResponse: _TypeAlias = ForceCancelJobResponse  # noqa: Y015
 
 @_typing.final
+class RefundJobRequest(_message.Message):
+    """Which job's charge to give back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Row id or public id of a job that was charged."""
+    reason: _builtins.str
+    """Why; kept as the note of the entry, which the renter can read. Required."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "job_id", b"job_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___RefundJobRequest: _TypeAlias = RefundJobRequest  # noqa: Y015
+
+@_typing.final
+class RefundJobResponse(_message.Message):
+    """The charge is given back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    REFUNDED_HALALA_FIELD_NUMBER: _builtins.int
+    FROM_PROVIDER_HALALA_FIELD_NUMBER: _builtins.int
+    FROM_PLATFORM_HALALA_FIELD_NUMBER: _builtins.int
+    NEW_BALANCE_HALALA_FIELD_NUMBER: _builtins.int
+    NEW_BALANCE_SAR_FIELD_NUMBER: _builtins.int
+    LEDGER_ID_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    job_id: _builtins.str
+    """Public id."""
+    refunded_halala: _builtins.int
+    """What went back to the wallet, in halala: all that the job cost."""
+    from_provider_halala: _builtins.int
+    """What of it the provider gave, in halala."""
+    from_platform_halala: _builtins.int
+    """What of it the platform gave, in halala: its share, and what the provider had no more."""
+    new_balance_halala: _builtins.int
+    """The renter's wallet in halala."""
+    new_balance_sar: _builtins.float
+    """The same in SAR."""
+    ledger_id: _builtins.int
+    """Id of the ledger's entry."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        job_id: _builtins.str = ...,
+        refunded_halala: _builtins.int = ...,
+        from_provider_halala: _builtins.int = ...,
+        from_platform_halala: _builtins.int = ...,
+        new_balance_halala: _builtins.int = ...,
+        new_balance_sar: _builtins.float = ...,
+        ledger_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_platform_halala", b"from_platform_halala", "from_provider_halala", b"from_provider_halala", "job_id", b"job_id", "ledger_id", b"ledger_id", "new_balance_halala", b"new_balance_halala", "new_balance_sar", b"new_balance_sar", "refunded_halala", b"refunded_halala", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefundJobResponse: _TypeAlias = RefundJobResponse  # noqa: Y015
+
+@_typing.final
 class RequeueJobRequest(_message.Message):
     """Which job to submit anew."""
 

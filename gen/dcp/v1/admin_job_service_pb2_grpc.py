@@ -62,6 +62,11 @@ class AdminJobServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobResponse.FromString,
                 _registered_method=True)
+        self.RefundJob = channel.unary_unary(
+                '/dcp.v1.AdminJobService/RefundJob',
+                request_serializer=dcp_dot_v1_dot_admin__job__service__pb2.RefundJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.RefundJobResponse.FromString,
+                _registered_method=True)
         self.ExportAllJobs = channel.unary_unary(
                 '/dcp.v1.AdminJobService/ExportAllJobs',
                 request_serializer=dcp_dot_v1_dot_admin__job__service__pb2.ExportAllJobsRequest.SerializeToString,
@@ -111,6 +116,18 @@ class AdminJobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RefundJob(self, request, context):
+        """Gives a renter back what a settled job cost, as where a result was made up: the platform pays it, and takes from the provider what
+        it earned of it and has not withdrawn or asked for. The bill stays, with all that counts it: the ledger's entries
+        `charge_returned` and `earnings_returned` stand beside it, and the renter reads the reason. What was starter credit is starter
+        credit again. Fails with INVALID_ARGUMENT `reason is required` and `Balance limit exceeded`, NOT_FOUND `Job not found` and `Renter
+        not found` for a closed account, and ABORTED (409) `The job has no charge to give back` with its `status`, or `The charge is given
+        back already` with `returned_by`: repeating the call is harmless.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportAllJobs(self, request, context):
         """Sends the jobs of all renters as a file, newest first, at most 10000. In CSV a cell that a spreadsheet would take for a formula
         is quoted with an apostrophe.
@@ -146,6 +163,11 @@ def add_AdminJobServiceServicer_to_server(servicer, server):
                     servicer.RequeueJob,
                     request_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobResponse.SerializeToString,
+            ),
+            'RefundJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundJob,
+                    request_deserializer=dcp_dot_v1_dot_admin__job__service__pb2.RefundJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__job__service__pb2.RefundJobResponse.SerializeToString,
             ),
             'ExportAllJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportAllJobs,
@@ -290,6 +312,33 @@ class AdminJobService:
             '/dcp.v1.AdminJobService/RequeueJob',
             dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobRequest.SerializeToString,
             dcp_dot_v1_dot_admin__job__service__pb2.RequeueJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminJobService/RefundJob',
+            dcp_dot_v1_dot_admin__job__service__pb2.RefundJobRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__job__service__pb2.RefundJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,14 @@ class AdminJobServiceStub:
     """Submits a failed job anew for its renter, from its stored request, with a new quote and the checks of a submission. Fails with
     FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
     """
+    RefundJob: _grpc.UnaryUnaryMultiCallable[_admin_job_service_pb2.RefundJobRequest, _admin_job_service_pb2.RefundJobResponse]
+    """Gives a renter back what a settled job cost, as where a result was made up: the platform pays it, and takes from the provider what
+    it earned of it and has not withdrawn or asked for. The bill stays, with all that counts it: the ledger's entries
+    `charge_returned` and `earnings_returned` stand beside it, and the renter reads the reason. What was starter credit is starter
+    credit again. Fails with INVALID_ARGUMENT `reason is required` and `Balance limit exceeded`, NOT_FOUND `Job not found` and `Renter
+    not found` for a closed account, and ABORTED (409) `The job has no charge to give back` with its `status`, or `The charge is given
+    back already` with `returned_by`: repeating the call is harmless.
+    """
     ExportAllJobs: _grpc.UnaryUnaryMultiCallable[_admin_job_service_pb2.ExportAllJobsRequest, _httpbody_pb2.HttpBody]
     """Sends the jobs of all renters as a file, newest first, at most 10000. In CSV a cell that a spreadsheet would take for a formula
     is quoted with an apostrophe.
@@ -75,6 +83,14 @@ class AdminJobServiceAsyncStub(AdminJobServiceStub):
     RequeueJob: _aio.UnaryUnaryMultiCallable[_admin_job_service_pb2.RequeueJobRequest, _admin_job_service_pb2.RequeueJobResponse]  # type: ignore[assignment]
     """Submits a failed job anew for its renter, from its stored request, with a new quote and the checks of a submission. Fails with
     FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+    """
+    RefundJob: _aio.UnaryUnaryMultiCallable[_admin_job_service_pb2.RefundJobRequest, _admin_job_service_pb2.RefundJobResponse]  # type: ignore[assignment]
+    """Gives a renter back what a settled job cost, as where a result was made up: the platform pays it, and takes from the provider what
+    it earned of it and has not withdrawn or asked for. The bill stays, with all that counts it: the ledger's entries
+    `charge_returned` and `earnings_returned` stand beside it, and the renter reads the reason. What was starter credit is starter
+    credit again. Fails with INVALID_ARGUMENT `reason is required` and `Balance limit exceeded`, NOT_FOUND `Job not found` and `Renter
+    not found` for a closed account, and ABORTED (409) `The job has no charge to give back` with its `status`, or `The charge is given
+    back already` with `returned_by`: repeating the call is harmless.
     """
     ExportAllJobs: _aio.UnaryUnaryMultiCallable[_admin_job_service_pb2.ExportAllJobsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends the jobs of all renters as a file, newest first, at most 10000. In CSV a cell that a spreadsheet would take for a formula
@@ -128,6 +144,20 @@ class AdminJobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_job_service_pb2.RequeueJobResponse, _abc.Awaitable[_admin_job_service_pb2.RequeueJobResponse]]:
         """Submits a failed job anew for its renter, from its stored request, with a new quote and the checks of a submission. Fails with
         FAILED_PRECONDITION (400) `Only failed jobs can be retried` for any other status.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundJob(
+        self,
+        request: _admin_job_service_pb2.RefundJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_job_service_pb2.RefundJobResponse, _abc.Awaitable[_admin_job_service_pb2.RefundJobResponse]]:
+        """Gives a renter back what a settled job cost, as where a result was made up: the platform pays it, and takes from the provider what
+        it earned of it and has not withdrawn or asked for. The bill stays, with all that counts it: the ledger's entries
+        `charge_returned` and `earnings_returned` stand beside it, and the renter reads the reason. What was starter credit is starter
+        credit again. Fails with INVALID_ARGUMENT `reason is required` and `Balance limit exceeded`, NOT_FOUND `Job not found` and `Renter
+        not found` for a closed account, and ABORTED (409) `The job has no charge to give back` with its `status`, or `The charge is given
+        back already` with `returned_by`: repeating the call is harmless.
         """
 
     @_abc_1.abstractmethod

@@ -264,7 +264,7 @@ class WalletEntry(_message.Message):
     direction: _builtins.str
     """credit when money came in, debit when it went out."""
     kind: _builtins.str
-    """One of starter_credit, topup, admin_credit, admin_adjustment, hold, refund, reversal."""
+    """One of starter_credit, topup, admin_credit, admin_adjustment, hold, refund, charge_returned, reversal."""
     balance_after_halala: _builtins.int
     """Wallet after it, in halala."""
     created_at: _builtins.str

@@ -105,6 +105,33 @@ class TestTransactions:
             assert [entry["kind"] for entry in body["entries"]] == kinds
 
 
+@pytest.mark.settings(withdraw_min_halala=10)
+def test_a_job_s_charge_is_given_back(admin: Admin, renter: Renter, traded: str) -> None:
+    path = f"/admin/jobs/{traded}/refund"
+    before = renter.balance()
+    refused(admin.post(path, {"reason": " "}), 400, "reason is required")
+    body = answered(admin.post(path, {"reason": "made up"}), 201)
+    # Of what the provider earned 10 are paid out.
+    halala = {"refunded_halala": 24, "from_provider_halala": 8, "from_platform_halala": 16}
+    balance = {"new_balance_halala": before + 24, "new_balance_sar": (before + 24) / 100}
+    assert body == {"success": True, "job_id": traded, **halala, **balance, "ledger_id": body["ledger_id"]}
+    refused(
+        admin.post(path, {"reason": "made up"}), 409, "The charge is given back already", returned_by=body["ledger_id"]
+    )
+    entry = answered(renter.get("/renters/me/transactions"))["entries"][0]
+    assert show(entry, "kind", "direction", "amount_halala", "job_id", "note") == {
+        "kind": "charge_returned",
+        "direction": "credit",
+        "amount_halala": 24,
+        "job_id": traded,
+        "note": "made up",
+    }
+    (today,) = answered(admin.get("/admin/finance/reconciliation", params={"days": 1}))["by_day"]
+    assert today["refunded_halala"] == 21 + 24
+    assert answered(admin.get("/admin/finance/books"))["balanced"]
+    refused(admin.post("/admin/jobs/none/refund", {"reason": "made up"}), 404, "Job not found")
+
+
 class TestReversal:
     def test_a_wrong_top_up_is_taken_back(self, market: LocalMarket, admin: Admin, renter: Renter) -> None:
         renter.top_up(500)

@@ -1,10 +1,11 @@
-// What an admin does to machines: each asks once where it has to, says what it did, and can be taken back where that is possible.
+// What an admin does to machines and to what ran there: each asks once where it has to, says what it did, and can be taken back where that is possible.
 
 import { h } from "../../vendor/preact.js";
 import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
+import { money } from "../../runtime/format.js";
 import texts from "../../text/admin.js";
 
 /** @typedef {() => void} Done */
@@ -78,4 +79,15 @@ export async function clearMismatch(id, done) {
     toast(t.cleared);
     done();
   }, complain);
+}
+
+/** @param {string} job */
+export async function giveBack(job) {
+  const t = texts();
+  const reason = await reasonFor(t.giveBack, t.giveBack, t.giveBackNote);
+  if (!reason) return;
+  await call("POST /admin/jobs/{job_id}/refund", { path: { job_id: job }, body: { reason } }).then(
+    (done) => toast(t.givenBack(money(done.refunded_halala), money(done.from_provider_halala))),
+    complain,
+  );
 }

@@ -14,8 +14,10 @@ import { call } from "../../runtime/api.js";
 import { follow } from "../../runtime/events.js";
 import { ago, duration, money, number, percent, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
+import { giveBack } from "../admin/acts.js";
 import { go } from "../../runtime/router.js";
 import { session } from "../../runtime/session.js";
+import adminTexts from "../../text/admin.js";
 import texts from "../../text/renter.js";
 import words from "../../text/words.js";
 import { JobLog } from "./job_log.js";
@@ -116,8 +118,15 @@ function Acts({ job, isOpen }) {
     }, complain);
   };
   if (isOpen) return h("p", { class: "acts" }, h(Act, { act: cancel, kind: "grave", children: t.cancelJob }));
-  if (job.status !== "failed") return null;
-  return h("p", { class: "acts" }, h(Act, { act: retry, children: t.retryJob }));
+  return h(
+    "p",
+    { class: "acts" },
+    job.status === "failed" && h(Act, { act: retry, children: t.retryJob }),
+    // An owner reads the job too, and a renter whose money it was.
+    isAdmin &&
+      !!job.actual_cost_halala &&
+      h(Act, { act: () => giveBack(job.job_id), kind: "grave", children: adminTexts().giveBack }),
+  );
 }
 
 /** @param {Schemas["LifecycleEvent"][]} rows */

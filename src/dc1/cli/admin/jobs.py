@@ -1,4 +1,4 @@
-"""`dc1 admin jobs`, `job`, `cancel` and `requeue`."""
+"""`dc1 admin jobs`, `job`, `cancel`, `requeue` and `refund`."""
 
 from typing import Annotated, Any
 
@@ -67,6 +67,25 @@ def admin_requeue(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_UR
         as_json,
         lambda body: facts({"job": body["job"]["job_id"], "quote": money(body["job"]["cost_halala"])}),
     )
+
+
+@app.command("refund")
+def admin_refund(
+    job_id: JobId,
+    reason: Annotated[str, typer.Option(help="Why; the renter can read it.")],
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Give a renter back what a settled job cost, and take from its provider what it still has of it."""
+    with RestClient(url, admin_credential(token)) as client:
+        answer = client.post(path("admin", "jobs", job_id, "refund"), {"reason": reason})
+    names = {
+        "given back": "refunded_halala",
+        "of it by the provider": "from_provider_halala",
+        "balance": "new_balance_halala",
+    }
+    emit(answer, as_json, lambda body: facts({label: money(body[name]) for label, name in names.items()}))
 
 
 def _show_jobs(body: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Money that enters and leaves renters' wallets outside of jobs. All amounts are halala.
+"""Money that enters and leaves renters' wallets outside of jobs' bills. All amounts are halala.
 
 Nothing of a wallet is kept in memory: every change is one transaction and nothing follows it. `ref` in the ledger makes
 a movement unique, so it is drawn once per command and not in the transaction, which may run twice.
@@ -12,6 +12,9 @@ from dc1.storage.accounts import wallets
 from dc1.storage.accounts.wallets import WalletChange
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.transaction_hook import TransactionHook, hooked
+from dc1.storage.jobs import charge_returns
+from dc1.storage.jobs.charge_returns import ChargeReturn
+from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.money import ledger_reports
 from dc1.storage.money.ledger_reports import LedgerEntry
 
@@ -73,6 +76,11 @@ class Wallets:
             return Reversal(change, ledger_reports.entry(conn, change.movement_id))
 
         return await self._db.write(reverse_entry)
+
+    async def give_back_charge(self, job: JobRow, reason: str) -> ChargeReturn:
+        """Give a renter back what a settled job cost, once; raises as `charge_returns.give_back` does."""
+        now_ms = self._clock.now_ms()
+        return await self._db.write(lambda conn: charge_returns.give_back(conn, job, reason, now_ms))
 
 
 def _ref(kind: str) -> str:

@@ -106,6 +106,8 @@ _TEXTS: Mapping[str, str] = {
     "Ledger entry not found": "القيد غير موجود",
     "Ledger entry cannot be reversed": "لا يمكن عكس هذا القيد",
     "Ledger entry is already reversed": "عُكس هذا القيد من قبل",
+    "The job has no charge to give back": "لم تُحمَّل هذه المهمة أي كلفة تُرد",
+    "The charge is given back already": "رُدّت كلفة هذه المهمة من قبل",
     "Price not found": "السعر غير موجود",
     # Jobs
     "Invalid gpu_requirements.gpu_type '{value}'. Allowed values: {allowed}": (

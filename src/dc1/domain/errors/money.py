@@ -142,6 +142,16 @@ def ledger_entry_reversed(reversed_by: int) -> ApiError:
     return ApiError(409, "Ledger entry is already reversed", context={"reversed_by": reversed_by})
 
 
+def nothing_charged(status: str) -> ApiError:
+    """Say that a job in this status cost nothing that could be given back."""
+    return ApiError(409, "The job has no charge to give back", context={"status": status})
+
+
+def charge_returned(returned_by: int) -> ApiError:
+    """Say that the ledger's entry `returned_by` gave the charge back before."""
+    return ApiError(409, "The charge is given back already", context={"returned_by": returned_by})
+
+
 def price_not_found() -> ApiError:
     """Say that no price is kept for this job type."""
     return ApiError(404, "Price not found")

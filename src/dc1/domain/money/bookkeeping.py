@@ -32,6 +32,8 @@ class MovementKind(StrEnum):
     ADVANCE = "advance"
     ADVANCE_PROMO = "advance_promo"
     REFUND = "refund"
+    CHARGE_RETURNED = "charge_returned"
+    EARNINGS_RETURNED = "earnings_returned"
     PROMO_RELEASE = "promo_release"
     WITHDRAWAL = "withdrawal"
     PAYOUT_PAID = "payout_paid"

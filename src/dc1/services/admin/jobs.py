@@ -11,12 +11,13 @@ from dc1.domain import errors
 from dc1.domain.base.clock import DAY_MS, iso, parse_iso
 from dc1.domain.base.json_types import compact
 from dc1.domain.jobs.states import JOB_TYPES, Actor, JobStatus
+from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.admin.messages import COLUMNS, admin_job, plain_job
 from dc1.services.api.call import current_call
 from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
-from dc1.services.api.values import NULL, message_json, to_value
+from dc1.services.api.values import NULL, message_json, stated_reason, to_value
 from dc1.services.jobs.access import IN_PROGRESS, known_job, shown, statuses_of
 from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.messages import billing, job_detail
@@ -103,6 +104,23 @@ class SupervisedJobCalls(ServicerPart):
         new = await self._plane.job_commands.retry(failed, spec, actor=Actor.ADMIN)
         detail = job_detail(new.job, new.spec, self._plane.clock.now_ms(), new.position, new.waiting_for)
         return pb.RequeueJobResponse(success=True, job=detail)
+
+    async def RefundJob(self, request: pb.RefundJobRequest, context: Any) -> pb.RefundJobResponse:
+        """Give a renter back what a settled job cost."""
+        # As for any other entry: nothing is done to money without a reason.
+        reason = stated_reason(request.reason)
+        job = await self._plane.db.read(lambda conn: known_job(conn, request.job_id))
+        done = await self._plane.wallets.give_back_charge(job, reason)
+        return pb.RefundJobResponse(
+            success=True,
+            job_id=job.job_id,
+            refunded_halala=done.returned,
+            from_provider_halala=done.from_provider,
+            from_platform_halala=done.returned - done.from_provider,
+            new_balance_halala=done.new_balance,
+            new_balance_sar=halala_to_sar(done.new_balance),
+            ledger_id=done.entry_id,
+        )
 
     async def ExportAllJobs(self, request: pb.ExportAllJobsRequest, context: Any) -> HttpBody:
         """Send jobs as a file, newest first."""

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or
 
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
-from dc1.storage.schema.tables import accounts, movements, postings
+from dc1.storage.schema.tables import accounts, movements, postings, providers
 
 SHARDS = 8
 """How many rows each system account is split into."""
@@ -85,6 +85,12 @@ def balance(conn: Connection, account: Account) -> int:
         accounts.c.kind == account.kind, accounts.c.owner_id == account.owner_id
     )
     return conn.execute(query).scalar() or 0
+
+
+def lock_owners(conn: Connection, provider_ids: Sequence[int]) -> None:
+    """Hold what these providers have until the transaction ends, in the order that all take."""
+    wanted = select(providers.c.id).where(providers.c.id.in_(provider_ids)).order_by(providers.c.id)
+    conn.execute(wanted.with_for_update(key_share=True)).all()
 
 
 def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[int]:

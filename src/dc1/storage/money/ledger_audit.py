@@ -170,7 +170,7 @@ _CLAIMS = {
                 COALESCE(SUM(CASE WHEN m.kind IN ('charge_provider', 'charge_provider_promo', 'advance', 'advance_promo')
                     THEN m.promo_halala END), 0) AS gave,
                 -- An advance is no part of the hold: its credit went where the charge went that paid for it.
-                COALESCE(SUM(CASE WHEN m.kind NOT IN ('hold', 'advance', 'advance_promo')
+                COALESCE(SUM(CASE WHEN m.kind NOT IN ('hold', 'advance', 'advance_promo', 'charge_returned', 'earnings_returned')
                     THEN m.promo_halala END), 0) AS settled,
                 CASE WHEN j.status IN ('queued', 'pending', 'running') THEN 0 ELSE j.promo_held_halala END AS ended,
                 MAX(CASE WHEN m.promo_halala > m.amount_halala OR m.promo_halala < 0 THEN 1 ELSE 0 END) AS beyond
@@ -228,6 +228,18 @@ _CLAIMS = {
         WHERE r.kind = 'reversal'
         GROUP BY r.id, r.ref
         HAVING COUNT(q.movement_id) <> 2
+    """,
+    "job {0} cost {1} and earned {2}; {3} was given back, {4} taken": """
+        SELECT * FROM (
+            SELECT j.id, j.actual_cost_halala AS cost,
+                COALESCE(j.provider_earned_halala, 0) + COALESCE(j.advance_halala, 0) AS earned,
+                SUM(CASE WHEN m.kind = 'charge_returned' THEN m.amount_halala ELSE 0 END) AS given,
+                SUM(CASE WHEN m.kind = 'earnings_returned' THEN m.amount_halala ELSE 0 END) AS taken
+            FROM movements m JOIN jobs j ON j.id = m.job_id
+            WHERE m.kind IN ('charge_returned', 'earnings_returned')
+            GROUP BY j.id, j.actual_cost_halala, j.provider_earned_halala, j.advance_halala
+        ) AS returns
+        WHERE given <> cost OR taken > earned
     """,
     # What is asked for waits in an account of its own until it is paid or returned.
     "provider {0} has {1} under way, the open withdrawals come to {2}": """

@@ -14,6 +14,7 @@ from dc1.storage.schema.tables import jobs, movements, postings
 _SOURCES = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
 _CREDITS = (*reversals.REVERSIBLE, MovementKind.REVERSAL)
 _CHARGES = (MovementKind.CHARGE_PROVIDER, MovementKind.CHARGE_PROVIDER_PROMO, MovementKind.CHARGE_PLATFORM)
+_REFUNDS = (MovementKind.REFUND, MovementKind.CHARGE_RETURNED)
 _RENTERS = (AccountKind.WALLET, AccountKind.HOLD)
 _PROVIDERS = (AccountKind.PAYABLE, AccountKind.PROMO_EARNINGS, AccountKind.PAYOUT)
 
@@ -111,7 +112,7 @@ def by_day(conn: Connection, since_ms: int) -> dict[int, LedgerDay]:
             func.count().filter(got),
             _sum(-postings.c.amount_halala, from_outside),
             _sum(postings.c.amount_halala, and_(got, movements.c.kind.in_(_CHARGES))),
-            _sum(postings.c.amount_halala, and_(got, movements.c.kind == MovementKind.REFUND)),
+            _sum(postings.c.amount_halala, and_(got, movements.c.kind.in_(_REFUNDS))),
             _sum(postings.c.amount_halala, and_(got, movements.c.kind == MovementKind.PAYOUT_PAID)),
             cast(func.sum(postings.c.amount_halala), BigInteger),
         )

@@ -12,7 +12,7 @@ from dc1.domain.money.bookkeeping import MovementKind
 from dc1.storage.engine.statements import upsert
 from dc1.storage.money import ledger
 from dc1.storage.money.ledger import Transfer
-from dc1.storage.schema.tables import promo_earnings, providers
+from dc1.storage.schema.tables import promo_earnings
 
 _WAITING = promo_earnings.c.earned_halala > promo_earnings.c.released_halala
 
@@ -48,7 +48,7 @@ def release_of_renter(conn: Connection, renter_id: int, reason: str, now_ms: int
     # Found first and locked then, in the order of a settlement; under the renter's lock none is added meanwhile.
     found = select(promo_earnings.c.provider_id).where(own, _WAITING).order_by(promo_earnings.c.provider_id)
     provider_ids = list(conn.scalars(found))
-    _lock_providers(conn, provider_ids)
+    ledger.lock_owners(conn, provider_ids)
     return _release(conn, own & promo_earnings.c.provider_id.in_(provider_ids), reason, now_ms)
 
 
@@ -56,16 +56,25 @@ def release_of_provider(
     conn: Connection, provider_id: int, reason: str, now_ms: int, *, renter_id: int | None = None
 ) -> int:
     """Let a provider withdraw what it earned from starter credit, of one renter or of all; return how much it was."""
-    _lock_providers(conn, [provider_id])
+    ledger.lock_owners(conn, [provider_id])
     wanted = promo_earnings.c.provider_id == provider_id
     if renter_id is not None:
         wanted &= promo_earnings.c.renter_id == renter_id
     return _release(conn, wanted, reason, now_ms)
 
 
-def _lock_providers(conn: Connection, provider_ids: list[int]) -> None:
-    wanted = select(providers.c.id).where(providers.c.id.in_(provider_ids)).order_by(providers.c.id)
-    conn.execute(wanted.with_for_update(key_share=True)).all()
+def take_back(conn: Connection, provider_id: int, renter_id: int, most_halala: int) -> int:
+    """Count as let go what a provider is not to have of a renter's starter credit after all; return how much it was.
+
+    The caller holds both locks, and moves it.
+    """
+    pair = (promo_earnings.c.provider_id == provider_id) & (promo_earnings.c.renter_id == renter_id)
+    waiting = conn.execute(select(promo_earnings.c.earned_halala - promo_earnings.c.released_halala).where(pair))
+    taken = min(most_halala, waiting.scalar() or 0)
+    if taken:
+        released = promo_earnings.c.released_halala + taken
+        conn.execute(update(promo_earnings).where(pair).values(released_halala=released))
+    return taken
 
 
 def _release(conn: Connection, wanted: ColumnElement[bool], reason: str, now_ms: int) -> int:

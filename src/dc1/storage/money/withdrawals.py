@@ -78,7 +78,8 @@ def create(conn: Connection, provider_id: int, amount_halala: int, iban: str, no
     except IntegrityError as error:
         # The unique index on open withdrawals says so, whoever was first.
         raise errors.withdrawal_pending() from error
-    # Only the owner of the open withdrawal takes earnings out, so the balance cannot fall behind our back any more.
+    # Else an operator who gives back what one of its jobs cost would take of it in between.
+    ledger.lock_owners(conn, [provider_id])
     available = ledger.balance(conn, ledger.payable(provider_id))
     if available < amount_halala:
         raise errors.insufficient_earnings(available, amount_halala)
