@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
+from dc1.services.inference import completion_stream
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import MODEL
@@ -46,6 +47,20 @@ def test_a_stream(client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolE
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 11
+
+
+def test_a_stream_whose_first_token_is_late(
+    client: openai.OpenAI, daemon: StreamDaemon, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind `retry:` a comment is an event without data to this client, which it cannot read."""
+    monkeypatch.setattr(completion_stream, "KEEP_ALIVE_SECONDS", 0.05)
+    # Here when something was sent, which can only be that there is nothing yet.
+    with client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "Hi"}], stream=True
+    ) as stream:
+        pool.submit(serve, daemon, "Hello ", "بحر")
+        chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello بحر"
 
 
 @pytest.mark.settings(rate_limits_enabled=True, completion_requests_per_minute=2)

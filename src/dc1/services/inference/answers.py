@@ -13,7 +13,7 @@ from dc1.domain.inference.usage import usage_details
 from dc1.domain.jobs.results import reasoning_text, refusal_text, tool_calls
 from dc1.domain.providers.model_abilities import EnginePath
 from dc1.services.api.call import current_call
-from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE, RETRY
+from dc1.services.api.event_stream import CONTENT_TYPE, HEADERS, KEEP_ALIVE
 from dc1.services.inference.completion_stream import CompletionStream
 from dc1.storage.jobs.job_records import JobRow
 
@@ -87,8 +87,7 @@ async def streamed(completion: CompletionStream, dialect: Dialect) -> AsyncGener
                 frames = dialect.frames(chunks) if chunks else dialect.keep_alive
                 # A message costs by its number, and one may only be so large.
                 for start in range(0, len(frames), _MOST_OF_BODY):
-                    body = frames[start : start + _MOST_OF_BODY]
-                    yield _body(body if begun else RETRY + body)
+                    yield _body(frames[start : start + _MOST_OF_BODY])
                     begun = True
     except ApiError as error:
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
@@ -97,7 +96,7 @@ async def streamed(completion: CompletionStream, dialect: Dialect) -> AsyncGener
         yield _body(dialect.failure(error, _head(completion.job, "chat.completion.chunk")))
         return
     last = dialect.frames(list(_last_chunks(completion, is_made=made)))
-    yield _body(b"".join([b"" if begun else RETRY, last, dialect.end()]))
+    yield _body(last + dialect.end())
 
 
 def _made_whole(completion: CompletionStream) -> JsonObject:
