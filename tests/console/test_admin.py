@@ -123,9 +123,14 @@ def test_the_audit_goes_back_as_far_as_it_is_asked_to(town: LocalMarket, renter:
         page.goto(f"{visitor.url}/console#/audit")
         table = page.locator("main table")
         expect(table).to_have_attribute("aria-rowcount", "101")
-        page.get_by_role("button", name="Load more").click()
+        more = page.get_by_role("button", name="Load more")
+        more.click()
         expect(table).not_to_have_attribute("aria-rowcount", "101")
-        expect(page.get_by_role("button", name="Load more")).to_have_count(0)
+        # The pages of other tests are in it, too.
+        while more.is_visible():
+            shown = table.get_attribute("aria-rowcount") or ""
+            more.click()
+            expect(table).not_to_have_attribute("aria-rowcount", shown)
 
 
 def test_a_charge_is_given_back_with_a_reason(renter: Renter, visitors: Visitors) -> None:

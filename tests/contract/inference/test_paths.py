@@ -151,9 +151,11 @@ def test_the_official_client_reads_them(
 ) -> None:
     having_all(daemon)
     with openai.OpenAI(base_url=f"{market.edge.url}/v1", api_key=renter.key, max_retries=0, timeout=20) as client:
-        pool.submit(give, daemon, ANSWERS[EMBEDDINGS])
+        giving = pool.submit(give, daemon, ANSWERS[EMBEDDINGS])
         vectors = client.embeddings.create(model=MODEL, input=["sea", "desert"], encoding_format="float")
         assert [each.embedding for each in vectors.data] == [[0.5, -1e-3]] * 2
+        # The caller has its answer before the daemon has its receipt, which the next one would take.
+        giving.result()
         pool.submit(give, daemon, ANSWERS[COMPLETIONS], 2)
         assert client.completions.create(model=MODEL, prompt="The sea is").choices[0].text == " blue"
 
