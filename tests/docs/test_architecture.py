@@ -19,6 +19,7 @@ _FLOORS = (
     "daemon",
     "edge",
     "settings",
+    "metrics",
     "codegen",
     "testing",
 )

@@ -14,6 +14,7 @@ from dc1.control.cluster.replication import Replication
 from dc1.control.config import ControlConfig
 from dc1.control.delivery.notification_channels import NotificationChannels
 from dc1.control.feeds.job_watch import JobWatch
+from dc1.control.feeds.run_counts import RunCounts
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import load_fleet
 from dc1.control.fleet.provider import Provider
@@ -80,6 +81,7 @@ class ControlPlane:
     notification_channels: NotificationChannels
     machine_reports: MachineReports
     catalog: Catalog
+    run_counts: RunCounts
     _running: asyncio.Task[None] | None = None
 
     @classmethod
@@ -125,6 +127,7 @@ class ControlPlane:
             payouts=Payouts(db, clock, config.withdraw_min_halala),
             machine_reports=MachineReports(db, clock),
             catalog=catalog,
+            run_counts=core.run_counts,
         )
 
     async def start(self) -> None:

@@ -179,7 +179,7 @@ class Application:
             admin_networks=settings.admin_ip_allowlist,
         )
         self.auditor = Auditor(foundation.database, self._clock)
-        self._call_log = CallLog(foundation.refusals, foundation.open_streams)
+        self._call_log = CallLog(foundation.refusals, foundation.open_streams, foundation.call_metrics)
         # Nobody has to prove himself who comes through the socket.
         secret = None if settings.grpc_address is None else load_edge_secret(settings)
         edges = Edges(settings.trusted_edges, secret)

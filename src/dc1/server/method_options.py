@@ -97,6 +97,7 @@ class MethodOptions:
     max_message_bytes: int = 0
     max_rest_message_bytes: int = 0
     max_values: int = 0
+    streams: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -164,6 +165,7 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         paths=_path_patterns(method),
         max_message_bytes=max_message_bytes or max_body_bytes,
         max_values=options.Extensions[options_pb2.max_values] or REST.max_values,
+        streams=method.client_streaming or method.server_streaming,
         max_rest_message_bytes=max_message_bytes or max_body_bytes * _GROWTH_OF_JSON,
     )
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any, Protocol, Self
@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from google.protobuf.descriptor import ServiceDescriptor
 
 from dc1.control.background.market_sampler import MarketSampler
+from dc1.control.background.market_watch import MarketWatch
 from dc1.control.background.provider_upkeep import ProviderUpkeep
 from dc1.control.background.records_upkeep import RecordsUpkeep
 from dc1.control.background.renter_upkeep import RenterUpkeep
@@ -23,8 +24,12 @@ from dc1.control.delivery.webhook_targets import Targets
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import Clock
+from dc1.edge.config import EdgeConfig
+from dc1.metrics.calls import CallMetrics
 from dc1.server.control_config import control_config
 from dc1.server.process.secret_key import has_secret_key, load_secret_key
+from dc1.server.watching.market_gauges import MarketGauges
+from dc1.server.watching.metrics_server import MetricsServer
 from dc1.services.api.edge_refusals import EdgeRefusals
 from dc1.services.api.idempotency import IdempotentCalls
 from dc1.services.api.open_streams import OpenStreams
@@ -94,6 +99,7 @@ class Foundation:
     output_budget: OutputBudget
     edge_refusals: EdgeRefusals
     open_streams: OpenStreams
+    call_metrics: CallMetrics = field(default_factory=CallMetrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,7 @@ def build(foundation: Foundation) -> Registry:
     )
     return Registry(
         services=[Service.of(make(parts)) for make in SERVICERS],
-        background=_background(parts, settings),
+        background=[*_background(parts, settings), *_metrics(parts, settings, foundation.call_metrics)],
         drain=plane.drain,
         stop_calls=plane.stop_calls,
         release=plane.release,
@@ -191,3 +197,22 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
             plane.db, plane.clock, audit_days=settings.audit_days, documents_days=settings.job_documents_days
         ),
     ]
+
+
+def _metrics(parts: Parts, settings: Settings, calls: CallMetrics) -> list[Background]:
+    """Return what serves the metrics, where an address is set for them."""
+    if (address := settings.resolved_metrics_address) is None:
+        return []
+    plane = parts.plane
+    watch = MarketWatch(plane.db, plane.clock, plane.fleet, plane.sessions, plane.alert_watch, plane.run_counts)
+    gauges = MarketGauges(plane, watch, parts.refusals, parts.open_streams)
+    groups = (
+        calls,
+        plane.run_counts.jobs,
+        plane.run_counts.inference,
+        plane.fleet.presence.metrics,
+        plane.db.metrics,
+        watch.loop,
+    )
+    counted = [each for group in groups for each in group.all()]
+    return [MetricsServer(address, watch, gauges, counted, EdgeConfig.from_settings(settings, ()).admin_socket)]

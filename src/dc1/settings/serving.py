@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 
 from dc1 import defaults
+from dc1.metrics.address import MetricsAddress
 from dc1.secret_files import is_sendable
 from dc1.settings.types import Networks, Port, Texts
 
@@ -114,6 +115,15 @@ class ServingSettings(BaseModel):
     job_documents_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
         default=defaults.JOB_DOCUMENTS_DAYS, description="Days that an ended job's documents are kept; 0 is for ever."
     )
+    metrics_address: str | None = Field(
+        default=None,
+        description="Where Prometheus reads: a port of this machine such as `9464`, `host:port`, or `unix:/path`; nowhere when unset.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="What it has to bring as a bearer token; needed on addresses that others reach.",
+    )
 
     @field_validator("http_host", "grpc_host", mode="before")
     @classmethod
@@ -121,12 +131,20 @@ class ServingSettings(BaseModel):
         # As in URLs, where an IPv6 address needs them.
         return value.strip().strip("[]") if isinstance(value, str) else value
 
-    @field_validator("admin_token", "edge_secret")
+    @field_validator("admin_token", "edge_secret", "metrics_token")
     @classmethod
     def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
-        # Both travel as headers.
+        # They travel as headers.
         if value is not None and not is_sendable(value.get_secret_value()):
             raise ValueError("must be of letters, digits and punctuation of ASCII, as a header carries it")
+        return value
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        # Whether it needs a token is asked when all is known.
+        if value is not None:
+            MetricsAddress.of(value, token="")
         return value
 
     @property
@@ -148,6 +166,14 @@ class ServingSettings(BaseModel):
         if self.grpc_host is None and self.grpc_port is None:
             return None
         return self.grpc_host or _GRPC_HOST, _GRPC_PORT if self.grpc_port is None else self.grpc_port
+
+    @property
+    def resolved_metrics_address(self) -> MetricsAddress | None:
+        """Where metrics are read, None for nowhere; a ValueError where others could read them without a token."""
+        if self.metrics_address is None:
+            return None
+        token = None if self.metrics_token is None else self.metrics_token.get_secret_value()
+        return MetricsAddress.of(self.metrics_address, token)
 
     @property
     def resolved_database_url(self) -> str:

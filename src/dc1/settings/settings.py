@@ -23,7 +23,7 @@ _ADMIN_TOKEN_CHARACTERS = 32
 # a tag without a digest is whatever its registry says today.
 _IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False, "image_digests_required": True}
 
-_IN_FILES = ("secret_key", "edge_secret", "database_url", "database_direct_url", "smtp_url")
+_IN_FILES = ("secret_key", "edge_secret", "metrics_token", "database_url", "database_direct_url", "smtp_url")
 """Settings that may be read from a file; so may the admin token, by the command."""
 
 FILE_VARIABLES = frozenset({CONFIG_FILE, *(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)})
@@ -90,6 +90,7 @@ class Settings(FleetSettings, MarketSettings, ServingSettings, BaseSettings):
                 can be guessed where others reach the server.
         """
         self.require_whole_tls()
+        self.require_private_metrics()
         # At the start, and not when somebody wants to be told of something.
         if (self.smtp_url is None) != (self.smtp_from is None):
             raise SettingsError("DC1_SMTP_URL and DC1_SMTP_FROM belong together; only one of them is set.")
@@ -117,6 +118,17 @@ class Settings(FleetSettings, MarketSettings, ServingSettings, BaseSettings):
         """
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("DC1_TLS_CERTIFICATE and DC1_TLS_KEY belong together; only one of them is set.")
+
+    def require_private_metrics(self) -> None:
+        """Refuse to tell everybody how the market goes.
+
+        Raises:
+            SettingsError: others reach the address of metrics, and need no token there.
+        """
+        try:
+            _ = self.resolved_metrics_address
+        except ValueError as error:
+            raise SettingsError(f"DC1_METRICS_ADDRESS and DC1_METRICS_TOKEN: {error}.") from None
 
 
 def _sentence(place: tuple[int | str, ...], fault: str) -> str:

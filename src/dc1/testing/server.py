@@ -13,6 +13,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import Clock
 from dc1.server.app import Application
 from dc1.server.registry import Foundation, Registry, build
+from dc1.server.watching.metrics_server import MetricsServer
 from dc1.settings.settings import Settings
 from dc1.storage.engine.database import Database
 from dc1.testing.waiting import eventually
@@ -73,6 +74,7 @@ class Server:
         self._app = Application(settings, self._build, clock)
         self._foundation: Foundation | None = None
         self._market: ControlPlane | None = None
+        self._metrics: MetricsServer | None = None
         loop.run(self._app.start())
 
     def _build(self, foundation: Foundation) -> Registry:
@@ -80,6 +82,7 @@ class Server:
         registry = build(foundation)
         self._foundation = foundation
         self._market = next(part for part in registry.background if isinstance(part, ControlPlane))
+        self._metrics = next((part for part in registry.background if isinstance(part, MetricsServer)), None)
         return registry
 
     @property
@@ -93,6 +96,17 @@ class Server:
         """What is alive in the server. Its loop is another one: look, do not touch."""
         assert self._market is not None
         return self._market
+
+    @property
+    def metrics_port(self) -> int:
+        """Where metrics are read, of a server with an address for them."""
+        assert self._metrics is not None
+        return self._metrics.port
+
+    def look_at_market(self) -> None:
+        """Look now at what metrics tell of the market, and not in a quarter of a minute."""
+        assert self._metrics is not None
+        self._loop.run(self._metrics.watch.look())
 
     @property
     def open_streams(self) -> int:

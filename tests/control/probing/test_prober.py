@@ -292,7 +292,7 @@ async def test_who_asks_for_challenges_more_often_is_not_drawn_more_often(
 async def test_without_an_interval_only_admins_ask(market: SmallMarket) -> None:
     control = market.control
     config = replace(control.config, probe_interval_seconds=0)
-    feeds = control.job_feed, control.job_watch
+    feeds = control.job_feed, control.job_watch, control.run_counts
     core = Core(market.db, market.clock, config, control.fleet, control.leases, control.sessions, *feeds)
     prober = Prober(core)
     probed = await pretender(market)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dc1.control.feeds.run_counts import RunCounts
 from dc1.control.scheduling.engine_speed import CALLS, STALE_MS, EngineSpeeds
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.inference.usage import RelayedText
@@ -24,10 +25,10 @@ def clock() -> ManualClock:
 
 
 def speeds_of(clock: ManualClock, calls: dict[int, tuple[int, float]], times: int = 3) -> EngineSpeeds:
-    speeds = EngineSpeeds(clock)
+    speeds = EngineSpeeds(clock, RunCounts())
     for provider_id, (ttft_ms, rate) in calls.items():
         for _ in range(times):
-            speeds.note(provider_id, MODEL.upper(), pace(ttft_ms, rate))
+            speeds.note(provider_id, MODEL.upper(), pace(ttft_ms, rate), is_here=True)
     return speeds
 
 
@@ -46,7 +47,7 @@ def test_an_engine_is_known_by_its_last_calls(clock: ManualClock) -> None:
     speeds = speeds_of(clock, {1: (900, 10)}, times=2)
     assert speeds.of(1, MODEL).ttft_ms is None
     for _ in range(CALLS):
-        speeds.note(1, MODEL, pace(100, 20))
+        speeds.note(1, MODEL, pace(100, 20), is_here=True)
     assert (speeds.of(1, MODEL).ttft_ms, speeds.of(1, MODEL).calls) == (100, CALLS)
     clock.advance(STALE_MS / 1000 + 1)
     assert speeds.of(1, MODEL).calls == 0

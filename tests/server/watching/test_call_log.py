@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from dc1.domain import errors
 from dc1.server.watching import call_log
+from dc1.metrics.calls import CallMetrics
 from dc1.server.watching.call_log import CallLog
 from dc1.services.api.call import ANYBODY, Call
 from dc1.services.api.open_streams import OpenStreams
@@ -57,7 +58,7 @@ def refused(log: CallLog, address: str, status: int = 401) -> None:
 
 async def test_a_flood_has_few_lines_and_one_that_tells_the_rest() -> None:
     counts = RefusalCounts()
-    log = CallLog(counts, OpenStreams())
+    log = CallLog(counts, OpenStreams(), CallMetrics())
     with capture_logs() as lines:
         for _ in range(5_000):
             refused(log, "203.0.113.7")
@@ -74,7 +75,7 @@ async def test_a_flood_has_few_lines_and_one_that_tells_the_rest() -> None:
 
 
 async def test_a_flood_of_many_addresses_is_bounded_in_total() -> None:
-    log = CallLog(RefusalCounts(), OpenStreams())
+    log = CallLog(RefusalCounts(), OpenStreams(), CallMetrics())
     with capture_logs() as lines:
         for number in range(3_000):
             refused(log, f"2001:db8:{number:x}::1")
@@ -87,7 +88,7 @@ async def test_a_flood_of_many_addresses_is_bounded_in_total() -> None:
 
 async def test_what_was_left_out_is_told_without_another_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_log, "WINDOW_SECONDS", 0.05)
-    log = CallLog(RefusalCounts(), OpenStreams())
+    log = CallLog(RefusalCounts(), OpenStreams(), CallMetrics())
     with capture_logs() as lines:
         for _ in range(call_log.MOST_LINES_OF_A_CALLER + 1):
             refused(log, "203.0.113.7")

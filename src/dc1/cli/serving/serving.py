@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, discard, facts
 from dc1.cli.serving.admin_token import with_admin_token
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
+from dc1.edge.metrics import page_of_edge
+from dc1.metrics.exposition import Exposition, MetricsError
 from dc1.ports import joined
 from dc1.server.app import Application
 from dc1.server.listening.places import ListenError
@@ -56,10 +59,11 @@ def run_edge() -> None:
     try:
         settings = Settings.load()
         settings.require_whole_tls()
+        settings.require_private_metrics()
         _prepare(settings)
         edge = _before_servers(settings)
         asyncio.run(_until_stopped(lambda stop: _edge_alone(settings, edge, stop)))
-    except (SettingsError, EdgeError) as error:
+    except (SettingsError, EdgeError, MetricsError) as error:
         raise CommandError(str(error)) from None
 
 
@@ -86,7 +90,13 @@ def _before_servers(settings: Settings) -> EdgeConfig:
 
 async def _edge_alone(settings: Settings, config: EdgeConfig, stop: asyncio.Event) -> None:
     """Run Envoy alone until `stop`, spread over the servers of `config`."""
-    async with Envoy(config) as edge:
+    async with AsyncExitStack() as stack:
+        edge = await stack.enter_async_context(Envoy(config))
+        if (address := settings.resolved_metrics_address) is not None:
+            page = page_of_edge(config.admin_socket)
+            exposition = Exposition(address, {"/metrics": page, "/metrics/edge": page})
+            await exposition.start()
+            stack.push_async_callback(exposition.stop)
         with _announcing():
             facts(
                 {"REST and gRPC": _url(settings, edge), "servers": ", ".join(config.upstreams)},

@@ -75,6 +75,7 @@ class Replication:
         self._heard = asyncio.Event()
         self._reading = asyncio.Lock()
         self._reads_begun = 0
+        self._read_at = time.monotonic()
         self._read_done = 0
         self._renewed_at = time.monotonic()
         self._judge_from = 0.0
@@ -89,6 +90,11 @@ class Replication:
     def others(self) -> frozenset[str]:
         """The other replicas that live."""
         return self._alive - {self.replica_id}
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """How old what this server knows of the others may be; about a second at most while all is well."""
+        return time.monotonic() - self._read_at
 
     async def start(self) -> None:
         """Join the replicas; called before anything is loaded, so that nothing is missed after it."""
@@ -212,8 +218,9 @@ class Replication:
         async with self._reading:
             if self._read_done < wanted:
                 self._reads_begun += 1
+                begun = time.monotonic()
                 await self._read()
-                self._read_done = self._reads_begun
+                self._read_at, self._read_done = begun, self._reads_begun
         return True
 
     async def _read(self) -> None:

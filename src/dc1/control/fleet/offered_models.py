@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from heapq import nlargest
 
 _MOST_MODELS = 100_000
 """How many names are kept for ever: a daemon that makes names up must not fill the memory."""
@@ -46,6 +47,10 @@ class OfferedModels:
     def providers_of(self, model: str) -> Collection[int]:
         """Return the ids of the providers whose last report lists a model, whether or not they are there."""
         return self._providers.get(model.lower(), ())
+
+    def most_offered(self, count: int) -> list[str]:
+        """Return the models that most providers list, in lower case."""
+        return nlargest(count, self._providers, key=lambda name: (len(self._providers[name]), name))
 
     def first_ms(self, model: str) -> int | None:
         """Return when a model was first offered, or None when it never was as far as is known here."""

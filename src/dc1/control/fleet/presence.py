@@ -11,6 +11,7 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.providers.liveness import Channel, Liveness, Presence, Thresholds
 from dc1.domain.providers.model_abilities import NOTHING_TOLD, KnownAbilities
 from dc1.domain.providers.reports import Report
+from dc1.metrics.timing import BeatMetrics
 
 MOST_CALLS = 4_096
 """No engine answers more at once; what a daemon says beyond it is not believed."""
@@ -32,6 +33,7 @@ class PresenceTracker:
         self._reports = reports
         self._queues = PresenceQueues(clock, thresholds)
         self._lost: dict[int, Provider] = {}
+        self.metrics = BeatMetrics()
 
     def liveness(self, provider: Provider) -> Liveness:
         """Return whether a provider's daemon is there now."""
@@ -44,6 +46,7 @@ class PresenceTracker:
         now_ms = self._clock.now_ms()
         streaming = provider.presence.stream_open
         channel = Channel.STREAM if streaming else Channel.POST
+        self.metrics.heard(channel.value, provider.presence.last_heartbeat_ms, now_ms)
         if not streaming:
             # Another daemon than the one that was on the stream, and what that had runners for says nothing of it.
             was_streaming = provider.presence.channel is Channel.STREAM
@@ -79,6 +82,7 @@ class PresenceTracker:
     ) -> None:
         """Fold in the state that came on the stream."""
         now_ms = self._clock.now_ms()
+        self.metrics.heard(Channel.STREAM.value, provider.presence.last_heartbeat_ms, now_ms)
         # A stream's place does not hang on when it was last heard, so the queue stays as it is on the most frequent
         # call.
         provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms, signed_off=False)

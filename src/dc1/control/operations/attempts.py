@@ -59,9 +59,8 @@ class Attempts:
         self._retries = Retries(core)
         self._dispatcher = dispatcher
         self._replicas = replicas
+        self._run_counts = core.run_counts
         self.starts = CallStarts(core, dispatcher)
-
-    # Starting
 
     async def accept(self, provider_id: int, job_id: str, attempt: int) -> Lease | StopReason:
         """Start the run of an offered job; a repeated call finds it running.
@@ -97,6 +96,8 @@ class Attempts:
             if self._leases.is_current(lease):
                 self._dispatcher.end_lease(lease.row_id)
             return StopReason.WITHDRAWN
+        if job.started_at_ms == now_ms:  # and not elsewhere, before
+            self._run_counts.started(job, now_ms)
         self._dispatcher.follow(job, lease.assignment.spec)
         # The lease in memory has the last word: while this was committed, another replica's move may have been
         # followed.
@@ -136,11 +137,10 @@ class Attempts:
             job = await self._db.write(lambda conn: unclaim(conn, lease.row_id, lease.provider_id, now_ms))
             if job is None or not self._dispatcher.learn(job):
                 return None
+            self._run_counts.returned()
             self._dispatcher.judge_engine(job, lease.provider_id)
             self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
             return job
-
-    # While it runs
 
     async def progress(self, provider_id: int, reference: str, attempt: int | None, phase: Phase) -> JobRow:
         """Note the phase of a run; raises LEASE_SUPERSEDED, JOB_SETTLED, `Forbidden` or `Job is not running`."""
@@ -216,8 +216,6 @@ class Attempts:
         elif self._replicas.others:
             lease.kept.add(tokens.events, tokens.event_offset)
         self._replicas.share_tokens(lease.row_id, tokens)
-
-    # Ending
 
     async def finish(
         self,
@@ -385,6 +383,7 @@ class Attempts:
     def left(self, moved: lifecycle.Transition, provider_id: int | None, stop: StopReason | None = None) -> None:
         """Follow in memory a job that ended, or went back to the queue, after it was with `provider_id`."""
         job = moved.job
+        self._run_counts.ended(moved, provider_id)
         # The feed of changes may have told it already, and more: followed late, a job that somebody has would wait.
         if not self._dispatcher.learn(job):
             return

@@ -25,6 +25,7 @@ class CallStarts:
         self._leases = core.leases
         self._job_feed = core.job_feed
         self._dispatcher = dispatcher
+        self._run_counts = core.run_counts
         self._old: set[tuple[int, int]] = set()
 
     def begin(self, lease: Lease) -> bool:
@@ -40,6 +41,7 @@ class CallStarts:
         lease.unstored = UnstoredStart(lease.row_id, lease.provider_id, lease.attempt, now_ms)
         lease.timeout_at_ms = claims.run_ends_by_ms(job, now_ms)
         self._leases.set_running(lease, running=True)
+        self._run_counts.started(job, now_ms)
         return True
 
     def enter(self, lease: Lease, phase: Phase) -> JobRow:

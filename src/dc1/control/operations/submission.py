@@ -45,6 +45,7 @@ class Submission:
         self._clock = core.clock
         self._fleet = core.fleet
         self._dispatcher = dispatcher
+        self._run_counts = core.run_counts
 
     async def submit(
         self,
@@ -93,6 +94,7 @@ class Submission:
             if isinstance(error, ApiError) and error.code in _BUDGET_SPENT:
                 await self._tell_of_refusal(new, limits, now_ms)
             raise
+        self._run_counts.submitted(submitted.job)
         self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
         return submitted
 

@@ -5,6 +5,7 @@ from typing import Self
 
 from dc1.control.config import ControlConfig
 from dc1.control.feeds.job_watch import JobWatch
+from dc1.control.feeds.run_counts import RunCounts
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
@@ -29,9 +30,10 @@ class Core:
     sessions: Sessions
     job_feed: JobFeed
     job_watch: JobWatch
+    run_counts: RunCounts
 
     @classmethod
     def empty(cls, db: Database, clock: Clock, config: ControlConfig) -> Self:
         """Return a memory that knows of nothing yet."""
         fleet = Fleet(clock, config.thresholds, config.ask_bounds)
-        return cls(db, clock, config, fleet, Leases(), Sessions(), JobFeed(), JobWatch(fleet.account_of))
+        return cls(db, clock, config, fleet, Leases(), Sessions(), JobFeed(), JobWatch(fleet.account_of), RunCounts())

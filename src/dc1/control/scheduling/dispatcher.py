@@ -45,6 +45,7 @@ class Dispatcher:
         self._sessions = core.sessions
         self._job_feed = core.job_feed
         self._job_watch = core.job_watch
+        self._run_counts = core.run_counts
         self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
         self.queue = JobQueue()
         self.estimates = Estimates(core, self.queue)
@@ -53,7 +54,7 @@ class Dispatcher:
         self._declined: dict[int, dict[int, int]] = {}
         self._dispatching = asyncio.Lock()
         self._tell_of_room: Callable[[], None] = lambda: None
-        self.speeds = EngineSpeeds(core.clock)
+        self.speeds = EngineSpeeds(core.clock, core.run_counts)
         self.health = EngineHealth(core.clock, core.config.completion_timeout_seconds * 1000)
 
     async def load(self) -> None:
@@ -62,7 +63,7 @@ class Dispatcher:
         active = await self._db.read(jobs.load_active)
         for job in queued:
             self.learn(job)
-            self._enqueue(job, _losers_of(job))
+            self._enqueue(job, job.losers)
         for start in range(0, len(active), _CLAIMS_PER_TRANSACTION):
             part = active[start : start + _CLAIMS_PER_TRANSACTION]
             specs = await self._db.read(partial(jobs.specs, job_ids=[job.id for job in part]))
@@ -130,7 +131,7 @@ class Dispatcher:
     def _follow_queued(self, job: JobRow, lease: Lease | None) -> None:
         if lease is not None:
             self.end_lease(job.id, StopReason.SUPERSEDED)
-        self.requeued(job, _losers_of(job))
+        self.requeued(job, job.losers)
 
     def _follow_lease(self, job: JobRow, spec: JobSpec, lease: Lease | None) -> None:
         running = job.status == JobStatus.RUNNING
@@ -190,7 +191,7 @@ class Dispatcher:
         if job.status != JobStatus.QUEUED:
             self._job_feed.publish(job.id, StateChanged())
             return
-        avoided = _losers_of(job).union(avoid)
+        avoided = job.losers.union(avoid)
         if job.source is JobSource.V1:
             avoided |= self.health.shunned(job.model or "")
         self._enqueue(job, avoided, avoid_until_ms)
@@ -242,9 +243,10 @@ class Dispatcher:
         lease = self._leases.remove(row_id)
         if lease is None:
             return None
-        if lease.pace is not None:
-            self.speeds.note(lease.provider_id, lease.assignment.job.model or "", lease.pace)
         session = self._sessions.get(lease.provider_id)
+        if lease.pace is not None:
+            model = lease.assignment.job.model or ""
+            self.speeds.note(lease.provider_id, model, lease.pace, is_here=session is not None)
         if stop is not None and session is not None:
             session.stop(lease.job_id, lease.attempt, stop)
         self.unplace(lease.provider_id, lease.room)
@@ -326,6 +328,7 @@ class Dispatcher:
             return [None if job is None else (job, specs[job.id]) for job in claimed], still_queued
 
         results, still_queued = await self._db.write(work)
+        self._run_counts.claimed(results)
         for match, result in zip(matches, results, strict=True):
             if result is not None and self.learn(result[0]):
                 self._offer(*result)
@@ -364,6 +367,7 @@ class Dispatcher:
         attempt = job.attempt_number + 1
         pace = RelayedPace.begun(job.source, self._clock.now_ms())
         lease = Lease(Assignment(job, spec, attempt), job.provider_id, attempt, pace=pace)
+        self._run_counts.offered()
         self._leases.add(lease)
         self._set_answer_time(lease)
         self._job_feed.publish(job.id, StateChanged())
@@ -388,11 +392,6 @@ class Dispatcher:
         if lease.answer_by_ms is None:
             return self._offer_timeout_ms / 1000
         return max(0.0, (lease.answer_by_ms - self._clock.now_ms()) / 1000)
-
-
-def _losers_of(job: JobRow) -> frozenset[int]:
-    """Who lost the job, and gets it again only when no other fits."""
-    return frozenset(job.lost_by or ())
 
 
 def _provider_of(job: JobRow) -> int:

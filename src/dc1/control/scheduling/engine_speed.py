@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
+from dc1.control.feeds.run_counts import RunCounts
 from dc1.domain.base.clock import Clock
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.jobs.placement import Speed
@@ -47,15 +48,19 @@ class _Record:
 class EngineSpeeds:
     """Speeds by model and provider, in memory: every server has those of the calls that it relayed."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, run_counts: RunCounts) -> None:
         self._clock = clock
+        self._run_counts = run_counts
         self._records: dict[tuple[str, int], _Record] = {}
         self._of_model: dict[str, dict[int, _Record]] = {}
 
-    def note(self, provider_id: int, model: str, pace: RelayedPace) -> None:
-        """Take over what was seen of a call."""
+    def note(self, provider_id: int, model: str, pace: RelayedPace, *, is_here: bool) -> None:
+        """Take over what was seen of a call; `is_here` tells whether its daemon is on a stream of this server."""
         if pace.ttft_ms is None:
             return
+        # The server of its caller saw it pass as well.
+        if is_here:
+            self._run_counts.paced(model.lower(), pace)
         record = self._record(provider_id, model.lower())
         record.ttfts_ms.append(pace.ttft_ms)
         if pace.tokens_per_second is not None:

@@ -16,6 +16,11 @@ class Replicas(Protocol):
         """Names of the other replicas that live."""
         ...
 
+    @property
+    def lag_seconds(self) -> float | None:
+        """How old what this server knows of the others may be; None where there can be none."""
+        ...
+
     async def start(self) -> None:
         """Join them; called before anything is loaded, so that nothing is missed after it."""
         ...
@@ -60,6 +65,7 @@ class NoReplicas:
     """A server that has its database to itself: nobody to tell, nobody to hear from."""
 
     others: Collection[str] = ()
+    lag_seconds: float | None = None
 
     async def start(self) -> None:
         """Join nobody."""

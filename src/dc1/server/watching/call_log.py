@@ -6,10 +6,12 @@ from contextlib import AbstractContextManager
 
 import structlog
 
+from dc1.metrics.calls import CallMetrics
 from dc1.server.listening.addresses import counted_as
+from dc1.server.method_options import options_of
 from dc1.services.api.call import Call
 from dc1.services.api.open_streams import OpenStreams
-from dc1.services.api.refusals import UNKNOWN_METHOD, RefusalCounts, RefusalReason, reason_of
+from dc1.services.api.refusals import UNKNOWN_METHOD, RefusalCounts, RefusalReason, reason_of, short_name
 
 WINDOW_SECONDS = 60.0
 MOST_LINES = 600
@@ -25,9 +27,10 @@ _log = structlog.get_logger(__name__)
 class CallLog:
     """Writes how calls ended and counts the refused ones; what gets no line is told once a window, by its number."""
 
-    def __init__(self, counts: RefusalCounts, open_streams: OpenStreams) -> None:
+    def __init__(self, counts: RefusalCounts, open_streams: OpenStreams, metrics: CallMetrics) -> None:
         self._counts = counts
         self._open_streams = open_streams
+        self._metrics = metrics
         self._written = 0
         self._lines: Counter[str] = Counter()
         self._left_out: Counter[RefusalReason] = Counter()
@@ -40,10 +43,12 @@ class CallLog:
 
     def served(self, call: Call, status: int, seconds: float) -> None:
         """Write that a call was answered."""
+        self._measure(call.method, status, seconds)
         _log.info("call", **_facts(call, status, seconds))
 
     def refused(self, call: Call, status: int, seconds: float) -> None:
         """Count a refused call, and write it unless too many were written lately."""
+        self._measure(call.method, status, seconds)
         reason = reason_of(status)
         account = call.principal.account if call.principal.account_id is not None else ""
         if self._note(call.method, reason, account or counted_as(call.address)):
@@ -57,6 +62,7 @@ class CallLog:
     def unknown(self) -> None:
         """Count a call of a method that there is not, whose name is told to nobody."""
         self._counts.add(UNKNOWN_METHOD, RefusalReason.NOT_FOUND)
+        self._metrics.ended(UNKNOWN_METHOD, 404)
 
     def close(self) -> None:
         """Tell what got no line, and begin anew."""
@@ -70,6 +76,10 @@ class CallLog:
             _log.warning("refusals_left_out", counts=dict(self._left_out), most_called=methods)
             self._left_out.clear()
             self._left_out_methods.clear()
+
+    def _measure(self, method: str, status: int, seconds: float) -> None:
+        # How long a stream stays is for who reads it to choose.
+        self._metrics.ended(short_name(method), status, None if options_of(method).streams else seconds)
 
     def _note(self, method: str, reason: RefusalReason, caller: str) -> bool:
         """Count a refusal and tell whether it gets a line."""

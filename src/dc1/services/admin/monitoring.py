@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 
+from dc1.control.background.market_figures import FleetFigures, MarketFigures
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms, to_datetime, week_start_ms
 from dc1.domain.money.pricing import halala_to_sar
@@ -22,7 +22,6 @@ from dc1.services.api.values import time_value, to_value
 from dc1.storage.admin import market_minutes, monitoring
 from dc1.storage.admin.market_minutes import MarketSpan
 from dc1.storage.admin.monitoring import HOUR_MS, Failures
-from dc1.storage.engine.database import Connection
 from dc1.storage.money import counters
 from dc1.storage.money.counters import Totals
 from dc1.storage.providers import daemon_events
@@ -43,18 +42,6 @@ _REVENUE_DAYS = 30
 _MOST_REVENUE_DAYS = 365
 _HOURS = 24
 _EVENTS_SHOWN = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What the database knows of the market's state."""
-
-    always: Totals
-    days: list[tuple[int, Totals]]
-    failed_last_hour: int
-    mean_wait_seconds: float
-    active_renters: int
-    size_bytes: int
 
 
 class MonitoringCalls(ServicerPart):
@@ -87,7 +74,7 @@ class MonitoringCalls(ServicerPart):
         """Show the numbers that tell whether the market works."""
         edge = await self._edge_refusals.read()
         now_ms = self._plane.clock.now_ms()
-        measured = await self._plane.db.read(lambda conn: _measure(conn, now_ms))
+        measured = await self._plane.db.read(lambda conn: MarketFigures.read(conn, now_ms))
         always = measured.always
         return pb.GetMetricsResponse(
             queue=pb.QueueMetrics(
@@ -96,16 +83,16 @@ class MonitoringCalls(ServicerPart):
                 failed_last_1h=measured.failed_last_hour,
                 avg_wait_seconds=measured.mean_wait_seconds,
             ),
-            providers=self._provider_metrics(now_ms),
+            providers=self._provider_metrics(await FleetFigures.count(self._plane.fleet, now_ms)),
             renters=pb.RenterMetrics(
                 total_registered=always.renters,
                 active_last_24h=measured.active_renters,
                 total_balance_halala=always.wallets_halala,
             ),
             revenue=pb.RevenueMetrics(
-                today_halala=_charged_since(measured.days, day_start_ms(now_ms)),
-                this_week_halala=_charged_since(measured.days, week_start_ms(now_ms)),
-                this_month_halala=_charged_since(measured.days, month_start_ms(now_ms)),
+                today_halala=measured.charged_today(now_ms),
+                this_week_halala=measured.charged_since(week_start_ms(now_ms)),
+                this_month_halala=measured.charged_since(month_start_ms(now_ms)),
             ),
             system=pb.SystemMetrics(
                 uptime_seconds=(now_ms - self._started_ms) / 1000, db_size_bytes=measured.size_bytes
@@ -115,19 +102,15 @@ class MonitoringCalls(ServicerPart):
             edge=_edge_metrics(edge),
         )
 
-    def _provider_metrics(self, now_ms: int) -> pb.ProviderMetrics:
+    def _provider_metrics(self, figures: FleetFigures) -> pb.ProviderMetrics:
         fleet = self._plane.fleet
-        statuses = [(provider, provider.status(now_ms, fleet.thresholds)) for provider in fleet]
-        # The age of who left long ago would drown that of who is there.
-        there = (ProviderStatus.ONLINE, ProviderStatus.DEGRADED)
-        ages = [provider.presence.age_seconds(now_ms) or 0 for provider, status in statuses if status in there]
         return pb.ProviderMetrics(
             online=fleet.lists.online(),
             active=len({lease.provider_id for lease in self._plane.leases if lease.running}),
-            registered=sum(status is ProviderStatus.REGISTERED for _, status in statuses),
+            registered=figures.statuses[ProviderStatus.REGISTERED],
             total_registered=len(fleet),
-            pending_approval=sum(provider.awaits_approval for provider in fleet),
-            avg_heartbeat_age_seconds=sum(ages) / len(ages) if ages else 0,
+            pending_approval=figures.awaiting_approval,
+            avg_heartbeat_age_seconds=figures.mean_age_seconds,
         )
 
     async def StreamQueue(self, request: live_pb2.StreamQueueRequest, context: Any) -> AsyncIterator[HttpBody]:
@@ -237,18 +220,6 @@ class MonitoringCalls(ServicerPart):
         return await self._plane.db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
 
 
-def _measure(conn: Connection, now_ms: int) -> _Measured:
-    return _Measured(
-        always=counters.read(conn),
-        # The week may begin in the month before, and the month before the week.
-        days=counters.read_days(conn, min(week_start_ms(now_ms), month_start_ms(now_ms))),
-        failed_last_hour=monitoring.failed_since(conn, now_ms - HOUR_MS),
-        mean_wait_seconds=monitoring.mean_wait_seconds(conn, now_ms),
-        active_renters=monitoring.renters_active_since(conn, now_ms - DAY_MS),
-        size_bytes=monitoring.size_bytes(conn),
-    )
-
-
 def _series_point(span: MarketSpan) -> pb.SeriesPoint:
     return pb.SeriesPoint(
         at=iso(span.at_ms),
@@ -272,10 +243,6 @@ def _edge_metrics(counts: EdgeCounts | None) -> pb.EdgeMetrics:
     return pb.EdgeMetrics(
         asked=True, refusals=_refusals(counts.shown()), refused_connections=counts.refused_connections
     )
-
-
-def _charged_since(days: list[tuple[int, Totals]], since_ms: int) -> int:
-    return sum(day.charged_halala for day_ms, day in days if day_ms >= since_ms)
 
 
 def _revenue_day(day_ms: int, day: Totals) -> pb.RevenueDay:

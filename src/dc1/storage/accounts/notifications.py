@@ -9,7 +9,7 @@ from dc1.domain.access.notifications import ChannelKind, NotificationEvent, text
 from dc1.domain.access.roles import Role
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.languages import Language
-from dc1.storage.engine.row_mapping import Shape
+from dc1.storage.engine.row_mapping import Backlog, Shape
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import notification_channels, notifications, providers, renters
 
@@ -166,6 +166,11 @@ def _enqueue(
 def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
     """Tell whether anything is to be told now in a channel that is not `busy`."""
     return conn.execute(select(_waiting.c.id).where(*_due(now_ms, busy)).limit(1)).first() is not None
+
+
+def backlog(conn: Connection) -> Backlog:
+    """Return what is still to be told, in whatever channel."""
+    return Backlog(*conn.execute(select(func.count(), func.min(_waiting.c.created_at_ms))).one())
 
 
 def take_due(

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
 from dc1.storage.engine.purging import forget_oldest
-from dc1.storage.engine.row_mapping import Page, Shape
+from dc1.storage.engine.row_mapping import Backlog, Page, Shape
 from dc1.storage.schema.tables import jobs, renters, webhook_deliveries
 
 # Rows looked at each time: one renter with a great deal to send must not hide the others.
@@ -66,6 +66,12 @@ def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
     """Tell whether anything waits to be sent to a renter who is not `busy`."""
     query = select(_table.c.id).where(*_due(now_ms, busy)).limit(1)
     return conn.execute(query).first() is not None
+
+
+def backlog(conn: Connection) -> Backlog:
+    """Return what waits to be sent, or to be sent again."""
+    waiting = _table.c.next_attempt_at_ms.is_not(None)
+    return Backlog(*conn.execute(select(func.count(), func.min(_table.c.created_at_ms)).where(waiting)).one())
 
 
 def take_due(

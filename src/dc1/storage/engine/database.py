@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
@@ -12,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from dc1.metrics.timing import DatabaseMetrics
 from dc1.private_files import make_private_file
 from dc1.storage.engine.migrate import is_of_another_version, upgrade
 from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_at_once
@@ -65,8 +67,9 @@ class _Backend(Protocol):
 class Database:
     """Durable state on SQLite (`sqlite:///path`) or PostgreSQL (`postgresql://user@host/name`)."""
 
-    def __init__(self, url: URL, backend: _Backend, session_url: URL | None = None) -> None:
+    def __init__(self, url: URL, backend: _Backend, metrics: DatabaseMetrics, session_url: URL | None = None) -> None:
         self.url = url
+        self.metrics = metrics
         self.session_url = session_url or url
         """Where a connection is a session of PostgreSQL, which listening needs: past a pooler by transaction."""
         self.on_commit: Callable[[], None] = lambda: None
@@ -86,11 +89,12 @@ class Database:
         the UnreachableDatabaseError among them.
         """
         parsed = normalised(url)
+        metrics = DatabaseMetrics()
         direct = normalised(direct_url) if direct_url and parsed.get_backend_name() != "sqlite" else None
         try:
             if direct is None:
-                return cls(parsed, _open(parsed, connections))
-            return cls(parsed, _open_past_a_pooler(parsed, direct, connections), direct)
+                return cls(parsed, _open(parsed, connections, metrics), metrics)
+            return cls(parsed, _open_past_a_pooler(parsed, direct, connections), metrics, direct)
         except (OSError, DBAPIError, psycopg.Error, CommandError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
             if _lacks_room(parsed):
@@ -134,7 +138,7 @@ class Database:
         # One that hangs is no error yet, and nobody may be asking how the database is.
         hanging = asyncio.get_running_loop().call_later(HANGS_SECONDS, self._probe.doubt)
         try:
-            result = await self._backend.write(work)
+            result = await self._measured("write", self._backend.write, work)
         except OutcomeUnknownError:
             self._probe.doubt()
             # Those who follow it look for it, in case that it is there.
@@ -157,10 +161,26 @@ class Database:
         An UnwritableError says that it failed, and that the schema has become another version's.
         """
         try:
-            return await self._backend.read(work)
+            return await self._measured("read", self._backend.read, work)
         except Exception as error:
             await self._blame_version(error)
             raise
+
+    async def _measured(
+        self, kind: str, run: Callable[[Callable[[Connection], T]], Awaitable[T]], work: Callable[[Connection], T]
+    ) -> T:
+        """Run `work`, and note how long it waited for its turn and how long it then took."""
+        asked = begun = time.perf_counter()
+
+        def in_turn(conn: Connection) -> T:
+            nonlocal begun
+            begun = time.perf_counter()
+            return work(conn)
+
+        result = await run(in_turn)
+        # Of those that ended well: one that failed was waited for as long as the fault took.
+        self.metrics.took(kind, begun - asked, time.perf_counter() - begun)
+        return result
 
     async def _blame_version(self, error: Exception) -> None:
         """Look whether tables of another version explain an error.
@@ -190,13 +210,13 @@ class Database:
         await asyncio.to_thread(self._backend.close)
 
 
-def _open(url: URL, connections: int) -> _Backend:
+def _open(url: URL, connections: int, metrics: DatabaseMetrics) -> _Backend:
     if url.get_backend_name() == "sqlite":
         # SQLite makes the file, and no directory.
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         _keep_to_ourselves(Path(str(url.database)))
         upgrade(url)
-        return SqliteBackend(url, readers=min(connections, 4))
+        return SqliteBackend(url, readers=min(connections, 4), on_group=metrics.group_units.observe)
     _require_usable(url)
     if not keeps_sessions(url):
         raise UnusableDatabaseError(

@@ -63,3 +63,11 @@ def escaped_like(search: str) -> str:
     # NUL first, as PlainText stores it: PostgreSQL refuses it even in a pattern.
     literal = search.replace("\x00", "\ufffd").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{literal}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits to be sent, and since when the oldest of it; None for nothing."""
+
+    waiting: int
+    oldest_ms: int | None

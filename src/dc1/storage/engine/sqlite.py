@@ -106,8 +106,10 @@ class GroupCommitWriter:
     is on disk.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, on_group: Callable[[int], None] = lambda _: None) -> None:
+        """`on_group` is told, on the writer's thread, how many units shared a commit."""
         self._engine = engine
+        self._on_group = on_group
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._file = Path(str(engine.url.database))
         self._identity: tuple[int, int] | None = None
@@ -165,6 +167,7 @@ class GroupCommitWriter:
             self._identity = self._find_file()
             while (group := self._next_group()) is not None:
                 self._commit(connection, group)
+                self._on_group(len(group))
                 _resolve(group)
 
     def _next_group(self) -> list[_Unit] | None:
@@ -274,10 +277,10 @@ def _resolve_all(units: list[_Unit]) -> None:
 class SqliteBackend:
     """SQLite in WAL mode behind the two calls that every engine offers."""
 
-    def __init__(self, url: URL, *, readers: int) -> None:
+    def __init__(self, url: URL, *, readers: int, on_group: Callable[[int], None] = lambda _: None) -> None:
         self._write_engine = sqlite_engine(url, read_only=False, pool_size=1)
         self._read_engine = sqlite_engine(url, read_only=True, pool_size=readers)
-        self._writer = GroupCommitWriter(self._write_engine)
+        self._writer = GroupCommitWriter(self._write_engine, on_group)
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="dc1-sqlite-reader")
 
     async def write(self, work: Callable[[Connection], Any]) -> Any:

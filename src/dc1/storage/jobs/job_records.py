@@ -133,6 +133,11 @@ class JobRow:
     documents_erased_at_ms: int | None
 
     @property
+    def losers(self) -> frozenset[int]:
+        """Who lost it, and gets it again only when no other fits."""
+        return frozenset(self.lost_by or ())
+
+    @property
     def token_prices(self) -> TokenPrices | None:
         """What its tokens cost; None for a job that is paid by time."""
         if self.token_price_halala is None:

@@ -7,7 +7,7 @@ from typing import Any, NewType
 from sqlalchemy import Connection, bindparam, select, update
 
 from dc1.domain.base.json_types import JsonValue
-from dc1.domain.jobs.states import Actor, JobEvent, JobStatus, can_move
+from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobStatus, can_move
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import job_events, jobs
@@ -32,13 +32,14 @@ _LOCK_IF_FREE = PreparedStatement(_BY_ID.with_for_update(key_share=True, skip_lo
 class Transition:
     """A job after a move, where its hold went if the move was its last, and what it says of whoever ran it.
 
-    `result` is what a run left that completed.
+    `result` is what a run left that completed, and `cause` why one was lost that is tried again.
     """
 
     job: JobRow
     settlement: Settlement | None = None
     standing: Standing = NO_CHANGE
     result: JsonValue = None
+    cause: ErrorCategory | None = None
 
 
 def locked(conn: Connection, job_id: int) -> LockedJob | None:

@@ -207,7 +207,7 @@ def lose(
         # After the job's row and before any other: rows are locked in one order.
         standing = standings.failed(conn, running.provider_id, running.renter_id, now_ms)
         standings.count(conn, running.provider_id, standing, Settlement.full_refund(running.cost_halala))
-    return Transition(after, standing=standing)
+    return Transition(after, standing=standing, cause=category)
 
 
 def end_overdue(

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dc1.testing.edge import Edge
+from dc1.testing.market import LocalMarket
+
+
+@pytest.fixture(scope="module")
+def watched(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMarket]:
+    """A market whose metrics are read on a port of its own."""
+    market = LocalMarket(edge, tmp_path_factory.mktemp("watched"), metrics_address="0")
+    yield market
+    market.close()
