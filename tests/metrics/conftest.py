@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from dc1.testing.edge import Edge
 from dc1.testing.market import LocalMarket
+from tests.daemon.loop.fake_server import FakeServer
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +15,11 @@ def watched(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lo
     market = LocalMarket(edge, tmp_path_factory.mktemp("watched"), metrics_address="0")
     yield market
     market.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    """What a daemon connects to."""
+    fake = FakeServer()
+    async with fake.listening():
+        yield fake

@@ -1,6 +1,7 @@
 """Metrics as Prometheus reads them."""
 
 import httpx
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -18,9 +19,13 @@ def url_of(market: LocalMarket, path: str = "/metrics") -> str:
     return f"http://127.0.0.1:{market.server.metrics_port}{path}"
 
 
+def families(text: str) -> list[Metric]:
+    return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+
+
 def samples(text: str) -> dict[str, list[Sample]]:
     found: dict[str, list[Sample]] = {}
-    for family in text_string_to_metric_families(text):
+    for family in families(text):
         for sample in family.samples:
             found.setdefault(sample.name, []).append(sample)
     return found

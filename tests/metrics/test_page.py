@@ -2,22 +2,21 @@
 
 import httpx
 from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from dc1.testing.market import LocalMarket
 from tests.docs.pages import page
-from tests.metrics.reading import OPEN_METRICS, url_of
+from tests.metrics.reading import OPEN_METRICS, families, url_of
 
 _PAGE = page("docs/metrics.md")
 
 
 def test_the_server_s_table_lists_every_metric_with_its_kind_and_meaning(watched: LocalMarket) -> None:
     text = httpx.get(url_of(watched), headers={"Accept": OPEN_METRICS}, trust_env=False).text
-    families = [each for each in text_string_to_metric_families(text) if each.name.startswith("dc1_")]
+    found = [each for each in families(text) if each.name.startswith("dc1_")]
 
     rows = _PAGE.table_rows("The server")
-    assert [without_labels(row) for row in rows] == [row_of(each) for each in families], rows_of(families)
-    for row, family in zip(rows, families, strict=True):
+    assert [without_labels(row) for row in rows] == [row_of(each) for each in found], rows_of(found)
+    for row, family in zip(rows, found, strict=True):
         assert labels_in(row) >= labels_of(family), row
 
 
@@ -42,9 +41,9 @@ def labels_of(family: Metric) -> set[str]:
     return {label for sample in family.samples for label in sample.labels} - {"le"}
 
 
-def rows_of(families: list[Metric]) -> str:
+def rows_of(found: list[Metric]) -> str:
     told = [
         f"| `{name_of(each)}` | {each.type} | {', '.join(f'`{label}`' for label in sorted(labels_of(each)))} | {each.documentation} |"
-        for each in families
+        for each in found
     ]
     return "\n".join(told)

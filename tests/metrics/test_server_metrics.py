@@ -19,7 +19,9 @@ def test_calls_are_counted_by_method_and_status_and_made_up_names_are_not(watche
     assert value(found, "dc1_call_seconds_count", method="MarketService/ListMarketProviders") == 3
     assert not [each for each in found["dc1_calls_total"] if "such" in each.labels["method"]]
     assert value(found, "dc1_refusals_total", reason="unauthenticated") == sum(
-        each["count"] for each in answered(watched.admin.get("/admin/metrics"))["refusals"] if each["reason"] == "unauthenticated"
+        each["count"]
+        for each in answered(watched.admin.get("/admin/metrics"))["refusals"]
+        if each["reason"] == "unauthenticated"
     )
 
 

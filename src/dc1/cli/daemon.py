@@ -90,6 +90,22 @@ def daemon_command(
             envvar="DC1_DAEMON_DRAIN_SECONDS", help="How long running jobs may go on after Ctrl-C or SIGTERM.", min=0
         ),
     ] = 60.0,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DC1_DAEMON_METRICS_ADDRESS",
+            help="Where Prometheus reads: a port of this machine such as 9465, host:port, or unix:/path; nowhere when not given.",
+            show_default=False,
+        ),
+    ] = None,
+    metrics_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DC1_DAEMON_METRICS_TOKEN",
+            help="What it has to bring as a bearer token; needed on addresses that others reach.",
+            show_default=False,
+        ),
+    ] = None,
     log_format: Annotated[
         Literal["console", "json"], typer.Option(envvar="DC1_LOG_FORMAT", help="How log lines look.")
     ] = "console",
@@ -125,6 +141,8 @@ def daemon_command(
             container_disk_gib=container_disk_gib,
             take_over=take_over,
             drain_grace_seconds=drain_seconds,
+            metrics_address=metrics_address or None,
+            metrics_token=metrics_token or None,
         )
         asyncio.run(build_agent(config).run())
     except DaemonError as error:

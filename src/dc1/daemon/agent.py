@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from typing import Any
 
 import structlog
 
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.connection.connection import Connection
+from dc1.daemon.connection.machine_gauges import MachineGauges
 from dc1.daemon.connection.reporter import Reporter, TelemetrySource
+from dc1.daemon.errors import DaemonError
 from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.runners.base import Runner
 from dc1.daemon.runners.runner_registry import RunnerRegistry
+from dc1.metrics.exposition import Exposition, MetricsError, page_of
+from dc1.metrics.on_loop import ProcessMetrics
 from dc1.stop_signals import hurries, stop_signals
 
 RECEIPT_SECONDS = 5.0
@@ -36,8 +40,11 @@ class Agent:
         """The leases it holds."""
         self._reporter = Reporter(telemetry, self._registry, self.assignments)
         self._connection = Connection(config, self.assignments, self._reporter, self._registry)
+        self._gauges = MachineGauges(self._connection, self._reporter, self._registry, self.assignments)
         self._drain_wanted = asyncio.Event()
         self._stop_wanted = asyncio.Event()
+        self.exposition: Exposition | None = None
+        """Where metrics are read while it runs."""
 
     @property
     def instance_id(self) -> str:
@@ -58,12 +65,35 @@ class Agent:
         """Work until a signal asks to end, which drains, or the server wants this daemon no more (a DaemonError)."""
         with self._signals():
             try:
-                await self._serve()
+                async with self._metrics():
+                    await self._serve()
             finally:
                 # Runs first: what is cancelled still needs its runner to clean up after it.
                 await self.assignments.aclose()
                 await self._reporter.aclose()
                 await self._registry.aclose()
+
+    @contextlib.asynccontextmanager
+    async def _metrics(self) -> AsyncIterator[None]:
+        """Serve metrics while the block runs, where that is wanted.
+
+        Raises:
+            DaemonError: the address is taken or not allowed.
+        """
+        address = self._config.resolved_metrics_address
+        if address is None:
+            yield
+            return
+        metrics = ProcessMetrics(self._gauges.families, self.assignments.run_metrics.all())
+        self.exposition = Exposition(address, {"/metrics": page_of(metrics)}, "--metrics-address")
+        try:
+            await self.exposition.start()
+        except MetricsError as error:
+            raise DaemonError(str(error)) from None
+        try:
+            yield
+        finally:
+            await self.exposition.stop()
 
     async def _serve(self) -> None:
         connection: asyncio.Task[Any] = asyncio.create_task(self._connect())

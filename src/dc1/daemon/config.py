@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from dc1 import defaults
 from dc1.daemon.errors import DaemonError
+from dc1.metrics.address import MetricsAddress
 from dc1.secret_files import is_sendable
 
 DAEMON_VERSION = defaults.DAEMON_LATEST_VERSION
@@ -76,6 +77,12 @@ class DaemonConfig:
     drain_grace_seconds: float = 60.0
     """Seconds that running work is given to end after SIGTERM."""
 
+    metrics_address: str | None = None
+    """Where Prometheus reads: a port of this machine, `host:port` or `unix:/path`; None for nowhere."""
+
+    metrics_token: str | None = field(default=None, repr=False)
+    """What it has to bring; needed on addresses that others reach."""
+
     def __post_init__(self) -> None:
         server = _address(f"//{self.server}")
         # The second look: a path or a query behind the port would be dropped in silence.
@@ -92,11 +99,22 @@ class DaemonConfig:
             )
         if self.ca_file is not None and not self.tls:
             raise DaemonError("A CA file is given, but the connection is not to be encrypted; --tls is missing.")
+        try:
+            _ = self.resolved_metrics_address
+        except ValueError as error:
+            raise DaemonError(f"The address of metrics cannot be {self.metrics_address!r}: {error}.") from None
         if self.engine_url is not None and self.model is not None:
             raise DaemonError("An engine and a model for the built-in one are given, of which a daemon serves one.")
         engine = self.engine_url and _address(self.engine_url)
         if self.engine_url is not None and not (engine and engine.scheme in {"http", "https"}):
             raise DaemonError(f"The engine is given as a URL like http://127.0.0.1:8000, not as {self.engine_url!r}.")
+
+    @property
+    def resolved_metrics_address(self) -> MetricsAddress | None:
+        """Where metrics are read, None for nowhere."""
+        if self.metrics_address is None:
+            return None
+        return MetricsAddress.of(self.metrics_address, self.metrics_token)
 
 
 def _address(text: str) -> SplitResult | None:

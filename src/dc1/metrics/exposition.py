@@ -3,6 +3,7 @@
 Whoever reads slowly holds up a thread and nothing else; what is read was made before the first byte is sent.
 """
 
+import asyncio
 import contextlib
 import hmac
 import socket
@@ -88,7 +89,8 @@ class Exposition:
         """Listen no more; who still reads is cut off."""
         if self._server is None or self._thread is None:
             return
-        self._server.shutdown()
+        # On another thread, as the server looks up only now and then.
+        await asyncio.to_thread(self._server.shutdown)
         self._thread.join()
         self._server.server_close()
         if self._address.path is not None:

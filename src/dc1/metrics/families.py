@@ -1,9 +1,10 @@
 """Families of values that are looked up when somebody reads, instead of being counted as they change."""
 
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from typing import TypeAlias
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
 Values: TypeAlias = Mapping[str, float | None] | float | None
@@ -21,6 +22,11 @@ def gauge(name: str, text: str, values: Values, label: str = "") -> Metric:
         if value is not None:
             family.add_metric((key,), value)
     return family
+
+
+def build(name: str) -> Metric:
+    """Return which version runs, as the package says."""
+    return InfoMetricFamily(name, "The version that runs.", {"version": version("dc1")})
 
 
 def counter(name: str, text: str, labels: list[str], counts: Iterable[tuple[tuple[str, ...], float]]) -> Metric:

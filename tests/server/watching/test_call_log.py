@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from dc1.domain import errors
-from dc1.server.watching import call_log
 from dc1.metrics.calls import CallMetrics
+from dc1.server.watching import call_log
 from dc1.server.watching.call_log import CallLog
 from dc1.services.api.call import ANYBODY, Call
 from dc1.services.api.open_streams import OpenStreams

@@ -76,6 +76,8 @@ class Connection:
         self._raced = False
         # Once is enough: after that it is this process that others would have to take over from.
         self._was_welcomed = False
+        self.streams = 0
+        """How many streams were welcomed."""
 
     async def run(self) -> None:
         """Connect, and connect again, until `close`; a DaemonError says that the server wants this daemon no more."""
@@ -100,6 +102,7 @@ class Connection:
             self._stream = None
             if stream.welcomed:
                 self._was_welcomed = True
+                self.streams += 1
                 self._last_end = None
                 # A server that welcomes the daemon and fails at what it says next is left alone longer each time.
                 if time.monotonic() - opened_at > STEADY_SECONDS:
@@ -117,6 +120,11 @@ class Connection:
         except Exception as fault:
             log.exception("stream_failed", server=self._config.server)
             return StreamEnd(f"the stream failed: {type(fault).__name__}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a server has welcomed this daemon and hears it."""
+        return self._stream is not None and self._stream.welcomed
 
     def beat_now(self) -> None:
         """Tell the server the present state at once, if a stream is open."""

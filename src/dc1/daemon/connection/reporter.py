@@ -96,6 +96,11 @@ class Reporter:
         return version if isinstance(version, str) else None
 
     @property
+    def gpu_status(self) -> JsonObject:
+        """What the last beat said of the machine."""
+        return self._gpu_status
+
+    @property
     def has_gpu(self) -> bool:
         """Whether a GPU is reported, by which the machine is measured."""
         return self._gpu_status.get("gpu_name") is not None

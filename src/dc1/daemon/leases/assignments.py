@@ -15,6 +15,7 @@ from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.container_spec import approve_images, pinned_images
 from dc1.domain.jobs.states import ErrorCategory
+from dc1.metrics.runs import RunMetrics
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
@@ -39,6 +40,11 @@ class Assignments:
         self._registry = registry
         self._running = RunningJobs(self.changed.set, registry.look_again, gpu_failure_since)
         self._runners: dict[HeldLease, Runner] = {}
+
+    @property
+    def run_metrics(self) -> RunMetrics:
+        """How runs ended here."""
+        return self._running.metrics
 
     def offer(self, assignment: report_pb2.Assignment) -> str | None:
         """Take a job, or return the reason why not."""

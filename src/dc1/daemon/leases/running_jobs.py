@@ -14,6 +14,7 @@ from dc1.daemon.leases.leases import AttemptEnd, HeldLease
 from dc1.daemon.leases.messages import sendable
 from dc1.daemon.runners.base import Level, Result, RunFailed, Runner, Work
 from dc1.domain.jobs.states import ErrorCategory, Phase
+from dc1.metrics.runs import RunMetrics
 
 CLEANUP_SECONDS = 15.0
 """How long new work waits for stopped work to free what it held."""
@@ -105,6 +106,7 @@ class RunningJobs:
         self._gpu_failure_since = gpu_failure_since
         self._runs: dict[HeldLease, asyncio.Task[None]] = {}
         self._stopping: set[asyncio.Task[Result]] = set()
+        self.metrics = RunMetrics()
 
     def start(self, lease: HeldLease, runner: Runner, seconds_left: float) -> None:
         """Begin the work of a lease. Its end is noted in the lease."""
@@ -144,6 +146,7 @@ class RunningJobs:
         ended = AttemptEnd(end, seconds=round(time.monotonic() - started, 3))
         lease.finish(ended, time.monotonic(), deadline)
         failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}
+        self.metrics.ended(failed.get("category", "completed"), ended.seconds)
         log.info("run_ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
         self._changed()
         # What may go well elsewhere may be this machine's fault: look before the next offer comes.

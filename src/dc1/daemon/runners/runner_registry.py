@@ -118,6 +118,13 @@ class RunnerRegistry:
         return next((found.calls for each, found in zip(self._runners, self._found, strict=True) if each is runner), 0)
 
     @property
+    def availability(self) -> dict[str, bool]:
+        """Whether each runner can be used now, by the name of its kind."""
+        return {
+            type(runner).__name__: found.available for runner, found in zip(self._runners, self._found, strict=True)
+        }
+
+    @property
     def inference_slots(self) -> int:
         """How many calls the engines here take at once, 0 when none says."""
         return sum(found.calls for found in self._found if found.available)

@@ -6,7 +6,7 @@ from prometheus_client.metrics_core import Metric
 
 from dc1.control.background.market_watch import MarketWatch
 from dc1.control.control_plane import ControlPlane
-from dc1.metrics.families import Values, counter, gauge
+from dc1.metrics.families import Values, build, counter, gauge
 from dc1.metrics.labels import OTHER
 from dc1.services.api.open_streams import OpenStreams
 from dc1.services.api.refusals import RefusalCounts
@@ -33,6 +33,7 @@ class MarketGauges:
     def families(self) -> Iterator[Metric]:
         """Yield every family, those too that have no value now."""
         now_ms = self._plane.clock.now_ms()
+        yield build("dc1_build")
         yield from self._of_calls()
         yield from self._of_queue(now_ms)
         yield from self._of_machines()
