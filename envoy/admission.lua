@@ -111,7 +111,8 @@ local function admit(handle, headers, request, path)
     too_large = too_large,
     -- No 4xx: to daemons that is an answer, and a result that was dropped would never come again.
     too_many = refusal_of(request, REFUSALS.UNAVAILABLE),
-    malformed = refusal_of(request, REFUSALS.MALFORMED_JSON),
+    -- Of a form nobody here knows what is in it.
+    malformed = not method.takes_form and refusal_of(request, REFUSALS.MALFORMED_JSON) or nil,
     max_values = method.max_values or API.max_values,
     body_key = (not length or length > UNASKED_BYTES) and not keyed and method.body_key or nil,
   })

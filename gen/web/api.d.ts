@@ -310,6 +310,8 @@ export interface Schemas {
   SetRenterLimitsResponse: { success: boolean; renter_id: number; monthly_limit_halala: number; daily_jobs_limit: number; requests_per_minute: number | null; tokens_per_minute: number | null; streams: number | null; };
   SetTokenPricesResponse: { model: string; prompt_halala: number; completion_halala: number; cached_halala: number; updated_at: string; };
   SharedTrait: { shares: string; renter_ids: number[]; provider_ids: number[]; };
+  SpeechBodyInput: { model: string; input: string; stream_format?: "audio" | "sse" | null; voice?: string | Record<string, unknown> | null; response_format?: string | null; };
+  SpeechEvent: { type: string; audio: string; };
   StatusCount: { status: string; count: number; };
   StreamEnd: { type: string; status: string; ts: string; };
   SubmitChallengeRequest: { api_key?: string | null; challenge_id: string; result_hash?: string | null; elapsed_ms?: number | null; ready?: Schemas["ProbeReadyInput"] | null; roots?: Schemas["ProbeRootsInput"] | null; leaves?: Schemas["ProbeLeavesInput"] | null; failure?: Schemas["ProbeFailureInput"] | null; };
@@ -327,6 +329,10 @@ export interface Schemas {
   TopUpRequest: { amount_halala?: number | null; amount_sar?: number | null; };
   TopUpResponse: { success: boolean; topped_up_halala: number; topped_up_sar: number; new_balance_halala: number; new_balance_sar: number; };
   TotalSpend: { total_jobs: number; total_halala: number; total_sar: number; };
+  Transcription: { id: string; model: string; text: string; usage: Schemas["TranscriptionUsage"]; };
+  TranscriptionEvent: { type: string; delta: string; usage: Schemas["TranscriptionUsage"] | null; };
+  TranscriptionFormInput: { file: string; model: string; response_format?: "json" | "text" | "srt" | "verbose_json" | "vtt" | "diarized_json" | null; stream?: boolean | null; };
+  TranscriptionUsage: { type: string; input_tokens: number; output_tokens: number; total_tokens: number; };
   UnsuspendProviderResponse: { success: boolean; provider_id: number; status: string; };
   UnsuspendRenterResponse: { success: boolean; renter_id: number; status: string; };
   UpdateGpuProfileRequest: { gpu_model?: string | null; vram_mb?: number | null; gpu_count?: number | null; supported_compute_types?: ("inference" | "training" | "rendering")[] | null; machine_id?: number | null; };
@@ -520,6 +526,9 @@ export interface Routes {
   "GET /renters/{renter_id}/transactions": { path: { renter_id: string; }; query: { limit?: number; offset?: number; direction?: "credit" | "debit"; }; body: undefined; answer: Schemas["ListRenterTransactionsResponse"]; event: undefined; };
   "GET /templates": { path: undefined; query: { tag?: string; limit?: number; offset?: number; }; body: undefined; answer: Schemas["ListTemplatesResponse"]; event: undefined; };
   "GET /templates/{template_id}": { path: { template_id: string; }; query: undefined; body: undefined; answer: Schemas["JobTemplate"]; event: undefined; };
+  "POST /v1/audio/speech": { path: undefined; query: undefined; body: Schemas["SpeechBodyInput"]; answer: undefined; event: Schemas["SpeechEvent"]; };
+  "POST /v1/audio/transcriptions": { path: undefined; query: undefined; body: undefined; answer: Schemas["Transcription"]; event: Schemas["TranscriptionEvent"]; };
+  "POST /v1/audio/translations": { path: undefined; query: undefined; body: undefined; answer: Schemas["Transcription"]; event: Schemas["TranscriptionEvent"]; };
   "POST /v1/chat/completions": { path: undefined; query: undefined; body: Schemas["ChatCompletionBodyInput"]; answer: Schemas["ChatCompletion"]; event: Schemas["ChatCompletionChunk"]; };
   "POST /v1/completions": { path: undefined; query: undefined; body: Schemas["CompletionBodyInput"]; answer: Schemas["Completion"]; event: Schemas["Completion"]; };
   "POST /v1/embeddings": { path: undefined; query: undefined; body: Schemas["EmbeddingsBodyInput"]; answer: Schemas["Embeddings"]; event: undefined; };

@@ -11,7 +11,7 @@ from typing import Any
 
 from dc1.testing.people import J3
 from dc1.testing.rest import Json
-from tests.contract.inference.paths import COMPLETIONS, EMBEDDINGS, IMAGES, RERANK
+from tests.contract.inference.paths import COMPLETIONS, EMBEDDINGS, IMAGES, RERANK, SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from tests.contract.scene import CHAT, IBAN, Scene
 
 Body = Json | Callable[[Scene], Json]
@@ -27,6 +27,8 @@ class Call:
     job: str = "pending"
     # How far the provider has come that the path names, or that calls.
     provider: str = "heard"
+    # The file of a form, whose fields are the body.
+    file: bytes = b""
 
     def json(self, scene: Scene) -> Json | None:
         return self.body(scene) if callable(self.body) else self.body
@@ -90,6 +92,9 @@ CALLS: Mapping[str, Call] = {
     "CreateEmbeddings": Call(lambda scene: scene.call_of(EMBEDDINGS)),
     "CreateRerank": Call(lambda scene: scene.call_of(RERANK)),
     "CreateImages": Call(lambda scene: scene.call_of(IMAGES)),
+    "CreateSpeech": Call(lambda scene: scene.call_of(SPEECH)),
+    "CreateTranscription": Call(lambda scene: scene.call_of(TRANSCRIPTIONS), file=b"ID3"),
+    "CreateTranslation": Call(lambda scene: scene.call_of(TRANSLATIONS), file=b"ID3"),
     "CreateMessage": Call(lambda scene: {**scene.question(), "max_tokens": 9}),
     "CountMessageTokens": Call(lambda scene: {"model": scene.model(), "messages": [{"role": "user", "content": "Hi"}]}),
     "CreateResponse": Call(lambda scene: {"model": scene.question()["model"], "input": "Hi"}),

@@ -21,7 +21,7 @@ from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered
 from tests.contract.inference.chat import HELLO, serve
-from tests.contract.inference.paths import ANSWERS, BODIES, give, having_all
+from tests.contract.inference.paths import ANSWERS, BODIES, SOUNDS, give, having_all
 
 NOBODY = ""
 CHAT = f"12345678:{'a' * 35}/-100200300"
@@ -139,7 +139,7 @@ class Scene:
         model, daemon = self._served()
         having_all(daemon, model)
         threading.Thread(target=give, args=(daemon, ANSWERS[path])).start()
-        return {**BODIES[path], "model": model}
+        return {**(BODIES | SOUNDS)[path], "model": model}
 
     def model(self) -> str:
         """The name of a model that the provider offers, in a path."""
@@ -229,7 +229,7 @@ class Still(Scene):
         return HELLO
 
     def call_of(self, path: str) -> Json:
-        return BODIES[path]
+        return (BODIES | SOUNDS)[path]
 
     def key_id(self) -> str:
         return self._key_id

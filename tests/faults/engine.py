@@ -13,6 +13,8 @@ from typing import Any
 MODEL = "acme/Chat-7B"
 SILENCE = "Say nothing yet"
 
+NOT_THAT = b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n"
+
 _POLL_SECONDS = 0.02
 
 Answers = Callable[[str, Any], tuple[int, str, Iterable[bytes]]]
@@ -58,6 +60,8 @@ class Engine:
         self.whole: dict[str, dict[str, bytes]] = {}
         """By other paths that it has, what to answer to a body with such a text in it."""
         self.asked_whole: list[bytes] = []
+        self.on: dict[str, dict[str, tuple[bytes, ...]]] = {}
+        """By other paths, what to send instead of an HTTP answer to a body with such a text in it."""
         self.answers: Answers | None = None
         """Who answers everything at once, instead of the test."""
         self._arrived: queue.SimpleQueue[Answering] = queue.SimpleQueue()
@@ -116,6 +120,12 @@ class _Handler(BaseHTTPRequestHandler):
         if engine.answers is not None:
             self._send(*engine.answers(self.path, json.loads(sent)))
             return
+        if self.path in engine.on:
+            engine.asked_whole.append(sent)
+            found = next((name for name in engine.on[self.path] if name.encode() in sent), None)
+            # What asks for nothing that is known asks whether the path is there.
+            self._raw(engine, found or "", engine.on[self.path][found] if found else (NOT_THAT,))
+            return
         if self.path in engine.whole:
             engine.asked_whole.append(sent)
             self._whole(engine.whole[self.path], sent)
@@ -126,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         engine.bodies.append(sent)
         asked = json.loads(sent)["messages"][-1]["content"]
         if isinstance(asked, str) and asked in engine.raw:
-            self._raw(engine, asked)
+            self._raw(engine, asked, engine.raw[asked])
             return
         content_type, pieces = engine.scripted or ("text/event-stream", ())
         if engine.scripted is not None:
@@ -164,10 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             return  # the caller has heard enough
 
-    def _raw(self, engine: Engine, asked: str) -> None:
+    def _raw(self, engine: Engine, asked: str, pieces: Iterable[bytes]) -> None:
         self.close_connection = True
         try:
-            for piece in engine.raw[asked]:
+            for piece in pieces:
                 if not piece:
                     engine.begin(asked).wait(self.connection)
                 self.wfile.write(piece)

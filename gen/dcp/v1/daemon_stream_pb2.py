@@ -27,23 +27,23 @@ from dcp.v1 import report_pb2 as dcp_dot_v1_dot_report__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x63p/v1/daemon_stream.proto\x12\x06\x64\x63p.v1\x1a\x19\x64\x63p/v1/daemon_probe.proto\x1a\x13\x64\x63p/v1/report.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x8c\x04\n\x0e\x43onnectRequest\x12\x1e\n\x05hello\x18\x01 \x01(\x0b\x32\r.dcp.v1.HelloH\x00\x12\x1c\n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x0c.dcp.v1.BeatH\x00\x12 \n\x06\x61\x63\x63\x65pt\x18\x03 \x01(\x0b\x32\x0e.dcp.v1.AcceptH\x00\x12\"\n\x07\x64\x65\x63line\x18\x04 \x01(\x0b\x32\x0f.dcp.v1.DeclineH\x00\x12$\n\x08progress\x18\x05 \x01(\x0b\x32\x10.dcp.v1.ProgressH\x00\x12 \n\x04logs\x18\x06 \x01(\x0b\x32\x10.dcp.v1.LogBatchH\x00\x12$\n\x06tokens\x18\x07 \x01(\x0b\x32\x12.dcp.v1.TokenBatchH\x00\x12\"\n\x07outcome\x18\x08 \x01(\x0b\x32\x0f.dcp.v1.OutcomeH\x00\x12)\n\x0bprobe_ready\x18\t \x01(\x0b\x32\x12.dcp.v1.ProbeReadyH\x00\x12)\n\x0bprobe_roots\x18\n \x01(\x0b\x32\x12.dcp.v1.ProbeRootsH\x00\x12+\n\x0cprobe_leaves\x18\x0b \x01(\x0b\x32\x13.dcp.v1.ProbeLeavesH\x00\x12-\n\rprobe_failure\x18\x0c \x01(\x0b\x32\x14.dcp.v1.ProbeFailureH\x00\x12\'\n\x06\x62undle\x18\r \x01(\x0b\x32\x15.dcp.v1.RequestBundleH\x00\x42\t\n\x07message\"9\n\rRequestBundle\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.dcp.v1.ConnectRequest\"\xcf\x04\n\x0f\x43onnectResponse\x12\"\n\x07welcome\x18\x01 \x01(\x0b\x32\x0f.dcp.v1.WelcomeH\x00\x12\"\n\x07\x64\x65sired\x18\x02 \x01(\x0b\x32\x0f.dcp.v1.DesiredH\x00\x12\x1e\n\x05offer\x18\x03 \x01(\x0b\x32\r.dcp.v1.OfferH\x00\x12\x1e\n\x05start\x18\x04 \x01(\x0b\x32\r.dcp.v1.StartH\x00\x12\x1c\n\x04stop\x18\x05 \x01(\x0b\x32\x0c.dcp.v1.StopH\x00\x12)\n\x0blog_receipt\x18\x06 \x01(\x0b\x32\x12.dcp.v1.LogReceiptH\x00\x12\x31\n\x0foutcome_receipt\x18\x07 \x01(\x0b\x32\x16.dcp.v1.OutcomeReceiptH\x00\x12&\n\treconnect\x18\x08 \x01(\x0b\x32\x11.dcp.v1.ReconnectH\x00\x12\x31\n\x0f\x61pproved_images\x18\t \x01(\x0b\x32\x16.dcp.v1.ApprovedImagesH\x00\x12-\n\rprobe_prepare\x18\n \x01(\x0b\x32\x14.dcp.v1.ProbePrepareH\x00\x12)\n\x0bprobe_begin\x18\x0b \x01(\x0b\x32\x12.dcp.v1.ProbeBeginH\x00\x12\'\n\nprobe_open\x18\x0c \x01(\x0b\x32\x11.dcp.v1.ProbeOpenH\x00\x12%\n\tprobe_end\x18\r \x01(\x0b\x32\x10.dcp.v1.ProbeEndH\x00\x12(\n\x06\x62undle\x18\x0e \x01(\x0b\x32\x16.dcp.v1.ResponseBundleH\x00\x42\t\n\x07message\";\n\x0eResponseBundle\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.dcp.v1.ConnectResponse\"2\n\x08LeaseRef\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ttempt_number\x18\x02 \x01(\r\"O\n\tHeldLease\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12!\n\x05phase\x18\x02 \x01(\x0e\x32\x12.dcp.v1.LeasePhase\"\xce\x02\n\x0b\x44\x61\x65monState\x12(\n\x06report\x18\x01 \x01(\x0b\x32\x18.dcp.v1.HeartbeatRequest\x12!\n\x06leases\x18\x02 \x03(\x0b\x32\x11.dcp.v1.HeldLease\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12\x11\n\tjob_types\x18\x04 \x03(\t\x12(\n\x0eunknown_offers\x18\x05 \x03(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x0e\n\x06probes\x18\x06 \x01(\x08\x12\x17\n\x0finference_slots\x18\x07 \x01(\r\x12\x16\n\x0e\x63\x61rries_bodies\x18\x08 \x01(\x08\x12/\n\x0fmodel_abilities\x18\t \x03(\x0b\x32\x16.dcp.v1.ModelAbilities\x12\x15\n\rtakes_bundles\x18\n \x01(\x08\x12\x1a\n\x12\x62\x65gins_with_offers\x18\x0b \x01(\x08\"\x8d\x01\n\x0eModelAbilities\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x16\n\x0e\x63ontext_length\x18\x03 \x01(\r\x12\x18\n\x10input_modalities\x18\x04 \x03(\t\x12\x19\n\x11output_modalities\x18\x05 \x03(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x06 \x03(\t\"S\n\x05Hello\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0b\x32\x13.dcp.v1.DaemonState\x12\x11\n\ttake_over\x18\x03 \x01(\x08\"<\n\x04\x42\x65\x61t\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x05state\x18\x02 \x01(\x0b\x32\x13.dcp.v1.DaemonState\")\n\x06\x41\x63\x63\x65pt\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\":\n\x07\x44\x65\x63line\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x0e\n\x06reason\x18\x02 \x01(\t\":\n\x08Progress\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\r\n\x05phase\x18\x02 \x01(\t\"=\n\tLogRecord\x12\x1f\n\x05level\x18\x01 \x01(\x0e\x32\x10.dcp.v1.LogLevel\x12\x0f\n\x07message\x18\x02 \x01(\t\"_\n\x08LogBatch\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x10\n\x08sequence\x18\x02 \x01(\r\x12 \n\x05lines\x18\x03 \x03(\x0b\x32\x11.dcp.v1.LogRecord\"\xa1\x01\n\nTokenBatch\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x13\n\x06offset\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06\x65vents\x18\x05 \x03(\x0c\x12\x14\n\x0c\x65vent_offset\x18\x06 \x01(\r\x12\x0f\n\x07is_last\x18\x07 \x01(\x08\x42\t\n\x07_offset\"\xb3\x02\n\x07Outcome\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12(\n\x06result\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\"\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x0f.dcp.v1.FailureH\x00\x12\x18\n\x0bgpu_seconds\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rprompt_tokens\x18\x05 \x01(\rH\x02\x88\x01\x01\x12\x1e\n\x11\x63ompletion_tokens\x18\x06 \x01(\rH\x03\x88\x01\x01\x12\x16\n\texit_code\x18\x07 \x01(\x05H\x04\x88\x01\x01\x42\x05\n\x03\x65ndB\x0e\n\x0c_gpu_secondsB\x10\n\x0e_prompt_tokensB\x14\n\x12_completion_tokensB\x0c\n\n_exit_code\"\xa3\x01\n\x07\x46\x61ilure\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x11\n\ttransient\x18\x03 \x01(\x08\x12\x15\n\rengine_status\x18\x04 \x01(\r\x12\x13\n\x0b\x65ngine_code\x18\x05 \x01(\t\x12 \n\x13retry_after_seconds\x18\x06 \x01(\rH\x00\x88\x01\x01\x42\x16\n\x14_retry_after_seconds\"\x87\x01\n\x07Welcome\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x15\n\rprovider_name\x18\x02 \x01(\t\x12\x17\n\x0f\x61pproved_images\x18\x03 \x03(\t\x12 \n\x07\x64\x65sired\x18\x04 \x01(\x0b\x32\x0f.dcp.v1.Desired\x12\x15\n\rtakes_bundles\x18\x05 \x01(\x08\"\xf0\x02\n\x07\x44\x65sired\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x1d\n\x15\x62\x65\x61t_interval_seconds\x18\x02 \x01(\x01\x12\x0e\n\x06paused\x18\x03 \x01(\x08\x12\x1a\n\rpreload_model\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0elatest_version\x18\x05 \x01(\t\x12\x13\n\x0bmin_version\x18\x06 \x01(\t\x12\x1d\n\x06offers\x18\x07 \x03(\x0b\x32\r.dcp.v1.Offer\x12\x1d\n\x06starts\x18\x08 \x03(\x0b\x32\r.dcp.v1.Start\x12\x1b\n\x05stops\x18\t \x03(\x0b\x32\x0c.dcp.v1.Stop\x12\x11\n\tsuspended\x18\n \x01(\x08\x12!\n\x07offered\x18\x0b \x03(\x0b\x32\x10.dcp.v1.LeaseRef\x12 \n\x13second_daemon_at_ms\x18\x0c \x01(\x04H\x01\x88\x01\x01\x42\x10\n\x0e_preload_modelB\x16\n\x14_second_daemon_at_ms\"\x1f\n\x0e\x41pprovedImages\x12\r\n\x05names\x18\x01 \x03(\t\"u\n\x05Offer\x12&\n\nassignment\x18\x01 \x01(\x0b\x32\x12.dcp.v1.Assignment\x12\x1a\n\x12\x65xpires_in_seconds\x18\x02 \x01(\x01\x12\x18\n\x0brun_seconds\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_run_seconds\">\n\x05Start\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x14\n\x0cseconds_left\x18\x02 \x01(\x01\"K\n\x04Stop\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\"\n\x06reason\x18\x02 \x01(\x0e\x32\x12.dcp.v1.StopReason\"?\n\nLogReceipt\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x10\n\x08sequence\x18\x02 \x01(\r\"z\n\x0eOutcomeReceipt\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\'\n\x07verdict\x18\x02 \x01(\x0e\x32\x16.dcp.v1.OutcomeVerdict\x12\x1e\n\x16provider_earned_halala\x18\x03 \x01(\r\"4\n\tReconnect\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.dcp.v1.ReconnectReason*s\n\nLeasePhase\x12\x1b\n\x17LEASE_PHASE_UNSPECIFIED\x10\x00\x12\x18\n\x14LEASE_PHASE_ACCEPTED\x10\x01\x12\x17\n\x13LEASE_PHASE_RUNNING\x10\x02\x12\x15\n\x11LEASE_PHASE_ENDED\x10\x03*w\n\x08LogLevel\x12\x19\n\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n\x0eLOG_LEVEL_INFO\x10\x02\x12\x12\n\x0eLOG_LEVEL_WARN\x10\x03\x12\x13\n\x0fLOG_LEVEL_ERROR\x10\x04*\xbf\x01\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15STOP_REASON_CANCELLED\x10\x01\x12 \n\x1cSTOP_REASON_LEASE_SUPERSEDED\x10\x02\x12\x1b\n\x17STOP_REASON_JOB_SETTLED\x10\x03\x12\x19\n\x15STOP_REASON_TIMED_OUT\x10\x04\x12\x1f\n\x1bSTOP_REASON_OFFER_WITHDRAWN\x10\x05*\xb0\x01\n\x0eOutcomeVerdict\x12\x1f\n\x1bOUTCOME_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17OUTCOME_VERDICT_SETTLED\x10\x01\x12\x1b\n\x17OUTCOME_VERDICT_RETRIED\x10\x02\x12\x1e\n\x1aOUTCOME_VERDICT_SUPERSEDED\x10\x03\x12#\n\x1fOUTCOME_VERDICT_ALREADY_SETTLED\x10\x04*\x9d\x01\n\x0fReconnectReason\x12 \n\x1cRECONNECT_REASON_UNSPECIFIED\x10\x00\x12$\n RECONNECT_REASON_SERVER_DRAINING\x10\x01\x12\x1d\n\x19RECONNECT_REASON_REPLACED\x10\x02\x12#\n\x1fRECONNECT_REASON_ACCESS_REVOKED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64\x63p/v1/daemon_stream.proto\x12\x06\x64\x63p.v1\x1a\x19\x64\x63p/v1/daemon_probe.proto\x1a\x13\x64\x63p/v1/report.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x8c\x04\n\x0e\x43onnectRequest\x12\x1e\n\x05hello\x18\x01 \x01(\x0b\x32\r.dcp.v1.HelloH\x00\x12\x1c\n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x0c.dcp.v1.BeatH\x00\x12 \n\x06\x61\x63\x63\x65pt\x18\x03 \x01(\x0b\x32\x0e.dcp.v1.AcceptH\x00\x12\"\n\x07\x64\x65\x63line\x18\x04 \x01(\x0b\x32\x0f.dcp.v1.DeclineH\x00\x12$\n\x08progress\x18\x05 \x01(\x0b\x32\x10.dcp.v1.ProgressH\x00\x12 \n\x04logs\x18\x06 \x01(\x0b\x32\x10.dcp.v1.LogBatchH\x00\x12$\n\x06tokens\x18\x07 \x01(\x0b\x32\x12.dcp.v1.TokenBatchH\x00\x12\"\n\x07outcome\x18\x08 \x01(\x0b\x32\x0f.dcp.v1.OutcomeH\x00\x12)\n\x0bprobe_ready\x18\t \x01(\x0b\x32\x12.dcp.v1.ProbeReadyH\x00\x12)\n\x0bprobe_roots\x18\n \x01(\x0b\x32\x12.dcp.v1.ProbeRootsH\x00\x12+\n\x0cprobe_leaves\x18\x0b \x01(\x0b\x32\x13.dcp.v1.ProbeLeavesH\x00\x12-\n\rprobe_failure\x18\x0c \x01(\x0b\x32\x14.dcp.v1.ProbeFailureH\x00\x12\'\n\x06\x62undle\x18\r \x01(\x0b\x32\x15.dcp.v1.RequestBundleH\x00\x42\t\n\x07message\"9\n\rRequestBundle\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.dcp.v1.ConnectRequest\"\xcf\x04\n\x0f\x43onnectResponse\x12\"\n\x07welcome\x18\x01 \x01(\x0b\x32\x0f.dcp.v1.WelcomeH\x00\x12\"\n\x07\x64\x65sired\x18\x02 \x01(\x0b\x32\x0f.dcp.v1.DesiredH\x00\x12\x1e\n\x05offer\x18\x03 \x01(\x0b\x32\r.dcp.v1.OfferH\x00\x12\x1e\n\x05start\x18\x04 \x01(\x0b\x32\r.dcp.v1.StartH\x00\x12\x1c\n\x04stop\x18\x05 \x01(\x0b\x32\x0c.dcp.v1.StopH\x00\x12)\n\x0blog_receipt\x18\x06 \x01(\x0b\x32\x12.dcp.v1.LogReceiptH\x00\x12\x31\n\x0foutcome_receipt\x18\x07 \x01(\x0b\x32\x16.dcp.v1.OutcomeReceiptH\x00\x12&\n\treconnect\x18\x08 \x01(\x0b\x32\x11.dcp.v1.ReconnectH\x00\x12\x31\n\x0f\x61pproved_images\x18\t \x01(\x0b\x32\x16.dcp.v1.ApprovedImagesH\x00\x12-\n\rprobe_prepare\x18\n \x01(\x0b\x32\x14.dcp.v1.ProbePrepareH\x00\x12)\n\x0bprobe_begin\x18\x0b \x01(\x0b\x32\x12.dcp.v1.ProbeBeginH\x00\x12\'\n\nprobe_open\x18\x0c \x01(\x0b\x32\x11.dcp.v1.ProbeOpenH\x00\x12%\n\tprobe_end\x18\r \x01(\x0b\x32\x10.dcp.v1.ProbeEndH\x00\x12(\n\x06\x62undle\x18\x0e \x01(\x0b\x32\x16.dcp.v1.ResponseBundleH\x00\x42\t\n\x07message\";\n\x0eResponseBundle\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.dcp.v1.ConnectResponse\"2\n\x08LeaseRef\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ttempt_number\x18\x02 \x01(\r\"O\n\tHeldLease\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12!\n\x05phase\x18\x02 \x01(\x0e\x32\x12.dcp.v1.LeasePhase\"\xe5\x02\n\x0b\x44\x61\x65monState\x12(\n\x06report\x18\x01 \x01(\x0b\x32\x18.dcp.v1.HeartbeatRequest\x12!\n\x06leases\x18\x02 \x03(\x0b\x32\x11.dcp.v1.HeldLease\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12\x11\n\tjob_types\x18\x04 \x03(\t\x12(\n\x0eunknown_offers\x18\x05 \x03(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x0e\n\x06probes\x18\x06 \x01(\x08\x12\x17\n\x0finference_slots\x18\x07 \x01(\r\x12\x16\n\x0e\x63\x61rries_bodies\x18\x08 \x01(\x08\x12/\n\x0fmodel_abilities\x18\t \x03(\x0b\x32\x16.dcp.v1.ModelAbilities\x12\x15\n\rtakes_bundles\x18\n \x01(\x08\x12\x1a\n\x12\x62\x65gins_with_offers\x18\x0b \x01(\x08\x12\x15\n\rcarried_paths\x18\x0c \x03(\t\"\x8d\x01\n\x0eModelAbilities\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05paths\x18\x02 \x03(\t\x12\x16\n\x0e\x63ontext_length\x18\x03 \x01(\r\x12\x18\n\x10input_modalities\x18\x04 \x03(\t\x12\x19\n\x11output_modalities\x18\x05 \x03(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x06 \x03(\t\"S\n\x05Hello\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\"\n\x05state\x18\x02 \x01(\x0b\x32\x13.dcp.v1.DaemonState\x12\x11\n\ttake_over\x18\x03 \x01(\x08\"<\n\x04\x42\x65\x61t\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x05state\x18\x02 \x01(\x0b\x32\x13.dcp.v1.DaemonState\")\n\x06\x41\x63\x63\x65pt\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\":\n\x07\x44\x65\x63line\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x0e\n\x06reason\x18\x02 \x01(\t\":\n\x08Progress\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\r\n\x05phase\x18\x02 \x01(\t\"=\n\tLogRecord\x12\x1f\n\x05level\x18\x01 \x01(\x0e\x32\x10.dcp.v1.LogLevel\x12\x0f\n\x07message\x18\x02 \x01(\t\"_\n\x08LogBatch\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x10\n\x08sequence\x18\x02 \x01(\r\x12 \n\x05lines\x18\x03 \x03(\x0b\x32\x11.dcp.v1.LogRecord\"\xa1\x01\n\nTokenBatch\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x13\n\x06offset\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06\x65vents\x18\x05 \x03(\x0c\x12\x14\n\x0c\x65vent_offset\x18\x06 \x01(\r\x12\x0f\n\x07is_last\x18\x07 \x01(\x08\x42\t\n\x07_offset\"\xb3\x02\n\x07Outcome\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12(\n\x06result\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\"\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x0f.dcp.v1.FailureH\x00\x12\x18\n\x0bgpu_seconds\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rprompt_tokens\x18\x05 \x01(\rH\x02\x88\x01\x01\x12\x1e\n\x11\x63ompletion_tokens\x18\x06 \x01(\rH\x03\x88\x01\x01\x12\x16\n\texit_code\x18\x07 \x01(\x05H\x04\x88\x01\x01\x42\x05\n\x03\x65ndB\x0e\n\x0c_gpu_secondsB\x10\n\x0e_prompt_tokensB\x14\n\x12_completion_tokensB\x0c\n\n_exit_code\"\xa3\x01\n\x07\x46\x61ilure\x12\r\n\x05\x65rror\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x11\n\ttransient\x18\x03 \x01(\x08\x12\x15\n\rengine_status\x18\x04 \x01(\r\x12\x13\n\x0b\x65ngine_code\x18\x05 \x01(\t\x12 \n\x13retry_after_seconds\x18\x06 \x01(\rH\x00\x88\x01\x01\x42\x16\n\x14_retry_after_seconds\"\x87\x01\n\x07Welcome\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x15\n\rprovider_name\x18\x02 \x01(\t\x12\x17\n\x0f\x61pproved_images\x18\x03 \x03(\t\x12 \n\x07\x64\x65sired\x18\x04 \x01(\x0b\x32\x0f.dcp.v1.Desired\x12\x15\n\rtakes_bundles\x18\x05 \x01(\x08\"\xf0\x02\n\x07\x44\x65sired\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x1d\n\x15\x62\x65\x61t_interval_seconds\x18\x02 \x01(\x01\x12\x0e\n\x06paused\x18\x03 \x01(\x08\x12\x1a\n\rpreload_model\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x16\n\x0elatest_version\x18\x05 \x01(\t\x12\x13\n\x0bmin_version\x18\x06 \x01(\t\x12\x1d\n\x06offers\x18\x07 \x03(\x0b\x32\r.dcp.v1.Offer\x12\x1d\n\x06starts\x18\x08 \x03(\x0b\x32\r.dcp.v1.Start\x12\x1b\n\x05stops\x18\t \x03(\x0b\x32\x0c.dcp.v1.Stop\x12\x11\n\tsuspended\x18\n \x01(\x08\x12!\n\x07offered\x18\x0b \x03(\x0b\x32\x10.dcp.v1.LeaseRef\x12 \n\x13second_daemon_at_ms\x18\x0c \x01(\x04H\x01\x88\x01\x01\x42\x10\n\x0e_preload_modelB\x16\n\x14_second_daemon_at_ms\"\x1f\n\x0e\x41pprovedImages\x12\r\n\x05names\x18\x01 \x03(\t\"u\n\x05Offer\x12&\n\nassignment\x18\x01 \x01(\x0b\x32\x12.dcp.v1.Assignment\x12\x1a\n\x12\x65xpires_in_seconds\x18\x02 \x01(\x01\x12\x18\n\x0brun_seconds\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_run_seconds\">\n\x05Start\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x14\n\x0cseconds_left\x18\x02 \x01(\x01\"K\n\x04Stop\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\"\n\x06reason\x18\x02 \x01(\x0e\x32\x12.dcp.v1.StopReason\"?\n\nLogReceipt\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\x10\n\x08sequence\x18\x02 \x01(\r\"z\n\x0eOutcomeReceipt\x12\x1f\n\x05lease\x18\x01 \x01(\x0b\x32\x10.dcp.v1.LeaseRef\x12\'\n\x07verdict\x18\x02 \x01(\x0e\x32\x16.dcp.v1.OutcomeVerdict\x12\x1e\n\x16provider_earned_halala\x18\x03 \x01(\r\"4\n\tReconnect\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.dcp.v1.ReconnectReason*s\n\nLeasePhase\x12\x1b\n\x17LEASE_PHASE_UNSPECIFIED\x10\x00\x12\x18\n\x14LEASE_PHASE_ACCEPTED\x10\x01\x12\x17\n\x13LEASE_PHASE_RUNNING\x10\x02\x12\x15\n\x11LEASE_PHASE_ENDED\x10\x03*w\n\x08LogLevel\x12\x19\n\x15LOG_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOG_LEVEL_DEBUG\x10\x01\x12\x12\n\x0eLOG_LEVEL_INFO\x10\x02\x12\x12\n\x0eLOG_LEVEL_WARN\x10\x03\x12\x13\n\x0fLOG_LEVEL_ERROR\x10\x04*\xbf\x01\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15STOP_REASON_CANCELLED\x10\x01\x12 \n\x1cSTOP_REASON_LEASE_SUPERSEDED\x10\x02\x12\x1b\n\x17STOP_REASON_JOB_SETTLED\x10\x03\x12\x19\n\x15STOP_REASON_TIMED_OUT\x10\x04\x12\x1f\n\x1bSTOP_REASON_OFFER_WITHDRAWN\x10\x05*\xb0\x01\n\x0eOutcomeVerdict\x12\x1f\n\x1bOUTCOME_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17OUTCOME_VERDICT_SETTLED\x10\x01\x12\x1b\n\x17OUTCOME_VERDICT_RETRIED\x10\x02\x12\x1e\n\x1aOUTCOME_VERDICT_SUPERSEDED\x10\x03\x12#\n\x1fOUTCOME_VERDICT_ALREADY_SETTLED\x10\x04*\x9d\x01\n\x0fReconnectReason\x12 \n\x1cRECONNECT_REASON_UNSPECIFIED\x10\x00\x12$\n RECONNECT_REASON_SERVER_DRAINING\x10\x01\x12\x1d\n\x19RECONNECT_REASON_REPLACED\x10\x02\x12#\n\x1fRECONNECT_REASON_ACCESS_REVOKED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.daemon_stream_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEASEPHASE']._serialized_start=4126
-  _globals['_LEASEPHASE']._serialized_end=4241
-  _globals['_LOGLEVEL']._serialized_start=4243
-  _globals['_LOGLEVEL']._serialized_end=4362
-  _globals['_STOPREASON']._serialized_start=4365
-  _globals['_STOPREASON']._serialized_end=4556
-  _globals['_OUTCOMEVERDICT']._serialized_start=4559
-  _globals['_OUTCOMEVERDICT']._serialized_end=4735
-  _globals['_RECONNECTREASON']._serialized_start=4738
-  _globals['_RECONNECTREASON']._serialized_end=4895
+  _globals['_LEASEPHASE']._serialized_start=4149
+  _globals['_LEASEPHASE']._serialized_end=4264
+  _globals['_LOGLEVEL']._serialized_start=4266
+  _globals['_LOGLEVEL']._serialized_end=4385
+  _globals['_STOPREASON']._serialized_start=4388
+  _globals['_STOPREASON']._serialized_end=4579
+  _globals['_OUTCOMEVERDICT']._serialized_start=4582
+  _globals['_OUTCOMEVERDICT']._serialized_end=4758
+  _globals['_RECONNECTREASON']._serialized_start=4761
+  _globals['_RECONNECTREASON']._serialized_end=4918
   _globals['_CONNECTREQUEST']._serialized_start=117
   _globals['_CONNECTREQUEST']._serialized_end=641
   _globals['_REQUESTBUNDLE']._serialized_start=643
@@ -57,45 +57,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELDLEASE']._serialized_start=1409
   _globals['_HELDLEASE']._serialized_end=1488
   _globals['_DAEMONSTATE']._serialized_start=1491
-  _globals['_DAEMONSTATE']._serialized_end=1825
-  _globals['_MODELABILITIES']._serialized_start=1828
-  _globals['_MODELABILITIES']._serialized_end=1969
-  _globals['_HELLO']._serialized_start=1971
-  _globals['_HELLO']._serialized_end=2054
-  _globals['_BEAT']._serialized_start=2056
-  _globals['_BEAT']._serialized_end=2116
-  _globals['_ACCEPT']._serialized_start=2118
-  _globals['_ACCEPT']._serialized_end=2159
-  _globals['_DECLINE']._serialized_start=2161
-  _globals['_DECLINE']._serialized_end=2219
-  _globals['_PROGRESS']._serialized_start=2221
-  _globals['_PROGRESS']._serialized_end=2279
-  _globals['_LOGRECORD']._serialized_start=2281
-  _globals['_LOGRECORD']._serialized_end=2342
-  _globals['_LOGBATCH']._serialized_start=2344
-  _globals['_LOGBATCH']._serialized_end=2439
-  _globals['_TOKENBATCH']._serialized_start=2442
-  _globals['_TOKENBATCH']._serialized_end=2603
-  _globals['_OUTCOME']._serialized_start=2606
-  _globals['_OUTCOME']._serialized_end=2913
-  _globals['_FAILURE']._serialized_start=2916
-  _globals['_FAILURE']._serialized_end=3079
-  _globals['_WELCOME']._serialized_start=3082
-  _globals['_WELCOME']._serialized_end=3217
-  _globals['_DESIRED']._serialized_start=3220
-  _globals['_DESIRED']._serialized_end=3588
-  _globals['_APPROVEDIMAGES']._serialized_start=3590
-  _globals['_APPROVEDIMAGES']._serialized_end=3621
-  _globals['_OFFER']._serialized_start=3623
-  _globals['_OFFER']._serialized_end=3740
-  _globals['_START']._serialized_start=3742
-  _globals['_START']._serialized_end=3804
-  _globals['_STOP']._serialized_start=3806
-  _globals['_STOP']._serialized_end=3881
-  _globals['_LOGRECEIPT']._serialized_start=3883
-  _globals['_LOGRECEIPT']._serialized_end=3946
-  _globals['_OUTCOMERECEIPT']._serialized_start=3948
-  _globals['_OUTCOMERECEIPT']._serialized_end=4070
-  _globals['_RECONNECT']._serialized_start=4072
-  _globals['_RECONNECT']._serialized_end=4124
+  _globals['_DAEMONSTATE']._serialized_end=1848
+  _globals['_MODELABILITIES']._serialized_start=1851
+  _globals['_MODELABILITIES']._serialized_end=1992
+  _globals['_HELLO']._serialized_start=1994
+  _globals['_HELLO']._serialized_end=2077
+  _globals['_BEAT']._serialized_start=2079
+  _globals['_BEAT']._serialized_end=2139
+  _globals['_ACCEPT']._serialized_start=2141
+  _globals['_ACCEPT']._serialized_end=2182
+  _globals['_DECLINE']._serialized_start=2184
+  _globals['_DECLINE']._serialized_end=2242
+  _globals['_PROGRESS']._serialized_start=2244
+  _globals['_PROGRESS']._serialized_end=2302
+  _globals['_LOGRECORD']._serialized_start=2304
+  _globals['_LOGRECORD']._serialized_end=2365
+  _globals['_LOGBATCH']._serialized_start=2367
+  _globals['_LOGBATCH']._serialized_end=2462
+  _globals['_TOKENBATCH']._serialized_start=2465
+  _globals['_TOKENBATCH']._serialized_end=2626
+  _globals['_OUTCOME']._serialized_start=2629
+  _globals['_OUTCOME']._serialized_end=2936
+  _globals['_FAILURE']._serialized_start=2939
+  _globals['_FAILURE']._serialized_end=3102
+  _globals['_WELCOME']._serialized_start=3105
+  _globals['_WELCOME']._serialized_end=3240
+  _globals['_DESIRED']._serialized_start=3243
+  _globals['_DESIRED']._serialized_end=3611
+  _globals['_APPROVEDIMAGES']._serialized_start=3613
+  _globals['_APPROVEDIMAGES']._serialized_end=3644
+  _globals['_OFFER']._serialized_start=3646
+  _globals['_OFFER']._serialized_end=3763
+  _globals['_START']._serialized_start=3765
+  _globals['_START']._serialized_end=3827
+  _globals['_STOP']._serialized_start=3829
+  _globals['_STOP']._serialized_end=3904
+  _globals['_LOGRECEIPT']._serialized_start=3906
+  _globals['_LOGRECEIPT']._serialized_end=3969
+  _globals['_OUTCOMERECEIPT']._serialized_start=3971
+  _globals['_OUTCOMERECEIPT']._serialized_end=4093
+  _globals['_RECONNECT']._serialized_start=4095
+  _globals['_RECONNECT']._serialized_end=4147
 # @@protoc_insertion_point(module_scope)

@@ -512,6 +512,7 @@ class DaemonState(_message.Message):
     MODEL_ABILITIES_FIELD_NUMBER: _builtins.int
     TAKES_BUNDLES_FIELD_NUMBER: _builtins.int
     BEGINS_WITH_OFFERS_FIELD_NUMBER: _builtins.int
+    CARRIED_PATHS_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     """Whether the daemon finishes its work and takes no more."""
     probes: _builtins.bool
@@ -546,6 +547,12 @@ class DaemonState(_message.Message):
     def model_abilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelAbilities]:
         """What the models of the engine here can do, of those that the daemon knows it of. A model that is in none takes chats alone."""
 
+    @_builtins.property
+    def carried_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths of engines' APIs to which the daemon carries calls, beside chats and what `model_abilities` was first for: completions, embeddings,
+        rerank and pictures. A call goes to no other path, whatever the engine has.
+        """
+
     def __init__(
         self,
         *,
@@ -560,10 +567,11 @@ class DaemonState(_message.Message):
         model_abilities: _abc.Iterable[Global___ModelAbilities] | None = ...,
         takes_bundles: _builtins.bool = ...,
         begins_with_offers: _builtins.bool = ...,
+        carried_paths: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_with_offers", b"begins_with_offers", "carries_bodies", b"carries_bodies", "draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "model_abilities", b"model_abilities", "probes", b"probes", "report", b"report", "takes_bundles", b"takes_bundles", "unknown_offers", b"unknown_offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_with_offers", b"begins_with_offers", "carried_paths", b"carried_paths", "carries_bodies", b"carries_bodies", "draining", b"draining", "inference_slots", b"inference_slots", "job_types", b"job_types", "leases", b"leases", "model_abilities", b"model_abilities", "probes", b"probes", "report", b"report", "takes_bundles", b"takes_bundles", "unknown_offers", b"unknown_offers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

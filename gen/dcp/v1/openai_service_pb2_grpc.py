@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dcp.v1 import audio_pb2 as dcp_dot_v1_dot_audio__pb2
 from dcp.v1 import messages_pb2 as dcp_dot_v1_dot_messages__pb2
 from dcp.v1 import openai_calls_pb2 as dcp_dot_v1_dot_openai__calls__pb2
 from dcp.v1 import openai_service_pb2 as dcp_dot_v1_dot_openai__service__pb2
@@ -73,6 +74,21 @@ class OpenAIServiceStub:
         self.CreateImages = channel.unary_stream(
                 '/dcp.v1.OpenAIService/CreateImages',
                 request_serializer=dcp_dot_v1_dot_openai__calls__pb2.CreateImagesRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CreateSpeech = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateSpeech',
+                request_serializer=dcp_dot_v1_dot_audio__pb2.CreateSpeechRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CreateTranscription = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateTranscription',
+                request_serializer=dcp_dot_v1_dot_audio__pb2.CreateTranscriptionRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CreateTranslation = channel.unary_stream(
+                '/dcp.v1.OpenAIService/CreateTranslation',
+                request_serializer=dcp_dot_v1_dot_audio__pb2.CreateTranslationRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.CompleteChat = channel.unary_stream(
@@ -165,6 +181,29 @@ class OpenAIServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSpeech(self, request, context):
+        """Reads a text aloud. A job like a chat, of which each character of `input` counts for a token of the prompt, and nothing else is paid. The
+        sound comes as the engine makes it; what breaks off after it has begun ends the connection before its time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTranscription(self, request, context):
+        """Writes down what is said in a recording, which is sent as a form. A job like a chat: a token of the prompt is paid for every 1,000 bytes of
+        the file, whatever the engine says, and the tokens of the text.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTranslation(self, request, context):
+        """Writes down in English what is said in a recording in another language: the same call as `/v1/audio/transcriptions`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CompleteChat(self, request, context):
         """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
         `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
@@ -233,6 +272,21 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
             'CreateImages': grpc.unary_stream_rpc_method_handler(
                     servicer.CreateImages,
                     request_deserializer=dcp_dot_v1_dot_openai__calls__pb2.CreateImagesRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateSpeech': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateSpeech,
+                    request_deserializer=dcp_dot_v1_dot_audio__pb2.CreateSpeechRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateTranscription': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateTranscription,
+                    request_deserializer=dcp_dot_v1_dot_audio__pb2.CreateTranscriptionRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateTranslation': grpc.unary_stream_rpc_method_handler(
+                    servicer.CreateTranslation,
+                    request_deserializer=dcp_dot_v1_dot_audio__pb2.CreateTranslationRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CompleteChat': grpc.unary_stream_rpc_method_handler(
@@ -446,6 +500,87 @@ class OpenAIService:
             target,
             '/dcp.v1.OpenAIService/CreateImages',
             dcp_dot_v1_dot_openai__calls__pb2.CreateImagesRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSpeech(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateSpeech',
+            dcp_dot_v1_dot_audio__pb2.CreateSpeechRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTranscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateTranscription',
+            dcp_dot_v1_dot_audio__pb2.CreateTranscriptionRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTranslation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/CreateTranslation',
+            dcp_dot_v1_dot_audio__pb2.CreateTranslationRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import audio_pb2 as _audio_pb2
 from dcp.v1 import messages_pb2 as _messages_pb2
 from dcp.v1 import openai_calls_pb2 as _openai_calls_pb2
 from dcp.v1 import openai_service_pb2 as _openai_service_pb2
@@ -73,6 +74,16 @@ class OpenAIServiceStub:
     """Makes pictures. A job like a chat, of which a picture counts for 1,000 tokens of the answer whatever its size, beside the tokens that are
     read. An answer with fewer or other than as many pictures as were asked for is the provider's failure, and free.
     """
+    CreateSpeech: _grpc.UnaryStreamMultiCallable[_audio_pb2.CreateSpeechRequest, _httpbody_pb2.HttpBody]
+    """Reads a text aloud. A job like a chat, of which each character of `input` counts for a token of the prompt, and nothing else is paid. The
+    sound comes as the engine makes it; what breaks off after it has begun ends the connection before its time.
+    """
+    CreateTranscription: _grpc.UnaryStreamMultiCallable[_audio_pb2.CreateTranscriptionRequest, _httpbody_pb2.HttpBody]
+    """Writes down what is said in a recording, which is sent as a form. A job like a chat: a token of the prompt is paid for every 1,000 bytes of
+    the file, whatever the engine says, and the tokens of the text.
+    """
+    CreateTranslation: _grpc.UnaryStreamMultiCallable[_audio_pb2.CreateTranslationRequest, _httpbody_pb2.HttpBody]
+    """Writes down in English what is said in a recording in another language: the same call as `/v1/audio/transcriptions`."""
     CompleteChat: _grpc.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
@@ -131,6 +142,16 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     """Makes pictures. A job like a chat, of which a picture counts for 1,000 tokens of the answer whatever its size, beside the tokens that are
     read. An answer with fewer or other than as many pictures as were asked for is the provider's failure, and free.
     """
+    CreateSpeech: _aio.UnaryStreamMultiCallable[_audio_pb2.CreateSpeechRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Reads a text aloud. A job like a chat, of which each character of `input` counts for a token of the prompt, and nothing else is paid. The
+    sound comes as the engine makes it; what breaks off after it has begun ends the connection before its time.
+    """
+    CreateTranscription: _aio.UnaryStreamMultiCallable[_audio_pb2.CreateTranscriptionRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Writes down what is said in a recording, which is sent as a form. A job like a chat: a token of the prompt is paid for every 1,000 bytes of
+    the file, whatever the engine says, and the tokens of the text.
+    """
+    CreateTranslation: _aio.UnaryStreamMultiCallable[_audio_pb2.CreateTranslationRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Writes down in English what is said in a recording in another language: the same call as `/v1/audio/transcriptions`."""
     CompleteChat: _aio.UnaryStreamMultiCallable[_openai_service_pb2.CompleteChatRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation for clients that know it by this path: the same call, with the same rights, limits, prices and answers, with
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
@@ -228,6 +249,34 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes pictures. A job like a chat, of which a picture counts for 1,000 tokens of the answer whatever its size, beside the tokens that are
         read. An answer with fewer or other than as many pictures as were asked for is the provider's failure, and free.
         """
+
+    @_abc_1.abstractmethod
+    def CreateSpeech(
+        self,
+        request: _audio_pb2.CreateSpeechRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Reads a text aloud. A job like a chat, of which each character of `input` counts for a token of the prompt, and nothing else is paid. The
+        sound comes as the engine makes it; what breaks off after it has begun ends the connection before its time.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTranscription(
+        self,
+        request: _audio_pb2.CreateTranscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Writes down what is said in a recording, which is sent as a form. A job like a chat: a token of the prompt is paid for every 1,000 bytes of
+        the file, whatever the engine says, and the tokens of the text.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTranslation(
+        self,
+        request: _audio_pb2.CreateTranslationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Writes down in English what is said in a recording in another language: the same call as `/v1/audio/transcriptions`."""
 
     @_abc_1.abstractmethod
     def CompleteChat(

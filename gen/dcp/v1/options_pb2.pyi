@@ -516,6 +516,7 @@ MAX_BODY_BYTES_FIELD_NUMBER: _builtins.int
 KEY_IN_PATH_FIELD_NUMBER: _builtins.int
 MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
 MAX_VALUES_FIELD_NUMBER: _builtins.int
+TAKES_FORM_FIELD_NUMBER: _builtins.int
 REFUSAL_FIELD_NUMBER: _builtins.int
 CARRIERS_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
@@ -556,6 +557,8 @@ max_values: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOpti
 """Most values in the JSON of one request, over REST and native: each number, text, literal, list and object is one, and each message
 in a message. Absent means that of the API. What has more is refused with 413: a value costs a hundred times its bytes.
 """
+takes_form: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
+"""True when a body over REST is a form (multipart/form-data), of which the edge carries the bytes without looking at them."""
 refusal: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Refusal]
 """How a refusal of that name reads."""
 carriers: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Carriers]

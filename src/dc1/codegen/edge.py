@@ -112,6 +112,8 @@ def _admission(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         }
         if max_values := method.option("dcp.v1.max_values"):
             admission["max_values"] = max_values
+        if method.option("dcp.v1.takes_form"):
+            admission["takes_form"] = True
         if not is_public(access):
             admission["key_in"] = "body" if "body_key" in access else "headers"
         if "body_key" in access:

@@ -132,7 +132,8 @@ class _Writer:
         if not schema.get("properties", True):
             return {}
         content = _filled(schema=schema, examples=examples(method, "request"))
-        return _filled(required=self._needs_body(request), content={"application/json": content})
+        media_type = "multipart/form-data" if method.option("dcp.v1.takes_form") else "application/json"
+        return _filled(required=self._needs_body(request), content={media_type: content})
 
     @staticmethod
     def _needs_body(request: Node) -> bool:

@@ -11,6 +11,7 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
+from dc1 import defaults
 from dc1.domain.jobs.states import JOB_TYPES
 from dc1.testing.daemon_script import DaemonScript, attempt_of, attempt_offered, lease
 from dc1.testing.rest import Json
@@ -43,9 +44,12 @@ class StreamDaemon:
         self._offers: deque[pb.Offer] = deque()
         # A connection of its own: gRPC shares one among channels to the same target, and what one daemon does to it all
         # would feel.
-        self._channel = grpc.insecure_channel(
-            target, options=[("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-        )
+        options = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.max_receive_message_length", defaults.MAX_MESSAGE_BYTES),
+        ]
+        self._channel = grpc.insecure_channel(target, options=options)
         self._call = ProviderServiceStub(self._channel).Connect(
             iter(self._outbox.get, None), metadata=(("x-provider-key", key),)
         )

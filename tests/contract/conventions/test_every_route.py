@@ -80,7 +80,10 @@ class Route:
         **changes: Any,
     ) -> httpx.Response:
         """The table's call with these headers; `path` in place of the one about the scene's objects."""
-        sent: dict[str, Any] = {"params": self.call.query, "json": self.call.json(scene), **changes}
+        said = self.call.json(scene)
+        file = self.call.file
+        body = {"data": said, "files": {"file": ("a", file)}} if file else {"json": said}
+        sent: dict[str, Any] = {"params": self.call.query, **body, **changes}
         target = path or scene.fill(self.path, self.call.job)
         return market.rest.rest(self.verb, target, headers=headers, **sent)
 

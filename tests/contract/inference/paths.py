@@ -1,7 +1,12 @@
 """Calls beside chats: what a test sends, and a daemon whose engine has their paths."""
 
+import base64
+from collections.abc import Iterable
 from typing import Any
 
+import httpx
+
+from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import MODEL
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
@@ -10,10 +15,21 @@ from tests.contract.inference.chat import CHAT, begin, say_events
 
 COMPLETIONS, EMBEDDINGS, RERANK = "/v1/completions", "/v1/embeddings", "/v1/rerank"
 IMAGES = "/v1/images/generations"
+SPEECH, TRANSCRIPTIONS, TRANSLATIONS = (f"/v1/audio/{name}" for name in ("speech", "transcriptions", "translations"))
+MESSAGES, RESPONSES = "/v1/messages", "/v1/responses"
+CARRIED = (SPEECH, TRANSCRIPTIONS, TRANSLATIONS, MESSAGES, RESPONSES)
+WORDS: Json = {"type": "text", "response": "The sea"}
 TEXT: Json = {"model": MODEL, "prompt": "The sea is"}
 INPUTS: Json = {"model": MODEL, "input": ["sea", "desert"]}
 DOCUMENTS: Json = {"model": MODEL, "query": "water", "documents": ["sea", {"text": "desert"}, "oasis"], "top_n": 2}
 PICTURES: Json = {"model": MODEL, "prompt": "the sea", "n": 2, "response_format": "b64_json"}
+SOUNDS: dict[str, Json] = {
+    SPEECH: {"model": MODEL, "input": "The sea"},
+    TRANSCRIPTIONS: {"model": MODEL},
+    TRANSLATIONS: {"model": MODEL},
+}
+"""What is said beside a file, where there is one."""
+
 BODIES = {COMPLETIONS: TEXT, EMBEDDINGS: INPUTS, RERANK: DOCUMENTS, IMAGES: PICTURES}
 
 READ: Json = {"prompt_tokens": 5, "total_tokens": 5}
@@ -40,10 +56,19 @@ ANSWERS: dict[str, Json] = {
     },
 }
 
+ANSWERS |= {
+    SPEECH: {"type": "bytes", "content_type": "audio/mpeg", "data": "//s="},
+    TRANSCRIPTIONS: {"text": "The sea"},
+    TRANSLATIONS: {"text": "The sea"},
+}
 
-def having(daemon: StreamDaemon, *paths: str, model: str = MODEL, **more: Any) -> StreamDaemon:
+
+def having(
+    daemon: StreamDaemon, *paths: str, model: str = MODEL, carried: Iterable[str] = CARRIED, **more: Any
+) -> StreamDaemon:
     """Have a daemon say that its engine has these paths for a model."""
     daemon.state.carries_bodies = True
+    daemon.state.carried_paths[:] = carried
     del daemon.state.model_abilities[:]
     daemon.state.model_abilities.append(pb.ModelAbilities(model=model, paths=paths, **more))
     daemon.beat()
@@ -51,7 +76,7 @@ def having(daemon: StreamDaemon, *paths: str, model: str = MODEL, **more: Any) -
 
 
 def having_all(daemon: StreamDaemon, model: str = MODEL) -> StreamDaemon:
-    return having(daemon, CHAT, *BODIES, model=model)
+    return having(daemon, CHAT, *BODIES, *SOUNDS, model=model)
 
 
 def give(daemon: StreamDaemon, answer: Json, made: int = 0) -> pb.LeaseRef:
@@ -61,3 +86,14 @@ def give(daemon: StreamDaemon, answer: Json, made: int = 0) -> pb.LeaseRef:
     receipt = daemon.finish(lease, {"type": "x"}, prompt_tokens=5, completion_tokens=made)
     assert receipt.verdict == pb.OUTCOME_VERDICT_SETTLED
     return lease
+
+
+def piece(content_type: str, data: bytes) -> Json:
+    """What a daemon passes on of an answer that is no JSON."""
+    return {"type": "bytes", "content_type": content_type, "data": base64.b64encode(data).decode()}
+
+
+def transcribe(renter: Renter, recording: bytes, path: str = TRANSCRIPTIONS, **fields: str) -> httpx.Response:
+    """Send a recording as a form."""
+    file = ("بحر.mp3", recording, "audio/mpeg")
+    return renter.post(path, data={**fields, "model": MODEL}, files={"file": file})

@@ -15,6 +15,7 @@ from dc1.daemon.runners import bridge
 from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.gpus.card_health import failure_of, offered_cards
+from dc1.domain.inference.kinds import CALL_KINDS
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
@@ -123,6 +124,7 @@ class Reporter:
             model_abilities=messages.model_abilities(self._registry.abilities, models),
             takes_bundles=True,
             begins_with_offers=True,
+            carried_paths=sorted(CALL_KINDS),
         )
 
     async def aclose(self) -> None:

@@ -68,6 +68,8 @@ class InferenceCall:
     wants_usage: bool = False
     shared: bytes = b""
     routing: CallRouting = ANYWHERE
+    is_sound: bool = False
+    """Whether its answer is bytes as they come, and no events."""
 
     def allowed(self, choice: ProviderChoice) -> Self:
         """Return the call for those providers that are allowed beside itself."""

@@ -8,6 +8,7 @@ from dc1.domain.base.json_members import Member, members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves, has_more_values, is_deeper
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.inference.images import IMAGE_TOKENS, pictures_in
+from dc1.domain.inference.typed_answers import is_typed_end, is_typed_event, outer_of, typed_text
 from dc1.domain.inference.usage import uncounted_tokens
 
 MAX_EVENT_VALUES = 1_000_000
@@ -64,7 +65,7 @@ class AnswerEvent:
         choices = self.choices
         if choices:
             return all(choice.get("finish_reason") for choice in choices)
-        return self.usage is not None
+        return self.usage is not None or is_typed_end(self.values)
 
     @property
     def values(self) -> JsonObject:
@@ -94,14 +95,27 @@ class AnswerEvent:
         elif self.is_end:
             # Of a text that goes on the last piece looks as the whole does.
             tokens = max(tokens, uncounted_tokens(len(text.encode())))
+        if not choices and (typed := typed_text(self.values)):
+            counted = as_integer((self.usage or {}).get("output_tokens"))
+            return typed, 1 if is_typed_event(self.values) else counted or uncounted_tokens(len(typed.encode()))
         pictures = pictures_in(self.value("data"))
         return "".join([text, *pictures]), tokens + IMAGE_TOKENS * len(pictures)
 
     def told(self, **changes: JsonValue) -> str:
         """Return its text with other values of some keys, in one line."""
-        text = spliced(self.text, changes, self.members)
+        is_part = "type" in self.members and is_typed_event(self.values)
+        text = self._told_within(changes) if is_part else spliced(self.text, changes, self.members)
         # A line break between the values of an answer would be the end of a frame.
         return text if "\n" not in text and "\r" not in text else text.replace("\r", " ").replace("\n", " ")
+
+    def _told_within(self, changes: JsonObject) -> str:
+        """Return its text with what changes of the whole that it begins or ends; of others their usage alone."""
+        outer = outer_of(self.values)
+        if outer is None:
+            return spliced(self.text, {name: value for name, value in changes.items() if name == "usage"}, self.members)
+        stands = self.members[outer]
+        whole = spliced(self.text[stands.start : stands.end], changes)
+        return f"{self.text[: stands.start]}{whole}{self.text[stands.end :]}"
 
 
 def _is_writable(text: str, value: JsonValue) -> bool:

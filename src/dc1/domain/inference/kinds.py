@@ -8,6 +8,14 @@ from dc1.domain.base.json_members import spliced, without
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.affinity import shared_by
+from dc1.domain.inference.audio import (
+    FILE,
+    speech_characters,
+    speech_faults,
+    text_tokens,
+    transcription_faults,
+    transcription_tokens,
+)
 from dc1.domain.inference.call_routing import FIELD, CallRouting
 from dc1.domain.inference.calls import InferenceCall, is_missing, read_body
 from dc1.domain.inference.chat import answers_wanted, chat_faults, chat_tokens_of_each, prompt_bytes
@@ -26,6 +34,7 @@ from dc1.domain.inference.text_completions import (
     completion_tokens_of_each,
     completions_wanted,
 )
+from dc1.domain.inference.typed_answers import TYPED_PATHS
 from dc1.domain.inference.vectors import (
     embedding_answer_fault,
     embedding_faults,
@@ -38,6 +47,10 @@ from dc1.domain.inference.vectors import (
 from dc1.domain.providers.model_abilities import EnginePath
 
 
+def _asks_to_stream(body: JsonObject) -> bool:
+    return body.get("stream") is True
+
+
 @dataclass(frozen=True, slots=True)
 class CallKind:
     """What is read of a call of one kind.
@@ -46,7 +59,8 @@ class CallKind:
     `prompt_bytes` bounds the tokens that a model reads, `tokens_of_each` those that it makes for each of its `answers`.
     A kind with an `answer_fault` is answered with one object, which that judges, and never as a stream; `unmet` is what
     an answer passes over that was asked for, and `tokens_made` what it counts for beside what was read. `written` is
-    put into a call that does not say it.
+    put into a call that does not say it. Where `counts_prompt` is set, `prompt_bytes` is what is paid and no bound.
+    `streams` tells whether an answer comes in parts.
     """
 
     required: tuple[str, ...]
@@ -59,6 +73,8 @@ class CallKind:
     tokens_made: Callable[[JsonObject], int] = lambda _: 0
     may_be_blank: tuple[str, ...] = ()
     written: Mapping[str, str] = field(default_factory=dict)
+    counts_prompt: bool = False
+    streams: Callable[[JsonObject], bool] = _asks_to_stream
 
     def most_tokens(self, body: JsonObject) -> int:
         """Return how many tokens all answers to a call have together at most."""
@@ -66,6 +82,8 @@ class CallKind:
 
 
 _CHAT = CallKind(("model", "messages"), chat_faults, prompt_bytes, chat_tokens_of_each, answers_wanted)
+
+_TRANSCRIPTION = CallKind(("model", FILE), transcription_faults, transcription_tokens, text_tokens, counts_prompt=True)
 
 CALL_KINDS: Mapping[str, CallKind] = {
     EnginePath.CHAT: _CHAT,
@@ -98,6 +116,11 @@ CALL_KINDS: Mapping[str, CallKind] = {
         # The address of a picture on the provider's machine would be of no use to anybody else.
         written={"response_format": B64_JSON},
     ),
+    EnginePath.SPEECH: CallKind(
+        ("model", "input"), speech_faults, speech_characters, counts_prompt=True, streams=lambda _: True
+    ),
+    EnginePath.TRANSCRIPTIONS: _TRANSCRIPTION,
+    EnginePath.TRANSLATIONS: _TRANSCRIPTION,
 }
 
 
@@ -137,12 +160,14 @@ def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
         body=spliced(text, {name: value for name, value in kind.written.items() if body.get(name) is None}),
         prompt_bytes=kind.prompt_bytes(body),
         max_tokens=kind.most_tokens(body),
-        stream=kind.answer_fault is None and body.get("stream") is True,
+        stream=kind.answer_fault is None and kind.streams(body),
         answers=kind.answers(body),
         needs_bodies=needs_bodies(path, body),
-        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        # Answers in other words than chats end with it, asked for or not.
+        wants_usage=path in TYPED_PATHS or (isinstance(options, dict) and options.get("include_usage") is True),
         shared=shared_by(body),
         routing=routing,
+        is_sound=path == EnginePath.SPEECH and body.get("stream_format") != "sse",
     )
 
 

@@ -12,6 +12,10 @@ BYTES_PER_TOKEN = 4
 """What nobody counted is taken to be as long as tokens of running text usually are."""
 
 
+DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+"""Where engines say of which kinds the tokens are."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
     """Tokens of a call."""
@@ -52,20 +56,29 @@ NOTHING_RELAYED = RelayedText()
 
 @dataclass(frozen=True, slots=True)
 class CallBounds:
-    """What bounds the tokens of a call: a token is at least one byte of UTF-8."""
+    """What bounds the tokens of a call: a token is at least one byte of UTF-8.
+
+    Where the prompt `is_counted`, its bytes are no bound but what is paid.
+    """
 
     prompt_bytes: int
     max_tokens: int
+    is_counted: bool = False
 
     @classmethod
     def of(cls, path: str | None, params: JsonObject) -> Self:
         """Return the bounds of a call by its path and body, or by the params that an older server kept of a chat."""
         kind = kind_of(path)
-        return cls(kind.prompt_bytes(params), kind.most_tokens(params))
+        return cls(kind.prompt_bytes(params), kind.most_tokens(params), kind.counts_prompt)
+
+    @property
+    def usual_prompt(self) -> int:
+        """How many tokens the prompt is taken to be where nobody has said it."""
+        return self.prompt_bytes if self.is_counted else uncounted_tokens(self.prompt_bytes)
 
     def believed(self, said: TokenUsage, relayed_bytes: int) -> TokenUsage:
         """Return as much of what a daemon says of an answer of `relayed_bytes` as can be."""
-        prompt = min(max(said.prompt, 0), self.prompt_bytes)
+        prompt = self.prompt_bytes if self.is_counted else min(max(said.prompt, 0), self.prompt_bytes)
         return TokenUsage(
             prompt=prompt,
             completion=min(max(said.completion, 0), self.max_tokens, relayed_bytes),
@@ -76,7 +89,7 @@ class CallBounds:
         """Return what a daemon says of a whole answer of `size` bytes, and what nobody counted as it is taken to be."""
         made = relayed.tokens or uncounted_tokens(size)
         return TokenUsage(
-            uncounted_tokens(self.prompt_bytes) if prompt is None else prompt,
+            self.usual_prompt if prompt is None else prompt,
             made if completion is None else completion,
         )
 
@@ -85,7 +98,7 @@ class CallBounds:
         if not relayed.tokens:
             return TokenUsage()
         # Before the first token the whole prompt was read.
-        return TokenUsage(uncounted_tokens(self.prompt_bytes), min(relayed.tokens, self.max_tokens))
+        return TokenUsage(self.usual_prompt, min(relayed.tokens, self.max_tokens))
 
 
 def uncounted_tokens(size: int) -> int:
@@ -110,7 +123,7 @@ def cached_tokens(result: JsonValue) -> int:
 def usage_details(result: JsonValue, prompt_tokens: int, completion_tokens: int) -> JsonObject:
     """Return what an engine says of its tokens, such as how many were cached: no more of a kind than there are."""
     said = result.get("usage_details") if isinstance(result, dict) else None
-    kinds = {"prompt_tokens_details": prompt_tokens, "completion_tokens_details": completion_tokens}
+    kinds = dict(zip(DETAILS, (prompt_tokens, completion_tokens), strict=True))
     found: JsonObject = {}
     for kind, most in kinds.items():
         counts = said.get(kind) if isinstance(said, dict) else None

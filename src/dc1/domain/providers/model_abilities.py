@@ -24,6 +24,7 @@ class EnginePath(StrEnum):
     IMAGES = "/v1/images/generations"
     SPEECH = "/v1/audio/speech"
     TRANSCRIPTIONS = "/v1/audio/transcriptions"
+    TRANSLATIONS = "/v1/audio/translations"
 
 
 class Feature(StrEnum):

@@ -8,7 +8,9 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors import ApiError, openai_envelope
+from dc1.domain.inference.audio import bytes_in
 from dc1.domain.inference.events import AnswerEvent
+from dc1.domain.inference.typed_answers import TYPED_PATHS, typed_usage
 from dc1.domain.inference.usage import usage_details
 from dc1.domain.jobs.results import reasoning_text, refusal_text, tool_calls
 from dc1.domain.providers.model_abilities import EnginePath
@@ -71,7 +73,11 @@ async def whole_text(completion: CompletionStream) -> str:
 async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield the answer in one piece once the run has completed."""
     # Bytes and not a message: a method answers with one type, and a chunk of a stream can only be a body.
-    yield HttpBody(content_type="application/json", data=(await whole_text(completion)).encode())
+    text = await whole_text(completion)
+    # What is no JSON is an event whose bytes are the answer.
+    in_bytes = [found for event in completion.events.held if (found := bytes_in(event.values))]
+    content_type, data = in_bytes[0] if in_bytes else ("application/json", text.encode())
+    yield HttpBody(content_type=content_type, data=data)
 
 
 async def streamed(completion: CompletionStream, dialect: Dialect) -> AsyncGenerator[HttpBody, None]:
@@ -129,6 +135,9 @@ def _last_chunks(completion: CompletionStream, *, is_made: bool) -> Iterator[str
     if events.is_whole and events.held:
         yield from events.last_chunks(_names(job), _usage(completion), wants_usage=completion.call.wants_usage)
         return
+    if completion.call.path in TYPED_PATHS:
+        # Whatever says how it ends was told or never came: nothing can be made of a result in its place.
+        return
     if completion.call.path == EnginePath.COMPLETIONS:
         choice: JsonObject = {"index": 0, "text": "", "finish_reason": _finish_reason(result)}
         yield compact(_head(job, "text_completion") | {"choices": [choice]} | _end(completion))
@@ -185,6 +194,9 @@ def _usage(completion: CompletionStream) -> JsonObject:
     """Return what is paid, with what the engine says of it."""
     job = completion.job
     prompt, made = job.prompt_tokens or 0, job.completion_tokens or 0
+    typed = typed_usage(completion.call.path, prompt, made, job.cached_tokens or 0)
+    if typed is not None:
+        return typed
     if not completion.call.max_tokens:
         # What makes no tokens says nothing of any.
         return {"prompt_tokens": prompt, "total_tokens": prompt}

@@ -16,8 +16,8 @@ from dc1.domain.jobs.states import JobType
 from dc1.domain.providers.model_abilities import CHAT_ALONE, EnginePath
 from dc1.services.api.apart import apart
 from dc1.services.api.values import from_struct
-from dc1.services.inference.answers import ChatDialect, streamed, whole
-from dc1.services.inference.completion_stream import CompletionStream
+from dc1.services.inference.audio import AudioCalls
+from dc1.services.inference.engine_calls import answer_of
 from dc1.services.inference.models import capabilities_of, model_figures, parameters_of, speed_fields
 from dc1.services.inference.translated import TranslatedCalls
 from dc1.storage.jobs.job_records import JobRow
@@ -38,7 +38,7 @@ _Request: TypeAlias = (
 )
 
 
-class OpenAIServicer(TranslatedCalls, OpenAIServiceServicer):
+class OpenAIServicer(TranslatedCalls, AudioCalls, OpenAIServiceServicer):
     """Models, the calls that engines take on paths of their own, and what is translated to them."""
 
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
@@ -80,12 +80,12 @@ class OpenAIServicer(TranslatedCalls, OpenAIServiceServicer):
         self, request: pb.CreateChatCompletionRequest, context: Any
     ) -> AsyncGenerator[HttpBody, None]:
         """Answer a conversation, as one JSON object or as events."""
-        return self._answered(EnginePath.CHAT, request)
+        return self._engine_answers(EnginePath.CHAT, request)
 
     async def CompleteChat(self, request: pb.CompleteChatRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Answer a conversation, and say what it cost."""
         call = await self._read(EnginePath.CHAT, request)
-        async with self._calls.held(call) as completion, aclosing(_answer(completion)) as bodies:
+        async with self._calls.held(call) as completion, aclosing(answer_of(completion)) as bodies:
             async for body in bodies:
                 yield body if call.stream else _priced(body, completion.job)
 
@@ -93,26 +93,24 @@ class OpenAIServicer(TranslatedCalls, OpenAIServiceServicer):
         self, request: calls_pb.CreateCompletionRequest, context: Any
     ) -> AsyncGenerator[HttpBody, None]:
         """Go on with a text, or fill in what is missing in it."""
-        return self._answered(EnginePath.COMPLETIONS, request)
+        return self._engine_answers(EnginePath.COMPLETIONS, request)
 
     def CreateEmbeddings(
         self, request: calls_pb.CreateEmbeddingsRequest, context: Any
     ) -> AsyncGenerator[HttpBody, None]:
         """Return the embeddings of texts."""
-        return self._answered(EnginePath.EMBEDDINGS, request)
+        return self._engine_answers(EnginePath.EMBEDDINGS, request)
 
     def CreateRerank(self, request: calls_pb.CreateRerankRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Rank documents by how well they fit a query."""
-        return self._answered(EnginePath.RERANK, request)
+        return self._engine_answers(EnginePath.RERANK, request)
 
     def CreateImages(self, request: calls_pb.CreateImagesRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Make pictures of what is said of them."""
-        return self._answered(EnginePath.IMAGES, request)
+        return self._engine_answers(EnginePath.IMAGES, request)
 
-    async def _answered(self, path: EnginePath, request: _Request) -> AsyncGenerator[HttpBody, None]:
-        """Answer a call that an engine takes on a path of its own."""
-        call = await self._read(path, request)
-        async with self._calls.held(call) as completion, aclosing(_answer(completion)) as bodies:
+    async def _engine_answers(self, path: EnginePath, request: _Request) -> AsyncGenerator[HttpBody, None]:
+        async with aclosing(self._answered(await self._read(path, request))) as bodies:
             async for body in bodies:
                 yield body
 
@@ -127,10 +125,6 @@ def _sent(request: _Request) -> bytes:
     if isinstance(request, pb.CreateChatCompletionRequest | pb.CompleteChatRequest):
         return compact(from_struct(request.completion)).encode()
     return compact(from_struct(request.call)).encode()
-
-
-def _answer(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
-    return streamed(completion, ChatDialect()) if completion.call.stream else whole(completion)
 
 
 def _priced(body: HttpBody, job: JobRow) -> HttpBody:

@@ -6,6 +6,8 @@ from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.inference.kept_events import MOST_CHARACTERS
+from dc1.domain.inference.typed_answers import usage_in
+from dc1.domain.inference.usage import DETAILS
 
 
 class RelayedEvents:
@@ -64,7 +66,7 @@ class RelayedEvents:
     def last_chunks(self, names: JsonObject, usage: JsonObject, *, wants_usage: bool) -> Iterator[str]:
         """Yield what was held of a stream, with the tokens that are paid where its caller looks for them."""
         told = self.held if wants_usage else [event for event in self.held if event.choices]
-        bearers = [event for event in told if event.usage] or told[-1:]
+        bearers = [event for event in told if usage_in(event.values)] or told[-1:]
         for event in told:
             yield event.told(**names, **(_paid(event, usage) if event in bearers else {}))
 
@@ -77,6 +79,6 @@ class RelayedEvents:
 
 def _paid(event: AnswerEvent, usage: JsonObject) -> JsonObject:
     """Return what to change of an event so that it says what is paid: nothing where the engine says the same."""
-    said = event.usage or {}
-    counts = [name for name in ("prompt_tokens", "completion_tokens", "total_tokens") if name in usage]
+    said = usage_in(event.values) or {}
+    counts = [name for name in usage if name not in DETAILS]
     return {} if all(said.get(name) == usage[name] for name in counts) else {"usage": said | usage}

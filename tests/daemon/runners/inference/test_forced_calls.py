@@ -11,7 +11,7 @@ from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.forced_calls import CHAT, relay_of
-from dc1.daemon.runners.inference.relay import EventRelay
+from dc1.daemon.runners.inference.relays.relay import EventRelay
 from dc1.domain.errors.engine_refusals import REFUSED
 
 WHERE = {"$ref": "#/$defs/Where"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.event_stream import EventReader
-from dc1.daemon.runners.inference.relay import EventRelay
+from dc1.daemon.runners.inference.relays.relay import EventRelay
 from dc1.domain.inference.events import AnswerEvent
 from tests.daemon.runners.inference.json_texts import VALUES, ObjectText, objects
 

@@ -14,7 +14,7 @@ from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.engine import Completion
 from dc1.daemon.runners.inference.event_stream import EventReader
 from dc1.daemon.runners.inference.infill import InfillRelay, llamacpp_text
-from dc1.daemon.runners.inference.relay import EventRelay, WholeRelay
+from dc1.daemon.runners.inference.relays.relay import EventRelay, WholeRelay
 from dc1.domain.base.json_members import members
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory

@@ -18,7 +18,7 @@ from dc1.daemon.runners.inference import forced_calls, gguf
 from dc1.daemon.runners.inference.engine import EngineUnavailableError, EventCallback
 from dc1.daemon.runners.inference.engine_folder import EngineFolder
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
-from dc1.daemon.runners.inference.relay import Relay
+from dc1.daemon.runners.inference.relays.relay import Relay
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath, Feature, ModelAbilities

@@ -14,12 +14,15 @@ from dc1.daemon.runners.inference.discovery.abilities import AbilityProbe
 from dc1.daemon.runners.inference.discovery.concurrency import concurrency
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, EventCallback, TokenCallback
 from dc1.daemon.runners.inference.event_stream import TOO_MUCH, EventReader
+from dc1.daemon.runners.inference.forms import FORM_PATHS, form_of
 from dc1.daemon.runners.inference.infill import llamacpp_text
 from dc1.daemon.runners.inference.refusals import refusal, too_large
-from dc1.daemon.runners.inference.relay import EventRelay, Relay, TextRelay, WholeRelay
+from dc1.daemon.runners.inference.relays.relay import EventRelay, Relay, TextRelay, WholeRelay
+from dc1.daemon.runners.inference.relays.typed_relay import TypedRelay
 from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, compact
 from dc1.domain.inference.kinds import kind_of
+from dc1.domain.inference.typed_answers import TYPED_PATHS
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath, ModelAbilities
 from dc1.proxies import http_proxy
@@ -139,6 +142,8 @@ class OpenAIEngine:
     async def call(self, model: str, call: EngineCall, on_event: EventCallback) -> Completion:
         """Answer a call as its caller put it, in one piece or as a stream."""
         path = call.path.removeprefix("/v1/")
+        if call.path in TYPED_PATHS:
+            return await self._answered(path, TypedRelay(call, model, on_event))
         if kind_of(call.path).answer_fault is None:
             if self._fills_in and call.path == EnginePath.COMPLETIONS:
                 path, relay = llamacpp_text(f"{self._root}/infill", call, model, on_event)
@@ -195,7 +200,10 @@ class OpenAIEngine:
         await relay.end()
 
     async def _posted(self, path: str, body: str) -> httpx.Response:
-        request = self._client.build_request("POST", path, content=body.encode(), headers=_JSON)
+        if path in FORM_PATHS:
+            request = self._client.build_request("POST", path, files=form_of(json.loads(body)))
+        else:
+            request = self._client.build_request("POST", path, content=body.encode(), headers=_JSON)
         try:
             return await self._client.send(request, stream=True)
         except _UNANSWERED:
@@ -205,6 +213,9 @@ class OpenAIEngine:
     @staticmethod
     async def _read(response: httpx.Response, relay: Relay) -> bool:
         """Read an answer to its end, and tell whether the engine called it one."""
+        if isinstance(relay, TypedRelay) and relay.takes_bytes(response.headers.get("content-type", "")):
+            await relay.take_bytes(response)
+            return True
         reader = EventReader(response)
         clock = asyncio.get_running_loop().time
         scope, left = asyncio.timeout(None), _AFTERWARDS_SECONDS

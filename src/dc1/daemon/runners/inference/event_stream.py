@@ -19,7 +19,7 @@ from dc1.domain.jobs.states import ErrorCategory
 # logprobs make a line of megabytes.
 MOST_EVENT_BYTES = 8 * 1024 * 1024
 TOO_MUCH = "the engine sent more than an answer can be"
-_MOST_ANSWER_BYTES = 64 * 1024 * 1024
+MOST_ANSWER_BYTES = 64 * 1024 * 1024
 _REST_SECONDS = 0.02
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What JSON has no word for and engines write all the same: the logarithm of a token that could not be.
@@ -96,7 +96,7 @@ async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
     async for piece in answer.aiter_raw():
         size += len(piece)
         unfinished += piece
-        if len(unfinished) > MOST_EVENT_BYTES or size > _MOST_ANSWER_BYTES:
+        if len(unfinished) > MOST_EVENT_BYTES or size > MOST_ANSWER_BYTES:
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         # Looked for in what is new only, or a long line in small pieces would be searched once for each.
         if b"\n" in piece or b"\r" in piece:

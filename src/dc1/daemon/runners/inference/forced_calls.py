@@ -15,7 +15,7 @@ from dc1.daemon.runners.inference.answer import objects, said_in
 from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.refusals import refusal
-from dc1.daemon.runners.inference.relay import EventRelay
+from dc1.daemon.runners.inference.relays.relay import EventRelay
 from dc1.domain.base.json_members import members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 

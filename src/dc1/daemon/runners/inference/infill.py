@@ -7,7 +7,7 @@ from dc1.daemon.runners.base import EngineCall
 from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.refusals import refusal
-from dc1.daemon.runners.inference.relay import EventRelay, asked_of
+from dc1.daemon.runners.inference.relays.relay import EventRelay, asked_of
 from dc1.daemon.runners.inference.text import text_of
 from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, compact

@@ -1,0 +1,1 @@
+"""Who listens to the answer of an engine, and passes it on."""
