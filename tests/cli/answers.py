@@ -78,3 +78,13 @@ DASHBOARD: dict[str, Any] = {
         }
     ],
 }
+ENTRY: dict[str, Any] = {
+    "id": 9,
+    "amount_halala": 45,
+    "direction": "debit",
+    "kind": "hold",
+    "job_id": "job-1774206010000-ab12cd",
+    "note": None,
+    "balance_after_halala": 955,
+    "created_at": "2026-03-22T19:00:10.000Z",
+}

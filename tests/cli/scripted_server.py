@@ -26,6 +26,7 @@ class Reply:
     body: Any
     status: int = 200
     media_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -58,6 +59,8 @@ def scripted_server() -> Iterator[ScriptedServer]:
             pieces = reply.body if isinstance(reply.body, list) else [as_text(reply.body)]
             self.send_response(reply.status)
             self.send_header("content-type", reply.media_type)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             self.send_header("connection", "close")
             self.end_headers()
             for piece in pieces:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.cli.answers import ENTRY
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
 
+KEYED = {"POST /providers/me/withdraw", "POST /providers/me/machines", "POST /admin/renters/3/credit"}
 PAGE = {"page": 2, "limit": 1, "total": 3, "pages": 3}
 WHEN = "2026-03-22T19:00:10.000Z"
 WITHDRAWAL: dict[str, Any] = {
@@ -34,16 +36,6 @@ JOB_ROW: dict[str, Any] = {
     "used_seconds": 95,
     "earned_halala": 18,
     "actual_cost_halala": 24,
-}
-ENTRY: dict[str, Any] = {
-    "id": 9,
-    "amount_halala": 45,
-    "direction": "debit",
-    "kind": "hold",
-    "job_id": "job-1774206010000-ab12cd",
-    "note": None,
-    "balance_after_halala": 955,
-    "created_at": WHEN,
 }
 
 
@@ -389,7 +381,8 @@ def test_a_change(
     assert shown in result.stdout
     (request,) = server.requests
     assert (f"{request.method} {request.path}", request.body) == (call, sent)
-    assert request.headers.get("idempotency-key") == ("once" if "--idempotency-key" in command else None)
+    key = request.headers.get("idempotency-key")
+    assert (key is not None, key == "once") == (call in KEYED, "--idempotency-key" in command)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--off", "--new-secret"], ["https://example.sa/told", "--off"]])

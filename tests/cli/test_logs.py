@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from dc1.cli import streaming
-from dc1.cli.client import RestClient, UnreachableError
 from dc1.cli.renter import jobs
-from dc1.cli.streaming import StreamedEvent
+from dc1.client import Client, StreamedEvent, UnreachableError
+from dc1.client.calls import HttpCall
+from dc1.client.synchronous import following
 from tests.cli.answers import JOB
 from tests.cli.conftest import Run, Start
 from tests.cli.processes import START_SECONDS
@@ -27,7 +27,7 @@ def sse(*pieces: str) -> Reply:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(following, "_PAUSE_SECONDS", 0.0)
 
 
 def test_lines_come_in_order_until_the_end(server: ScriptedServer, run: Run) -> None:
@@ -67,14 +67,14 @@ def test_a_restart_of_the_whole_marketplace_is_waited_for(
     server: ScriptedServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.on(PATH, sse(FIRST), sse(SECOND, END))
-    stream, calls = RestClient.stream, iter(range(9))
+    events, calls = Client.events, iter(range(9))
 
-    def gone_once(client: RestClient, path: str, **request: Any) -> Any:
+    def gone_once(client: Client, call: HttpCall) -> Any:
         if next(calls) == 1:
             raise UnreachableError("Nothing answers.")
-        return stream(client, path, **request)
+        return events(client, call)
 
-    monkeypatch.setattr(RestClient, "stream", gone_once)
+    monkeypatch.setattr(Client, "events", gone_once)
 
     assert run("renter", "logs", "1").stdout == "[info] one\n[info] two\n"
 

@@ -11,6 +11,7 @@ from tests.docs.pages import page
 _PAGE = page("docs/architecture.md")
 _FLOORS = (
     "cli",
+    "client",
     "server",
     "services",
     "control",

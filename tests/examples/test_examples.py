@@ -81,6 +81,18 @@ def test_follow_job_shows_the_text_as_it_comes_and_the_bill(market: LocalMarket)
     assert bill == f"It scatters blue light. {job['actual_cost_halala']} halala"
 
 
+@pytest.mark.parametrize(("name", "last"), [("client_jobs.py", "halala"), ("client_chat.py", "tokens")])
+def test_the_client(market: LocalMarket, name: str, last: str) -> None:
+    renter, daemon = market.add_renter(), market.connect(market.add_provider())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(serve, daemon, "It scatters ", "blue light.")
+        output = run(name, market, "Why is the sea blue?", DC1_RENTER_KEY=renter.key)
+
+    assert renter.job(1)["status"] == "completed"
+    assert "It scatters blue light." in output
+    assert output.rstrip().endswith(last)
+
+
 def test_http_daemon_runs_one_job(market: LocalMarket) -> None:
     renter, provider = market.add_renter(), market.add_provider()
     assert run("http_daemon.py", market, DC1_PROVIDER_KEY=provider.key) == "no work: NO_PENDING_JOBS\n"

@@ -19,6 +19,7 @@ from dc1.cli.output import discard, notes, take_any_letter
 from dc1.cli.provider import provider
 from dc1.cli.renter import renter
 from dc1.cli.serving import up
+from dc1.client import ClientError
 
 _UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 """What is wrong with a standard output that takes no more."""
@@ -31,11 +32,11 @@ class _Root(TyperGroup):
         try:
             return super().invoke(ctx)
         # Only these are written for people; the traceback of anything else is a report of a bug.
-        except CommandError as error:
+        except (CommandError, ClientError) as error:
             # Where nobody can be told, the exit status is left.
             with contextlib.suppress(OSError):
                 notes.print(str(error), style="red", soft_wrap=True)
-            raise typer.Exit(error.exit_status) from None
+            raise typer.Exit(error.exit_status if isinstance(error, CommandError) else 1) from None
 
 
 app = typer.Typer(

@@ -1,26 +1,26 @@
 """`dc1 … notifications`: where an account is told of what concerns it, the same for renters, owners and operators."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import typer
 
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AsJson, Url
+from dc1.cli.options import AsJson, Url
 from dc1.cli.output import emit, facts, listing, moment
+from dc1.client import DEFAULT_URL, Client, Target, path
 
 Kind = Literal["slack", "telegram", "webhook", "email"]
 Channel = Annotated[int, typer.Argument(metavar="CHANNEL", help="Its number, as `list` shows it.", min=1)]
 
 
-def notification_commands(secret: Any, credential: Callable[[str | None], Mapping[str, str]]) -> Commands:
-    """Return the commands of one role: `secret` is the option of its key, `credential` makes the header of it."""
+def notification_commands(secret: Any, market: Callable[[str, str | None], Target]) -> Commands:
+    """Return the commands of one role: `secret` is the option of its key, `market` says where it calls, and as whom."""
     app = Commands(help="Where one is told of what happens, without looking.", no_args_is_help=True)
 
     def show(key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         """List the channels, and what one can be told of."""
-        with RestClient(url, credential(key)) as client:
+        with Client(market(url, key)) as client:
             emit(client.get("/notifications"), as_json, _show_channels)
 
     def add(
@@ -37,19 +37,19 @@ def notification_commands(secret: Any, credential: Callable[[str | None], Mappin
         """Add a channel."""
         # None would be a value of its own on the wire; no events are all of them.
         body = {"kind": kind, "target": target, "events": events or [], "language": language}
-        with RestClient(url, credential(key)) as client:
+        with Client(market(url, key)) as client:
             emit(client.post("/notifications", body), as_json, lambda answer: _show_channel(answer["channel"]))
 
     def test(channel: Channel, key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         """Send a test to a channel; `list` says soon after whether it arrived."""
-        with RestClient(url, credential(key)) as client:
+        with Client(market(url, key)) as client:
             answer = client.post(path("notifications", channel, "test"))
             # Not "arrived": it is sent behind the answer.
             emit(answer, as_json, lambda _: facts({"channel": channel, "test": "on its way"}))
 
     def remove(channel: Channel, key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         """Remove a channel, with what was still to be told there."""
-        with RestClient(url, credential(key)) as client:
+        with Client(market(url, key)) as client:
             answer = client.delete(path("notifications", channel))
             emit(answer, as_json, lambda _: facts({"channel": channel, "removed": True}))
 

@@ -1,19 +1,17 @@
 """The options that commands share."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from dc1.cli.errors import CommandError
-
-DEFAULT_URL = "http://127.0.0.1:8083"
+from dc1.client import Target
 
 # `dc1 up` and `dc1 serve` tell of variables that are no settings; these are none, and rightly there.
 COMMAND_VARIABLES = frozenset(
     f"DC1_{name}"
     for name in (
-        *("URL", "RENTER_KEY", "PROVIDER_KEY", "ADMIN_TOKEN"),
+        *("PROFILE", "URL", "RENTER_KEY", "PROVIDER_KEY", "ADMIN_TOKEN"),
         *(
             "SERVER",
             "TLS",
@@ -58,28 +56,28 @@ Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=100)]
 Offset = Annotated[int, typer.Option(help="How many to pass over, from the newest.", min=0)]
 
 
-def renter_credential(key: str | None) -> Mapping[str, str]:
-    """Return the renter's credential, or raise CommandError when there is none."""
+def renter_target(url: str, key: str | None) -> Target:
+    """Return the marketplace as a renter calls it, or raise CommandError when there is no key."""
     if not key:
         raise CommandError(
-            "A renter key is needed: give --key-file or --key, or set DC1_RENTER_KEY (`dc1 renter register` makes one)."
+            "A renter key is needed: give --key-file or --key, set DC1_RENTER_KEY, or `dc1 login` (`dc1 renter register` makes one)."
         )
-    return {"x-renter-key": key}
+    return Target(url, key, "renter")
 
 
-def provider_credential(key: str | None) -> Mapping[str, str]:
-    """Return the provider's credential, or raise CommandError when there is none."""
+def provider_target(url: str, key: str | None) -> Target:
+    """Return the marketplace as an owner calls it, or raise CommandError when there is no key."""
     if not key:
         raise CommandError(
-            "A provider key is needed: give --key-file or --key, or set DC1_PROVIDER_KEY (`dc1 provider register` makes one)."
+            "A provider key is needed: give --key-file or --key, set DC1_PROVIDER_KEY, or `dc1 login` (`dc1 provider register` makes one)."
         )
-    return {"x-provider-key": key}
+    return Target(url, key, "provider")
 
 
-def admin_credential(token: str | None) -> Mapping[str, str]:
-    """Return the admin's credential, or raise CommandError when there is none."""
+def admin_target(url: str, token: str | None) -> Target:
+    """Return the marketplace as an operator calls it, or raise CommandError when there is no token."""
     if not token:
         raise CommandError(
-            "An admin token is needed: give --token-file or --token, or set DC1_ADMIN_TOKEN (`dc1 up` prints the one it made)."
+            "An admin token is needed: give --token-file or --token, set DC1_ADMIN_TOKEN, or `dc1 login` (`dc1 up` prints the one it made)."
         )
-    return {"x-admin-token": token}
+    return Target(url, token, "admin")

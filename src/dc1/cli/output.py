@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
-from dc1.cli.client import Answer
+from dc1.client import Answer
 
 # A file or a pipe has no width to fold at.
 _PIPE_WIDTH = 1000

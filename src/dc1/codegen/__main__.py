@@ -17,10 +17,13 @@ from dc1.codegen.compile import CompileError, compile_protos
 from dc1.codegen.descriptors import Catalogue, load_catalogue
 from dc1.codegen.edge import lua_module, with_services
 from dc1.codegen.openapi import openapi_document
+from dc1.codegen.python_types import python_types
+from dc1.codegen.synchronous import synchronous_modules
 from dc1.codegen.typescript import typescript_module
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _BOOTSTRAP = "envoy/envoy.yaml"
+_CLIENT = "src/dc1/client"
 
 
 def generate(protos: Path, out: Path) -> Catalogue:
@@ -32,6 +35,7 @@ def generate(protos: Path, out: Path) -> Catalogue:
     document = openapi_document(catalogue, _version())
     text = yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
     (out / "openapi.yaml").write_text(text, encoding="utf-8")
+    (out / "dcp/rest_types.py").write_text(python_types(document), encoding="utf-8")
     (out / "web").mkdir()
     (out / "web/api.d.ts").write_text(typescript_module(document), encoding="utf-8")
     return catalogue
@@ -54,6 +58,18 @@ def update(fresh: Path, kept: Path) -> None:
             target.unlink()
 
 
+def elsewhere(repository: Path, catalogue: Catalogue) -> dict[Path, str]:
+    """Return the text of the files that are generated beside gen/; other protos than the repository's have none."""
+    made = {}
+    # Written by hand but for a list.
+    if (bootstrap := repository / _BOOTSTRAP).exists():
+        made[bootstrap] = with_services(bootstrap.read_text(encoding="utf-8"), catalogue)
+    if (client := repository / _CLIENT).exists():
+        modules = synchronous_modules(client / "asynchronous")
+        made |= {client / "synchronous" / name: text for name, text in modules.items()}
+    return made
+
+
 def main() -> int:
     """Generate or check as the command line says, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m dc1.codegen", description=__doc__)
@@ -67,21 +83,23 @@ def main() -> int:
         fresh = Path(scratch)
         try:
             catalogue = generate(arguments.protos, fresh)
-            # The one file that is written by hand but for a list. Other protos than the repository's have no edge
-            # beside them.
-            bootstrap = arguments.protos.parent / _BOOTSTRAP
-            listed = with_services(bootstrap.read_text(encoding="utf-8"), catalogue) if bootstrap.exists() else ""
+            beside = elsewhere(arguments.protos.parent, catalogue)
         except (CompileError, LookupError, ValueError) as error:
             print(f"Nothing was generated. {error}".rstrip(), file=sys.stderr)
             return 1
         if not arguments.check:
             update(fresh, arguments.out)
-            if listed:
-                bootstrap.write_text(listed, encoding="utf-8")
+            for path, text in beside.items():
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
             return 0
         names = stale(fresh, arguments.out)
-    if listed and listed != bootstrap.read_text(encoding="utf-8"):
-        names.append(_BOOTSTRAP)
+    root = arguments.protos.parent
+    names += [
+        str(path.relative_to(root))
+        for path, text in beside.items()
+        if not path.exists() or path.read_text("utf-8") != text
+    ]
     if names:
         print(f"{arguments.out}/ is stale: run `make gen` and commit the result ({', '.join(names)}).", file=sys.stderr)
     return 1 if names else 0

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, IdempotencyKey, Page, Url, admin_credential
+from dc1.cli.options import AdminToken, AsJson, IdempotencyKey, Page, Url, admin_target
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
+from dc1.client import DEFAULT_URL, Client, path
 
 app = Commands()
 
@@ -31,7 +31,7 @@ def admin_renters(
     as_json: AsJson = False,
 ) -> None:
     """List renter accounts, newest first."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.get("/admin/renters", status=status, search=search, page=page, limit=limit)
     emit(answer, as_json, _show_renters)
 
@@ -50,8 +50,8 @@ def admin_credit(
     """Add to a renter's wallet. It is one ledger entry."""
     # With a key, the command may be repeated after a broken connection without paying twice.
     body = {"amount_halala": halala, "reason": reason} | ({"is_payment": True} if payment else {})
-    with RestClient(url, admin_credential(token)) as client:
-        answer = client.post(path("admin", "renters", renter, "credit"), body, idempotency_key=idempotency_key)
+    with Client(admin_target(url, token)) as client:
+        answer = client.post_once(path("admin", "renters", renter, "credit"), body, idempotency_key=idempotency_key)
     emit(answer, as_json, _show_credit)
 
 
@@ -82,7 +82,7 @@ def admin_renter_limits(
     # What is left out goes back to the operator's setting, and is not kept as it was: the call sets all.
     calls = {"requests_per_minute": requests, "tokens_per_minute": tokens, "streams": streams}
     body = {"monthly_limit_halala": monthly, "daily_jobs_limit": daily_jobs, **calls}
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.patch(path("admin", "renters", renter, "limits"), body)
     emit(
         answer,
@@ -102,7 +102,7 @@ def admin_suspend(
     role: Role, account: AccountId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Suspend an account. A provider's running jobs go to others."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.post(path("admin", f"{role}s", account, "suspend")), as_json, _show_status)
 
 
@@ -111,7 +111,7 @@ def admin_unsuspend(
     role: Role, account: AccountId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Let a suspended account go on."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.post(path("admin", f"{role}s", account, "unsuspend")), as_json, _show_status)
 
 
@@ -124,7 +124,7 @@ def admin_audit(
     as_json: AsJson = False,
 ) -> None:
     """List the calls of operators, newest first."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/audit", page=page, limit=limit), as_json, _show_audit)
 
 

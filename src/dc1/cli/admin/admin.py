@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.admin import accounts, images, jobs, payouts_and_prices
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
 from dc1.cli.notifications import notification_commands
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
+from dc1.cli.options import AdminToken, AsJson, Page, Url, admin_target
 from dc1.cli.output import emit, facts, listing, moment, money, notes, printable, sar
+from dc1.client import DEFAULT_URL, Client, path
 
 app = Commands(help="Operate the marketplace.", no_args_is_help=True)
 # Without a name each: their commands are this group's own, `dc1 admin credit` and not `dc1 admin accounts credit`.
@@ -17,7 +17,7 @@ app.add_typer(accounts.app)
 app.add_typer(images.app)
 app.add_typer(jobs.app)
 app.add_typer(payouts_and_prices.app)
-app.add_typer(notification_commands(AdminToken, admin_credential), name="notifications")
+app.add_typer(notification_commands(AdminToken, admin_target), name="notifications")
 
 ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
 
@@ -25,7 +25,7 @@ ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provide
 @app.command("dashboard")
 def admin_dashboard(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the market at a glance."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/dashboard"), as_json, show_dashboard)
 
 
@@ -44,7 +44,7 @@ def admin_providers(
     as_json: AsJson = False,
 ) -> None:
     """List provider accounts, newest first."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(
             client.get("/admin/providers", status=status, search=search, page=page, limit=limit),
             as_json,
@@ -57,7 +57,7 @@ def admin_approve(
     provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Approve a provider: from now on it is given work."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.patch(path("admin", "providers", provider, "approve")), as_json, _show_decision)
 
 
@@ -70,7 +70,7 @@ def admin_reject(
     as_json: AsJson = False,
 ) -> None:
     """Reject a provider: its daemon is sent away."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(
             client.patch(path("admin", "providers", provider, "reject"), {"reason": reason}),
             as_json,
@@ -83,7 +83,7 @@ def admin_probe(
     provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Measure a provider's machine now. Its owner's `dc1 provider me` shows what came of it."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.post(path("admin", "providers", provider, "probe")), as_json, _show_probe)
 
 
@@ -96,7 +96,7 @@ def admin_clear_mismatch(
     as_json: AsJson = False,
 ) -> None:
     """Take a GPU to be what its daemon reports."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.post(path("admin", "providers", provider, "clear-mismatch"), {"reason": reason})
         emit(answer, as_json, lambda body: facts({"provider": body["provider_id"], "cleared": body["cleared"]}))
 
@@ -112,7 +112,7 @@ def admin_adjust_balance(
     as_json: AsJson = False,
 ) -> None:
     """Add to or take from a renter's wallet. It is one ledger entry."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.post(path("admin", "renters", renter, "balance"), {"amount_halala": halala, "reason": reason})
     emit(
         answer,
@@ -130,7 +130,7 @@ def admin_reverse(
     as_json: AsJson = False,
 ) -> None:
     """Reverse a wrong credit, top-up or adjustment. An entry can be reversed once."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.post(path("admin", "finance", "transactions", entry, "reverse"), {"reason": reason})
     emit(answer, as_json, _show_reversal)
 
@@ -138,14 +138,14 @@ def admin_reverse(
 @app.command("finance")
 def admin_finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show where the market's money is."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/finance/summary"), as_json, _show_finance)
 
 
 @app.command("books")
 def admin_books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Check the market's books. Prints the trial balance, and fails when anything differs."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.get("/admin/finance/books")
     emit(answer, as_json, _show_books)
     # The exit code is for a timer that runs this; what differs is printed above for the person it calls.

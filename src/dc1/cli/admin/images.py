@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Url, admin_credential
+from dc1.cli.options import AdminToken, AsJson, Url, admin_target
 from dc1.cli.output import emit, facts, listing, moment, notes, printable
+from dc1.client import DEFAULT_URL, Client, path
 
 app = Commands()
 
@@ -15,7 +15,7 @@ app = Commands()
 @app.command("images")
 def admin_images(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the approved images, with or without a digest."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/containers/registry"), as_json, _show_images)
 
 
@@ -33,7 +33,7 @@ def admin_approve_image(
 ) -> None:
     """Let jobs name an image. One that was approved before is given another digest, and keeps what is not named."""
     body = {"image_ref": image, "image_type": image_type, "description": description}
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.post("/admin/containers/approve-image", body)
     emit(answer, as_json, _show_approval)
     # With --json too: on stderr, where it is in no program's way.
@@ -50,7 +50,7 @@ def admin_remove_image(
     as_json: AsJson = False,
 ) -> None:
     """Take an image back: no new job may name it."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.delete(path("admin", "containers", image))
     emit(answer, as_json, lambda body: facts({"removed": body["image_ref"]}))
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.bill import show_job
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
+from dc1.cli.options import AdminToken, AsJson, Page, Url, admin_target
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
+from dc1.client import DEFAULT_URL, Client, path
 
 app = Commands()
 
@@ -34,21 +34,21 @@ def admin_jobs(
 ) -> None:
     """List everybody's jobs, newest first."""
     filters = {"status": status, "type": job_type, "renter_id": renter, "provider_id": provider, "search": search}
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/jobs", **filters, page=page, limit=limit), as_json, _show_jobs)
 
 
 @app.command("job")
 def admin_job_command(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get(path("admin", "jobs", job_id)), as_json, lambda body: show_job(body["job"]))
 
 
 @app.command("cancel")
 def admin_cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Cancel a job. Of a running one, the time used so far is charged."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.post(path("admin", "jobs", job_id, "cancel"))
     emit(
         answer,
@@ -60,7 +60,7 @@ def admin_cancel(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL
 @app.command("requeue")
 def admin_requeue(job_id: JobId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Submit a failed job anew for its renter."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.post(path("admin", "jobs", job_id, "requeue"))
     emit(
         answer,

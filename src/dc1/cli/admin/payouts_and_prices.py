@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AdminToken, AsJson, Page, Url, admin_credential
+from dc1.cli.options import AdminToken, AsJson, Page, Url, admin_target
 from dc1.cli.output import emit, facts, listing, moment, money, part_of, sar
+from dc1.client import DEFAULT_URL, Client, path
 
 app = Commands()
 
@@ -24,7 +24,7 @@ def admin_withdrawals(
     as_json: AsJson = False,
 ) -> None:
     """List what providers asked to be paid out, newest first."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/withdrawals", status=status, page=page, limit=limit), as_json, _show_withdrawals)
 
 
@@ -45,7 +45,7 @@ def admin_settle_withdrawal(
     as_json: AsJson = False,
 ) -> None:
     """Say what became of a withdrawal. What was not paid goes back to the provider."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         body = {"status": status, "reason": reason, "bank_reference": bank_reference}
         answer = client.patch(path("admin", "withdrawals", withdrawal), body)
     emit(
@@ -76,14 +76,14 @@ def admin_release_promo(
 ) -> None:
     """Release what a provider earned from starter credit."""
     body = {"reason": reason, "renter_id": renter}
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.post(path("admin", "providers", provider, "release-promo"), body), as_json, _show_release)
 
 
 @app.command("prices")
 def admin_prices(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List what a minute of each kind of work costs."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/pricing"), as_json, _show_prices)
 
 
@@ -96,7 +96,7 @@ def admin_set_price(
     as_json: AsJson = False,
 ) -> None:
     """Set the price of a kind of work. Open jobs keep theirs."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.patch(path("admin", "pricing", job_type), {"rate_halala": halala})
     emit(answer, as_json, lambda body: facts({body["job_type"]: f"{money(body['rate_halala'])} a minute"}))
 
@@ -104,7 +104,7 @@ def admin_set_price(
 @app.command("token-prices")
 def admin_token_prices(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the models whose tokens have prices of their own."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/token-prices"), as_json, _show_token_prices)
 
 
@@ -125,7 +125,7 @@ def admin_set_token_price(
 ) -> None:
     """Set what tokens of a model cost. Calls that run keep their prices."""
     body = {"prompt_halala": prompt, "completion_halala": completion, "cached_halala": cached}
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         # Slashes of a name are the path's: an escaped one would be a name with `%2F` to proxies that decode once more.
         answer = client.patch(path("admin", "token-prices", *model.split("/")), body)
     emit(answer, as_json, lambda row: _show_token_prices({"prices": [row]}))
@@ -134,7 +134,7 @@ def admin_set_token_price(
 @app.command("gpu-factors")
 def admin_gpu_factors(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the price factors of GPU models."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/gpu-factors"), as_json, _show_factors)
 
 
@@ -147,7 +147,7 @@ def admin_set_gpu_factor(
     as_json: AsJson = False,
 ) -> None:
     """Set the factor of a GPU model. Open jobs keep their terms."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.patch(path("admin", "gpu-factors", gpu_model), {"factor": factor})
     emit(answer, as_json, lambda body: facts({body["gpu_model"]: f"{body['factor']:.2f}"}))
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dc1.cli.client import RestClient, path
 from dc1.cli.demo.children import Child, usable_port
-from dc1.cli.errors import CommandError
-from dc1.cli.options import admin_credential
+from dc1.cli.options import admin_target
+from dc1.client import Client, ClientError, Target, path
 
 _HTTP_PORT = 8083
 _START_SECONDS = 60.0
@@ -43,7 +42,7 @@ class DemoMarket:
             self.directory / "daemon.log",
         )
         self.children.callback(child.stop)
-        with RestClient(self.url) as client:
+        with Client(Target(self.url)) as client:
             child.until(
                 lambda: _can_answer(client, provider_id),
                 what="the daemon to connect with a model",
@@ -71,26 +70,26 @@ def own_market() -> Iterator[DemoMarket]:
         )
         children.callback(up.stop)
         url = f"http://127.0.0.1:{port}"
-        with RestClient(url) as client:
+        with Client(Target(url)) as client:
             up.until(lambda: _is_healthy(client), what="the marketplace to answer", seconds=_START_SECONDS)
         yield DemoMarket(url, token, up, Path(directory), children)
 
 
 def approve_provider(market: DemoMarket, provider_id: int) -> None:
     """Approve a provider as the operator."""
-    with RestClient(market.url, admin_credential(market.admin_token)) as client:
+    with Client(admin_target(market.url, market.admin_token)) as client:
         client.patch(path("admin", "providers", provider_id, "approve"))
 
 
-def _is_healthy(client: RestClient) -> bool | None:
+def _is_healthy(client: Client) -> bool | None:
     try:
         # None and not False, as only None is waited on for.
         return client.get("/health").body["status"] == "ok" or None
-    except CommandError:
+    except ClientError:
         return None
 
 
-def _can_answer(client: RestClient, provider_id: int) -> dict[str, Any] | None:
+def _can_answer(client: Client, provider_id: int) -> dict[str, Any] | None:
     # Online is not enough: a daemon without an engine serves no model, and the demo's job would only wait.
     providers: list[dict[str, Any]] = client.get("/renters/available-providers").body["providers"]
     return next((one for one in providers if one["id"] == provider_id and one["cached_models"]), None)

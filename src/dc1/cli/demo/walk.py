@@ -7,14 +7,13 @@ from typing import Any
 
 from dc1.cli.admin.admin import show_dashboard
 from dc1.cli.bill import Bill
-from dc1.cli.client import RestClient, path
 from dc1.cli.demo.market import DemoMarket, approve_provider
 from dc1.cli.errors import CommandError
-from dc1.cli.options import admin_credential, provider_credential, renter_credential
+from dc1.cli.options import admin_target, provider_target, renter_target
 from dc1.cli.output import console, facts
 from dc1.cli.provider.provider import show_earnings
 from dc1.cli.renter.jobs import write_events
-from dc1.cli.streaming import StreamedEvent, follow_job_events
+from dc1.client import Client, StreamedEvent, Target, follow_job_events, path
 
 PROMPT = "In one short sentence: what is a GPU good for?"
 _REQUEST = {
@@ -93,7 +92,7 @@ def walk(market: DemoMarket) -> tuple[DemoAccount, DemoAccount, DemoRun, DemoBoo
     """Run the main job and print what everybody sees; the first thing that is not as promised raises CommandError."""
     _step("A renter and a provider register")
     customer, owner = _register(market.url)
-    with RestClient(market.url, renter_credential(customer.key)) as client:
+    with Client(renter_target(market.url, customer.key)) as client:
         # Asked and not assumed, as it is a setting.
         starter_credit = client.get("/renters/balance").body["balance_halala"]
     console.print(f"renter {customer.id} with {starter_credit} halala of starter credit, provider {owner.id}")
@@ -108,7 +107,7 @@ def walk(market: DemoMarket) -> tuple[DemoAccount, DemoAccount, DemoRun, DemoBoo
     console.print(f"online after {time.monotonic() - started:.1f} s")
 
     _step("The renter submits a prompt")
-    with RestClient(market.url, renter_credential(customer.key)) as client:
+    with Client(renter_target(market.url, customer.key)) as client:
         run = _run(client)
 
     console.print()
@@ -143,14 +142,14 @@ def summary(market: DemoMarket, run: DemoRun, books: DemoBooks, seconds: float) 
 
 
 def _register(url: str) -> tuple[DemoAccount, DemoAccount]:
-    with RestClient(url) as client:
+    with Client(Target(url)) as client:
         customer = client.post("/renters/register", {"name": "Noura Salem", "email": "noura@example.sa"}).body
         machine = {"name": "This machine", "email": "gpu@example.sa", "os": "linux"}
         owner = client.post("/providers/register", machine).body
     return DemoAccount(customer["renter_id"], customer["api_key"]), DemoAccount(owner["provider_id"], owner["api_key"])
 
 
-def _run(client: RestClient) -> DemoRun:
+def _run(client: Client) -> DemoRun:
     submitted = client.post("/jobs/submit", _REQUEST).body["job"]
     answered = time.monotonic()
     job_id = submitted["job_id"]
@@ -193,9 +192,9 @@ def _to_running_ms(events: list[dict[str, Any]]) -> float:
 
 def _read_books(market: DemoMarket, customer: DemoAccount, owner: DemoAccount) -> DemoBooks:
     with (
-        RestClient(market.url, renter_credential(customer.key)) as as_renter,
-        RestClient(market.url, provider_credential(owner.key)) as as_provider,
-        RestClient(market.url, admin_credential(market.admin_token)) as as_admin,
+        Client(renter_target(market.url, customer.key)) as as_renter,
+        Client(provider_target(market.url, owner.key)) as as_provider,
+        Client(admin_target(market.url, market.admin_token)) as as_admin,
     ):
         return DemoBooks(
             as_renter.get("/renters/balance").body,

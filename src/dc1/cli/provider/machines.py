@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, ProviderKey, Url, provider_credential
+from dc1.cli.options import AsJson, IdempotencyKey, ProviderKey, Url, provider_target
 from dc1.cli.output import emit, facts, listing, machine, moment, notes, sar
+from dc1.client import DEFAULT_URL, Client, path
 
 app = Commands(help="The machines of the account.", no_args_is_help=True)
 
@@ -29,8 +29,8 @@ def machine_add(
     """Add a machine and print its daemon's key, this once. An admin approves it next."""
     # No address: a machine is found by its owner's, which the key names.
     body = {"name": name, "gpu_model": gpu_model, "os": os, "vram_gb": vram_gb, "location": location}
-    with RestClient(url, provider_credential(key)) as client:
-        answer = client.post("/providers/me/machines", body, idempotency_key=idempotency_key)
+    with Client(provider_target(url, key)) as client:
+        answer = client.post_once("/providers/me/machines", body, idempotency_key=idempotency_key)
     emit(answer, as_json, _show_added)
 
 
@@ -44,7 +44,7 @@ def machine_list(
     as_json: AsJson = False,
 ) -> None:
     """List the account's machines."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         answer = client.get("/providers/me/machines", status=status, limit=limit, offset=offset)
     emit(answer, as_json, _show_machines)
 
@@ -55,7 +55,7 @@ def machine_remove(
 ) -> None:
     """Take a machine out of the account. What it earned stays."""
     # The id is the whole question: what a removal gives back to the queue is run by others.
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         answer = client.delete(path("providers", "me", "machines", machine_id))
     emit(answer, as_json, lambda body: facts({"removed": machine_id, "jobs given back": body["requeued_jobs"]}))
 
@@ -65,7 +65,7 @@ def machine_rotate_key(
     machine_id: Machine, key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """Replace a machine's key and print the new one, this once."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         answer = client.post(path("providers", "me", "machines", machine_id, "rotate-key"))
     emit(answer, as_json, lambda body: facts({"machine": body["machine_id"], "key": body["api_key"]}))
 

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
-from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, Limit, ProviderKey, Url, provider_credential
+from dc1.cli.options import AsJson, IdempotencyKey, Limit, ProviderKey, Url, provider_target
 from dc1.cli.output import emit, facts, listing, moment, money, part_of, sar
+from dc1.client import DEFAULT_URL, Client
 
 app = Commands()
 
@@ -21,7 +21,7 @@ def provider_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List what ended jobs earned, newest first."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         emit(client.get("/providers/job-history", limit=limit), as_json, _show_jobs)
 
 
@@ -36,8 +36,8 @@ def provider_withdraw(
 ) -> None:
     """Ask for earnings to be paid out. An operator pays and says so."""
     # With a key, the command may be repeated after a broken connection without asking twice.
-    with RestClient(url, provider_credential(key)) as client:
-        answer = client.post(
+    with Client(provider_target(url, key)) as client:
+        answer = client.post_once(
             "/providers/me/withdraw", {"amount_halala": halala, "iban": iban}, idempotency_key=idempotency_key
         )
     emit(answer, as_json, _show_withdrawal)
@@ -48,7 +48,7 @@ def provider_withdrawals(
     limit: Limit = 20, key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """List what was asked to be paid out, newest first."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         emit(client.get("/providers/me/withdrawals", limit=limit), as_json, _show_withdrawals)
 
 
@@ -58,7 +58,7 @@ def provider_rotate_key(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json
 
     The old one is good for a short while yet, in which the daemon is started with the new one.
     """
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         answer = client.post("/providers/me/rotate-key")
     emit(answer, as_json, lambda body: facts({"provider": body["provider_id"], "key": body["api_key"]}))
 

@@ -4,17 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
 from dc1.cli.notifications import notification_commands
-from dc1.cli.options import DEFAULT_URL, AsJson, ProviderKey, Url, provider_credential
+from dc1.cli.options import AsJson, ProviderKey, Url, provider_target
 from dc1.cli.output import emit, facts, listing, machine, measured, moment, money, sar
 from dc1.cli.provider import machines, payouts
+from dc1.client import DEFAULT_URL, Client, Target
 
 app = Commands(help="Offer GPUs: an account, its state, its earnings.", no_args_is_help=True)
 app.add_typer(payouts.app)
 app.add_typer(machines.app, name="machine")
-app.add_typer(notification_commands(ProviderKey, provider_credential), name="notifications")
+app.add_typer(notification_commands(ProviderKey, provider_target), name="notifications")
 
 
 @app.command("register")
@@ -41,28 +41,28 @@ def provider_register(
         "location": location,
         "phone": phone,
     }
-    with RestClient(url) as client:
+    with Client(Target(url)) as client:
         emit(client.post("/providers/register", body), as_json, _show_registered)
 
 
 @app.command("me")
 def provider_me(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the account and its newest jobs."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         emit(client.get("/providers/me"), as_json, _show_account)
 
 
 @app.command("pause")
 def provider_pause(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Take no new work; running jobs go on."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         emit(client.post("/providers/pause"), as_json, _show_status)
 
 
 @app.command("resume")
 def provider_resume(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Take new work again."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         emit(client.post("/providers/resume"), as_json, _show_status)
 
 
@@ -74,7 +74,7 @@ def provider_ask(
     as_json: AsJson = False,
 ) -> None:
     """Set the machine's price from now on."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         answer = client.post("/providers/preferences", {"ask": ask})
     emit(answer, as_json, lambda body: facts({"ask": f"{body['preferences']['ask']:.2f}"}))
 
@@ -82,7 +82,7 @@ def provider_ask(
 @app.command("earnings")
 def provider_earnings(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what was earned and what can be withdrawn."""
-    with RestClient(url, provider_credential(key)) as client:
+    with Client(provider_target(url, key)) as client:
         emit(client.get("/providers/earnings"), as_json, show_earnings)
 
 

@@ -4,11 +4,11 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from dc1.cli.client import RestClient, path
 from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError
-from dc1.cli.options import DEFAULT_URL, AsJson, Limit, Offset, Page, RenterKey, Url, renter_credential
+from dc1.cli.options import AsJson, Limit, Offset, Page, RenterKey, Url, renter_target
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, part_of, sar
+from dc1.client import DEFAULT_URL, Client, Target, path
 
 app = Commands()
 
@@ -23,7 +23,7 @@ def renter_transactions(
     as_json: AsJson = False,
 ) -> None:
     """List what moved in the wallet, newest first."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.get("/renters/me/transactions", direction=direction, limit=limit, offset=offset)
     emit(answer, as_json, _show_transactions)
 
@@ -31,14 +31,14 @@ def renter_transactions(
 @app.command("pricing")
 def renter_pricing(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what work costs."""
-    with RestClient(url) as client:
+    with Client(Target(url)) as client:
         emit(client.get("/renters/pricing"), as_json, _show_pricing)
 
 
 @app.command("models")
 def renter_models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the models that providers have."""
-    with RestClient(url) as client:
+    with Client(Target(url)) as client:
         emit(
             client.get("/providers/models"),
             as_json,
@@ -53,7 +53,7 @@ def renter_models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 @app.command("keys")
 def renter_keys(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the scoped keys of the account."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         emit(client.get("/renters/me/keys"), as_json, _show_keys)
 
 
@@ -112,7 +112,7 @@ def renter_create_key(
         body["monthly_budget_halala"] = budget
     held_to = _limits(requests, tokens, streams, model, only_provider, ignore_provider)
     body |= {name: value for name, value in held_to.items() if value is not None}
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.post("/renters/me/keys", body)
     emit(
         answer,
@@ -140,7 +140,7 @@ def renter_key_budget(
     as_json: AsJson = False,
 ) -> None:
     """Set what a scoped key may spend in a month."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         # Null is sent and not left out: it is what lets the key spend any amount, and a body without the field is
         # refused.
         answer = client.patch(path("renters", "me", "keys", key_id), {"monthly_budget_halala": halala})
@@ -165,7 +165,7 @@ def renter_key_limits(
     as_json: AsJson = False,
 ) -> None:
     """Set what a scoped key may call under /v1. What is left out is limited no more."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         # Nulls are sent: what is absent would stay as it is.
         held_to = _limits(requests, tokens, streams, model, only_provider, ignore_provider)
         answer = client.patch(path("renters", "me", "keys", key_id), held_to)
@@ -203,7 +203,7 @@ def renter_usage(
     as_json: AsJson = False,
 ) -> None:
     """List what each key used of each model by day."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.get("/renters/me/usage/daily", days=days, key_id=key_id, model=model, limit=limit)
     emit(answer, as_json, _show_usage)
 
@@ -226,7 +226,7 @@ def renter_revoke_key(
     as_json: AsJson = False,
 ) -> None:
     """Revoke a scoped key: it stops at once."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.delete(path("renters", "me", "keys", key_id))
     emit(answer, as_json, lambda body: facts({"revoked": moment(body["revoked_at"])}))
 
@@ -239,7 +239,7 @@ def renter_rotate_key(
     as_json: AsJson = False,
 ) -> None:
     """Replace the account's key and print the new one, this once. The old one and the scoped keys stop at once."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.post("/renters/me/rotate-key", {"keep_scoped_keys": True} if keep_scoped else None)
     emit(answer, as_json, lambda body: facts({"renter": body["renter_id"], "key": body["api_key"]}))
 
@@ -258,7 +258,7 @@ def renter_webhook(
     The secret signs what is sent, and is shown this once.
     """
     body = _webhook_change(address, off=off, new_secret=new_secret)
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.patch("/renters/settings", body)
     emit(
         answer,
@@ -272,7 +272,7 @@ def renter_deliveries(
     page: Page = 1, limit: Limit = 20, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
     """List what was sent to the webhook, newest first."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         emit(client.get("/renters/me/webhook-deliveries", page=page, limit=limit), as_json, _show_deliveries)
 
 
@@ -284,7 +284,7 @@ def renter_resend(
     as_json: AsJson = False,
 ) -> None:
     """Send what was sent to the webhook once more."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.post(path("renters", "me", "webhook-deliveries", delivery, "resend"), {})
     emit(answer, as_json, lambda body: facts({"sent again": body["delivery_id"]}))
 

@@ -10,13 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from dc1.cli.bill import show_job
-from dc1.cli.client import Answer, RestClient, path
 from dc1.cli.commands import Commands
-from dc1.cli.errors import CommandError, RefusedError
-from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
+from dc1.cli.errors import CommandError
+from dc1.cli.options import AsJson, IdempotencyKey, RenterKey, Url, renter_target
 from dc1.cli.output import cell, console, emit, encodable, facts, listing, moment, money, notes, part_of, printable, sar
 from dc1.cli.renter.job_request import job_request
-from dc1.cli.streaming import StreamedEvent, follow_job_events
+from dc1.client import DEFAULT_URL, Answer, Client, GoneError, StreamedEvent, follow_job_events, path
 
 app = Commands()
 
@@ -94,12 +93,12 @@ def renter_submit(
             "prefer": prefer,
         },
     )
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         # Before anything is sent that might be held or kept: an estimate is a question.
         if estimate:
             emit(client.post("/jobs/estimate", request), as_json, _show_estimate)
             return
-        answer = client.post("/jobs/submit", request, idempotency_key=idempotency_key)
+        answer = client.post_once("/jobs/submit", request, idempotency_key=idempotency_key)
         # The id first: whoever stops looking can find the job again.
         emit(answer, as_json, _show_submitted)
         if follow_job:
@@ -118,14 +117,14 @@ def renter_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         emit(client.get("/jobs", status=status, limit=limit, offset=offset), as_json, _show_jobs)
 
 
 @app.command("job")
 def renter_job(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         emit(client.get(path("jobs", job_id)), as_json, lambda body: show_job(body["job"]))
 
 
@@ -140,7 +139,7 @@ def renter_output(
     as_json: AsJson = False,
 ) -> None:
     """Print what a completed job put out."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = _output_of(client, job_id)
     if as_json:
         print(encodable(answer.text))
@@ -165,7 +164,7 @@ def renter_logs(
     as_json: AsJson = False,
 ) -> None:
     """Follow what a job writes, until it ends. With --json one event a line."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         events = follow_job_events(client, job_id, since=since, tokens=tokens)
         with _left_to_itself(job_id):
             if as_json:
@@ -179,7 +178,7 @@ def renter_logs(
 @app.command("cancel")
 def renter_cancel(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Cancel a job. Of a running one, the time used so far is charged."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         answer = client.post(path("jobs", job_id, "cancel"))
     emit(
         answer,
@@ -197,15 +196,15 @@ def renter_retry(
     as_json: AsJson = False,
 ) -> None:
     """Submit a failed job anew, with a new quote."""
-    with RestClient(url, renter_credential(key)) as client:
-        answer = client.post(path("jobs", job_id, "retry"), idempotency_key=idempotency_key)
+    with Client(renter_target(url, key)) as client:
+        answer = client.post_once(path("jobs", job_id, "retry"), idempotency_key=idempotency_key)
     emit(answer, as_json, lambda body: _show_submitted({"queued": False, "message": None, "job": body["job"]}))
 
 
 @app.command("invoice")
 def renter_invoice(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the invoice of a settled job."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         emit(client.get(path("jobs", job_id, "invoice")), as_json, _show_invoice)
 
 
@@ -231,14 +230,12 @@ def write_events(events: Iterable[StreamedEvent]) -> str:
     return status
 
 
-def _output_of(client: RestClient, job_id: str) -> Answer:
+def _output_of(client: Client, job_id: str) -> Answer:
     try:
         return client.get(path("jobs", job_id, "output"))
-    except RefusedError as refusal:
-        # 410 is no fault of the call: the job ended without an output, and its reason is what was asked for.
-        if refusal.status != 410:
-            raise
-        body = refusal.body
+    except GoneError as gone:
+        # No fault of the call: the job ended without an output, and its reason is what was asked for.
+        body = gone.body
         raise CommandError(
             f"The job is {body['status']}: {str(body['error']).rstrip('.')}; {money(body['refunded_halala'])} went back."
         ) from None
@@ -258,7 +255,7 @@ def _left_to_itself(job_id: str) -> Iterator[None]:
         raise
 
 
-def _follow_to_the_end(client: RestClient, job_id: str, as_json: bool) -> None:
+def _follow_to_the_end(client: Client, job_id: str, as_json: bool) -> None:
     # A program is given the job when it has ended; text on its way there would be no JSON.
     events = follow_job_events(client, job_id, tokens=not as_json)
     with _left_to_itself(job_id):

@@ -4,19 +4,19 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.client import RestClient
 from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError
 from dc1.cli.notifications import notification_commands
-from dc1.cli.options import DEFAULT_URL, AsJson, IdempotencyKey, RenterKey, Url, renter_credential
+from dc1.cli.options import AsJson, IdempotencyKey, RenterKey, Url, renter_target
 from dc1.cli.output import emit, facts, listing, machine, moment, money, sar
 from dc1.cli.renter import accounts, jobs
+from dc1.client import DEFAULT_URL, Client, Target
 
 app = Commands(help="Rent GPUs: an account, a wallet, jobs.", no_args_is_help=True)
 # Without names, so that `dc1 renter submit` is said without a word between.
 app.add_typer(jobs.app)
 app.add_typer(accounts.app)
-app.add_typer(notification_commands(RenterKey, renter_credential), name="notifications")
+app.add_typer(notification_commands(RenterKey, renter_target), name="notifications")
 
 
 @app.command("register")
@@ -31,21 +31,21 @@ def renter_register(
 ) -> None:
     """Open a renter account and print its key, this once."""
     body = {"name": name, "email": email, "organization": organization, "use_case": use_case, "phone": phone}
-    with RestClient(url) as client:
+    with Client(Target(url)) as client:
         emit(client.post("/renters/register", body), as_json, _show_registered)
 
 
 @app.command("me")
 def renter_me(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the account and its newest jobs."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         emit(client.get("/renters/me"), as_json, _show_account)
 
 
 @app.command("balance")
 def renter_balance(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the wallet."""
-    with RestClient(url, renter_credential(key)) as client:
+    with Client(renter_target(url, key)) as client:
         emit(client.get("/renters/balance"), as_json, _show_balance)
 
 
@@ -64,8 +64,8 @@ def renter_topup(
     if (halala is None) == (sar is None):
         raise CommandError("Say how much: `dc1 renter topup 1000` adds 1000 halala, `--sar 10` as much in SAR.")
     amount = {"amount_sar": sar} if halala is None else {"amount_halala": halala}
-    with RestClient(url, renter_credential(key)) as client:
-        answer = client.post("/renters/topup", amount, idempotency_key=idempotency_key)
+    with Client(renter_target(url, key)) as client:
+        answer = client.post_once("/renters/topup", amount, idempotency_key=idempotency_key)
         emit(
             answer,
             as_json,
@@ -78,7 +78,7 @@ def renter_topup(
 @app.command("providers")
 def renter_providers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the providers that can be given work now."""
-    with RestClient(url) as client:
+    with Client(Target(url)) as client:
         emit(client.get("/renters/available-providers"), as_json, _show_providers)
 
 

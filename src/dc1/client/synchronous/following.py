@@ -1,41 +1,23 @@
+# Made of `asynchronous/following.py` by `make gen`; edited there.
 """Following a job live."""
 
-import json
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from httpx_sse import EventSource, ServerSentEvent
-
-from dc1.cli.client import ConnectionBrokenError, RestClient, UnreachableError, path
-from dc1.cli.errors import RefusedError
+from dc1.client.calls import HttpCall, path
+from dc1.client.errors import ConnectionBrokenError, RefusedError, UnreachableError
+from dc1.client.events import StreamedEvent, job_event
+from dc1.client.synchronous.transport import Transport
 
 _FAILURES = 10
 _UNAVAILABLE = 503
 _PAUSE_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class StreamedEvent:
-    """Something a job's log stream said.
-
-    Attributes:
-        kind: `log` for a stored line, `token` for generated text, `end` for the last event.
-        data: the event's JSON object.
-    """
-
-    kind: str
-    data: dict[str, Any]
-
-    @property
-    def json(self) -> str:
-        """The event as one line of JSON."""
-        return json.dumps({"event": self.kind, **self.data}, ensure_ascii=False)
-
-
 def follow_job_events(
-    client: RestClient, job_id: str, *, since: int = 0, tokens: bool = False
+    transport: Transport, job_id: str, *, since: int = 0, tokens: bool = False
 ) -> Iterator[StreamedEvent]:
     """Yield what the job says until its end.
 
@@ -44,7 +26,7 @@ def follow_job_events(
     UnreachableError at once.
 
     Args:
-        client: a client that may read the job.
+        transport: connections with a key that may read the job.
         job_id: row id or public id.
         since: only lines with a greater number.
         tokens: whether generated text is wanted as it comes.
@@ -56,19 +38,21 @@ def follow_job_events(
         ConnectionBrokenError: the connection broke ten times in a row.
         RefusedError: the job may not be read.
     """
-    query: dict[str, str | int] = {"since": since, **({"tokens": "true"} if tokens else {})}
+    query = {"since": since, **({"tokens": "true"} if tokens else {})}
     last_id: str | None = None
     failures = 0
     reached = False
     while failures < _FAILURES:
         failures += 1
+        resumed = {} if last_id is None else {"last-event-id": last_id}
+        call = HttpCall("GET", path("jobs", job_id, "logs", "stream"), query, headers=resumed)
         try:
-            with client.stream(path("jobs", job_id, "logs", "stream"), query=query, last_event_id=last_id) as response:
+            with transport.events(call) as frames:
                 reached = True
-                for frame in EventSource(response).iter_sse():
+                for frame in frames:
                     # Generated text is not stored and has no id.
                     last_id = frame.id or last_id
-                    event = _decode(frame)
+                    event = job_event(frame)
                     if event is None:
                         continue
                     failures = 0
@@ -85,12 +69,3 @@ def follow_job_events(
                 raise
         time.sleep(_PAUSE_SECONDS)
     raise ConnectionBrokenError(f"The log stream of {job_id} broke {_FAILURES} times in a row before the job ended.")
-
-
-def _decode(frame: ServerSentEvent) -> StreamedEvent | None:
-    if not frame.data:
-        return None
-    data = json.loads(frame.data)
-    if not isinstance(data, dict):
-        return None
-    return StreamedEvent(frame.event if frame.event in {"token", "end"} else "log", data)

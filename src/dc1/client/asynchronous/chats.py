@@ -1,0 +1,41 @@
+"""Chats with models, in one piece or as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from dc1.client.asynchronous.transport import AsyncTransport
+from dc1.client.calls import HttpCall
+from dc1.client.events import ChatProgress, ChatReply, conversation, reply_of
+
+_PATH = "/v1/chat/completions"
+
+
+class AsyncChatStream:
+    """An answer as it comes: iterate over it for the text.
+
+    Attributes:
+        progress: what is known beside the text: `job_id` from the first piece on, `usage` with the last one.
+    """
+
+    def __init__(self, transport: AsyncTransport, body: dict[str, Any]) -> None:
+        self._transport = transport
+        self._body = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        self.progress = ChatProgress()
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async with self._transport.events(HttpCall("POST", _PATH, body=self._body)) as frames:
+            async for frame in frames:
+                if text := self.progress.take(frame.data):
+                    yield text
+
+
+async def ask(transport: AsyncTransport, body: dict[str, Any], timeout_seconds: float) -> ChatReply:
+    """Return the whole answer to a chat. It is not asked twice, as it would be paid twice."""
+    return reply_of((await transport.post(_PATH, body, timeout_seconds=timeout_seconds)).body)
+
+
+def chat_body(model: str, prompt: str | list[dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+    """Return what a chat is asked with."""
+    return {"model": model, "messages": conversation(prompt), **options}

@@ -1,0 +1,153 @@
+"""Jobs: submitted, waited for, followed and read."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from dc1.client.asynchronous.following import follow_job_events
+from dc1.client.asynchronous.paging import by_offset
+from dc1.client.asynchronous.transport import AsyncTransport
+from dc1.client.calls import path
+from dc1.client.errors import WaitTimeoutError
+from dc1.client.events import StreamedEvent
+
+if TYPE_CHECKING:
+    from dcp import rest_types as rest
+
+_ENDED = frozenset({"completed", "failed", "cancelled"})
+
+
+class AsyncJobHandle:
+    """One job.
+
+    Attributes:
+        id: its public id.
+        data: the job as it was last read.
+    """
+
+    def __init__(self, transport: AsyncTransport, data: dict[str, Any]) -> None:
+        self._transport = transport
+        self.id: str = data["job_id"]
+        self.data = data
+
+    @property
+    def status(self) -> str:
+        """Where it stood when it was last read."""
+        return str(self.data["status"])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more can come of it."""
+        return self.status in _ENDED
+
+    async def refresh(self) -> rest.JobDetail:
+        """Read the job anew."""
+        detail: rest.JobDetail = (await self._transport.get(path("jobs", self.id))).body["job"]
+        self.data = {**detail}
+        return detail
+
+    async def wait(self, timeout_seconds: float | None = None) -> rest.JobDetail:
+        """Wait until the job has ended, and return it with its bill.
+
+        Raises:
+            WaitTimeoutError: it had not in that time.
+        """
+        ends_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        pause = 0.1
+        while (detail := await self.refresh())["status"] not in _ENDED:
+            if ends_at is not None and time.monotonic() + pause > ends_at:
+                raise WaitTimeoutError(f"The job {self.id} is {self.status} after {timeout_seconds:g} s; it goes on.")
+            await asyncio.sleep(pause)
+            # Quick answers are had at once, and an hour of work is not asked after ten times a second.
+            pause = min(pause * 1.5, 2.0)
+        return detail
+
+    def stream(self, *, since: int = 0, tokens: bool = True) -> AsyncIterator[StreamedEvent]:
+        """Yield log lines and generated text as they come, until the job has ended."""
+        return follow_job_events(self._transport, self.id, since=since, tokens=tokens)
+
+    async def output(self) -> rest.JobOutput:
+        """Return what the job put out; one that failed is a GoneError, one that has not ended says so in `status`."""
+        body: Any = (await self._transport.get(path("jobs", self.id, "output"))).body
+        output: rest.JobOutput = body
+        return output
+
+    async def image(self) -> bytes:
+        """Return the image that the job made."""
+        return base64.b64decode((await self._transport.get(path("jobs", self.id, "output"))).body["image_base64"])
+
+    async def invoice(self) -> rest.GetJobInvoiceResponse:
+        """Return how the job was billed."""
+        body: Any = (await self._transport.get(path("jobs", self.id, "invoice"))).body
+        invoice: rest.GetJobInvoiceResponse = body
+        return invoice
+
+    async def cancel(self) -> rest.CancelJobResponse:
+        """Cancel the job; of one that runs, the time so far is charged."""
+        body: Any = (await self._transport.post(path("jobs", self.id, "cancel"))).body
+        cancelled: rest.CancelJobResponse = body
+        return cancelled
+
+    async def retry(self, *, idempotency_key: str | None = None) -> AsyncJobHandle:
+        """Submit the job anew, which failed, and return the new one."""
+        answer = await self._transport.post_once(path("jobs", self.id, "retry"), idempotency_key=idempotency_key)
+        return AsyncJobHandle(self._transport, answer.body["job"])
+
+
+class AsyncJobs:
+    """The jobs of whose key it is."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def submit(
+        self,
+        prompt: str | None = None,
+        *,
+        job_type: str = "llm_inference",
+        minutes: float = 1,
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> AsyncJobHandle:
+        """Submit a job. Sent again after a lost answer, it is one job all the same.
+
+        Args:
+            prompt: what a language model is asked.
+            job_type: kind of work.
+            minutes: how many are prepaid.
+            idempotency_key: what makes a later call of the program the same one; made here where none is given.
+            fields: what else `POST /jobs/submit` takes, under its names.
+
+        Returns:
+            The job, in `data` as it was accepted.
+        """
+        request = _request(prompt, job_type, minutes, fields)
+        answer = await self._transport.post_once("/jobs/submit", request, idempotency_key=idempotency_key)
+        return AsyncJobHandle(self._transport, answer.body["job"])
+
+    async def estimate(
+        self, prompt: str | None = None, *, job_type: str = "llm_inference", minutes: float = 1, **fields: Any
+    ) -> rest.EstimateJobResponse:
+        """Say what a job would cost and where it could run; nothing is ordered."""
+        body: Any = (await self._transport.post("/jobs/estimate", _request(prompt, job_type, minutes, fields))).body
+        estimate: rest.EstimateJobResponse = body
+        return estimate
+
+    async def get(self, job_id: str | int) -> AsyncJobHandle:
+        """Return a job, by either of its ids."""
+        return AsyncJobHandle(self._transport, (await self._transport.get(path("jobs", job_id))).body["job"])
+
+    def list(self, *, status: str | None = None, page_size: int = 100) -> AsyncIterator[rest.JobSummary]:
+        """Yield the jobs, newest first, reading on as far as somebody looks."""
+        return by_offset(self._transport, "/jobs", "jobs", size=page_size, status=status)
+
+
+def _request(prompt: str | None, job_type: str, minutes: float, fields: dict[str, Any]) -> dict[str, Any]:
+    request = {"job_type": job_type, "duration_minutes": minutes, **fields}
+    if prompt is not None:
+        request["params"] = {**(fields.get("params") or {}), "prompt": prompt}
+    return request

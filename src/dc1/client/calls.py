@@ -1,0 +1,159 @@
+"""Calls and answers as values, the same for both kinds of client."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from dc1.client.errors import (
+    ClientError,
+    ConfigurationError,
+    ConnectionBrokenError,
+    NoMarketplaceError,
+    RefusedError,
+    UnreachableError,
+    refusal,
+)
+from dc1.proxies import http_proxy
+
+_EVENTS = "text/event-stream"
+# In seconds; the server says something at least every 15.
+_STREAM_TIMEOUT = httpx.Timeout(10.0, read=45.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer.
+
+    Attributes:
+        status: the HTTP status, 200 to 299.
+        body: the JSON object.
+        text: the same as it came over the wire: parsed and printed anew it could differ.
+    """
+
+    status: int
+    body: dict[str, Any]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One call, which may be sent several times.
+
+    Attributes:
+        is_repeatable: whether it has its effect once however often it arrives.
+        timeout_seconds: how long the caller waits in all, whatever is tried in that time.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_repeatable: bool = False
+    timeout_seconds: float = 30.0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The call as the HTTP library takes it."""
+        query = {name: value for name, value in self.query.items() if value is not None}
+        body = {} if self.body is None else {"json": dict(self.body)}
+        return {"method": self.method, "url": self.path, "params": query, "headers": dict(self.headers), **body}
+
+    def streamed(self) -> dict[str, Any]:
+        """Return the options of a call whose answer comes bit by bit, with silences of up to three keep-alives."""
+        headers = {"accept": _EVENTS, "cache-control": "no-store", **self.headers}
+        return {**self.options, "headers": headers, "timeout": _STREAM_TIMEOUT}
+
+
+def reading(path: str, query: Mapping[str, Any], timeout_seconds: float) -> HttpCall:
+    """Return a call that changes nothing."""
+    return HttpCall("GET", path, query, is_repeatable=True, timeout_seconds=timeout_seconds)
+
+
+def keyed(idempotency_key: str | None) -> dict[str, str]:
+    """Return the header with which a call takes effect once; a key is made where none is given."""
+    return {"idempotency-key": idempotency_key or uuid.uuid4().hex}
+
+
+def path(*segments: str | int) -> str:
+    """Return the path of these segments, each escaped: `path("jobs", "a/b", "logs")` is `/jobs/a%2Fb/logs`."""
+    # The segments are typed by people: `..`, `?` or a slash in an id must not lead to another route.
+    return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)
+
+
+def http_options(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return how the HTTP library reaches a marketplace; a `url` that is no address of one is refused."""
+    parsed = _parsed(url)
+    return {
+        "base_url": parsed,
+        "headers": {"accept": "application/json", **headers},
+        # Reading the trusted certificates takes longer than a call; http has no use for them.
+        "verify": httpx.create_ssl_context() if parsed.scheme == "https" else False,
+        "proxy": http_proxy(parsed.scheme, parsed.host, parsed.port),
+        # Else the library would read the variables in its own way, and take a password out of ~/.netrc.
+        "trust_env": False,
+    }
+
+
+def answer_of(url: str, response: httpx.Response) -> Answer:
+    """Return a successful answer, and raise what is none as an error."""
+    if response.is_error:
+        raise refused(url, response)
+    return Answer(response.status_code, _object(url, response), response.text)
+
+
+def refused(url: str, response: httpx.Response) -> RefusedError:
+    """Return the error of a response that was read."""
+    return refusal(response.status_code, _object(url, response), response.headers)
+
+
+@contextmanager
+def said_plainly(url: str) -> Iterator[None]:
+    """Raise what the HTTP library raises as an error of ours."""
+    try:
+        yield
+    # The first of three: when no connection came about, and only then, the call surely had no effect.
+    except httpx.ConnectError as error:
+        raise _unreachable(url, str(error)) from None
+    except httpx.TimeoutException:
+        raise ConnectionBrokenError(f"{url} did not answer in time.") from None
+    except httpx.TransportError as error:
+        raise ConnectionBrokenError(f"The connection to {url} broke ({type(error).__name__}).") from None
+
+
+def _unreachable(url: str, why: str) -> ClientError:
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        return ConfigurationError(f"The certificate of {url} is not trusted; SSL_CERT_FILE can name one that is.")
+    return UnreachableError(
+        f"Nothing answers at {url}: start a marketplace with `dc1 up`, or name another one with --url or DC1_URL."
+    )
+
+
+def _object(url: str, response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(response.text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise NoMarketplaceError(
+            f"{url} answered {response.status_code} without a JSON object; is a dc1 marketplace there?"
+        )
+    return body
+
+
+def _parsed(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ConfigurationError(f"{url!r} is not an address like http://127.0.0.1:8083.")
+    return parsed

@@ -1,0 +1,49 @@
+"""What is sent again, and when."""
+
+from __future__ import annotations
+
+import time
+
+from dc1.client.calls import HttpCall
+from dc1.client.errors import ClientError, ConnectionBrokenError, RateLimitedError, RefusedError, UnreachableError
+
+_FIRST_PAUSE_SECONDS = 0.2
+# Who is told to wait for longer has other things to do, and should decide that himself.
+_PATIENCE_SECONDS = 5.0
+_TROUBLE = frozenset({502, 503, 504})
+_STILL_DOING_IT = "IDEMPOTENCY_IN_PROGRESS"
+
+
+class Attempts:
+    """The attempts at one call: `retries` more after the first, in the time that the call has."""
+
+    def __init__(self, call: HttpCall, retries: int) -> None:
+        self._call = call
+        self._retries = retries
+        self._made = 0
+        # The machine's own clock: a wait is about the wire.
+        self._ends_at = time.monotonic() + call.timeout_seconds
+
+    @property
+    def left_seconds(self) -> float:
+        """How long the next attempt may take."""
+        return max(0.001, self._ends_at - time.monotonic())
+
+    def pause_after(self, error: ClientError) -> float | None:
+        """Return for how many seconds to wait before the next attempt, None where the error is the end of it."""
+        self._made += 1
+        if self._made > self._retries or not self._is_worth_another(error):
+            return None
+        said = error.retry_after_seconds if isinstance(error, RefusedError) else None
+        pause = _FIRST_PAUSE_SECONDS * 2 ** (self._made - 1) if said is None else said
+        return pause if pause <= _PATIENCE_SECONDS and pause < self.left_seconds else None
+
+    def _is_worth_another(self, error: ClientError) -> bool:
+        # A connection that never was and a call that was counted out had no effect, whatever they asked for.
+        if isinstance(error, UnreachableError | RateLimitedError):
+            return True
+        if not self._call.is_repeatable:
+            return False
+        if isinstance(error, RefusedError):
+            return error.status in _TROUBLE or error.code == _STILL_DOING_IT
+        return isinstance(error, ConnectionBrokenError)

@@ -1,0 +1,89 @@
+# Made of `asynchronous/transport.py` by `make gen`; edited there.
+"""Calls over HTTP, sent again where that does no harm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent
+
+from dc1.client.calls import Answer, HttpCall, answer_of, http_options, keyed, reading, refused, said_plainly
+from dc1.client.credentials import Target
+from dc1.client.errors import ClientError
+from dc1.client.retries import Attempts
+
+
+class Transport:
+    """The connections to one marketplace, with one credential.
+
+    Every call raises a RefusedError for an error answer, and another ClientError when there is no usable answer.
+    """
+
+    def __init__(self, target: Target, *, timeout_seconds: float = 30.0, retries: int = 3) -> None:
+        self._url = target.url
+        self._timeout_seconds = timeout_seconds
+        self._retries = retries
+        self._http = httpx.Client(**http_options(target.url, target.headers))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Answer:
+        """Read `path`; a query parameter that is None is left out."""
+        return self.call(reading(path, query, self._timeout_seconds))
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float | None = None) -> Answer:
+        """Post a JSON object. It is sent again only where it surely had no effect."""
+        timeout = timeout_seconds or self._timeout_seconds
+        return self.call(HttpCall("POST", path, body=body or {}, timeout_seconds=timeout))
+
+    def post_once(
+        self, path: str, body: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None
+    ) -> Answer:
+        """Post to a route that honours an `Idempotency-Key`: however often it is sent, it takes effect once."""
+        return self.call(
+            HttpCall(
+                "POST",
+                path,
+                body=body or {},
+                headers=keyed(idempotency_key),
+                is_repeatable=True,
+                timeout_seconds=self._timeout_seconds,
+            )
+        )
+
+    def patch(self, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        """Patch with a JSON object."""
+        return self.call(HttpCall("PATCH", path, body=body or {}, timeout_seconds=self._timeout_seconds))
+
+    def delete(self, path: str) -> Answer:
+        """Delete what is at `path`."""
+        return self.call(HttpCall("DELETE", path, timeout_seconds=self._timeout_seconds))
+
+    def call(self, call: HttpCall) -> Answer:
+        """Send a call, again where that does no harm, and return its answer."""
+        attempts = Attempts(call, self._retries)
+        while True:
+            try:
+                with said_plainly(self._url):
+                    response = self._http.request(**call.options, timeout=attempts.left_seconds)
+                return answer_of(self._url, response)
+            except ClientError as error:
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise
+            time.sleep(pause)
+
+    @contextmanager
+    def events(self, call: HttpCall) -> Iterator[Iterator[ServerSentEvent]]:
+        """Open a stream of server-sent events."""
+        with said_plainly(self._url), self._http.stream(**call.streamed()) as response:
+            if response.is_error:
+                response.read()
+                raise refused(self._url, response)
+            yield EventSource(response).iter_sse()

@@ -1,0 +1,108 @@
+"""What the client sends again, and what it says of what came to nothing."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from dc1.client import (
+    Client,
+    ConflictError,
+    InsufficientBalanceError,
+    NotFoundError,
+    RateLimitedError,
+    UnavailableError,
+    UnreachableError,
+)
+from dc1.client import retries as waits
+from tests.cli.scripted_server import Reply, ScriptedServer, scripted_server
+
+SUBMITTED = Reply({"job": {"job_id": "job-1", "status": "queued"}}, 201)
+TROUBLE = Reply({"error": "Service unavailable"}, 503)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as script:
+        yield script
+
+
+@pytest.fixture
+def client(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setattr(waits, "_FIRST_PAUSE_SECONDS", 0.0)
+    with Client(server.url, "dc1-renter-x") as client:
+        yield client
+
+
+def test_what_is_read_is_asked_for_again(server: ScriptedServer, client: Client) -> None:
+    server.on("GET /renters/balance", TROUBLE, TROUBLE, Reply({"balance_halala": 7}))
+
+    assert client.renter.balance()["balance_halala"] == 7
+    assert len(server.requests) == 3
+
+
+def test_a_submission_is_sent_again_as_the_same(server: ScriptedServer, client: Client) -> None:
+    busy = Reply(
+        {"error": "A request with this Idempotency-Key is in progress", "code": "IDEMPOTENCY_IN_PROGRESS"}, 409
+    )
+    server.on("POST /jobs/submit", TROUBLE, busy, SUBMITTED)
+
+    assert client.jobs.submit("Hi").id == "job-1"
+    (key,) = {request.headers["idempotency-key"] for request in server.requests}
+    assert len(key) == 32
+    client.jobs.submit("Hi")
+    assert server.requests[-1].headers["idempotency-key"] != key
+
+
+def test_what_is_done_with_every_call_is_sent_once(server: ScriptedServer, client: Client) -> None:
+    server.on("POST /renters/me/keys", TROUBLE, SUBMITTED)
+
+    with pytest.raises(UnavailableError):
+        client.renter.create_key(["inference"])
+    assert len(server.requests) == 1
+
+
+def test_a_long_wait_is_the_caller_s_to_decide(server: ScriptedServer, client: Client) -> None:
+    server.on("GET /renters/balance", Reply({"error": "Rate limit exceeded"}, 429, headers={"retry-after": "60"}))
+
+    with pytest.raises(RateLimitedError) as caught:
+        client.renter.balance()
+    assert caught.value.retry_after_seconds == 60
+    assert len(server.requests) == 1
+
+
+def test_an_error_carries_its_code_its_request_and_its_facts(server: ScriptedServer, client: Client) -> None:
+    body = {"error": "Insufficient balance", "code": "INSUFFICIENT_BALANCE", "balance_halala": 3}
+    server.on("POST /jobs/submit", Reply(body, 402, headers={"x-request-id": "abc"}))
+
+    with pytest.raises(InsufficientBalanceError) as caught:
+        client.jobs.submit("Hi")
+    error = caught.value
+    assert (error.code, error.request_id, error.body["balance_halala"]) == ("INSUFFICIENT_BALANCE", "abc", 3)
+    assert str(error) == "Insufficient balance (HTTP 402; balance_halala 3)."
+
+
+def test_errors_under_v1_are_read_in_their_envelope(server: ScriptedServer, client: Client) -> None:
+    body = {"error": {"message": "No such model", "type": "invalid_request_error", "code": "model_not_found"}}
+    server.on("POST /v1/chat/completions", Reply(body, 404))
+
+    with pytest.raises(NotFoundError, match="No such model") as caught:
+        client.chat("none", "Hi")
+    assert caught.value.code == "model_not_found"
+
+
+def test_a_conflict_is_not_repeated(server: ScriptedServer, client: Client) -> None:
+    server.on("POST /jobs/submit", Reply({"error": "Other body", "code": "IDEMPOTENCY_MISMATCH"}, 409))
+
+    with pytest.raises(ConflictError):
+        client.jobs.submit("Hi", idempotency_key="mine")
+    assert [request.headers["idempotency-key"] for request in server.requests] == ["mine"]
+
+
+def test_nobody_there_is_said_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "_FIRST_PAUSE_SECONDS", 0.0)
+    # Bound and not listened on: nobody else can take the port, and nobody answers there.
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        with Client(f"http://127.0.0.1:{reserved.getsockname()[1]}") as client, pytest.raises(UnreachableError):
+            client.market.pricing()
