@@ -1631,6 +1631,7 @@ class MachinesEvent(TypedDict):
 class MarketDay(TypedDict):
     date: str
     jobs: int
+    median_price_per_hour_sar: float | None
 
 class MarketGpuType(TypedDict):
     gpu_type: str
@@ -2054,6 +2055,16 @@ class ReconciliationDay(TypedDict):
     refunded_halala: float
     paid_out_halala: float
     difference_halala: float
+
+class RefundJobResponse(TypedDict):
+    success: bool
+    job_id: str
+    refunded_halala: int
+    from_provider_halala: int
+    from_platform_halala: int
+    new_balance_halala: int
+    new_balance_sar: float
+    ledger_id: int
 
 class RefusalCount(TypedDict):
     method: str

@@ -32,7 +32,7 @@ def own_logging() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(server: ScriptedServer, own_logging: None) -> Run:
+def run(server: ScriptedServer, own_logging: None, tmp_path: Path) -> Run:
     """Runs `dc1 …` against the scripted server, with a key of each role in the environment."""
     environment = {
         "DC1_URL": server.url,
@@ -40,6 +40,8 @@ def run(server: ScriptedServer, own_logging: None) -> Run:
         "DC1_PROVIDER_KEY": "dc1-provider-x",
         "DC1_ADMIN_TOKEN": "secret",
         "COLUMNS": "200",
+        # Nobody's own logins.
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
     }
 
     def run(*arguments: str, stdin: str | None = None, **env: str | None) -> Result:

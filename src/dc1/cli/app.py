@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from dc1.cli import daemon
+from dc1.cli import daemon, login
 from dc1.cli.admin import admin
 from dc1.cli.database import database
 from dc1.cli.demo import command as demo
@@ -52,6 +52,7 @@ app = typer.Typer(
 app.add_typer(up.app)
 app.add_typer(daemon.app)
 app.add_typer(demo.app)
+app.add_typer(login.app)
 app.add_typer(renter.app, name="renter")
 app.add_typer(provider.app, name="provider")
 app.add_typer(admin.app, name="admin")

@@ -13,6 +13,8 @@ from typer.models import OptionInfo
 
 from dc1.cli.errors import CommandError
 from dc1.cli.output import notes
+from dc1.client import find_target
+from dc1.client.credentials import Role
 from dc1.loopback import is_loopback
 from dc1.secret_files import SecretFileError, cleaned, read_secret
 
@@ -24,6 +26,12 @@ _FLAGS = {
 }
 """The options whose values are secrets, by their variables; each has one beside it that names a file, `DC1_…_FILE`."""
 
+_ROLES: dict[str, Role] = {"DC1_RENTER_KEY": "renter", "DC1_PROVIDER_KEY": "provider", "DC1_ADMIN_TOKEN": "admin"}
+
+ProfileName = Annotated[
+    str | None,
+    typer.Option("--profile", envvar="DC1_PROFILE", help="A login's marketplace and key.", show_default=False),
+]
 Insecure = Annotated[
     bool, typer.Option("--insecure", envvar="DC1_INSECURE", help="Speak to another machine in clear, keys included.")
 ]
@@ -32,8 +40,8 @@ Insecure = Annotated[
 class Commands(typer.Typer):
     """A group of commands.
 
-    One with a secret has an option for the file that holds it, and one with an address has `--insecure`. Added here and
-    not in each command, so that none can be without.
+    One with a secret has an option for the file that holds it, one with an address has `--profile` and `--insecure`.
+    Added here and not in each command, so that none can be without.
     """
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
@@ -54,7 +62,7 @@ def _guarded(function: Any) -> Any:
     added = {"context": typer.Context, **{f"{name}_file": _file_hint(option) for name, option in secrets.items()}}
     has_url = "url" in hints
     if has_url:
-        added["insecure"] = Insecure
+        added |= {"profile": ProfileName, "insecure": Insecure}
     defaults = {"context": Parameter.empty, "insecure": False}
 
     @wraps(function)
@@ -65,6 +73,7 @@ def _guarded(function: Any) -> Any:
         if not has_url:
             _warn(typed)
             return function(**given)
+        _fill_in(context, given, secrets, given.pop("profile"))
         # What is no address of a marketplace at all is refused by the client, which says why.
         require_private(host_of(given["url"]), not given["url"].lower().startswith("http:"), given.pop("insecure"))
         answer = function(**given)
@@ -83,6 +92,25 @@ def _guarded(function: Any) -> Any:
     keyword_only = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own]
     run.__dict__["__signature__"] = signature.replace(parameters=[*keyword_only, *more])
     return run
+
+
+def _fill_in(
+    context: typer.Context, given: dict[str, Any], secrets: dict[str, OptionInfo], profile: str | None
+) -> None:
+    """Fill in what a login remembers where nothing else is said; a profile that is named comes before variables."""
+    name, option = next(((name, option) for name, option in secrets.items() if option.envvar in _ROLES), (None, None))
+    is_named = profile is not None and _on_command_line(context, "profile")
+    source = context.get_parameter_source("url")
+    is_said = _on_command_line(context, "url") or (not is_named and source is not None and source.name != "DEFAULT")
+    url = given["url"] if is_said else None
+    if name is None or option is None:
+        given["url"] = find_target(url, profile=profile if is_named else None).url
+        return
+    is_typed = _on_command_line(context, name) or _on_command_line(context, f"{name}_file")
+    key = given[name] if is_typed or not is_named else None
+    role = _ROLES[str(option.envvar)]
+    target = find_target(url, key, role=role, profile=profile if is_named else None)
+    given["url"], given[name] = target.url, target.key
 
 
 def require_private(host: str, encrypted: bool, insecure: bool) -> None:

@@ -74,6 +74,8 @@ def find_target(
     Raises:
         ConfigurationError: both `key` and `key_file` are given, or a file or a profile cannot be read.
     """
+    if url and key and not (key_file or profile):
+        return Target(url, cleaned(key), role)
     if key and key_file:
         raise ConfigurationError("A key and a file with one are both given.")
     try:
@@ -88,7 +90,7 @@ def find_target(
     if not found and stored.key and place.rstrip("/") == (stored.url or DEFAULT_URL).rstrip("/"):
         found = stored.key
         role = role or stored.role
-    return Target(place.rstrip("/"), found, role)
+    return Target(place, found, role)
 
 
 def _from_files(key_file: str | Path | None, role: Role, *, named: bool) -> str | None:

@@ -24,10 +24,10 @@ class Transport:
     """
 
     def __init__(self, target: Target, *, timeout_seconds: float = 30.0, retries: int = 3) -> None:
-        self._url = target.url
+        self._url = target.url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._retries = retries
-        self._http = httpx.Client(**http_options(target.url, target.headers))
+        self._http = httpx.Client(**http_options(self._url, target.headers))
 
     def close(self) -> None:
         """Close the connections."""

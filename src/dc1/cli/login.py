@@ -1,0 +1,74 @@
+"""`dc1 login`, `logout` and `profiles`: keys that commands need not be told again."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dc1.cli.commands import Commands
+from dc1.cli.errors import CommandError
+from dc1.cli.options import Url
+from dc1.cli.output import listing, notes
+from dc1.client import DEFAULT_URL, Client, ForbiddenError, Target
+from dc1.client.credentials import Role, role_of
+from dc1.client.profiles import DEFAULT_PROFILE, Profile, forget_profile, keep_profile, read_profiles
+from dc1.secret_files import SecretFileError, cleaned, read_secret
+
+app = Commands()
+
+# What each may read whose key is good; a scoped one may be forbidden to, which says as much.
+_OWN_PAGES: dict[Role, str] = {"renter": "/renters/balance", "provider": "/providers/me", "admin": "/admin/dashboard"}
+Name = Annotated[str, typer.Argument(metavar="[PROFILE]", help="Under which name.", show_default=True)]
+
+
+@app.command("login")
+def login(
+    name: Name = DEFAULT_PROFILE,
+    key_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the key or token; asked for without.", show_default=False)
+    ] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Remember a marketplace and a key. A profile has one for each role."""
+    key = _key(key_file)
+    role = role_of(key)
+    with Client(Target(url, key, role)) as client, suppress(ForbiddenError):
+        client.get(_OWN_PAGES[role])
+    file = keep_profile(name, Profile(url, role, key))
+    notes.print(f"Logged in to {url} as {role}: profile {name} in {file}.", soft_wrap=True)
+
+
+@app.command("logout")
+def logout(name: Name = DEFAULT_PROFILE) -> None:
+    """Forget a profile with all its keys; the keys stay good."""
+    if not forget_profile(name):
+        raise CommandError(f"There is no profile {name!r}.")
+    notes.print(f"Profile {name} is forgotten.")
+
+
+@app.command("profiles")
+def profiles() -> None:
+    """List what is remembered, without the keys."""
+    listing(
+        ["profile", "role", "marketplace"],
+        ([name, one.role, one.url] for name, kept in sorted(read_profiles().items()) for one in kept),
+        empty="No profile; `dc1 login` makes one.",
+    )
+
+
+def _key(file: Path | None) -> str:
+    # Never an option's value: it would be in the shell's history for good.
+    try:
+        if file is not None:
+            return read_secret(file)
+        text = typer.prompt("Key or token", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
+        key = cleaned(text)
+    except SecretFileError as error:
+        raise CommandError(str(error)) from None
+    except ValueError as fault:
+        raise CommandError(f"The key {fault}.") from None
+    if not key:
+        raise CommandError("There is no key: give --key-file, or the key on standard input.")
+    return key

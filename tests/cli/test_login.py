@@ -1,0 +1,71 @@
+"""Logins: what is remembered, and which commands are given it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.cli.scripted_server import Reply, ScriptedServer
+
+NO_KEYS: dict[str, str | None] = {"DC1_RENTER_KEY": None, "DC1_PROVIDER_KEY": None, "DC1_ADMIN_TOKEN": None}
+UNSAID: dict[str, str | None] = {**NO_KEYS, "DC1_URL": None}
+
+
+@pytest.fixture(autouse=True)
+def _answers(server: ScriptedServer) -> None:
+    for path in ("/renters/balance", "/providers/me", "/admin/dashboard", "/renters/pricing"):
+        server.on(f"GET {path}", Reply({}))
+
+
+def test_a_login_takes_the_place_of_address_and_key(server: ScriptedServer, run: Run) -> None:
+    assert run("login", stdin="dc1-renter-mine\n", **NO_KEYS).exit_code == 0
+    assert run("login", stdin="a token\n", **NO_KEYS).exit_code == 0
+    server.requests.clear()
+
+    assert run("renter", "balance", "--json", **UNSAID).exit_code == 0
+    assert run("admin", "dashboard", "--json", **UNSAID).exit_code == 0
+    assert run("renter", "pricing", "--json", **UNSAID).exit_code == 0
+    renter, admin, anybody = (request.headers for request in server.requests)
+    assert (renter["x-renter-key"], admin["x-admin-token"]) == ("dc1-renter-mine", "a token")
+    assert not {"x-renter-key", "x-admin-token"} & set(anybody)
+    assert "DC1_PROVIDER_KEY" in run("provider", "me", **UNSAID).stderr
+
+
+def test_a_profile_that_is_named_comes_before_the_environment(server: ScriptedServer, run: Run) -> None:
+    assert run("login", "work", stdin="dc1-renter-work\n").exit_code == 0
+    server.requests.clear()
+
+    run("renter", "balance", "--json", "--profile", "work", DC1_URL="http://127.0.0.1:9")
+    run("renter", "balance", "--json", DC1_PROFILE="work")
+    run("renter", "balance", "--json", "--profile", "work", "--key", "dc1-renter-typed")
+    keys = [request.headers["x-renter-key"] for request in server.requests]
+    assert keys == ["dc1-renter-work", "dc1-renter-x", "dc1-renter-typed"]
+
+
+def test_a_key_that_is_refused_is_not_kept(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /renters/balance", Reply({"error": "Invalid API key"}, 401))
+
+    assert run("login", stdin="dc1-renter-wrong\n").exit_code == 1
+    assert run("login", stdin=" \n").exit_code == 1
+    assert run("profiles").stdout.startswith("No profile")
+
+
+def test_a_scoped_key_that_may_not_see_the_balance_is_good(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /renters/balance", Reply({"error": "Forbidden"}, 403))
+
+    assert run("login", stdin="dc1-sk-inference\n").exit_code == 0
+
+
+def test_profiles_are_listed_without_keys_and_forgotten(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("dc1-provider-mine\n")
+    file.chmod(0o600)
+    assert run("login", "home", "--key-file", str(file)).exit_code == 0
+
+    told = run("profiles").stdout
+    assert "home" in told
+    assert "provider" in told
+    assert "dc1-provider-mine" not in told
+    assert run("logout", "home").exit_code == 0
+    assert run("logout", "home").exit_code == 1
+    assert "There is not a profile 'home'" in run("provider", "me", "--profile", "home").stderr
