@@ -78,7 +78,7 @@ def admin_refund(
     as_json: AsJson = False,
 ) -> None:
     """Give a renter back what a settled job cost, and take from its provider what it still has of it."""
-    with RestClient(url, admin_credential(token)) as client:
+    with Client(admin_target(url, token)) as client:
         answer = client.post(path("admin", "jobs", job_id, "refund"), {"reason": reason})
     names = {
         "given back": "refunded_halala",
