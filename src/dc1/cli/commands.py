@@ -98,14 +98,17 @@ def _fill_in(
     context: typer.Context, given: dict[str, Any], secrets: dict[str, OptionInfo], profile: str | None
 ) -> None:
     """Fill in what a login remembers where nothing else is said; a profile that is named comes before variables."""
+    # A command has one key of a marketplace at most; a daemon's engine has another, which no login knows.
     name, option = next(((name, option) for name, option in secrets.items() if option.envvar in _ROLES), (None, None))
     is_named = profile is not None and _on_command_line(context, "profile")
     source = context.get_parameter_source("url")
     is_said = _on_command_line(context, "url") or (not is_named and source is not None and source.name != "DEFAULT")
+    # A default is what nobody said, and a login's address comes before it.
     url = given["url"] if is_said else None
     if name is None or option is None:
         given["url"] = find_target(url, profile=profile if is_named else None).url
         return
+    # Typed beside a profile, a key is for that profile's marketplace.
     is_typed = _on_command_line(context, name) or _on_command_line(context, f"{name}_file")
     key = given[name] if is_typed or not is_named else None
     role = _ROLES[str(option.envvar)]

@@ -36,6 +36,7 @@ def login(
     role = role_of(key)
     with Client(Target(url, key, role)) as client, suppress(ForbiddenError):
         client.get(_OWN_PAGES[role])
+    # After the server took it: a mistyped key is told here and not by the next command.
     file = keep_profile(name, Profile(url, role, key))
     notes.print(f"Logged in to {url} as {role}: profile {name} in {file}.", soft_wrap=True)
 
