@@ -2452,6 +2452,17 @@ class SharedTrait(TypedDict):
     renter_ids: list[int]
     provider_ids: list[int]
 
+class SpeechBodyInput(TypedDict):
+    model: str
+    input: str
+    stream_format: NotRequired[Literal['audio', 'sse', None]]
+    voice: NotRequired[str | dict[str, Any] | None]
+    response_format: NotRequired[str | None]
+
+class SpeechEvent(TypedDict):
+    type: str
+    audio: str
+
 class StatusCount(TypedDict):
     status: str
     count: int
@@ -2588,6 +2599,29 @@ class TotalSpend(TypedDict):
     total_jobs: int
     total_halala: float
     total_sar: float
+
+class Transcription(TypedDict):
+    id: str
+    model: str
+    text: str
+    usage: TranscriptionUsage
+
+class TranscriptionEvent(TypedDict):
+    type: str
+    delta: str
+    usage: TranscriptionUsage | None
+
+class TranscriptionFormInput(TypedDict):
+    file: str
+    model: str
+    response_format: NotRequired[Literal['json', 'text', 'srt', 'verbose_json', 'vtt', 'diarized_json', None]]
+    stream: NotRequired[bool | None]
+
+class TranscriptionUsage(TypedDict):
+    type: str
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
 
 class UnsuspendProviderResponse(TypedDict):
     success: bool
