@@ -6,6 +6,9 @@ its own end happens to such a call is written after its start.
 
 from dataclasses import replace
 
+import structlog
+
+from dc1.control.failures import level_of
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease
@@ -14,6 +17,8 @@ from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import claims, lifecycle
 from dc1.storage.jobs.claims import UnstoredStart
 from dc1.storage.jobs.job_records import JobRow
+
+log = structlog.get_logger(__name__)
 
 
 class CallStarts:
@@ -97,6 +102,24 @@ class CallStarts:
             await self.store(*sorted(lease.row_id for lease in self._leases if lease.unstored is not None))
         elif (lease := self._leases.named(provider_id, reference)) is not None:
             await self.store(lease.row_id)
+
+    async def store_shown(self, renter_id: int | None) -> None:
+        """Store the starts of a renter's calls, or of everybody's, for whoever is to be shown them."""
+        found = (lease for lease in self._leases if renter_id in (None, lease.assignment.job.renter_id))
+        await self.store_read(*sorted(lease.row_id for lease in found if lease.unstored is not None))
+
+    async def store_read(self, *row_ids: int) -> bool:
+        """Store the starts of jobs that were read, and tell whether there were any that are stored now."""
+        unstored = [row_id for row_id in row_ids if (lease := self._leases.of_job(row_id)) and lease.unstored]
+        if not unstored:
+            return False
+        try:
+            await self.store(*unstored)
+        except Exception as error:
+            # What can be read while nothing can be written is better than nothing.
+            level_of(error, log)("call_starts_not_stored")
+            return False
+        return True
 
     async def store_old(self) -> None:
         """Store the starts that were there at the last look already."""

@@ -72,9 +72,10 @@ class Completions:
         self._leases = core.leases
         self._attempts = attempts
         self._queue = CallQueue(self._place, dispatcher.unplace)
-        dispatcher.tell_of_room(self._queue.serve_soon)
-        # Calls somebody waits for, by row id, and whether their text goes out as it comes.
-        self._answered: dict[int, bool] = {}
+        dispatcher.tell_of_room = self._queue.serve_soon
+        dispatcher.next_of = self._next_of
+        # Calls somebody waits for, by row id.
+        self._answered: dict[int, InferenceCall] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._limits = replace(
             core.config.limits,
@@ -153,7 +154,7 @@ class Completions:
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
             raise
-        self._answered[job.id] = call.stream
+        self._answered[job.id] = call
         return job
 
     @property
@@ -171,9 +172,9 @@ class Completions:
 
     async def abandon(self, row_id: int) -> None:
         """End a call whose caller left, unless it has ended; what was relayed is paid."""
-        streams = self._answered.pop(row_id, True)
+        call = self._answered.pop(row_id, None)
         with suppress(errors.ApiError):
-            await self._job_commands.cancel(row_id, Actor.RENTER, in_one_piece=not streams)
+            await self._job_commands.cancel(row_id, Actor.RENTER, in_one_piece=call is not None and not call.stream)
 
     async def _end_if_there(self, reference: str) -> None:
         """Call off a call of which nobody knew whether it was stored: its caller was told to ask again."""
@@ -199,7 +200,7 @@ class Completions:
         answered = dict(self._answered)
 
         def work(conn: Connection, said: Mapping[int, RelayedText]) -> list[tuple[lifecycle.Transition, int | None]]:
-            found = [(jobs.known(conn, row_id), streams) for row_id, streams in answered.items()]
+            found = [(jobs.known(conn, row_id), call.stream) for row_id, call in answered.items()]
             ended = [
                 (_stopped(conn, job, now_ms, said[job.id] if streams else NOTHING_RELAYED), job.provider_id)
                 for job, streams in found
@@ -250,6 +251,17 @@ class Completions:
             if fastest:
                 yield requirement.only_of(fastest)
         yield requirement
+
+    def _next_of(self, job: JobRow, avoid: frozenset[int]) -> int | None:
+        """Return who is to have a job that waits again: of a call, whom it prefers of those that are left."""
+        call = self._answered.get(job.id)
+        wanted = job.requirement
+        if call is not None:
+            # Not stored: only while its caller waits does anybody care, and that is here.
+            wanted = replace(wanted, order=call.routing.order, speed=call.routing.speed)
+        free = self._fleet.availability.local
+        found = (free.best(asked, avoid=avoid) for asked in self._welcome(wanted))
+        return next((provider_id for provider_id in found if provider_id is not None), None)
 
     def _reserve(self, requirement: Requirement, affinity: bytes | None) -> Provider | None:
         if affinity is not None:

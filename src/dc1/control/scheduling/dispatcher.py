@@ -53,7 +53,10 @@ class Dispatcher:
         self._versions = JobVersions()
         self._declined: dict[int, dict[int, int]] = {}
         self._dispatching = asyncio.Lock()
-        self._tell_of_room: Callable[[], None] = lambda: None
+        self.tell_of_room: Callable[[], None] = lambda: None
+        """Called when there may be room for who waits in no queue of ours."""
+        self.next_of: Callable[[JobRow, frozenset[int]], int | None] = lambda job, avoid: None
+        """Who shall have a job next that waits again, None for nobody now."""
         self.speeds = EngineSpeeds(core.clock, core.run_counts)
         self.health = EngineHealth(core.clock, core.config.completion_timeout_seconds * 1000)
 
@@ -194,9 +197,9 @@ class Dispatcher:
         avoided = job.losers.union(avoid)
         if job.source is JobSource.V1:
             avoided |= self.health.shunned(job.model or "")
-        self._enqueue(job, avoided, avoid_until_ms)
+        fitting = self.next_of(job, avoided)
+        self._enqueue(job, avoided, avoid_until_ms, fitting if job.source is JobSource.V1 else None)
         self._job_feed.publish(job.id, StateChanged())
-        fitting = self._fleet.availability.local.best(job.requirement, avoid=avoided)
         if fitting is not None:
             self.wake(fitting)
 
@@ -262,11 +265,7 @@ class Dispatcher:
     def wake(self, provider_id: int) -> None:
         """Look for work for a provider, soon."""
         self._scheduler.wake(provider_id)
-        self._tell_of_room()
-
-    def tell_of_room(self, tell: Callable[[], None]) -> None:
-        """Call `tell` whenever a provider may have become free."""
-        self._tell_of_room = tell
+        self.tell_of_room()
 
     def wake_fitting(self) -> None:
         """Look for providers for everything that is waited for: heals whatever was missed."""
@@ -342,7 +341,7 @@ class Dispatcher:
                 # Somebody else has the job; the slot that was kept for it is free for the next one.
                 self.wake(match.provider_id)
 
-    def _enqueue(self, job: JobRow, avoid: frozenset[int] = frozenset(), avoid_until_ms: int = 0) -> None:
+    def _enqueue(self, job: JobRow, avoid: frozenset[int], avoid_until_ms: int = 0, first: int | None = None) -> None:
         # It may wait here still, if all that happened since happened on another server.
         self.queue.remove(job.id)
         self.queue.add(
@@ -357,6 +356,7 @@ class Dispatcher:
                 since_ms=self._clock.now_ms(),
                 avoid=avoid,
                 avoid_until_ms=avoid_until_ms,
+                first=first,
             )
         )
 

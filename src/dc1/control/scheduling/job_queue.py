@@ -25,7 +25,7 @@ class WaitingJob:
     """A queued job as far as dispatching it needs to know.
 
     `avoid` names the providers that just lost, ignored or declined it; they get it only when no other fits, and not
-    before `avoid_until_ms`. `since_ms` is when it came to wait here.
+    before `avoid_until_ms`. `since_ms` is when it came to wait here, and `first` whom a call prefers.
     """
 
     id: int
@@ -38,6 +38,7 @@ class WaitingJob:
     since_ms: int = 0
     avoid: frozenset[int] = field(default_factory=frozenset)
     avoid_until_ms: int = 0
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

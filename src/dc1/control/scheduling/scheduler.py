@@ -85,8 +85,11 @@ class Scheduler:
         Of several that are free, the woken one need not be best.
         """
         best = self._fleet.availability.local.best(job.requirement, prewarm=job.prewarm, avoid=job.avoid)
-        other = None if best in (None, free.id) else self._fleet.get(best)
-        return other if other is not None and self.next_for(other) is job else free
+        for wanted in filter(None, (job.first, best)):
+            other = free if wanted == free.id else self._fleet.get(wanted)
+            if other is free or (other is not None and self.next_for(other) is job):
+                return other
+        return free
 
     def _may_have(self, provider_id: int, job: WaitingJob) -> bool:
         # A job that was just lost or declined must not go round in a circle with the same machine: others here come

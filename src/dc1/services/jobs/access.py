@@ -67,7 +67,10 @@ def _is_owner(conn: Connection, job: JobRow, principal: Principal) -> bool:
 async def readable_job(plane: ControlPlane, reference: str) -> JobRow:
     """Return a job that the caller may read; refuses as `readable` does."""
     principal = current_call().principal
-    return await plane.db.read(lambda conn: readable(conn, reference, principal))
+    job = await plane.db.read(lambda conn: readable(conn, reference, principal))
+    if await plane.attempts.starts.store_read(job.id):
+        job = await plane.db.read(lambda conn: readable(conn, reference, principal))
+    return job
 
 
 async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRow, JobSpec]:
@@ -78,7 +81,16 @@ async def readable_with_spec(plane: ControlPlane, reference: str) -> tuple[JobRo
         job = readable(conn, reference, principal)
         return job, jobs.spec(conn, job.id)
 
-    return await plane.db.read(with_spec)
+    found = await plane.db.read(with_spec)
+    # Once more where the database did not know yet that a call has begun.
+    return await plane.db.read(with_spec) if await plane.attempts.starts.store_read(found[0].id) else found
+
+
+async def store_shown_starts(plane: ControlPlane) -> None:
+    """Have the database know which of the caller's calls have begun, before they are listed."""
+    principal = current_call().principal
+    if principal.role in (Role.RENTER, Role.ADMIN):
+        await plane.attempts.starts.store_shown(principal.account_id if principal.role is Role.RENTER else None)
 
 
 def shown(plane: ControlPlane, job: JobRow, spec: JobSpec | None) -> JobDetail:

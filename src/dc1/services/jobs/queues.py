@@ -13,7 +13,7 @@ from dc1.services.api.call import Principal, current_call
 from dc1.services.api.live_stream import watch
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.provider_access import own_provider
-from dc1.services.jobs.access import shown
+from dc1.services.jobs.access import shown, store_shown_starts
 from dc1.services.jobs.live_jobs import LiveJobs, audience_of
 from dc1.services.jobs.messages import MOST_DOCUMENTS
 from dc1.storage.engine.database import Connection
@@ -33,6 +33,7 @@ class JobQueueCalls(ServicerPart):
     async def ListActiveJobs(self, request: pb.ListActiveJobsRequest, context: Any) -> pb.ListActiveJobsResponse:
         """List the caller's open jobs."""
         principal = current_call().principal
+        await store_shown_starts(self._plane)
 
         def read_open(conn: Connection) -> tuple[list[JobRow], dict[int, JobSpec]]:
             found = _open_jobs(conn, principal)

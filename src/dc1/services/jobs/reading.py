@@ -9,7 +9,15 @@ from google.api.httpbody_pb2 import HttpBody
 from dc1.domain.base.clock import time_text
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.event_stream import follow, resume_point
-from dc1.services.jobs.access import provider_of_job, readable, readable_job, readable_with_spec, shown, statuses_of
+from dc1.services.jobs.access import (
+    provider_of_job,
+    readable,
+    readable_job,
+    readable_with_spec,
+    shown,
+    statuses_of,
+    store_shown_starts,
+)
 from dc1.services.jobs.lifecycle import lifecycle_reader
 from dc1.services.jobs.log_stream import LogReader
 from dc1.services.jobs.messages import SCHEMA_VERSION, container_image, job_summary, log_line, public_head
@@ -28,6 +36,7 @@ class JobReadingCalls(OutputCalls):
     async def ListJobs(self, request: job_lists_pb2.ListJobsRequest, context: Any) -> job_lists_pb2.ListJobsResponse:
         """List the caller's own jobs."""
         limit = min(request.limit or 50, 200)
+        await store_shown_starts(self._plane)
         wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
         page = await self._plane.db.read(lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset))
         found = [job_summary(job, provider_of_job(self._plane, job)) for job in page.rows]

@@ -13,7 +13,7 @@ from dc1.services.api.csv_files import csv_file
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import time_value, to_value
-from dc1.services.jobs.access import statuses_of
+from dc1.services.jobs.access import statuses_of, store_shown_starts
 from dc1.services.jobs.messages import container_image, current_cost, shown_provider_id
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.row_mapping import Page
@@ -51,6 +51,7 @@ class RenterJobCalls(ServicerPart):
         """List the caller's jobs by page."""
         pages = Pages.asked(request, usual=20, most=_MOST_JOBS)
         wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
+        await store_shown_starts(self._plane)
 
         def read_page(conn: Connection) -> tuple[Page[JobRow], dict[int, Any]]:
             page = jobs.page(conn, wanted, limit=pages.limit, offset=pages.offset)

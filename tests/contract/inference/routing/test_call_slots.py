@@ -79,3 +79,13 @@ def test_the_share_in_use_decides(
         finish(owner, lease)
     for call in (first, *others):
         answered(call.result())
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/renters/me/jobs", "/jobs/active", "/jobs/1"])
+def test_a_call_that_runs_is_shown_as_running(renter: Renter, daemon: StreamDaemon, caller: Caller, path: str) -> None:
+    call = caller.ask()
+    lease = begin(daemon)
+    shown = renter.get(path).json()
+    assert (shown["jobs"][0] if "jobs" in shown else shown["job"])["status"] == "running"
+    finish(daemon, lease)
+    answered(call.result())

@@ -99,6 +99,14 @@ def test_a_failed_call_goes_to_nobody_who_is_left_out(
     answered(call.result())
 
 
+def test_a_failed_call_keeps_the_order_that_it_asked_for(daemons: list[StreamDaemon], caller: Caller) -> None:
+    call = caller.ask(**routed(order=[3, 2]))
+    daemons[2].fail(begin(daemons[2]), "gone", category="engine")
+    # Without an order it would be the first.
+    serve(daemons[1])
+    answered(call.result())
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -9,7 +9,7 @@ from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import ApiError
 from dc1.domain.inference.dialects.messages_answer import MessagesStream, message_of
 from dc1.domain.inference.dialects.messages_request import MessagesCall, read_messages
-from tests.domain.inference.dialects.chunks import THOUGHT_AND_CALLED, WHOLE, chunk
+from tests.domain.inference.dialects.chunks import THOUGHT_AND_CALLED, WHOLE, chunk, tool
 
 MIB = 1024 * 1024
 HELLO: dict[str, Any] = {"model": "a/model", "max_tokens": 32, "messages": [{"role": "user", "content": "Hi"}]}
@@ -217,3 +217,31 @@ def test_a_streamed_answer() -> None:
 def test_a_stream_that_says_nothing_is_a_message_without_blocks() -> None:
     kinds = [event["type"] for event in events(MessagesStream(read()), chunk({}, "stop"))]
     assert kinds == ["message_start", "message_delta", "message_stop"]
+
+
+def test_pieces_of_several_calls_that_mix_are_told_one_call_after_the_other() -> None:
+    pieces = (
+        tool(0, '{"q":', id="call-a", name="find"),
+        tool(1, '{"n"', id="call-b", name="list"),
+        tool(2, "", id="call-c", name="end"),
+        tool(0, '"x}"'),
+        tool(1, ":1"),
+        tool(0, "}"),
+        tool(1, "}"),
+    )
+    stream = MessagesStream(read())
+    told: list[Any] = [event for piece in pieces for event in stream.take(chunk(piece))]
+    # What need not wait does not.
+    assert (told[-1]["type"], told[-1]["index"]) == ("content_block_start", 2)
+    told += stream.end()
+    steps = [(event["type"].removeprefix("content_block_"), event["index"]) for event in told if "index" in event]
+    assert steps == [
+        *[("start", 0), ("delta", 0), ("delta", 0), ("delta", 0), ("stop", 0)],
+        *[("start", 1), ("delta", 1), ("delta", 1), ("delta", 1), ("stop", 1)],
+        *[("start", 2), ("stop", 2)],
+    ]
+    said = ["", "", ""]
+    for event in told:
+        if event["type"] == "content_block_delta":
+            said[event["index"]] += event["delta"]["partial_json"]
+    assert said == ['{"q":"x}"}', '{"n":1}', ""]

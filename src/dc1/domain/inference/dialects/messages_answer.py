@@ -1,5 +1,6 @@
 """An answer of chat as one of Anthropic's Messages API, whole or event by event."""
 
+import json
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -49,6 +50,9 @@ class MessagesStream:
         self._blocks = 0
         # By the index that chat gives them: the block of each call of a tool.
         self._tools: dict[int, int] = {}
+        # The arguments of the call that is told now, and what came meanwhile of those that wait for its end.
+        self._arguments = ""
+        self._waiting: dict[int, list[ToolCall]] = {}
         self._current = -1
         self._last = Said()
         self._counts = Counts()
@@ -74,6 +78,7 @@ class MessagesStream:
 
     def end(self) -> Iterator[JsonObject]:
         """Yield what follows the last chunk."""
+        yield from self._waited()
         yield from self._close()
         yield {
             "type": "message_delta",
@@ -83,16 +88,36 @@ class MessagesStream:
         yield {"type": "message_stop"}
 
     def _tool(self, tool: ToolCall) -> Iterator[JsonObject]:
+        """Yield what a piece of a call adds; blocks follow each other there, and in chat pieces of several may mix."""
+        if tool.index not in self._tools and self._open is _Block.TOOL_USE and not _is_object(self._arguments):
+            self._waiting.setdefault(tool.index, []).append(tool)
+            return
+        yield from self._piece(tool)
+        while self._waiting and _is_object(self._arguments):
+            yield from self._next()
+
+    def _waited(self) -> Iterator[JsonObject]:
+        while self._waiting:
+            yield from self._next()
+
+    def _next(self) -> Iterator[JsonObject]:
+        for piece in self._waiting.pop(next(iter(self._waiting))):
+            yield from self._piece(piece)
+
+    def _piece(self, tool: ToolCall) -> Iterator[JsonObject]:
         if tool.index not in self._tools:
             yield from self._close()
             self._tools[tool.index] = self._blocks
+            self._arguments = ""
             yield from self._begin(_Block.TOOL_USE, _tool_use(tool, {}))
         if tool.arguments:
+            self._arguments += tool.arguments
             part: JsonObject = {"type": "input_json_delta", "partial_json": tool.arguments}
             yield {"type": "content_block_delta", "index": self._tools[tool.index], "delta": part}
 
     def _in(self, kind: _Block, empty: JsonObject) -> Iterator[JsonObject]:
         if self._open is not kind:
+            yield from self._waited()
             yield from self._close()
             yield from self._begin(kind, {"type": kind, **empty})
 
@@ -116,6 +141,16 @@ def _head(answer: JsonObject) -> JsonObject:
 
 def _tool_use(tool: ToolCall, arguments: JsonObject) -> JsonObject:
     return {"type": _Block.TOOL_USE, "id": tool.id or f"toolu_{tool.index}", "name": tool.name, "input": arguments}
+
+
+def _is_object(arguments: str) -> bool:
+    """Tell whether arguments have all come: only then their object ends."""
+    if not arguments.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _input(arguments: str) -> JsonObject:
