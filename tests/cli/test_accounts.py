@@ -286,6 +286,13 @@ def test_a_list(
             "dc1-provider-second",
         ),
         (
+            ["provider", "machine", "rename", "5", "Rack 3"],
+            "PATCH /providers/me/machines/5",
+            {"name": "Rack 3"},
+            {"success": True, "machine": {"id": 5, "name": "Rack 3"}},
+            "Rack 3",
+        ),
+        (
             ["provider", "machine", "remove", "5"],
             "DELETE /providers/me/machines/5",
             None,

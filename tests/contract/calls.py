@@ -107,6 +107,7 @@ CALLS: Mapping[str, Call] = {
     **dict.fromkeys(("GoOnline", "GoOffline", "PauseProvider", "ResumeProvider", "ListDaemonJobs"), Call()),
     **dict.fromkeys(("ListMachines", "RemoveMachine", "RotateMachineKey"), PLAIN),
     "AddMachine": Call({"name": "Second", "gpu_model": "RTX 4090"}),
+    "UpdateMachine": Call({"name": "Rack 3, left"}),
     "AppendJobLogs": Call({"lines": [{"message": "one line"}]}, job="running"),
     "BeatProvider": Call({"gpu_utilization": 10}),
     "CreateWithdrawal": Call({"amount_halala": 1000, "iban": IBAN}, provider="paid"),

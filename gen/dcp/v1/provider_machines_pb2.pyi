@@ -314,6 +314,62 @@ class ListMachinesResponse(_message.Message):
 Global___ListMachinesResponse: _TypeAlias = ListMachinesResponse  # noqa: Y015
 
 @_typing.final
+class UpdateMachineRequest(_message.Message):
+    """What a machine is to be called."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    machine_id: _builtins.str
+    """Its id."""
+    name: _builtins.str
+    """Name, 2 to 100 characters after trimming."""
+    def __init__(
+        self,
+        *,
+        machine_id: _builtins.str = ...,
+        name: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "machine_id", b"machine_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+Global___UpdateMachineRequest: _TypeAlias = UpdateMachineRequest  # noqa: Y015
+
+@_typing.final
+class UpdateMachineResponse(_message.Message):
+    """The machine as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    MACHINE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    @_builtins.property
+    def machine(self) -> Global___Machine:
+        """The machine."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        machine: Global___Machine | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["machine", b"machine"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["machine", b"machine", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateMachineResponse: _TypeAlias = UpdateMachineResponse  # noqa: Y015
+
+@_typing.final
 class RemoveMachineRequest(_message.Message):
     """Which machine to remove."""
 

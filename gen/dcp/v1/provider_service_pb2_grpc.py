@@ -142,6 +142,11 @@ class ProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_live__pb2.StreamMachinesRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.UpdateMachine = channel.unary_unary(
+                '/dcp.v1.ProviderService/UpdateMachine',
+                request_serializer=dcp_dot_v1_dot_provider__machines__pb2.UpdateMachineRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_provider__machines__pb2.UpdateMachineResponse.FromString,
+                _registered_method=True)
         self.RemoveMachine = channel.unary_unary(
                 '/dcp.v1.ProviderService/RemoveMachine',
                 request_serializer=dcp_dot_v1_dot_provider__machines__pb2.RemoveMachineRequest.SerializeToString,
@@ -322,6 +327,14 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateMachine(self, request, context):
+        """Gives a machine another name; that of the first machine is the account's. Fails with NOT_FOUND (404) `Machine not found` for one that is
+        not the caller's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RemoveMachine(self, request, context):
         """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
         earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
@@ -443,6 +456,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.StreamMachines,
                     request_deserializer=dcp_dot_v1_dot_live__pb2.StreamMachinesRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'UpdateMachine': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMachine,
+                    request_deserializer=dcp_dot_v1_dot_provider__machines__pb2.UpdateMachineRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_provider__machines__pb2.UpdateMachineResponse.SerializeToString,
             ),
             'RemoveMachine': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveMachine,
@@ -980,6 +998,33 @@ class ProviderService:
             '/dcp.v1.ProviderService/StreamMachines',
             dcp_dot_v1_dot_live__pb2.StreamMachinesRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMachine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.ProviderService/UpdateMachine',
+            dcp_dot_v1_dot_provider__machines__pb2.UpdateMachineRequest.SerializeToString,
+            dcp_dot_v1_dot_provider__machines__pb2.UpdateMachineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -114,6 +114,10 @@ class ProviderServiceStub:
     Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
     connection alive.
     """
+    UpdateMachine: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.UpdateMachineRequest, _provider_machines_pb2.UpdateMachineResponse]
+    """Gives a machine another name; that of the first machine is the account's. Fails with NOT_FOUND (404) `Machine not found` for one that is
+    not the caller's.
+    """
     RemoveMachine: _grpc.UnaryUnaryMultiCallable[_provider_machines_pb2.RemoveMachineRequest, _provider_machines_pb2.RemoveMachineResponse]
     """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
     earned stays. Fails with NOT_FOUND (404) `Machine not found` for one that is not the caller's, and ABORTED (409) for the first, which
@@ -205,6 +209,10 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Streams the machines of the caller's account as server-sent events, as the stream of the fleet does.
     Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
     connection alive.
+    """
+    UpdateMachine: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.UpdateMachineRequest, _provider_machines_pb2.UpdateMachineResponse]  # type: ignore[assignment]
+    """Gives a machine another name; that of the first machine is the account's. Fails with NOT_FOUND (404) `Machine not found` for one that is
+    not the caller's.
     """
     RemoveMachine: _aio.UnaryUnaryMultiCallable[_provider_machines_pb2.RemoveMachineRequest, _provider_machines_pb2.RemoveMachineResponse]  # type: ignore[assignment]
     """Takes a machine out of the caller's account: its jobs go back to the queue, its daemon's stream ends and its key stops at once; what it
@@ -408,6 +416,16 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams the machines of the caller's account as server-sent events, as the stream of the fleet does.
         Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
         connection alive.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateMachine(
+        self,
+        request: _provider_machines_pb2.UpdateMachineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_machines_pb2.UpdateMachineResponse, _abc.Awaitable[_provider_machines_pb2.UpdateMachineResponse]]:
+        """Gives a machine another name; that of the first machine is the account's. Fails with NOT_FOUND (404) `Machine not found` for one that is
+        not the caller's.
         """
 
     @_abc_1.abstractmethod

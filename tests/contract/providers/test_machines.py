@@ -47,6 +47,22 @@ def test_a_machine_is_added_once_under_a_key(market: LocalMarket, provider: Poll
     assert answered(provider.post(path))["api_key"] != added["api_key"]
 
 
+def test_a_machine_is_renamed_by_its_owner_alone(market: LocalMarket, provider: PollDaemon) -> None:
+    machine = market.add_machine(provider, name="Rack 2")
+    path = f"{MACHINES}/{machine.id}"
+    assert answered(provider.patch(path, {"name": "  Rack 3 "}))["machine"]["name"] == "Rack 3"
+    assert [one["name"] for one in machines_of(provider)][1:] == ["Rack 3"]
+    refused(market.add_provider().patch(path, {"name": "Mine"}), 404, "Machine not found")
+    for name in ({}, {"name": ""}, {"name": "a"}, {"name": "a" * 101}, {"name": 7}):
+        assert provider.patch(path, name).status_code == 400, name
+    # Of the key's own right only its machine's daemon is spoken for.
+    assert machine.patch(path, {"name": "Mine"}).status_code == 403
+    market.restart()
+    assert [one["name"] for one in machines_of(provider)][1:] == ["Rack 3"]
+    assert answered(provider.patch(f"{MACHINES}/{provider.id}", {"name": "First"}))["success"] is True
+    assert provider.account()["name"] == "First"
+
+
 def test_a_machine_has_its_own_id_key_and_approval(market: LocalMarket, provider: PollDaemon) -> None:
     provider.post("/providers/preferences", {"ask": 0.9})
     added = answered(provider.post(MACHINES, {"name": "Rack 2", "gpu_model": "H100", "vram_gb": 80}), 201)

@@ -49,6 +49,20 @@ def machine_list(
     emit(answer, as_json, _show_machines)
 
 
+@app.command("rename")
+def machine_rename(
+    machine_id: Machine,
+    name: Annotated[str, typer.Argument(help="What it is called from now on.")],
+    key: ProviderKey = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Give a machine another name; that of the first one is the account's."""
+    with Client(provider_target(url, key)) as client:
+        answer = client.patch(path("providers", "me", "machines", machine_id), {"name": name})
+    emit(answer, as_json, lambda body: facts({"machine": machine_id, "name": body["machine"]["name"]}))
+
+
 @app.command("remove")
 def machine_remove(
     machine_id: Machine, key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False

@@ -160,6 +160,11 @@ class Fleet:
         provider.preferences = preferences
         self._decided(provider)
 
+    def rename(self, provider: Provider, name: str) -> None:
+        """Note what the owner calls the machine."""
+        provider.name = name
+        self._decided(provider)
+
     def set_gpu_profile(self, provider: Provider, gpu_model: str, facts: Facts, compute_types: frozenset[str]) -> None:
         """Note what the owner says of the GPU."""
         provider.registered_gpu_model, provider.facts, provider.compute_types = gpu_model, facts, compute_types

@@ -102,6 +102,11 @@ class ProviderAccounts:
         self._fleet.add(provider_from_row(opened.account))
         return opened
 
+    async def rename(self, provider: Provider, name: str) -> None:
+        """Give the machine another name."""
+        await self._db.write(lambda conn: providers.set_preferences(conn, provider.id, name=name))
+        self._fleet.rename(provider, name)
+
     async def set_preferences(self, provider: Provider, changes: Mapping[str, Any]) -> None:
         """Change when and how far the machine may be used.
 

@@ -1,4 +1,4 @@
-"""The machines of an owner's account: added, listed, removed, and given new keys."""
+"""The machines of an owner's account: added, listed, renamed, removed, and given new keys."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
@@ -89,6 +89,13 @@ class OwnedMachineCalls(ServicerPart):
         return (not wanted.status or wanted.status in (status, machine.approval)) and (
             gpu_type is None or is_of_gpu_type(machine.gpu_type, gpu_type)
         )
+
+    async def UpdateMachine(self, request: pb.UpdateMachineRequest, context: Any) -> pb.UpdateMachineResponse:
+        """Give one of the caller's machines another name."""
+        machine = await own_machine(self._plane, row_id(request.machine_id, errors.machine_not_found))
+        await self._plane.provider_accounts.rename(machine, request.name)
+        (message,) = await machine_messages(self._plane, [machine])
+        return pb.UpdateMachineResponse(success=True, machine=message)
 
     async def RemoveMachine(self, request: pb.RemoveMachineRequest, context: Any) -> pb.RemoveMachineResponse:
         """Take a machine out of the caller's account.

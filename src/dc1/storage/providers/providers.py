@@ -242,7 +242,7 @@ def set_preload(conn: Connection, provider_id: int, model: str | None, now_ms: i
 def set_preferences(conn: Connection, provider_id: int, **changes: Any) -> bool:
     """Change columns that the owner decides on; False when there is no such provider.
 
-    They are run_mode, scheduled_start, scheduled_end, gpu_usage_cap_pct, vram_reserve_gb, temp_limit_c, ask_pct,
+    They are name, run_mode, scheduled_start, scheduled_end, gpu_usage_cap_pct, vram_reserve_gb, temp_limit_c, ask_pct,
     supported_compute_types, gpu_model, vram_mib and gpu_count.
     """
     return _set(conn, provider_id, **changes)
