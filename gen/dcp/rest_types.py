@@ -2644,6 +2644,10 @@ class UpdateGpuProfileResponse(TypedDict):
     success: bool
     profile: GpuProfile
 
+class UpdateMachineResponse(TypedDict):
+    success: bool
+    machine: Machine
+
 class UpdatePreferencesRequest(TypedDict):
     key: NotRequired[str | None]
     run_mode: NotRequired[Literal['always-on', 'manual', 'scheduled', None]]

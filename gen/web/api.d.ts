@@ -337,6 +337,7 @@ export interface Schemas {
   UnsuspendRenterResponse: { success: boolean; renter_id: number; status: string; };
   UpdateGpuProfileRequest: { gpu_model?: string | null; vram_mb?: number | null; gpu_count?: number | null; supported_compute_types?: ("inference" | "training" | "rendering")[] | null; machine_id?: number | null; };
   UpdateGpuProfileResponse: { success: boolean; profile: Schemas["GpuProfile"]; };
+  UpdateMachineResponse: { success: boolean; machine: Schemas["Machine"]; };
   UpdatePreferencesRequest: { key?: string | null; run_mode?: "always-on" | "manual" | "scheduled" | null; scheduled_start?: string | null; scheduled_end?: string | null; gpu_usage_cap_pct?: number | null; vram_reserve_gb?: number | null; temp_limit_c?: number | null; ask?: number | null; machine_id?: number | null; };
   UpdatePreferencesResponse: { success: boolean; preferences: Schemas["ProviderPreferences"]; };
   UpdateRenterKeyResponse: { success: boolean; id: string; monthly_budget_halala: number | null; spent_this_month_halala: number; requests_per_minute: number | null; tokens_per_minute: number | null; streams: number | null; models: unknown[] | null; only_providers: unknown[] | null; ignore_providers: unknown[] | null; };
@@ -479,6 +480,7 @@ export interface Routes {
   "POST /providers/me/machines": { path: undefined; query: undefined; body: Schemas["AddMachineRequest"]; answer: Schemas["AddMachineResponse"]; event: undefined; };
   "GET /providers/me/machines": { path: undefined; query: { limit?: number; offset?: number; status?: "registered" | "online" | "degraded" | "offline" | "paused" | "suspended" | "pending" | "approved" | "rejected"; gpu_model?: string; }; body: undefined; answer: Schemas["ListMachinesResponse"]; event: undefined; };
   "GET /providers/me/machines/stream": { path: undefined; query: { once?: boolean; }; body: undefined; answer: undefined; event: Schemas["MachinesEvent"] | Schemas["LiveReady"]; };
+  "PATCH /providers/me/machines/{machine_id}": { path: { machine_id: string; }; query: undefined; body: { name: string; }; answer: Schemas["UpdateMachineResponse"]; event: undefined; };
   "DELETE /providers/me/machines/{machine_id}": { path: { machine_id: string; }; query: undefined; body: undefined; answer: Schemas["RemoveMachineResponse"]; event: undefined; };
   "POST /providers/me/machines/{machine_id}/rotate-key": { path: { machine_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["RotateMachineKeyResponse"]; event: undefined; };
   "POST /providers/me/rotate-key": { path: undefined; query: undefined; body: Schemas["RotateProviderKeyRequest"]; answer: Schemas["RotateProviderKeyResponse"]; event: undefined; };

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from playwright.sync_api import Page
 
+from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import JobEvent, JobStatus, JobType
@@ -34,6 +35,7 @@ _WORDS: dict[str, Iterable[str]] = {
     "gpuSources": GpuSource,
     "traits": Trait,
     "alerts": AlertReason,
+    "notifications": NotificationEvent,
 }
 _STATES: tuple[Iterable[str], ...] = (JobStatus, ProviderStatus, Approval, DeliveryStatus)
 

@@ -1,8 +1,15 @@
 """What strangers write is shown as they wrote it, and runs nowhere."""
 
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import expect
+
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import answered
-from tests.console.visitor import Visitors
+from dc1.testing.poll_daemon import REPORT
+from dc1.testing.server import ADMIN_TOKEN
+from tests.console.visitor import Visitors, pay_for_two_hours
 
 NASTY = (
     "<img src=x onerror=alert(1)>",
@@ -12,6 +19,72 @@ NASTY = (
     "javascript:alert(1)",
     "\u202eevil\u202c &lt;b&gt;",
 )
+ODD = "\"'><img src=x onerror=alert(1)><script>alert(1)</script>"
+IBAN = "SA0380000000608010167519"
+_MADE = "document.querySelectorAll('main img, main svg, main script, main [onerror], main [onload]').length"
+# Who looks, where, and what of it a stranger wrote; `{…}` is an id.
+PAGES = {
+    "offers": ("", "", f"name {ODD}"),
+    "admin-approvals": ("admin", "approvals", f"waits {ODD}"),
+    "admin-machines": ("admin", "machines", f"name {ODD}"),
+    "admin-machine": ("admin", "machines/{machine}", f"name {ODD}"),
+    "admin-refused-machine": ("admin", "machines/{refused}", f"reason {ODD}"),
+    "admin-jobs": ("admin", "jobs", f"renter {ODD}"),
+    "admin-job": ("admin", "jobs/{job}", f"line {ODD}"),
+    "admin-renters": ("admin", "renters", f"renter {ODD}"),
+    "admin-renter": ("admin", "renters/{renter}", f"note {ODD}"),
+    "admin-money": ("admin", "money", f"bank {ODD}"),
+    "admin-prices": ("admin", "prices", f"model {ODD}"),
+    "renter-home": ("renter", "", f"renter {ODD}"),
+    "renter-job": ("renter", "jobs/{job}", f"line {ODD}"),
+    "renter-wallet": ("renter", "wallet", f"note {ODD}"),
+    "renter-keys": ("renter", "keys", f"label {ODD}"),
+    "owner-home": ("owner", "", f"name {ODD}"),
+    "owner-machine": ("owner", "machines/{machine}", f"name {ODD}"),
+    "owner-earnings": ("owner", "earnings", f"name {ODD}"),
+    "owner-payouts": ("owner", "payouts", f"bank {ODD}"),
+}
+
+
+@pytest.fixture(scope="module")
+def odd(town: LocalMarket) -> dict[str, str]:
+    """A market in which everybody writes such things wherever they may; the keys and ids by which it is looked at."""
+    daemon = town.register_provider(name=f"name {ODD}", location=f"place {ODD}")
+    town.admin.approve(daemon.id)
+    daemon.heartbeat({**REPORT, "provider_hostname": f"host {ODD}"})
+    waits = town.register_provider(name=f"waits {ODD}", gpu_model=f"gpu {ODD}")
+    refused = town.register_provider(name=f"refused {ODD}")
+    answered(town.admin.patch(f"/admin/providers/{refused.id}/reject", {"reason": f"reason {ODD}"}))
+    renter = town.add_renter(name=f"renter {ODD}", organization=f"firm {ODD}")
+    answered(renter.post("/renters/me/keys", {"label": f"label {ODD}"}), 201)
+    pay_for_two_hours(town, renter, daemon)
+    job = renter.submit(max_retries=0, params={"prompt": f"prompt {ODD}"})
+    town.next_job(daemon)
+    daemon.logs(job["job_id"], [f"line {ODD}"])
+    answered(daemon.try_result(job["job_id"], success=False, error=f"error {ODD}"))
+    credit = {"amount_halala": 100, "reason": f"note {ODD}"}
+    answered(town.admin.post(f"/admin/renters/{renter.id}/credit", credit))
+    answered(town.admin.patch(f"/admin/token-prices/{quote(f'model {ODD}', safe='')}", {"prompt_halala": 5}))
+    asked = answered(daemon.post("/providers/me/withdraw", {"amount_halala": 1000, "iban": IBAN}), 201)
+    for body in ({"status": "processing"}, {"status": "paid", "bank_reference": f"bank {ODD}"}):
+        answered(town.admin.patch(f"/admin/withdrawals/{asked['withdrawal_id']}", body))
+    ids = {"machine": daemon.id, "refused": refused.id, "renter": renter.id, "job": job["job_id"], "waits": waits.id}
+    keys = {"key:admin": ADMIN_TOKEN, "key:renter": renter.key, "key:owner": daemon.key}
+    return keys | {name: str(value) for name, value in ids.items()}
+
+
+@pytest.mark.parametrize("role", ["", "admin", "renter", "owner"])
+def test_what_strangers_wrote_is_text_on_every_page(odd: dict[str, str], visitors: Visitors, role: str) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(odd[f"key:{role}"]) if role else visitor.open("/")
+        for name, (who, path, text) in PAGES.items():
+            if who != role:
+                continue
+            if role:
+                page.goto(f"{visitor.url}/console#/{path.format_map(odd)}")
+            visitor.settled()
+            expect(page.locator("main"), name).to_contain_text(text)
+            assert page.evaluate(_MADE) == 0, name
 
 
 def test_a_machines_name_and_place_are_text(town: LocalMarket, visitors: Visitors) -> None:
@@ -24,15 +97,7 @@ def test_a_machines_name_and_place_are_text(town: LocalMarket, visitors: Visitor
         shown = page.locator("table tbody th").all_text_contents()
         for name in NASTY:
             assert name in shown
-        assert page.evaluate("document.querySelectorAll('td img, td svg, td script, th img, th svg').length") == 0
-
-
-def test_an_accounts_name_and_a_refusal_are_text(town: LocalMarket, visitors: Visitors) -> None:
-    for name in NASTY[:2]:
-        renter = town.add_renter(name=name)
-        with visitors.one() as visitor:
-            page = visitor.sign_in(renter.key)
-            assert page.locator(".lead").inner_text() == name
+        assert page.evaluate(_MADE) == 0
 
 
 def test_markup_cannot_be_made_of_text_at_all(visitors: Visitors) -> None:

@@ -7,7 +7,7 @@ from dc1.testing.market import LocalMarket
 from dc1.testing.poll_daemon import PollDaemon
 from tests.console.visitor import Visitors, pay_for_two_hours
 
-PAGES = ("", "machines", "earnings", "payouts", "rules", "install")
+PAGES = ("", "machines", "earnings", "payouts", "rules", "notifications", "install")
 MANNERS = [("en", "dark"), ("ar", "light")]
 IBAN = "SA0380000000608010167519"
 
@@ -57,6 +57,23 @@ def test_a_machine_is_added_with_a_key_that_is_shown_once(owner: PollDaemon, vis
         expect(page.locator("tbody th").filter(has_text="<b>second</b>")).to_be_visible()
 
 
+def test_a_machine_is_renamed_and_gets_a_new_key(town: LocalMarket, owner: PollDaemon, visitors: Visitors) -> None:
+    machine = town.add_machine(owner, name="Left")
+    with visitors.one() as visitor:
+        page = visitor.sign_in(owner.key)
+        page.goto(f"{visitor.url}/console#/machines/{machine.id}")
+        page.get_by_role("button", name="Rename").click()
+        page.get_by_role("dialog").get_by_label("Name").fill("Right")
+        page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        expect(page.get_by_role("heading", name="Machine Right")).to_be_visible()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("heading", name="Machine Left")).to_be_visible()
+        page.get_by_role("button", name="New key").click()
+        page.get_by_role("dialog").get_by_role("button", name="New key").click()
+        key = page.locator(".notice pre").inner_text()
+    assert town.rest.get("/providers/jobs/next", key=key).status_code == 200
+
+
 def test_a_payout_is_asked_for(owner: PollDaemon, visitors: Visitors) -> None:
     before = owner.earnings()["claimable_earnings_halala"]
     assert before >= 1000
@@ -83,6 +100,10 @@ def test_the_ask_is_saved_with_what_it_means_beside_it(owner: PollDaemon, visito
             with page.expect_response("**/providers/preferences"):
                 page.get_by_role("button", name="Save").click()
             assert owner.account()["gpu_usage_cap_pct"] == kept
+        page.get_by_label("Your price").fill("0.7")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Undo").last.click()
+        expect(page.get_by_label("Your price")).to_have_value("1.5")
         page.get_by_label("When it may be used").select_option("scheduled")
         expect(page.get_by_text("In UTC, where it is")).to_be_visible()
         page.get_by_label("When it may be used").select_option("always-on")

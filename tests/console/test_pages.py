@@ -6,6 +6,7 @@ What they looked like lies in build/screens.
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import expect
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import answered
@@ -93,3 +94,13 @@ def test_it_can_be_used_by_keyboard_alone(busy: LocalMarket, visitors: Visitors)
         # Whoever hears the page is told that it is another one.
         assert page.evaluate("document.activeElement.id") == "main"
         assert page.title() == "The market · DC1"
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Honolulu", "Pacific/Kiritimati"])
+def test_a_day_of_the_market_is_that_day_everywhere(busy: LocalMarket, visitors: Visitors, zone: str) -> None:
+    """Its days begin by UTC, which is another day ten hours west and fourteen east of it."""
+    renter = busy.add_renter()
+    with visitors.one(zone=zone) as visitor:
+        page = visitor.sign_in(renter.key)
+        today = page.locator(".u-legend .u-value").first
+        expect(today).to_have_text("Mar 22")

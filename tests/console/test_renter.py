@@ -10,7 +10,7 @@ from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
 from tests.console.visitor import Visitors
 
-PAGES = ("", "playground", "order", "jobs", "wallet", "keys", "webhooks", "usage")
+PAGES = ("", "playground", "order", "jobs", "wallet", "keys", "webhooks", "notifications", "usage")
 MANNERS = [("en", "light"), ("ar", "dark")]
 
 

@@ -130,10 +130,12 @@ class Visitors:
         self._url = url
 
     @contextmanager
-    def one(self, language: str = "en", light: str = "light") -> Iterator[Visitor]:
-        """Come with a browser in this language; whatever it complained of fails the test."""
+    def one(self, language: str = "en", light: str = "light", zone: str | None = None) -> Iterator[Visitor]:
+        """Come with a browser in this language and time zone; whatever it complained of fails the test."""
         scheme: Any = light
-        context = self._browser.new_context(locale=language, color_scheme=scheme, reduced_motion="reduce")
+        context = self._browser.new_context(
+            locale=language, color_scheme=scheme, reduced_motion="reduce", timezone_id=zone
+        )
         visitor = Visitor(context.new_page(), self._url, language, light)
         try:
             yield visitor

@@ -24,11 +24,11 @@ export function Refused({ error, retry }) {
  * Show what was loaded, or how that stands.
  *
  * @template T
- * @param {import("../runtime/load.js").Loading<T>} of
+ * @param {{value: T | undefined, error: unknown, reload?: () => void}} of
  * @param {(value: T) => Child} show
  */
 export function loaded({ value, error, reload }, show) {
-  const refused = error === undefined ? null : h(Refused, { error, retry: reload });
+  const refused = error === undefined ? null : h(Refused, { error, ...(reload ? { retry: reload } : {}) });
   if (value !== undefined) return h("div", null, refused, show(value));
   return refused ?? h("p", { class: "loading", role: "status" }, texts().loading);
 }

@@ -33,13 +33,16 @@ function colour(place, name) {
 /** @param {number} seconds @param {Intl.DateTimeFormatOptions} options */
 const at = (seconds, options) => new Intl.DateTimeFormat(locale(), options).format(new Date(seconds * 1000));
 
+/** Where a line stands now, which is told as long as nobody points at an older place of it. @param {(number | null)[]} values */
+const latest = (values) => values.findLast((value) => value != null) ?? null;
+
 /** @param {boolean} isDaily */
 const dayOf = (isDaily) =>
   isDaily ? { month: "short", day: "numeric", timeZone: "UTC" } : { month: "short", day: "numeric" };
 const HOUR = { hour: "numeric", minute: "2-digit" };
 
 /** @param {HTMLElement} place @param {Required<PlotProps>} props @returns {import("uplot").Options} */
-function options(place, { series, told, isDaily }) {
+function options(place, { times, series, told, isDaily }) {
   const day = /** @type {Intl.DateTimeFormatOptions} */ (dayOf(isDaily));
   const hour = /** @type {Intl.DateTimeFormatOptions} */ (HOUR);
   const grid = { stroke: colour(place, "--edge"), width: 1 };
@@ -52,6 +55,8 @@ function options(place, { series, told, isDaily }) {
     axes: [
       {
         ...axis,
+        space: 80,
+        gap: 8,
         values: (_, splits) => {
           const isLong = isDaily || (splits.at(-1) ?? 0) - (splits[0] ?? 0) >= DAY_SECONDS;
           return splits.map((seconds) => at(seconds, isLong ? day : hour));
@@ -62,20 +67,29 @@ function options(place, { series, told, isDaily }) {
         size: 80,
         // Nobody completes half a job.
         filter: (_, splits) => (isWhole ? splits.map((value) => (Number.isInteger(value) ? value : null)) : splits),
-        values: (_, splits) => splits.map((value) => (value == null ? "" : told(value))),
+        // Of small amounts several are the same in words.
+        values: (_, splits) =>
+          splits
+            .map((value) => (value == null ? "" : told(value)))
+            .map((text, index, all) => (text === all[index - 1] ? "" : text)),
       },
     ],
     series: [
       {
         label: texts().time,
-        value: (_, seconds) => (seconds == null ? NOTHING : at(seconds, isDaily ? day : { ...day, ...hour })),
+        value: (_, pointed) => {
+          const seconds = pointed ?? times.at(-1);
+          return seconds == null ? NOTHING : at(seconds, isDaily ? day : { ...day, ...hour });
+        },
       },
-      ...series.map(({ label }, index) => ({
+      ...series.map(({ label, values }, index) => ({
         label,
         stroke: colour(place, LINES[index % LINES.length] ?? ""),
         width: 2,
-        value: (/** @type {unknown} */ _, /** @type {number | null} */ value) =>
-          value == null ? NOTHING : told(value),
+        value: (/** @type {unknown} */ _, /** @type {number | null} */ pointed) => {
+          const value = pointed ?? latest(values);
+          return value == null ? NOTHING : told(value);
+        },
       })),
     ],
   };
@@ -101,13 +115,16 @@ export function Plot({ label, times, series, told = number, isDaily = false }) {
       plot?.destroy();
     };
   }, [JSON.stringify([times, series]), language.value, theme.value]);
-  const latest = series.map((one) => `${one.label}: ${told(one.values.findLast((value) => value != null) ?? 0)}`);
+  const spoken = series.map((one) => {
+    const value = latest(one.values);
+    return `${one.label}: ${value === null ? NOTHING : told(value)}`;
+  });
   return h(
     "figure",
     { class: "plot" },
     h("figcaption", null, label),
     // Time runs one way in both languages, and what is drawn is told in words to whoever does not see it.
-    h("div", { ref: place, dir: "ltr", role: "img", "aria-label": `${label}. ${latest.join(", ")}` }),
+    h("div", { ref: place, dir: "ltr", role: "img", "aria-label": `${label}. ${spoken.join(", ")}` }),
   );
 }
 

@@ -1,11 +1,12 @@
 // The entries of a renter's wallet.
 
 import { h } from "../vendor/preact.js";
-import { money, time } from "../runtime/format.js";
+import { money } from "../runtime/format.js";
 import common from "../text/common.js";
 import words from "../text/words.js";
 import { table } from "./table.js";
 import { jobId, word } from "./word.js";
+import { When } from "./when.js";
 
 /** @param {import("../runtime/api.js").Schemas["WalletEntry"][]} rows */
 export function walletTable(rows) {
@@ -15,7 +16,7 @@ export function walletTable(rows) {
     rows,
     keyOf: (row) => row.id,
     columns: [
-      { key: "when", title: t.when, cell: (row) => time(row.created_at), width: 170 },
+      { key: "when", title: t.when, cell: (row) => h(When, { at: row.created_at }), width: 170 },
       { key: "kind", title: t.kind, cell: (row) => word(words().walletKinds, row.kind), width: 130 },
       {
         key: "job",

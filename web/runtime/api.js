@@ -87,7 +87,7 @@ export async function request(route, given) {
     return answer;
   }
   // A key that was good until now: its owner replaced it, or an admin did. Not that of who has signed in meanwhile.
-  if (answer.status === 401 && key === session.value?.key) end();
+  if (answer.status === 401 && key === session.value?.key) end("key");
   throw new ApiError(answer.status, await answer.json().catch(() => ({})));
 }
 

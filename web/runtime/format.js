@@ -63,6 +63,11 @@ export function day(at) {
   return at == null ? NOTHING : format(Intl.DateTimeFormat, { dateStyle: "medium" }).format(new Date(at));
 }
 
+/** The hour alone. @param {string | number | null | undefined} at */
+export function clock(at) {
+  return at == null ? NOTHING : format(Intl.DateTimeFormat, { timeStyle: "short" }).format(new Date(at));
+}
+
 /** How long ago something was. @param {string | null | undefined} at @param {number} [nowMs] */
 export function ago(at, nowMs = Date.now()) {
   if (at == null) return NOTHING;

@@ -4,6 +4,7 @@ import { signal } from "../vendor/signals.js";
 
 /** @typedef {"admin" | "renter" | "owner"} Role */
 /** @typedef {{key: string, role: Role, name: string}} Session */
+/** @typedef {"key" | "idle"} Reason why a session ended that nobody signed out of: its key stopped, or nobody used it */
 
 const KEPT = "dc1.session";
 
@@ -15,13 +16,19 @@ function kept() {
 
 export const session = signal(kept());
 
+/** Why the last one ended, where its owner did not end it. @type {import("../vendor/signals.js").Signal<Reason | undefined>} */
+export const ended = signal(/** @type {Reason | undefined} */ (undefined));
+
 /** @param {Session} who */
 export function begin(who) {
   sessionStorage.setItem(KEPT, JSON.stringify(who));
+  ended.value = undefined;
   session.value = who;
 }
 
-export function end() {
+/** @param {Reason} [reason] */
+export function end(reason) {
   sessionStorage.removeItem(KEPT);
+  ended.value = reason;
   session.value = null;
 }

@@ -34,7 +34,7 @@ export default function Approvals() {
         href: (row) => `#/machines/${row.id}`,
         columns: [
           { key: "name", title: t.name, cell: (row) => h("bdi", null, row.name), width: 150 },
-          { key: "gpu", title: t.gpu, cell: (row) => h("bdi", null, row.gpu_model ?? "–"), width: 150 },
+          { key: "gpu", title: t.gpu, cell: (row) => h("bdi", null, row.gpu_model ?? "–"), isExtra: true, width: 150 },
           {
             key: "acts",
             title: "",

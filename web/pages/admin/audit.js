@@ -4,8 +4,9 @@ import { h } from "../../vendor/preact.js";
 import { moreOf } from "../../components/act.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
+import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
-import { number, time } from "../../runtime/format.js";
+import { number } from "../../runtime/format.js";
 import { useMore } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 
@@ -32,7 +33,7 @@ export default function Audit() {
           empty: t.noAudit,
           keyOf: (row) => row.id,
           columns: [
-            { key: "when", title: t.when, cell: (row) => time(row.at), width: 180 },
+            { key: "when", title: t.when, cell: (row) => h(When, { at: row.at }), width: 180 },
             { key: "call", title: t.method, cell: (row) => h("code", null, `${row.method} ${row.path}`) },
             { key: "status", title: t.answered, cell: (row) => number(row.status), isNumber: true, width: 90 },
             { key: "actor", title: t.actor, cell: (row) => h("bdi", null, row.actor), isExtra: true, width: 150 },

@@ -1,5 +1,6 @@
 // Pages of admins, in the order of the menu.
 
+import notifications from "../../text/notifications.js";
 import texts from "../../text/admin.js";
 
 /** @type {import("../../runtime/router.js").Entry[]} */
@@ -15,5 +16,6 @@ export const ENTRIES = [
   { path: "/money", title: () => texts().money, load: () => import("./money.js") },
   { path: "/prices", title: () => texts().prices, load: () => import("./prices.js") },
   { path: "/alerts", title: () => texts().alerts, load: () => import("./alerts.js") },
+  { path: "/notifications", title: () => notifications().title, load: () => import("../account/notifications.js") },
   { path: "/audit", title: () => texts().audit, load: () => import("./audit.js") },
 ];

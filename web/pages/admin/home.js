@@ -4,6 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { useEffect, useState } from "../../vendor/hooks.js";
 import { SelectField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { MoneyPlot, Plot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
@@ -27,7 +28,7 @@ export default function Home() {
     "div",
     null,
     h("h1", null, t.home),
-    h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
+    h(Liveness, { isLive }),
     loaded(overview, (told) =>
       h(Figures, {
         of: [

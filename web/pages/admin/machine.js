@@ -8,8 +8,9 @@ import { loaded } from "../../components/notice.js";
 import { Telemetry } from "../../components/telemetry.js";
 import { table } from "../../components/table.js";
 import { word } from "../../components/word.js";
+import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
-import { ago, money, number, percent, time } from "../../runtime/format.js";
+import { ago, money, number, percent } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
@@ -122,7 +123,7 @@ function Decisions({ id, turn }) {
       rows,
       keyOf: (row) => row.at,
       columns: [
-        { key: "when", title: t.when, cell: (row) => time(row.at), width: 180 },
+        { key: "when", title: t.when, cell: (row) => h(When, { at: row.at }), width: 180 },
         { key: "decision", title: t.decision, cell: (row) => h(Status, { of: row.decision }), width: 120 },
         { key: "actor", title: t.actor, cell: (row) => h("bdi", null, row.actor), isExtra: true, width: 170 },
         { key: "reason", title: t.reason, cell: (row) => h("bdi", null, row.reason ?? "–") },

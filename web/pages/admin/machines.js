@@ -4,7 +4,8 @@ import { h } from "../../vendor/preact.js";
 import { useMemo, useState } from "../../vendor/hooks.js";
 import { Badge, Status } from "../../components/badge.js";
 import { StatusField, TextField } from "../../components/field.js";
-import { Refused } from "../../components/notice.js";
+import { Liveness } from "../../components/liveness.js";
+import { loaded } from "../../components/notice.js";
 import { word } from "../../components/word.js";
 import { machineColumns } from "../../components/machine_columns.js";
 import { table } from "../../components/table.js";
@@ -27,21 +28,14 @@ export default function Machines() {
     "div",
     null,
     h("h1", null, t.machines),
-    h(
-      "p",
-      { class: "quiet", role: "status" },
-      isLive ? t.live : t.reconnecting,
-      " · ",
-      t.ofThese(number(shown.length), number(rows?.length)),
-    ),
-    error !== undefined && h(Refused, { error }),
+    h(Liveness, { isLive, error }, " · ", t.ofThese(number(shown.length), number(rows?.length))),
     h(
       "div",
       { class: "filters", role: "search" },
       h(TextField, { label: t.search, type: "search", value: text, set: setText }),
       h(StatusField, { label: t.status, value: state, set: setState, states: STATES, any: t.anyState }),
     ),
-    listed(shown),
+    loaded({ value: rows && shown, error }, listed),
   );
 }
 

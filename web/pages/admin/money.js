@@ -9,8 +9,9 @@ import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { PayoutStatus, word } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
+import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
-import { money, time } from "../../runtime/format.js";
+import { money } from "../../runtime/format.js";
 import { useLoad, useMore } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
@@ -120,7 +121,7 @@ function listed(rows, done) {
         cell: (row) => row.flags.map((flag, at) => [at > 0 && " · ", word(words().traits, flag.shares)]),
         isExtra: true,
       },
-      { key: "asked", title: t.when, cell: (row) => time(row.created_at), isExtra: true, width: 170 },
+      { key: "asked", title: t.when, cell: (row) => h(When, { at: row.created_at }), isExtra: true, width: 170 },
     ],
   });
 }

@@ -4,7 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { Status } from "../../components/badge.js";
 import { table } from "../../components/table.js";
 import { jobId } from "../../components/word.js";
-import { time } from "../../runtime/format.js";
+import { When } from "../../components/when.js";
 import texts from "../../text/admin.js";
 
 /**
@@ -24,7 +24,7 @@ export function newestJobs(rows, more = []) {
       { key: "job", title: t.job, cell: (row) => jobId(row.job_id), width: 230 },
       { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 115 },
       ...more,
-      { key: "submitted", title: t.submitted, cell: (row) => time(row.submitted_at), isExtra: true },
+      { key: "submitted", title: t.submitted, cell: (row) => h(When, { at: row.submitted_at }), isExtra: true },
     ],
   });
   return h("section", { "aria-labelledby": "newest" }, h("h2", { id: "newest" }, t.recentJobs), shown);

@@ -70,8 +70,9 @@ function Acts({ renter, done }) {
       reason: String(given.get("reason")),
       is_payment: given.has("payment"),
     };
-    await call("POST /admin/renters/{renter_id}/credit", { path, body, once: true }).then(() => {
-      toast(t.credited);
+    await call("POST /admin/renters/{renter_id}/credit", { path, body, once: true }).then(({ ledger_id: entry_id }) => {
+      // What was paid in stands until it is paid back.
+      toast(t.credited, body.is_payment ? undefined : () => takeBack(entry_id).then(done));
       done();
     }, complain);
   };
@@ -100,6 +101,13 @@ function Acts({ renter, done }) {
       : h("button", { type: "button", class: "grave", onClick: suspend }, t.suspend),
   );
 }
+
+/** @param {number} entry_id */
+const takeBack = (entry_id) =>
+  call("POST /admin/finance/transactions/{entry_id}/reverse", {
+    path: { entry_id },
+    body: { reason: common().undone },
+  });
 
 function amounts() {
   const t = texts();

@@ -4,6 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { useEffect, useState } from "../../vendor/hooks.js";
 import { Layout } from "../../components/layout.js";
 import { Refused } from "../../components/notice.js";
+import { isEnding } from "../../runtime/idle.js";
 import { end, session } from "../../runtime/session.js";
 import { SITE } from "../../runtime/site.js";
 import common from "../../text/common.js";
@@ -43,9 +44,19 @@ export function Console() {
     };
   }, [who?.role]);
   if (!who) return h(Layout, { entries: OUTSIDE, home: SITE.home, name: "DC1" });
-  const out = h("button", { type: "button", onClick: end }, t.signOut);
+  const out = h("button", { type: "button", onClick: () => end() }, t.signOut);
   if (inside.role !== who.role) return h("p", { class: "loading", role: "status" }, common().loading);
   if (!inside.entries) return h(Refused, { error: inside.error });
   const name = `DC1 · ${t.roles[who.role]}`;
-  return h(Layout, { entries: inside.entries, home: "#/", name, aside: out });
+  return [
+    h(Layout, { key: "pages", entries: inside.entries, home: "#/", name, aside: out }),
+    // Any key or move of the pointer is an answer; the button is for who looks for one.
+    isEnding.value &&
+      h(
+        "div",
+        { key: "ending", class: "toast ending", role: "alert" },
+        h("span", null, t.ending),
+        h("button", { type: "button", class: "main" }, t.stay),
+      ),
+  ];
 }

@@ -6,7 +6,7 @@ import { Form } from "../../components/act.js";
 import { TextField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
 import { ApiError, call } from "../../runtime/api.js";
-import { begin } from "../../runtime/session.js";
+import { begin, ended } from "../../runtime/session.js";
 import { SITE } from "../../runtime/site.js";
 import texts from "../../text/console.js";
 
@@ -37,6 +37,7 @@ export default function SignIn() {
     "div",
     { class: "narrow" },
     h("h1", null, t.signIn),
+    ended.value && h("p", { class: "notice", role: "alert" }, t.endedBy[ended.value]),
     h("p", null, t.signInNote),
     error !== undefined && !isUnknown && h(Refused, { error }),
     h(

@@ -7,8 +7,9 @@ import { loaded } from "../../components/notice.js";
 import { MoneyPlot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
 import { jobId } from "../../components/word.js";
+import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
-import { duration, money, number, time } from "../../runtime/format.js";
+import { duration, money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/owner.js";
 
@@ -44,6 +45,7 @@ export function EarnedByDay() {
   return loaded(history, ({ days }) =>
     h(MoneyPlot, {
       label: t.earnedByDay,
+      isDaily: true,
       times: days.map(({ date }) => Date.parse(date) / 1000),
       series: [{ label: t.earned, values: days.map((day) => day.earned_halala) }],
     }),
@@ -113,7 +115,7 @@ function ByJob() {
           isExtra: true,
           width: 100,
         },
-        { key: "ended", title: t.ended, cell: (row) => time(row.completed_at), isExtra: true },
+        { key: "ended", title: t.ended, cell: (row) => h(When, { at: row.completed_at }), isExtra: true },
       ],
     }),
   );

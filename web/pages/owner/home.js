@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { Figures } from "../../components/figure.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { call } from "../../runtime/api.js";
 import { money, number } from "../../runtime/format.js";
@@ -15,7 +16,7 @@ const EVERY_SECONDS = 60;
 
 export default function Home() {
   const t = texts();
-  const { rows, isLive } = useOwnMachines();
+  const { rows, isLive, error } = useOwnMachines();
   const account = useLoad((signal) => call("GET /providers/me", { signal }), [], EVERY_SECONDS);
   return h(
     "div",
@@ -37,8 +38,8 @@ export default function Home() {
       "section",
       { "aria-labelledby": "machines" },
       h("h2", { id: "machines" }, t.machines),
-      h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
-      rows && machineTable(rows),
+      h(Liveness, { isLive, error }),
+      loaded({ value: rows, error }, machineTable),
     ),
     h(EarnedByDay, null),
   );

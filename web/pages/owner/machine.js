@@ -1,20 +1,25 @@
 // One machine: what it says of itself now and said lately, and what may be done with it.
 
 import { h } from "../../vendor/preact.js";
+import { useState } from "../../vendor/hooks.js";
 import { Act } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
+import { Code } from "../../components/code.js";
 import { ask } from "../../components/dialog.js";
+import { TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { Telemetry } from "../../components/telemetry.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { ago, money, number, percent } from "../../runtime/format.js";
+import { ago, money, number, percent, time } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import { go } from "../../runtime/router.js";
 import common from "../../text/common.js";
 import texts from "../../text/owner.js";
 import { useOwnMachines } from "./machines.js";
+
+/** @typedef {import("../../runtime/api.js").Schemas["RotateMachineKeyResponse"]} RotatedKey */
 
 const MOST_MACHINES = 200;
 
@@ -22,6 +27,7 @@ const MOST_MACHINES = 200;
 export default function Machine({ params }) {
   const t = texts();
   const id = Number(params["id"]);
+  const [key, setKey] = useState(/** @type {RotatedKey | undefined} */ (undefined));
   const live = useOwnMachines().rows?.find((one) => one.id === id);
   const listed = useLoad(
     (signal) => call("GET /providers/me/machines", { query: { limit: MOST_MACHINES }, signal }),
@@ -31,6 +37,13 @@ export default function Machine({ params }) {
     "div",
     null,
     h("h1", null, t.machine, " ", h("bdi", null, live?.name ?? "")),
+    key &&
+      h(
+        "div",
+        { class: "notice", role: "status" },
+        h("p", null, t.keyReplaced(time(key.old_key_expires_at))),
+        h(Code, { label: t.key, children: key.api_key }),
+      ),
     live
       ? [
           h("p", { key: "state" }, h(Status, { of: live.status }), " ", h(Status, { of: live.approval_status })),
@@ -59,7 +72,7 @@ export default function Machine({ params }) {
             "div",
             null,
             h("p", null, t.total, ": ", money(machine.total_earnings_halala)),
-            h(Acts, { machine, reload: listed.reload }),
+            h(Acts, { machine, reload: listed.reload, shown: setKey }),
           )
         : null;
     }),
@@ -67,8 +80,8 @@ export default function Machine({ params }) {
   );
 }
 
-/** @param {{machine: import("../../runtime/api.js").Schemas["Machine"], reload: () => void}} props */
-function Acts({ machine, reload }) {
+/** @param {{machine: import("../../runtime/api.js").Schemas["Machine"], reload: () => void, shown: (key: RotatedKey) => void}} props */
+function Acts({ machine, reload, shown }) {
   const t = texts();
   const body = { machine_id: machine.id };
   const resume = () => call("POST /providers/resume", { body }).then(reload);
@@ -77,9 +90,22 @@ function Acts({ machine, reload }) {
     machine.is_paused
       ? resume().then(() => toast(t.resumed, pause), complain)
       : pause().then(() => toast(t.paused, resume), complain);
+  const path = { machine_id: machine.id };
+  /** @param {string} name */
+  const named = (name) => call("PATCH /providers/me/machines/{machine_id}", { path, body: { name } }).then(reload);
+  const rename = async () => {
+    const fields = h(TextField, { label: t.name, name: "name", required: true, value: machine.name });
+    const given = await ask({ title: t.renameQuestion, act: t.save, fields });
+    if (!given) return;
+    await named(String(given.get("name"))).then(() => toast(t.renamed, () => named(machine.name)), complain);
+  };
+  const replace = async () => {
+    if (!(await ask({ title: t.replaceQuestion, text: t.replaceNote, act: t.replaceKey, isGrave: true }))) return;
+    await call("POST /providers/me/machines/{machine_id}/rotate-key", { path, body: {} }).then(shown, complain);
+  };
   const remove = async () => {
     if (!(await ask({ title: t.removeQuestion, act: t.remove, isGrave: true }))) return;
-    await call("DELETE /providers/me/machines/{machine_id}", { path: { machine_id: machine.id } }).then(() => {
+    await call("DELETE /providers/me/machines/{machine_id}", { path }).then(() => {
       toast(t.removed);
       go("/machines");
     }, complain);
@@ -88,6 +114,9 @@ function Acts({ machine, reload }) {
     "p",
     { class: "acts" },
     h(Act, { act: turn, children: machine.is_paused ? t.resume : t.pause }),
+    h(Act, { act: rename, children: t.rename }),
+    // That of the first one is the key of whoever is signed in here.
+    machine.id !== machine.owner_id && h(Act, { act: replace, children: t.replaceKey }),
     // The first one is the account itself.
     machine.id !== machine.owner_id && h(Act, { act: remove, kind: "grave", children: t.remove }),
   );

@@ -6,7 +6,8 @@ import { Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
-import { Refused } from "../../components/notice.js";
+import { Liveness } from "../../components/liveness.js";
+import { loaded } from "../../components/notice.js";
 import { machineColumns } from "../../components/machine_columns.js";
 import { table } from "../../components/table.js";
 import { complain } from "../../components/toast.js";
@@ -35,12 +36,11 @@ export default function Machines() {
     "div",
     null,
     h("h1", null, t.machines),
-    h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
-    error !== undefined && h(Refused, { error }),
+    h(Liveness, { isLive, error }),
     key &&
       h("div", { class: "notice", role: "status" }, h("p", null, t.added), h(Code, { label: t.key, children: key })),
     h("p", { class: "acts" }, h("button", { type: "button", class: "main", onClick: add }, t.addMachine)),
-    rows && machineTable(rows),
+    loaded({ value: rows, error }, machineTable),
   );
 }
 

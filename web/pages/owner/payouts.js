@@ -8,8 +8,9 @@ import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { PayoutStatus } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
+import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
-import { halala, money, time } from "../../runtime/format.js";
+import { halala, money } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/owner.js";
 
@@ -63,7 +64,7 @@ function listed(rows) {
     empty: t.noPayouts,
     keyOf: (row) => row.id,
     columns: [
-      { key: "asked", title: t.asked, cell: (row) => time(row.created_at), width: 180 },
+      { key: "asked", title: t.asked, cell: (row) => h(When, { at: row.created_at }), width: 180 },
       {
         key: "state",
         title: t.status,

@@ -1,7 +1,7 @@
 // What an owner asks for its machines, and when and how far they may be used.
 
 import { h } from "../../vendor/preact.js";
-import { useState } from "../../vendor/hooks.js";
+import { useRef, useState } from "../../vendor/hooks.js";
 import { Form } from "../../components/act.js";
 import { SelectField, TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
@@ -15,25 +15,44 @@ import texts from "../../text/owner.js";
 
 export default function Rules() {
   const t = texts();
-  const account = useLoad(async (signal) => {
-    const { provider } = await call("GET /providers/me", { signal });
-    const { providers } = await call("GET /providers/available", { query: {}, signal });
-    return { provider, pricePerHour: providers.find((one) => one.id === provider.id)?.price_per_hour_sar };
-  });
+  const [turn, setTurn] = useState(0);
+  const account = useLoad(
+    async (signal) => {
+      const { provider } = await call("GET /providers/me", { signal });
+      const { providers } = await call("GET /providers/available", { query: {}, signal });
+      return { turn, provider, pricePerHour: providers.find((one) => one.id === provider.id)?.price_per_hour_sar };
+    },
+    [turn],
+  );
   return h(
     "div",
     null,
     h("h1", null, t.rules),
     h("p", { class: "lead" }, t.forAll),
-    loaded(account, (told) => h(Preferences, told)),
+    // Its fields are filled once, and anew with what an undo brought back.
+    loaded(account, ({ turn: key, ...told }) =>
+      h(Preferences, { ...told, key, reload: () => setTurn((before) => before + 1) }),
+    ),
   );
 }
 
-/** @param {{provider: Schemas["Provider"], pricePerHour: number | undefined}} props */
-function Preferences({ provider, pricePerHour }) {
+/** @param {{provider: Schemas["Provider"], pricePerHour: number | undefined, reload: () => void}} props */
+function Preferences({ provider, pricePerHour, reload }) {
   const t = texts();
   const [ask, setAsk] = useState(String(provider.ask));
   const [mode, setMode] = useState(provider.run_mode);
+  // As it is stored, which is what an undo goes back to.
+  const kept = useRef(
+    /** @type {Schemas["UpdatePreferencesRequest"]} */ ({
+      ask: provider.ask,
+      run_mode: /** @type {Schemas["UpdatePreferencesRequest"]["run_mode"]} */ (provider.run_mode),
+      ...(provider.scheduled_start ? { scheduled_start: provider.scheduled_start } : {}),
+      ...(provider.scheduled_end ? { scheduled_end: provider.scheduled_end } : {}),
+      gpu_usage_cap_pct: provider.gpu_usage_cap_pct ?? 100,
+      vram_reserve_gb: provider.vram_reserve_gb ?? 0,
+      temp_limit_c: provider.temp_limit_c ?? 100,
+    }),
+  );
   // What it costs now, and so what it would at another ask.
   const hour = pricePerHour === undefined ? undefined : (pricePerHour / provider.ask) * Number(ask);
   /** @param {FormData} given */
@@ -51,7 +70,13 @@ function Preferences({ provider, pricePerHour }) {
       vram_reserve_gb: number("reserve", 0),
       temp_limit_c: number("limit", 100),
     };
-    return call("POST /providers/preferences", { body }).then(() => toast(t.saved), complain);
+    /** @param {Schemas["UpdatePreferencesRequest"]} wanted */
+    const set = (wanted) => call("POST /providers/preferences", { body: wanted });
+    return set(body).then(() => {
+      const before = kept.current;
+      kept.current = body;
+      toast(t.saved, () => set(before).then(reload));
+    }, complain);
   };
   const modes = /** @type {[string, string][]} */ (Object.entries(t.modes));
   return h(

@@ -1,5 +1,6 @@
 // Pages of renters, in the order of the menu.
 
+import notifications from "../../text/notifications.js";
 import texts from "../../text/renter.js";
 
 /** @type {import("../../runtime/router.js").Entry[]} */
@@ -12,5 +13,6 @@ export const ENTRIES = [
   { path: "/wallet", title: () => texts().wallet, load: () => import("./wallet.js") },
   { path: "/keys", title: () => texts().keys, load: () => import("./keys.js") },
   { path: "/webhooks", title: () => texts().webhooks, load: () => import("./webhooks.js") },
+  { path: "/notifications", title: () => notifications().title, load: () => import("../account/notifications.js") },
   { path: "/usage", title: () => texts().usage, load: () => import("./usage.js") },
 ];

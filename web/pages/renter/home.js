@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { Figures } from "../../components/figure.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { MoneyPlot } from "../../components/plot.js";
 import { call } from "../../runtime/api.js";
@@ -13,7 +14,7 @@ import { jobTable, useJobs } from "./job_rows.js";
 
 export default function Home() {
   const t = texts();
-  const { rows, isLive } = useJobs();
+  const { rows, isLive, error } = useJobs();
   const open = rows?.filter((job) => job.ended_at === null);
   // A job that begins or ends moves the wallet.
   const balance = useLoad((signal) => call("GET /renters/balance", { signal }), [rows?.length, open?.length]);
@@ -36,8 +37,8 @@ export default function Home() {
       "section",
       { "aria-labelledby": "open" },
       h("h2", { id: "open" }, t.openJobs),
-      h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
-      open && jobTable(open, t.openJobs, t.noOpenJobs),
+      h(Liveness, { isLive, error }),
+      loaded({ value: open, error }, (told) => jobTable(told, t.openJobs, t.noOpenJobs)),
     ),
     h("section", { "aria-labelledby": "spending" }, h("h2", { id: "spending" }, t.spentByDay), h(Spending, null)),
   );
@@ -49,6 +50,7 @@ function Spending() {
   return loaded(analytics, ({ daily_spend: days }) =>
     h(MoneyPlot, {
       label: t.spentByDay,
+      isDaily: true,
       times: days.map(({ date }) => Date.parse(date) / 1000),
       series: [{ label: t.cost, values: days.map((one) => one.total_halala) }],
     }),

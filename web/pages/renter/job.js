@@ -6,13 +6,15 @@ import { Act } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { ask } from "../../components/dialog.js";
 import { Figures } from "../../components/figure.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { jobType, word } from "../../components/word.js";
 import { complain, toast } from "../../components/toast.js";
+import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
 import { follow } from "../../runtime/events.js";
-import { ago, duration, money, number, percent, time } from "../../runtime/format.js";
+import { ago, duration, money, number, percent } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import { giveBack } from "../admin/acts.js";
 import { go } from "../../runtime/router.js";
@@ -30,13 +32,15 @@ const OPEN = ["queued", "pending", "running"];
 export default function Job({ params }) {
   const t = texts();
   const id = params["id"] ?? "";
-  const events = useEvents(id);
+  const { events, isLive } = useEvents(id);
   // Whatever happened to it, it is another job now.
   const job = useLoad((signal) => call("GET /jobs/{job_id}", { path: { job_id: id }, signal }), [id, events.length]);
   return h(
     "div",
     null,
-    h("h1", null, t.job, " ", h("bdi", null, id)),
+    h("h1", null, t.job, " ", h("bdi", { class: "id" }, id)),
+    // What has ended moves no more.
+    job.value && OPEN.includes(job.value.job.status) && h(Liveness, { isLive }),
     loaded(job, ({ job: told }) => h(Detail, { job: told })),
     h("section", { "aria-labelledby": "timeline" }, h("h2", { id: "timeline" }, t.timeline), timeline(events)),
     h("section", { "aria-labelledby": "log" }, h("h2", { id: "log" }, t.log), h(JobLog, { id })),
@@ -46,15 +50,21 @@ export default function Job({ params }) {
 /** @param {string} id */
 function useEvents(id) {
   const [events, setEvents] = useState(/** @type {Schemas["LifecycleEvent"][]} */ ([]));
+  const [isLive, setLive] = useState(false);
   useEffect(() => {
     const leaving = new AbortController();
     setEvents([]);
-    follow("GET /jobs/{job_id}/lifecycle/stream", { path: { job_id: id }, signal: leaving.signal }, (event) => {
-      if ("sequence_no" in event) setEvents((before) => [...before, event]);
-    }).catch((error) => leaving.signal.aborted || complain(error));
+    /** @param {object} event */
+    const heard = (event) => {
+      if ("sequence_no" in event) setEvents((before) => [...before, /** @type {Schemas["LifecycleEvent"]} */ (event)]);
+    };
+    const given = { path: { job_id: id }, signal: leaving.signal };
+    follow("GET /jobs/{job_id}/lifecycle/stream", given, heard, setLive).catch(
+      (error) => leaving.signal.aborted || complain(error),
+    );
     return () => leaving.abort();
   }, [id]);
-  return events;
+  return { events, isLive };
 }
 
 /** @param {{job: Schemas["JobDetail"]}} props */
@@ -77,9 +87,9 @@ function Detail({ job }) {
     isOpen && job.waiting_for && h("p", { class: "notice" }, t.waitingFor, ": ", h("bdi", null, job.waiting_for)),
     h(Figures, {
       of: [
-        [t.submitted, ago(job.submitted_at), time(job.submitted_at)],
-        [t.started, ago(job.started_at), time(job.started_at)],
-        [t.ended, ago(job.completed_at), time(job.completed_at)],
+        [t.submitted, ago(job.submitted_at), h(When, { at: job.submitted_at })],
+        [t.started, ago(job.started_at), h(When, { at: job.started_at })],
+        [t.ended, ago(job.completed_at), h(When, { at: job.completed_at })],
         [t.seconds, duration(job.used_seconds ?? job.elapsed_sec)],
         [t.rate, money(job.rate_halala_per_minute)],
         [t.hold, isOpen ? money(job.cost_halala) : "–"],
@@ -137,7 +147,7 @@ function timeline(rows) {
     rows,
     keyOf: (row) => row.sequence_no,
     columns: [
-      { key: "when", title: t.when, cell: (row) => time(row.occurred_at), width: 180 },
+      { key: "when", title: t.when, cell: (row) => h(When, { at: row.occurred_at }), width: 180 },
       { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 120 },
       {
         key: "event",

@@ -4,6 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { useMemo, useState } from "../../vendor/hooks.js";
 import { moreOf } from "../../components/act.js";
 import { StatusField } from "../../components/field.js";
+import { Liveness } from "../../components/liveness.js";
 import { Refused } from "../../components/notice.js";
 import { call } from "../../runtime/api.js";
 import { useMore } from "../../runtime/load.js";
@@ -26,7 +27,7 @@ export default function Jobs() {
     "div",
     null,
     h("h1", null, t.jobs),
-    h("p", { class: "quiet", role: "status" }, isLive ? t.live : t.reconnecting),
+    h(Liveness, { isLive, error }),
     error !== undefined && h(Refused, { error }),
     older.error !== undefined && h(Refused, { error: older.error, retry: older.reload }),
     h(

@@ -115,16 +115,20 @@ function listed(rows, reload) {
   const limit = async (key) => {
     const given = await ask({ title: t.limits, act: t.save, fields: fields(key) });
     if (!given) return;
-    // What is absent is left to the account's own limits.
-    const body = { ...limits(given), models: key.models };
-    await call("PATCH /renters/me/keys/{key_id}", { path: { key_id: key.id }, body }).then(() => {
-      toast(t.saved);
-      reload();
-    }, complain);
+    /** @param {ReturnType<typeof limits>} wanted */
+    const set = (wanted) =>
+      call("PATCH /renters/me/keys/{key_id}", {
+        path: { key_id: key.id },
+        body: wanted,
+      }).then(reload);
+    const { monthly_budget_halala, requests_per_minute, tokens_per_minute, streams } = key;
+    const before = { monthly_budget_halala, requests_per_minute, tokens_per_minute, streams };
+    await set(limits(given)).then(() => toast(t.saved, () => set(before)), complain);
   };
   return table({
     caption: t.keys,
     rows,
+    empty: t.noKeys,
     keyOf: (row) => row.id,
     columns: [
       { key: "label", title: t.label, cell: (row) => h("bdi", null, row.label ?? row.key_hint), width: 150 },

@@ -52,6 +52,7 @@ function Tokens({ rows }) {
   const byDay = (of) => days.map((one) => rows.filter((row) => row.day === one).reduce((sum, row) => sum + of(row), 0));
   return h(Plot, {
     label: t.tokensByDay,
+    isDaily: true,
     times: days.map((one) => Date.parse(one) / 1000),
     series: [
       { label: t.promptTokens, values: byDay((row) => row.prompt_tokens) },

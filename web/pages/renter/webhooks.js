@@ -2,15 +2,16 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
-import { Form, moreOf } from "../../components/act.js";
+import { Act, Form, moreOf } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { complain, toast } from "../../components/toast.js";
+import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
-import { number, time } from "../../runtime/format.js";
+import { number } from "../../runtime/format.js";
 import { useLoad, useMore } from "../../runtime/load.js";
 import texts from "../../text/renter.js";
 
@@ -59,6 +60,12 @@ function Deliveries() {
     [],
     EVERY_SECONDS,
   );
+  /** @param {string} delivery_id */
+  const resend = (delivery_id) =>
+    call("POST /renters/me/webhook-deliveries/{delivery_id}/resend", { path: { delivery_id }, body: {} }).then(() => {
+      toast(t.resent);
+      deliveries.reload();
+    }, complain);
   return h(
     "section",
     { "aria-labelledby": "deliveries" },
@@ -71,7 +78,7 @@ function Deliveries() {
         keyOf: (row) => row.delivery_id,
         columns: [
           { key: "event", title: t.event, cell: (row) => h("code", null, row.event), width: 160 },
-          { key: "when", title: t.when, cell: (row) => time(row.created_at), width: 170 },
+          { key: "when", title: t.when, cell: (row) => h(When, { at: row.created_at }), width: 170 },
           { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 110 },
           { key: "attempts", title: t.attempts, cell: (row) => number(row.attempts), isNumber: true, width: 90 },
           {
@@ -79,6 +86,12 @@ function Deliveries() {
             title: t.response,
             cell: (row) => h("bdi", null, row.response_status ?? row.error ?? ""),
             isExtra: true,
+          },
+          {
+            key: "act",
+            title: "",
+            cell: (row) => h(Act, { act: () => resend(row.delivery_id), kind: "plain", children: t.resend }),
+            width: 130,
           },
         ],
       }),
