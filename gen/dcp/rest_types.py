@@ -213,6 +213,7 @@ class Assignment(TypedDict):
     inference_path: str
     inference_body: str
     inference_max_tokens: int
+    traceparent: str
 
 class AuditEntry(TypedDict):
     id: int

@@ -203,6 +203,7 @@ class Assignment(_message.Message):
     INFERENCE_PATH_FIELD_NUMBER: _builtins.int
     INFERENCE_BODY_FIELD_NUMBER: _builtins.int
     INFERENCE_MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Row id."""
     job_id: _builtins.str
@@ -229,6 +230,10 @@ class Assignment(_message.Message):
     """The call's JSON as it was sent."""
     inference_max_tokens: _builtins.int
     """Most tokens of each of its answers, whatever the call says of it: the daemon cuts an answer there."""
+    traceparent: _builtins.str
+    """The W3C `traceparent` under which the job is given out, empty for one that is part of no trace: the daemon's spans, and its call of the
+    engine, belong under it.
+    """
     @_builtins.property
     def model(self) -> _struct_pb2.Value:
         """Model to run; null when the job names none."""
@@ -297,10 +302,11 @@ class Assignment(_message.Message):
         inference_path: _builtins.str = ...,
         inference_body: _builtins.bytes = ...,
         inference_max_tokens: _builtins.int = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["container_spec", b"container_spec", "duration_minutes", b"duration_minutes", "gpu_requirements", b"gpu_requirements", "model", b"model", "params", b"params", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "cost_per_gpu_second_halala", b"cost_per_gpu_second_halala", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "inference_body", b"inference_body", "inference_max_tokens", b"inference_max_tokens", "inference_path", b"inference_path", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "provider_earnings_halala", b"provider_earnings_halala", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_number", b"attempt_number", "container_spec", b"container_spec", "cost_per_gpu_second_halala", b"cost_per_gpu_second_halala", "duration_minutes", b"duration_minutes", "env_vars", b"env_vars", "gpu_requirements", b"gpu_requirements", "id", b"id", "inference_body", b"inference_body", "inference_max_tokens", b"inference_max_tokens", "inference_path", b"inference_path", "job_id", b"job_id", "job_type", b"job_type", "max_duration_seconds", b"max_duration_seconds", "model", b"model", "params", b"params", "pricing_class", b"pricing_class", "priority", b"priority", "provider_earnings_halala", b"provider_earnings_halala", "started_at", b"started_at", "task_spec", b"task_spec", "task_spec_hmac", b"task_spec_hmac", "timeout_at", b"timeout_at", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -116,8 +116,10 @@ def daemon_command(
     from dc1.daemon.config import DaemonConfig
     from dc1.daemon.errors import DaemonError
     from dc1.server.logs import configure_logging
+    from dc1.tracing import start_tracing, stop_tracing
 
     configure_logging(log_format, "INFO")
+    start_tracing("dc1-daemon")
     if not key:
         raise CommandError("A provider key is needed: give --key-file or --key, or set DC1_PROVIDER_KEY.")
     require_private(host_of(server), tls, insecure)
@@ -147,6 +149,8 @@ def daemon_command(
         asyncio.run(build_agent(config).run())
     except DaemonError as error:
         raise CommandError(str(error), error.exit_status) from None
+    finally:
+        stop_tracing()
 
 
 def _socket_url(socket: str | None) -> str | None:

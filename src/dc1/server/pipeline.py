@@ -33,6 +33,7 @@ from dc1.server.requests import Request, RequestStream
 from dc1.server.standard_calls import StandardCalls
 from dc1.server.watching.audit import CLIENT_GONE, Auditor
 from dc1.server.watching.call_log import CallLog
+from dc1.server.watching.call_traces import traced
 from dc1.server.watching.failure_log import FailureLog
 from dc1.services.api.call import ANYBODY, Call, Principal, enter
 from dc1.services.api.hooks import MethodHooks, hooks_of
@@ -204,7 +205,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         refusal: ApiError | None = None
         among.begin()
         try:
-            with contained():
+            with contained(), traced(call, options):
                 yield call
             status = call.http_status or options.success_status
         except Exception as error:

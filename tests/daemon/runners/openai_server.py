@@ -41,6 +41,7 @@ class OpenAIServer:
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
+    traceparents: list[str | None] = field(default_factory=list)
     client_left: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
@@ -74,6 +75,7 @@ class OpenAIServer:
                 self._send(writer, 200, self.pages[path])
             elif (method, path) == ("POST", "/v1/chat/completions"):
                 self.requests.append(json.loads(body))
+                self.traceparents.append(headers.get("traceparent"))
                 await self._chat(reader, writer)
             else:
                 self._send(writer, 404, "not here")

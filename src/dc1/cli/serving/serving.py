@@ -27,6 +27,7 @@ from dc1.server.process.startup_heap import freeze_startup_objects
 from dc1.settings.settings import FILE_VARIABLES, Settings, SettingsError
 from dc1.stop_signals import stop_signals
 from dc1.storage.engine.database import UnusableDatabaseError
+from dc1.tracing import start_tracing, stop_tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -43,11 +44,14 @@ def run(serving: Serving, token_file: Path | None) -> None:
     try:
         settings, made_token = with_admin_token(Settings.load(), token_file)
         _prepare(settings)
+        start_tracing("dc1-server")
         asyncio.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
     except (SettingsError, ListenError, EdgeError) as error:
         raise CommandError(str(error)) from None
     except UnusableDatabaseError as error:
         raise CommandError(f"The database (DC1_DATABASE_URL, DC1_DATA_DIR) cannot be used: {error}.") from None
+    finally:
+        stop_tracing()
 
 
 def run_edge() -> None:

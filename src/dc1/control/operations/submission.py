@@ -46,6 +46,7 @@ class Submission:
         self._fleet = core.fleet
         self._dispatcher = dispatcher
         self._run_counts = core.run_counts
+        self._job_traces = core.job_traces
 
     async def submit(
         self,
@@ -95,6 +96,7 @@ class Submission:
                 await self._tell_of_refusal(new, limits, now_ms)
             raise
         self._run_counts.submitted(submitted.job)
+        self._job_traces.note(submitted.job)
         self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
         return submitted
 

@@ -1,9 +1,10 @@
 """What nearly every part of control works on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from dc1.control.config import ControlConfig
+from dc1.control.feeds.job_traces import JobTraces
 from dc1.control.feeds.job_watch import JobWatch
 from dc1.control.feeds.run_counts import RunCounts
 from dc1.control.fleet.fleet import Fleet
@@ -31,6 +32,7 @@ class Core:
     job_feed: JobFeed
     job_watch: JobWatch
     run_counts: RunCounts
+    job_traces: JobTraces = field(default_factory=JobTraces)
 
     @classmethod
     def empty(cls, db: Database, clock: Clock, config: ControlConfig) -> Self:

@@ -46,6 +46,7 @@ class Dispatcher:
         self._job_feed = core.job_feed
         self._job_watch = core.job_watch
         self._run_counts = core.run_counts
+        self._job_traces = core.job_traces
         self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
         self.queue = JobQueue()
         self.estimates = Estimates(core, self.queue)
@@ -365,8 +366,8 @@ class Dispatcher:
         if job.source is JobSource.V1:
             self.health.given(job.provider_id, job.model or "")
         attempt = job.attempt_number + 1
-        pace = RelayedPace.begun(job.source, self._clock.now_ms())
-        lease = Lease(Assignment(job, spec, attempt), job.provider_id, attempt, pace=pace)
+        given = Assignment(job, spec, attempt, self._job_traces.dispatched(job))
+        lease = Lease(given, job.provider_id, attempt, pace=RelayedPace.begun(job.source, self._clock.now_ms()))
         self._run_counts.offered()
         self._leases.add(lease)
         self._set_answer_time(lease)

@@ -26,11 +26,12 @@ _MOST_HELD_BACK = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A job with its documents, and the number of the attempt that is offered or runs."""
+    """A job with its documents, the number of the attempt that is offered or runs, and the trace that it is part of."""
 
     job: JobRow
     spec: JobSpec
     attempt: int
+    traceparent: str = ""
 
 
 @dataclass(slots=True)

@@ -51,6 +51,7 @@ def work_of(assignment: report_pb2.Assignment) -> Work:
         gpu_requirements=_object(assignment.gpu_requirements),
         max_duration_seconds=assignment.max_duration_seconds,
         call=_call(assignment) if assignment.inference_path else None,
+        traceparent=assignment.traceparent,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import structlog
 
+from dc1 import tracing
 from dc1.containment import StrayError, contained, in_words
 from dc1.daemon.leases.leases import AttemptEnd, HeldLease
 from dc1.daemon.leases.messages import sendable
@@ -193,7 +194,8 @@ class RunningJobs:
 async def _guarded(runner: Runner, work: Work, sink: LeaseSink) -> Result:
     """Run the work so that nothing but RunFailed comes out, and CancelledError only when it was asked for."""
     try:
-        with contained():
+        attributes = {"dc1__job__id": work.job_id, "dc1__attempt": work.attempt, "dc1__runner": type(runner).__name__}
+        with contained(), tracing.span("run", "consumer", work.traceparent, **attributes):
             return await runner.run(work, sink)
     except RunFailed:
         raise

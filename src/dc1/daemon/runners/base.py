@@ -49,7 +49,10 @@ class EngineCall:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One attempt at one job. `deadline` is the time left when the work is handed over, in seconds."""
+    """One attempt at one job. `deadline` is the time left when the work is handed over, in seconds.
+
+    `traceparent` says of which trace it is part.
+    """
 
     job_id: str
     attempt: int
@@ -63,6 +66,7 @@ class Work:
     gpu_requirements: JsonObject = field(default_factory=dict)
     max_duration_seconds: int = 1800
     call: EngineCall | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,7 @@ def assignment_message(
         task_spec_hmac=NULL,
         cost_per_gpu_second_halala=_cost_per_second(job),
         provider_earnings_halala=provider_share(job),
+        traceparent=assignment.traceparent,
     )
     if as_bytes and spec.inference_body is not None:
         message.inference_path = spec.inference_path or ""

@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from dc1 import tracing
 from dc1.metrics.timing import DatabaseMetrics
 from dc1.private_files import make_private_file
 from dc1.storage.engine.migrate import is_of_another_version, upgrade
@@ -177,7 +178,8 @@ class Database:
             begun = time.perf_counter()
             return work(conn)
 
-        result = await run(in_turn)
+        with tracing.part(f"database {kind}"):
+            result = await run(in_turn)
         # Of those that ended well: one that failed was waited for as long as the fault took.
         self.metrics.took(kind, begun - asked, time.perf_counter() - begun)
         return result

@@ -8,6 +8,7 @@ from functools import partial
 
 import httpx
 
+from dc1 import tracing
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.chat import ChatRequest
 from dc1.daemon.runners.inference.discovery.abilities import AbilityProbe
@@ -181,6 +182,10 @@ class OpenAIEngine:
         return RunFailed(ErrorCategory.ENGINE, f"the engine's connection failed: {error!r}", transient=True)
 
     async def _ask(self, path: str, body: str, relay: Relay) -> None:
+        with tracing.span("engine", "client", http__route=path):
+            await self._exchange(path, body, relay)
+
+    async def _exchange(self, path: str, body: str, relay: Relay) -> None:
         # Leaving the block closes the connection, which is how these servers learn to stop.
         async with aclosing(await self._posted(path, body)) as response:
             if response.status_code != _OK:
@@ -204,6 +209,8 @@ class OpenAIEngine:
             request = self._client.build_request("POST", path, files=form_of(json.loads(body)))
         else:
             request = self._client.build_request("POST", path, content=body.encode(), headers=_JSON)
+        if current := tracing.traceparent():
+            request.headers["traceparent"] = current
         try:
             return await self._client.send(request, stream=True)
         except _UNANSWERED:
