@@ -213,7 +213,7 @@ class OpenAIServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateMessage(self, request, context):
-        """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+        """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated where no engine has this path,
         with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -230,7 +230,7 @@ class OpenAIServiceServicer:
 
     def CreateResponse(self, request, context):
         """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
-        which it is translated, with its rights, limits, prices and refusals.
+        which it is translated where no engine has this path, with its rights, limits, prices and refusals.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

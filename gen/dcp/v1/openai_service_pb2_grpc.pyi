@@ -89,7 +89,7 @@ class OpenAIServiceStub:
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
     """
     CreateMessage: _grpc.UnaryStreamMultiCallable[_messages_pb2.CreateMessageRequest, _httpbody_pb2.HttpBody]
-    """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+    """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated where no engine has this path,
     with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
     """
     CountMessageTokens: _grpc.UnaryUnaryMultiCallable[_messages_pb2.CountMessageTokensRequest, _messages_pb2.CountMessageTokensResponse]
@@ -98,7 +98,7 @@ class OpenAIServiceStub:
     """
     CreateResponse: _grpc.UnaryStreamMultiCallable[_responses_pb2.CreateResponseRequest, _httpbody_pb2.HttpBody]
     """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
-    which it is translated, with its rights, limits, prices and refusals.
+    which it is translated where no engine has this path, with its rights, limits, prices and refusals.
     """
 
 @_typing.type_check_only
@@ -157,7 +157,7 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     `cost_halala` in one that is no stream, and with errors as all paths outside of `/v1` have them.
     """
     CreateMessage: _aio.UnaryStreamMultiCallable[_messages_pb2.CreateMessageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+    """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated where no engine has this path,
     with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
     """
     CountMessageTokens: _aio.UnaryUnaryMultiCallable[_messages_pb2.CountMessageTokensRequest, _messages_pb2.CountMessageTokensResponse]  # type: ignore[assignment]
@@ -166,7 +166,7 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     """
     CreateResponse: _aio.UnaryStreamMultiCallable[_responses_pb2.CreateResponseRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
-    which it is translated, with its rights, limits, prices and refusals.
+    which it is translated where no engine has this path, with its rights, limits, prices and refusals.
     """
 
 class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -294,7 +294,7 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _messages_pb2.CreateMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated,
+        """Answers a conversation for programs that speak Anthropic's Messages API: the same call as `/v1/chat/completions`, to which it is translated where no engine has this path,
         with its rights, limits, prices and refusals. Errors have the shape of that API, with the statuses that they have under /v1.
         """
 
@@ -315,7 +315,7 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Answers a conversation for programs that speak OpenAI's Responses API, of which nothing is kept: the same call as `/v1/chat/completions`, to
-        which it is translated, with its rights, limits, prices and refusals.
+        which it is translated where no engine has this path, with its rights, limits, prices and refusals.
         """
 
 def add_OpenAIServiceServicer_to_server(servicer: OpenAIServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

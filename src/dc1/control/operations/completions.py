@@ -33,6 +33,7 @@ from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, capability_obstacle
 from dc1.domain.jobs.states import Actor, ComputeType, ErrorCategory, JobSource, JobType, new_job_id
 from dc1.domain.money.pricing import PricingClass
+from dc1.domain.providers.model_abilities import EnginePath
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.unwritable import OutcomeUnknownError
 from dc1.storage.jobs import jobs, lifecycle
@@ -107,6 +108,15 @@ class Completions:
                 spelled = next(name for name in provider.models if name.lower() == requirement.model)
                 return spelled, self._fleet.offered.first_ms(model) or self._clock.now_ms()
         raise errors.model_not_found(model)
+
+    def serves_natively(self, call: InferenceCall) -> bool:
+        """Tell whether somebody has a call's own path, and room for it or nobody has room for it as a chat."""
+        requirement = _requirement_of(call)
+        if self._has_room(requirement):
+            return True
+        as_chat = replace(requirement, path=EnginePath.CHAT, needs_bodies=False)
+        there = (each for each in self._offering(requirement) if _is_there(each))
+        return not self._has_room(as_chat) and any(self._serves(each, requirement) for each in there)
 
     async def reserve(self, renter_id: int, call: InferenceCall) -> Provider:
         """Reserve room for a call on the provider that should answer it, and wait for it where there is none.

@@ -29,7 +29,7 @@ DEFAULT_MAX_TOKENS: Final = 4096
 _MAX_MODEL = 200
 _MAX_DEPTH = 60
 # What decides how tokens are chosen, counted or kept; numbers and flags are no text anyhow.
-_NOT_READ = frozenset(
+NOT_READ = frozenset(
     {
         "encoding_format",
         "logit_bias",
@@ -133,7 +133,7 @@ def others_size(body: JsonObject, counted: Collection[str]) -> int:
 
     A key is taken to be read, as tools and schemas are, unless it is known not to be: an engine may know more keys.
     """
-    others = (value for name, value in body.items() if name not in counted and name not in _NOT_READ)
+    others = (value for name, value in body.items() if name not in counted and name not in NOT_READ)
     return sum(text_size(value) for value in others if isinstance(value, str | list | dict) and value)
 
 

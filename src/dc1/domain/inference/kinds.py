@@ -28,6 +28,13 @@ from dc1.domain.inference.images import (
     images_made,
     images_wanted,
 )
+from dc1.domain.inference.native import (
+    messages_faults,
+    native_prompt_bytes,
+    native_tokens,
+    responses_faults,
+    within_limit,
+)
 from dc1.domain.inference.text_completions import (
     completion_faults,
     completion_prompt_bytes,
@@ -116,6 +123,10 @@ CALL_KINDS: Mapping[str, CallKind] = {
         # The address of a picture on the provider's machine would be of no use to anybody else.
         written={"response_format": B64_JSON},
     ),
+    EnginePath.MESSAGES: CallKind(
+        ("model", "messages", "max_tokens"), messages_faults, native_prompt_bytes, native_tokens
+    ),
+    EnginePath.RESPONSES: CallKind(("model", "input"), responses_faults, native_prompt_bytes, native_tokens),
     EnginePath.SPEECH: CallKind(
         ("model", "input"), speech_faults, speech_characters, counts_prompt=True, streams=lambda _: True
     ),
@@ -152,12 +163,13 @@ def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
         raise errors.validation_failed(faults)
     routing = CallRouting.read(body)
     text = without(text, FIELD) if FIELD in body else text
+    written = {name: value for name, value in kind.written.items() if body.get(name) is None}
     model, options = body["model"], body.get("stream_options")
     assert isinstance(model, str)
     return InferenceCall(
         model=model,
         path=path,
-        body=spliced(text, {name: value for name, value in kind.written.items() if body.get(name) is None}),
+        body=within_limit(path, spliced(text, written), body),
         prompt_bytes=kind.prompt_bytes(body),
         max_tokens=kind.most_tokens(body),
         stream=kind.answer_fault is None and kind.streams(body),

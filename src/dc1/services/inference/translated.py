@@ -1,36 +1,45 @@
-"""Calls of other APIs that are answered as chat."""
+"""Calls of other APIs, which go to engines that have them, and as chats to those that have not."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
 
 from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.errors import ApiError
 from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.dialects.messages_answer import message_of
-from dc1.domain.inference.dialects.messages_request import read_counted, read_messages
-from dc1.domain.inference.dialects.responses_request import read_responses
+from dc1.domain.inference.dialects.messages_request import MessagesCall, read_counted, read_messages
+from dc1.domain.inference.dialects.responses_request import ResponsesCall, read_responses
 from dc1.domain.inference.dialects.responses_stream import response_of
+from dc1.domain.inference.kinds import read_call
 from dc1.domain.inference.usage import uncounted_tokens
+from dc1.domain.providers.model_abilities import EnginePath
 from dc1.services.api.apart import apart
+from dc1.services.api.call import current_call
 from dc1.services.inference.answers import Dialect, streamed, whole_text
+from dc1.services.inference.engine_calls import EngineCallPart
 from dc1.services.inference.event_dialects import MessagesDialect, ResponsesDialect
-from dc1.services.inference.held_calls import HeldCallPart
 from dcp.v1 import messages_pb2, responses_pb2
 
 T = TypeVar("T")
+C = TypeVar("C", MessagesCall, ResponsesCall)
 
 
-class TranslatedCalls(HeldCallPart):
+class TranslatedCalls(EngineCallPart):
     """Anthropic's messages and OpenAI's responses."""
 
     async def CreateMessage(self, request: messages_pb2.CreateMessageRequest, context: Any) -> AsyncIterator[HttpBody]:
         """Answer a conversation of Anthropic's Messages API."""
-        asked = await self._asked(request.body, read_messages)
-        answers = self._translated(asked.chat, MessagesDialect(asked), partial(message_of, call=asked))
+
+        def translated(asked: MessagesCall) -> AsyncGenerator[HttpBody, None]:
+            return self._translated(asked.chat, MessagesDialect(asked), partial(message_of, call=asked))
+
+        answers = self._said(EnginePath.MESSAGES, request.body, read_messages, translated)
         async with aclosing(answers) as bodies:
             async for body in bodies:
                 yield body
@@ -47,11 +56,53 @@ class TranslatedCalls(HeldCallPart):
         self, request: responses_pb2.CreateResponseRequest, context: Any
     ) -> AsyncIterator[HttpBody]:
         """Answer a conversation of OpenAI's Responses API."""
-        asked = await self._asked(request.body, read_responses)
-        answers = self._translated(asked.chat, ResponsesDialect(asked), partial(response_of, call=asked))
+
+        def translated(asked: ResponsesCall) -> AsyncGenerator[HttpBody, None]:
+            return self._translated(asked.chat, ResponsesDialect(asked), partial(response_of, call=asked))
+
+        answers = self._said(EnginePath.RESPONSES, request.body, read_responses, translated)
         async with aclosing(answers) as bodies:
             async for body in bodies:
                 yield body
+
+    async def _said(
+        self,
+        path: EnginePath,
+        body: HttpBody,
+        read: Callable[[bytes, int], C],
+        translated: Callable[[C], AsyncGenerator[HttpBody, None]],
+    ) -> AsyncGenerator[HttpBody, None]:
+        """Answer a call in its own words where an engine has its path, and as a chat where none does."""
+        asked, refusal = None, None
+        try:
+            asked = await self._asked(body, read)
+        except ApiError as error:
+            # An engine with that API may know what chat has no words for.
+            refusal = error
+        own = None if asked is None else replace(asked.chat, path=path, needs_bodies=True)
+        native = await self._native(path, body) if own is None or self._is_native(own) else None
+        if native is not None:
+            answers = self._answered(native)
+        elif asked is not None:
+            answers = translated(asked)
+        else:
+            assert refusal is not None
+            raise refusal
+        async with aclosing(answers) as bodies:
+            async for each in bodies:
+                yield each
+
+    async def _native(self, path: EnginePath, body: HttpBody) -> InferenceCall | None:
+        """Return a call in its own words; None where it is none, or nobody can be asked it so."""
+        try:
+            call = await self._asked(body, partial(read_call, path))
+        except ApiError:
+            return None
+        return call if self._is_native(call) else None
+
+    def _is_native(self, call: InferenceCall) -> bool:
+        limits = current_call().principal.key_limits
+        return self._plane.completions.serves_natively(call.allowed(limits.providers))
 
     async def _asked(self, body: HttpBody, read: Callable[[bytes, int], T]) -> T:
         sent, most = body.data, self._plane.config.completion_max_bytes

@@ -7,7 +7,7 @@ and not the daemon.
 import asyncio
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -20,6 +20,7 @@ from dc1.daemon.runners.inference.engine_folder import EngineFolder
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.runners.inference.relays.relay import Relay
 from dc1.domain.base.json_types import JsonObject
+from dc1.domain.inference.native import LIMITS
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath, Feature, ModelAbilities
 
@@ -34,7 +35,7 @@ _BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # The model's own template knows neither tools nor their answers.
 _BUNDLED_TEMPLATE = Path(__file__).with_name("smollm2.jinja")
 _BUNDLED_ABILITIES = ModelAbilities.read(
-    (EnginePath.CHAT, EnginePath.COMPLETIONS, EnginePath.EMBEDDINGS, EnginePath.RESPONSES, EnginePath.MESSAGES),
+    (EnginePath.CHAT, EnginePath.COMPLETIONS, EnginePath.EMBEDDINGS),
     CONTEXT_TOKENS,
     features=(Feature.STRUCTURED_OUTPUTS, Feature.TOOLS),
 )
@@ -113,7 +114,9 @@ class LlamaCppEngine(OpenAIEngine):
         model = self._found()
         if model.lazy:
             return {model.name: _BUNDLED_ABILITIES}
-        return await self._probe.of([{"id": model.name, "owned_by": "llamacpp"}])
+        known = await self._probe.of([{"id": model.name, "owned_by": "llamacpp"}])
+        # It makes chats of these by itself, past the calls of tools that are forced here.
+        return {name: replace(its, paths=its.paths - {*LIMITS}) for name, its in known.items()}
 
     async def prepare(self) -> None:
         """Load the model."""

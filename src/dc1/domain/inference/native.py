@@ -1,0 +1,85 @@
+"""Calls of the Messages and Responses APIs in their own words, for engines that have their paths."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dc1.domain.base.json_members import spliced
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.numeric import as_integer
+from dc1.domain.errors import FieldViolation
+from dc1.domain.inference.calls import MAX_TOKENS, NOT_READ, model_faults
+from dc1.domain.providers.model_abilities import EnginePath
+
+LIMITS: Final[Mapping[str, str]] = {
+    EnginePath.MESSAGES: "max_tokens",
+    EnginePath.RESPONSES: "max_output_tokens",
+}
+"""By which key an answer is cut, by path."""
+
+# What would take a memory of earlier answers, which is where one engine is and not at the next.
+KEPT: Final = ("previous_response_id", "conversation", "background", "prompt")
+_TOKENS_OF_MEDIUM: Final = {
+    "image": 4096,
+    "input_image": 4096,
+    "input_audio": 4096,
+    "document": 32768,
+    "input_file": 32768,
+}
+# Quotes, colon and comma of a key.
+_BYTES_OF_KEY: Final = 4
+
+
+def messages_faults(body: JsonObject) -> Iterator[FieldViolation]:
+    """Yield what is wrong with a call of the Messages API whose required keys are there."""
+    yield from _faults(body, EnginePath.MESSAGES)
+    if not isinstance(body["messages"], list):
+        yield FieldViolation("messages", "must be an array")
+
+
+def responses_faults(body: JsonObject) -> Iterator[FieldViolation]:
+    """Yield what is wrong with a call of the Responses API whose required keys are there."""
+    yield from _faults(body, EnginePath.RESPONSES)
+    if not isinstance(body["input"], str | list):
+        yield FieldViolation("input", "must be a string or an array")
+    for name in KEPT:
+        if body.get(name):
+            yield FieldViolation(name, "is not kept here")
+
+
+def native_prompt_bytes(body: JsonObject) -> int:
+    """Return the bytes that bound the tokens of what a model reads."""
+    return sum(
+        _size(value) for name, value in body.items() if name not in NOT_READ and not isinstance(value, int | float)
+    )
+
+
+def native_tokens(body: JsonObject) -> int:
+    """Return where an answer is cut, and how much of one is paid at most that nobody cuts."""
+    said = [as_integer(body[name]) for name in LIMITS.values() if body.get(name) is not None]
+    return min(said[0] or MAX_TOKENS, MAX_TOKENS) if said else MAX_TOKENS
+
+
+def within_limit(path: str, text: str, body: JsonObject) -> str:
+    """Return a call's text with as many tokens as the market carries, where it asks for more."""
+    name = LIMITS.get(path, "")
+    return spliced(text, {name: MAX_TOKENS}) if (as_integer(body.get(name)) or 0) > MAX_TOKENS else text
+
+
+def _faults(body: JsonObject, path: str) -> Iterator[FieldViolation]:
+    yield from model_faults(body)
+    limit = body.get(LIMITS[path])
+    if limit is not None and (as_integer(limit) or 0) < 1:
+        yield FieldViolation(LIMITS[path], "must be a positive integer")
+    if not isinstance(body.get("stream"), bool | None):
+        yield FieldViolation("stream", "must be true or false")
+
+
+def _size(value: JsonValue) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    if isinstance(value, dict):
+        known = _TOKENS_OF_MEDIUM.get(str(value.get("type")))
+        return known or sum(len(name.encode()) + _BYTES_OF_KEY + _size(each) for name, each in value.items())
+    return 1
