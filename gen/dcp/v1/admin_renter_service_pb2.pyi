@@ -257,6 +257,8 @@ class InspectedRenter(_message.Message):
     WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     HELD_HALALA_FIELD_NUMBER: _builtins.int
     LIVE_KEYS_FIELD_NUMBER: _builtins.int
+    OWN_LIMITS_FIELD_NUMBER: _builtins.int
+    MARKET_LIMITS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -297,6 +299,14 @@ class InspectedRenter(_message.Message):
     def webhook_url(self) -> _struct_pb2.Value:
         """Where webhooks go; null when none is set."""
 
+    @_builtins.property
+    def own_limits(self) -> Global___RenterLimits:
+        """Limits that an admin has set for it; null where those of the market hold."""
+
+    @_builtins.property
+    def market_limits(self) -> Global___RenterLimits:
+        """Limits that hold where it has none of its own; null for any number."""
+
     def __init__(
         self,
         *,
@@ -316,14 +326,64 @@ class InspectedRenter(_message.Message):
         webhook_url: _struct_pb2.Value | None = ...,
         held_halala: _builtins.float = ...,
         live_keys: _builtins.int = ...,
+        own_limits: Global___RenterLimits | None = ...,
+        market_limits: Global___RenterLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["organization", b"organization", "phone", b"phone", "use_case", b"use_case", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["market_limits", b"market_limits", "organization", b"organization", "own_limits", b"own_limits", "phone", b"phone", "use_case", b"use_case", "webhook_url", b"webhook_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_halala", b"balance_halala", "completed_jobs", b"completed_jobs", "created_at", b"created_at", "email", b"email", "failed_jobs", b"failed_jobs", "held_halala", b"held_halala", "id", b"id", "live_keys", b"live_keys", "name", b"name", "organization", b"organization", "phone", b"phone", "status", b"status", "total_jobs", b"total_jobs", "total_spent_halala", b"total_spent_halala", "use_case", b"use_case", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_halala", b"balance_halala", "completed_jobs", b"completed_jobs", "created_at", b"created_at", "email", b"email", "failed_jobs", b"failed_jobs", "held_halala", b"held_halala", "id", b"id", "live_keys", b"live_keys", "market_limits", b"market_limits", "name", b"name", "organization", b"organization", "own_limits", b"own_limits", "phone", b"phone", "status", b"status", "total_jobs", b"total_jobs", "total_spent_halala", b"total_spent_halala", "use_case", b"use_case", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InspectedRenter: _TypeAlias = InspectedRenter  # noqa: Y015
+
+@_typing.final
+class RenterLimits(_message.Message):
+    """What a renter may spend, submit and call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTHLY_LIMIT_HALALA_FIELD_NUMBER: _builtins.int
+    DAILY_JOBS_LIMIT_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def monthly_limit_halala(self) -> _struct_pb2.Value:
+        """Spend of a UTC month in halala."""
+
+    @_builtins.property
+    def daily_jobs_limit(self) -> _struct_pb2.Value:
+        """Submissions of a UTC day."""
+
+    @_builtins.property
+    def requests_per_minute(self) -> _struct_pb2.Value:
+        """Calls under /v1 in a minute."""
+
+    @_builtins.property
+    def tokens_per_minute(self) -> _struct_pb2.Value:
+        """Tokens of prompts and answers under /v1 in a minute."""
+
+    @_builtins.property
+    def streams(self) -> _struct_pb2.Value:
+        """Streamed calls at a time."""
+
+    def __init__(
+        self,
+        *,
+        monthly_limit_halala: _struct_pb2.Value | None = ...,
+        daily_jobs_limit: _struct_pb2.Value | None = ...,
+        requests_per_minute: _struct_pb2.Value | None = ...,
+        tokens_per_minute: _struct_pb2.Value | None = ...,
+        streams: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_jobs_limit", b"daily_jobs_limit", "monthly_limit_halala", b"monthly_limit_halala", "requests_per_minute", b"requests_per_minute", "streams", b"streams", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenterLimits: _TypeAlias = RenterLimits  # noqa: Y015
 
 @_typing.final
 class SuspendRenterRequest(_message.Message):

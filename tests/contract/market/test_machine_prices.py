@@ -118,7 +118,7 @@ def test_gpus_and_asks_multiply(market: LocalMarket, renter: Renter) -> None:
     }
     for wrong in (0.49, 2.01, 1.005, 0, "much"):
         refused(machine.post("/providers/preferences", {"ask": wrong}), 400)
-    assert machine.account()["ask"] == 1.25
+    assert show(machine.account(), "ask", "price_per_hour_sar") == {"ask": 1.25, "price_per_hour_sar": 4.5}
 
 
 def test_admins_set_factors_and_open_jobs_keep_theirs(

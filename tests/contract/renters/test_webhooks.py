@@ -92,6 +92,9 @@ def test_a_renter_has_limits_of_its_own_and_is_told_when_they_are_near(
     limited = answered(market.admin.patch(path, wanted))
     calls = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "streams"))
     assert limited == {"success": True, "renter_id": renter.id, **wanted, **calls}
+    shown = answered(market.admin.get(f"/admin/renters/{renter.id}"))["renter"]
+    assert shown["own_limits"] == {**wanted, **calls}
+    assert shown["market_limits"] == {"monthly_limit_halala": 10_000, "daily_jobs_limit": 100, **calls}
     renter.submit()
     renter.submit()
     refused(renter.try_submit(), 429, code="QUOTA_DAILY", daily_jobs_limit=2)

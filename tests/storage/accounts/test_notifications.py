@@ -5,12 +5,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
-from dc1.domain.access.notifications import ChannelKind, NotificationEvent
+from dc1.domain.access.notifications import MOST_CHANNELS, ChannelKind, NotificationEvent
 from dc1.domain.access.roles import Role
+from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import notifications
 from dc1.storage.accounts.notifications import MOST_WAITING, NewChannel
@@ -23,6 +25,33 @@ NEW = NewChannel(ChannelKind.SLACK, "sealed", "hooks.slack.com", [NotificationEv
 _IS_WAITED_FOR = text(
     "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid::text = pg_current_xact_id()::text"
 )
+
+_IS_NAME_WAITED_FOR = text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+    "WHERE NOT granted AND locktype = 'advisory' AND datname = current_database()"
+)
+Work: TypeAlias = tuple[Callable[..., object], *tuple[Any, ...]]
+
+
+async def while_held(market: Market, first: Work, second: Work, is_waited_for: TextClause = _IS_WAITED_FOR) -> None:
+    """Do the second while the first has not committed, which it does as soon as it is waited for."""
+    begun = threading.Event()
+
+    def until_waited_for(conn: Connection) -> None:
+        work, *args = first
+        work(conn, *args)
+        begun.set()
+        give_up_at = time.monotonic() + 10
+        while not conn.execute(is_waited_for).scalar_one():
+            assert time.monotonic() < give_up_at
+            time.sleep(0.01)
+
+    holding = asyncio.create_task(market.do(until_waited_for))
+    await asyncio.to_thread(begun.wait)
+    try:
+        await market.do(*second)
+    finally:
+        await holding
 
 
 @pytest.fixture
@@ -72,25 +101,20 @@ async def test_a_channel_that_is_removed_meanwhile_undoes_no_end_of_a_job(market
     renter = await market.renter()
     channel = await channel_of(market, renter)
     job = await market.submit(renter)
-    begun = threading.Event()
-
-    def held(work: Callable[..., object], *args: object) -> Callable[[Connection], None]:
-        def until_waited_for(conn: Connection) -> None:
-            work(conn, *args)
-            begun.set()
-            give_up_at = time.monotonic() + 10
-            while not conn.execute(_IS_WAITED_FOR).scalar_one():
-                assert time.monotonic() < give_up_at
-                time.sleep(0.01)
-
-        return until_waited_for
-
     removal = (notifications.remove, Role.RENTER, renter, channel)
     end = (lifecycle.cancel, job.id, Actor.RENTER, NOW)
     first, second = (removal, end) if removed_first else (end, removal)
-    holding = asyncio.create_task(market.do(held(*first)))
-    await asyncio.to_thread(begun.wait)
-    await market.do(*second)
-    await holding
+    await while_held(market, first, second)
     assert await market.do(notifications.take_due, NOW, LATER, 16) == []
     assert await market.see(notifications.channels, Role.RENTER, renter) == []
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+async def test_the_last_channel_is_given_to_one_of_two(market: Market) -> None:
+    renter = await market.renter()
+    for _ in range(MOST_CHANNELS - 1):
+        await channel_of(market, renter)
+    add = (notifications.add, Role.RENTER, renter, NEW, NOW)
+    with pytest.raises(ApiError, match="at most"):
+        await while_held(market, add, add, _IS_NAME_WAITED_FOR)
+    assert len(await market.see(notifications.channels, Role.RENTER, renter)) == MOST_CHANNELS

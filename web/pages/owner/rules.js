@@ -17,11 +17,7 @@ export default function Rules() {
   const t = texts();
   const [turn, setTurn] = useState(0);
   const account = useLoad(
-    async (signal) => {
-      const { provider } = await call("GET /providers/me", { signal });
-      const { providers } = await call("GET /providers/available", { query: {}, signal });
-      return { turn, provider, pricePerHour: providers.find((one) => one.id === provider.id)?.price_per_hour_sar };
-    },
+    async (signal) => ({ turn, provider: (await call("GET /providers/me", { signal })).provider }),
     [turn],
   );
   return h(
@@ -36,8 +32,8 @@ export default function Rules() {
   );
 }
 
-/** @param {{provider: Schemas["Provider"], pricePerHour: number | undefined, reload: () => void}} props */
-function Preferences({ provider, pricePerHour, reload }) {
+/** @param {{provider: Schemas["Provider"], reload: () => void}} props */
+function Preferences({ provider, reload }) {
   const t = texts();
   const [ask, setAsk] = useState(String(provider.ask));
   const [mode, setMode] = useState(provider.run_mode);
@@ -54,7 +50,7 @@ function Preferences({ provider, pricePerHour, reload }) {
     }),
   );
   // What it costs now, and so what it would at another ask.
-  const hour = pricePerHour === undefined ? undefined : (pricePerHour / provider.ask) * Number(ask);
+  const hour = (provider.price_per_hour_sar / provider.ask) * Number(ask);
   /** @param {FormData} given */
   const save = (given) => {
     // A limit that is absent stays as it is, so one that was emptied is set to what holds nobody back.
@@ -91,7 +87,7 @@ function Preferences({ provider, pricePerHour, reload }) {
       required: true,
       value: ask,
       set: setAsk,
-      hint: hour === undefined ? undefined : t.askHint(sar(hour)),
+      hint: t.askHint(sar(hour)),
     }),
     h(SelectField, { label: t.mode, name: "mode", value: mode, set: setMode, options: modes }),
     mode === "scheduled" && [

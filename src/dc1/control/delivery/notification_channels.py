@@ -1,12 +1,11 @@
 """Where accounts want to be told of what: channels are added, tried and removed here."""
 
 from dc1.domain import errors
-from dc1.domain.access.notifications import MOST_CHANNELS
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import notifications
 from dc1.storage.accounts.notifications import ChannelRow, NewChannel
-from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.database import Database
 
 
 class NotificationChannels:
@@ -27,13 +26,7 @@ class NotificationChannels:
     async def add(self, role: Role, owner_id: int, new: NewChannel) -> ChannelRow:
         """Keep a channel; raises `An account has at most … channels`."""
         now_ms = self._clock.now_ms()
-
-        def work(conn: Connection) -> ChannelRow:
-            if len(notifications.channels(conn, role, owner_id)) >= MOST_CHANNELS:
-                raise errors.channel_limit_reached(MOST_CHANNELS)
-            return notifications.add(conn, role, owner_id, new, now_ms)
-
-        return await self._db.write(work)
+        return await self._db.write(lambda conn: notifications.add(conn, role, owner_id, new, now_ms))
 
     async def test(self, role: Role, owner_id: int, channel_id: int) -> None:
         """Have a test sent to a channel.

@@ -58,7 +58,9 @@ class SupervisedRenterCalls(ServicerPart):
         renter_id = row_id(request.renter_id, errors.renter_not_found)
         now_ms = self._plane.clock.now_ms()
 
-        return await self._plane.db.read(lambda conn: _inspected(conn, renter_id, now_ms))
+        config = self._plane.config
+        market = _limits(config.limits.monthly_halala, config.limits.daily_jobs, config.call_limits)
+        return await self._plane.db.read(lambda conn: _inspected(conn, renter_id, now_ms, market))
 
     async def SetRenterLimits(self, request: pb.SetRenterLimitsRequest, context: Any) -> pb.SetRenterLimitsResponse:
         """Set what a renter may spend in a month, submit in a day and call at a time."""
@@ -175,7 +177,9 @@ class SupervisedRenterCalls(ServicerPart):
         )
 
 
-def _inspected(conn: Connection, renter_id: int, now_ms: int) -> pb.InspectRenterResponse:
+def _inspected(
+    conn: Connection, renter_id: int, now_ms: int, market_limits: pb.RenterLimits
+) -> pb.InspectRenterResponse:
     row = _found(renters.get(conn, renter_id))
     recent = jobs.latest(conn, JobFilter(renter_id=renter_id), limit=_NEWEST)
     return pb.InspectRenterResponse(
@@ -186,6 +190,8 @@ def _inspected(conn: Connection, renter_id: int, now_ms: int) -> pb.InspectRente
             webhook_url=to_value(row.webhook_url),
             held_halala=row.held_halala,
             live_keys=key_rows.count_live(conn, KeyRole.SCOPED, renter_id, now_ms),
+            own_limits=_limits(row.monthly_limit_halala, row.daily_jobs_limit, row.call_limits),
+            market_limits=market_limits,
         ),
         recent_jobs=[recent_job(job) for job in recent],
         transactions=[wallet_entry(each) for each in wallets.entries(conn, renter_id, limit=_NEWEST).rows],
@@ -197,6 +203,14 @@ def _wallet_page(
 ) -> Page[WalletEntry]:
     _found(renters.get(conn, renter_id))
     return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
+
+
+def _limits(monthly_halala: int | None, daily_jobs: int | None, calls: CallLimits) -> pb.RenterLimits:
+    return pb.RenterLimits(
+        monthly_limit_halala=to_value(monthly_halala),
+        daily_jobs_limit=to_value(daily_jobs),
+        **{name: to_value(getattr(calls, name)) for name in _CALL_LIMITS},
+    )
 
 
 def _found(row: RenterRow | None) -> RenterRow:

@@ -90,6 +90,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         second_daemon_at=time_value(lately(provider.second_daemon_at_ms, now_ms)),
         gpu_type=provider.gpu_name or "",
         owner_id=provider.account_id,
+        price_per_hour_sar=price_per_hour_sar(plane, provider),
         probe_outcome=to_value(provider.probe_outcome),
         **hardware_fields(provider),
         hardware_notice=to_value(provider.hardware_notice),

@@ -4,12 +4,12 @@ A unit of work that honours a key calls `begin` before its effect and `keep` aft
 transaction, so an answer exists exactly if its effect does.
 """
 
-import hashlib
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import BigInteger, Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from dc1.domain import errors
+from dc1.storage.engine.name_locks import try_to_lock_name
 from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert
@@ -44,8 +44,6 @@ _KEY = ("account", "route", "key")
 _FIND = PreparedStatement(
     select(*_shape.columns).where(*[_table.c[name] == bindparam(name, type_=_table.c[name].type) for name in _KEY])
 )
-# Tried and not waited for: a client that repeats itself must not bind a connection with each attempt.
-_OWN = PreparedStatement(select(func.pg_try_advisory_xact_lock(bindparam("number", type_=BigInteger))))
 
 
 def begin(conn: Connection, key: IdempotencyKey, request_hash: str, now_ms: int) -> KeptAnswer | None:
@@ -56,8 +54,9 @@ def begin(conn: Connection, key: IdempotencyKey, request_hash: str, now_ms: int)
     Raises:
         idempotency_in_progress: another transaction works under the key.
     """
-    # Owned before it is looked for, or whoever owned it could commit between the look and the lock.
-    owned = _own(conn, key)
+    # Owned before it is looked for, or whoever owned it could commit between the look and the lock. Not waited for: a
+    # client that repeats itself must not bind a connection with each attempt.
+    owned = try_to_lock_name(conn, "\n".join((key.account, key.route, key.key)))
     kept = find(conn, key, request_hash, now_ms)
     if kept is None and not owned:
         raise errors.idempotency_in_progress(_COME_BACK_SECONDS)
@@ -87,14 +86,3 @@ def keep(conn: Connection, key: IdempotencyKey, answer: KeptAnswer) -> None:
 def purge(conn: Connection, now_ms: int, limit: int) -> int:
     """Forget answers that have expired, `limit` at most; return how many."""
     return forget_oldest(conn, _table, _table.c.expires_at_ms, _table.c.expires_at_ms <= now_ms, limit=limit)
-
-
-def _own(conn: Connection, key: IdempotencyKey) -> bool:
-    """Take the key for this transaction; SQLite has one writer, so there it is always ours."""
-    if conn.dialect.name == "sqlite":
-        return True
-    # Locks are numbers: 8 bytes of a hash. Two keys that meet there only make one caller come back.
-    digest = hashlib.sha256("\n".join((key.account, key.route, key.key)).encode()).digest()
-    number = int.from_bytes(digest[:8], "big", signed=True)
-    ((owned,),) = _OWN.rows(conn, {"number": number})
-    return bool(owned)

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
-from dc1.domain.access.notifications import ChannelKind, NotificationEvent, text_of
+from dc1.domain import errors
+from dc1.domain.access.notifications import MOST_CHANNELS, ChannelKind, NotificationEvent, text_of
 from dc1.domain.access.roles import Role
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.languages import Language
+from dc1.storage.engine.name_locks import lock_name
 from dc1.storage.engine.row_mapping import Backlog, Shape
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import notification_channels, notifications, providers, renters
@@ -79,7 +81,15 @@ _OF_ACCOUNT = PreparedStatement(
 
 
 def add(conn: Connection, role: Role, owner_id: int, new: NewChannel, now_ms: int) -> ChannelRow:
-    """Keep a channel of an account."""
+    """Keep a channel of an account.
+
+    Raises:
+        channel_limit_reached: The account has as many as it may have.
+    """
+    # Two that come at once would both find room for the last one.
+    lock_name(conn, f"notification channels of {role} {owner_id}")
+    if len(channels(conn, role, owner_id)) >= MOST_CHANNELS:
+        raise errors.channel_limit_reached(MOST_CHANNELS)
     mine = {"owner_role": role.value, "owner_id": owner_id, "created_at_ms": now_ms}
     added = conn.execute(insert(_channels).values(**mine, **asdict(new)).returning(*_channel_shape.columns))
     return _channel_shape.all(added)[0]
