@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from dc1.domain import errors
-from dc1.storage.engine.name_locks import try_to_lock_name
+from dc1.storage.accounts.name_locks import try_to_lock_name
 from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Shape
 from dc1.storage.engine.statements import PreparedStatement, upsert

@@ -10,7 +10,7 @@ from dc1.domain.access.notifications import MOST_CHANNELS, ChannelKind, Notifica
 from dc1.domain.access.roles import Role
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.languages import Language
-from dc1.storage.engine.name_locks import lock_name
+from dc1.storage.accounts.name_locks import lock_name
 from dc1.storage.engine.row_mapping import Backlog, Shape
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import notification_channels, notifications, providers, renters
