@@ -2,9 +2,11 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -177,3 +179,35 @@ def test_every_route_is_told_in_arabic(rest: Rest) -> None:
     assert [one["operationId"] for one in operations if arabic.summary(one) == one["summary"]] == []
     assert set(arabic.summaries) <= {re.sub(r"_\d+$", "", one["operationId"]) for one in operations}
     assert set(english.page) <= set(arabic.page)
+
+
+def descriptions(part: Any) -> Iterator[str]:
+    """What a document says of fields, parameters and answers, wherever they stand."""
+    if isinstance(part, list):
+        for each in part:
+            yield from descriptions(each)
+    elif isinstance(part, dict):
+        named = part.get("properties", {}).values()
+        lists = (named, part.get("parameters", ()), part.get("responses", {}).values())
+        yield from (one["description"] for found in lists for one in found if one.get("description"))
+        for each in part.values():
+            yield from descriptions(each)
+
+
+def test_every_field_parameter_and_answer_is_told_in_arabic(rest: Rest) -> None:
+    said = set(descriptions(parse_yaml(rest.get("/docs/openapi.yaml").content)))
+    texts = words("ar").texts
+    assert sorted(said - set(texts)) == []
+    assert sorted(set(texts) - said) == []
+    # Of the errors the names alone, each of which has its sentence in the contract.
+    whole = [(english, arabic) for english, arabic in texts.items() if "- `" not in english]
+    assert [english for english, arabic in whole if spelled(english) != spelled(arabic)] == []
+    page = served_page(rest, "/docs/ar")
+    assert "<td>رقم الصفحة، من 1." in page
+    assert not re.search(r"\b(at least|at most|one of|array of)\b", re.sub(r'<div lang="en".*?</div>', "", page))
+
+
+def spelled(text: str) -> set[str]:
+    """What has to be the same in every language: code, and numbers."""
+    codes = re.compile(r"`[^`]*`")
+    return {*codes.findall(text), *re.findall(r"\d+", codes.sub("", text))}

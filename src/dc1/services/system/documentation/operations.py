@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from dc1.services.system.documentation.foreign import foreign, told
 from dc1.services.system.documentation.markup import Html, code, join, link, paragraphs, table, text
 from dc1.services.system.documentation.samples import LANGUAGES, Call
 from dc1.services.system.documentation.schemas import Schema, fields, kind, meaning
@@ -95,11 +96,6 @@ def _callable(route: Route) -> Html:
     return Html("".join(f' data-{name}="{escape(value)}"' for name, value in facts.items()))
 
 
-def foreign(shown: Html, words: Words) -> Html:
-    """Return a part of the document's own text, marked as English on a page in another language."""
-    return Html(f'<div lang="en" dir="ltr">{shown}</div>') if words.summaries and shown else shown
-
-
 def sample_tabs(route: Route, words: Words, *, is_open: bool = False) -> Html:
     """Return a call of the route in each language of samples; the first is shown at once, if `is_open`."""
     call = Call.of(route.verb, route.path, route.operation)
@@ -116,9 +112,9 @@ def _parameters(parameters: Any, words: Words) -> Html:
         [
             code(item["name"]),
             text(item["in"]),
-            kind(item["schema"]),
+            kind(item["schema"], words),
             text(words["yes"] if item.get("required") else ""),
-            foreign(meaning({**item["schema"], "description": item.get("description", "")}), words),
+            meaning({**item["schema"], "description": item.get("description", "")}, words),
         ]
         for item in parameters
     )
@@ -142,19 +138,19 @@ def _answers(responses: dict[str, Any], document: dict[str, Any], words: Words) 
     examples: list[Html] = []
     for status, sent in responses.items():
         answer = _resolved(sent, document)
-        rows.append([code(status), foreign(text(answer["description"]), words), _contents(answer)])
+        rows.append([code(status), told(answer["description"], words), _contents(answer, words)])
         for media_type, content in answer.get("content", {}).items():
             examples += _examples(f"{status} {media_type} {words['example']}", content)
     heads = [words[name] for name in ("status", "when", "answer_body")]
     return join([f"<h4>{text(words['answers'])}</h4>", table("answers", heads, rows), *examples])
 
 
-def _contents(answer: dict[str, Any]) -> Html:
+def _contents(answer: dict[str, Any], words: Words) -> Html:
     shown = []
     for media_type, content in answer.get("content", {}).items():
         schema = content.get("schema")
         named = "" if media_type == _JSON and schema else code(media_type)
-        shown.append(f"{named} {kind(schema) if schema else ''}".strip())
+        shown.append(f"{named} {kind(schema, words) if schema else ''}".strip())
     return Html("<br>".join(shown))
 
 

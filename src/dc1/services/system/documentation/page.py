@@ -6,9 +6,10 @@ from importlib.resources import files
 from typing import Any
 
 from dc1.assets import parse_yaml
+from dc1.services.system.documentation.foreign import foreign
 from dc1.services.system.documentation.markup import Html, code, join, link, paragraphs, text
 from dc1.services.system.documentation.opening import PLACES, opening
-from dc1.services.system.documentation.operations import ROLES, Route, details, foreign, index_of, routes
+from dc1.services.system.documentation.operations import ROLES, Route, details, index_of, routes
 from dc1.services.system.documentation.schemas import anchor, fields
 from dc1.services.system.documentation.words import Words, words
 

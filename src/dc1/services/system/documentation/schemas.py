@@ -3,23 +3,24 @@
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from dc1.services.system.documentation.foreign import told
 from dc1.services.system.documentation.markup import Html, code, join, link, table, text
 from dc1.services.system.documentation.words import Words
 
 Schema: TypeAlias = dict[str, Any]
 
 _REF = "#/components/schemas/"
-_RULES = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "more than {}",
-    "maximum": "at most {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} entries",
-    "maxItems": "at most {} entries",
-    "pattern": "matches {}",
-    "format": "{}",
-}
+_RULES = (
+    "minimum",
+    "exclusiveMinimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "pattern",
+    "format",
+)
 # What the generator writes for every unsigned integer, as JSON Schema has no other way to say it.
 _UNSIGNED = {"minimum": 0}
 
@@ -29,35 +30,35 @@ def anchor(name: str) -> str:
     return f"schema-{name}"
 
 
-def kind(schema: Schema) -> Html:
+def kind(schema: Schema, words: Words) -> Html:
     """Return what JSON a schema takes, for example `array of Job`."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(_REF)
         return link(anchor(name), code(name))
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        return Html(" or ".join(kind(choice) for choice in choices))
-    named = schema.get("type", "any JSON")
+        return Html(words.rules["or"].join(kind(choice, words) for choice in choices))
+    named = schema.get("type", words.rules["any"])
     types = [named] if isinstance(named, str) else list(named)
-    return Html(" or ".join(_one_kind(name, schema) for name in types))
+    return Html(words.rules["or"].join(_one_kind(name, schema, words) for name in types))
 
 
-def _one_kind(name: str, schema: Schema) -> Html:
+def _one_kind(name: str, schema: Schema, words: Words) -> Html:
     if name == "array" and "items" in schema:
-        return Html(f"array of {kind(schema['items'])}")
+        return Html(f"{words.rules['array']} {kind(schema['items'], words)}")
     if name == "object" and isinstance(schema.get("additionalProperties"), dict):
-        return Html(f"object of {kind(schema['additionalProperties'])}")
+        return Html(f"{words.rules['object']} {kind(schema['additionalProperties'], words)}")
     return text(name)
 
 
-def _rules(schema: Schema) -> Html:
+def _rules(schema: Schema, words: Words) -> Html:
     """Return what a value must keep to."""
-    found = [text(words.format(_told(schema[name]))) for name, words in _RULES.items() if _is_told(name, schema)]
+    found = [text(words.rules[name].format(_told(schema[name]))) for name in _RULES if _is_told(name, schema)]
     if "enum" in schema:
         # A number may also be given in a string, and the type tells that null will do.
         values = dict.fromkeys(str(value) for value in schema["enum"] if value is not None)
-        found.append(Html(f"one of {', '.join(map(code, values))}"))
-    return Html("; ".join(found))
+        found.append(Html(f"{words.rules['enum']} {', '.join(map(code, values))}"))
+    return Html(words.rules["and"].join(found))
 
 
 def _told(bound: Any) -> Any:
@@ -81,17 +82,18 @@ def _rows(schema: Schema, words: Words, *, is_request: bool, prefix: str = "") -
     required = schema.get("required", ())
     for name, part in schema.get("properties", {}).items():
         dotted = prefix + name
-        row = [code(dotted), kind(part)]
+        row = [code(dotted), kind(part, words)]
         if is_request:
             row.append(text(words["yes"] if name in required else ""))
-        yield [*row, meaning(part)]
+        yield [*row, meaning(part, words)]
         inner = part.get("items", part)
         suffix = "[]." if "items" in part else "."
         yield from _rows(inner, words, is_request=is_request, prefix=dotted + suffix)
 
 
-def meaning(schema: Schema) -> Html:
+def meaning(schema: Schema, words: Words) -> Html:
     """Return the description of a value, and its rules."""
-    kept = _rules(schema)
-    told = text(schema.get("description", ""))
-    return join([told, Html(f' <span class="rules">{kept}</span>') if kept else ""])
+    kept = _rules(schema, words)
+    return join(
+        [told(schema.get("description", ""), words), Html(f' <span class="rules">{kept}</span>') if kept else ""]
+    )

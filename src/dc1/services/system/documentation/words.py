@@ -1,9 +1,10 @@
-"""The words of the page itself, in each of its languages; what the document says of a field stays as it is there."""
+"""The words of the page in each of its languages, and those of the document where it is in another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
@@ -14,14 +15,20 @@ _ALIAS = "_"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One language. `summaries` are by operation id, and empty where those of the document are in this language."""
+    """One language.
+
+    `summaries` are by operation id, and `texts`, of fields, parameters and answers, by what the document says; both
+    are empty where the document is in this language.
+    """
 
     code: str
     direction: str
     other: tuple[str, str]
     page: Mapping[str, str]
     roles: Mapping[str, str]
+    rules: Mapping[str, str]
     summaries: Mapping[str, str]
+    texts: Mapping[str, str]
     script: Mapping[str, str]
 
     def __getitem__(self, name: str) -> str:
@@ -47,6 +54,17 @@ def words(language: str) -> Words:
         other=(text["other"]["path"], text["other"]["name"]),
         page=text["page"],
         roles=text["roles"],
+        rules=text["rules"],
         summaries=summaries,
+        texts=_texts(directory.joinpath("texts"), f".{language}.yaml"),
         script=text["script"],
     )
+
+
+def _texts(directory: Traversable, ending: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    # A file a service, and one for what several say.
+    for file in directory.iterdir():
+        if file.name.endswith(ending):
+            found |= yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return found
