@@ -1099,6 +1099,8 @@ class InspectedRenter(TypedDict):
     webhook_url: str | None
     held_halala: float
     live_keys: int
+    own_limits: RenterLimits
+    market_limits: RenterLimits
 
 class InvoiceLine(TypedDict):
     kind: str
@@ -1934,6 +1936,7 @@ class Provider(TypedDict):
     verification: str | None
     hardware_notice: str | None
     gpus: list[Any]
+    price_per_hour_sar: float
 
 class ProviderHealth(TypedDict):
     id: int
@@ -2178,6 +2181,13 @@ class RenterKey(TypedDict):
     models: list[Any] | None
     only_providers: list[Any] | None
     ignore_providers: list[Any] | None
+
+class RenterLimits(TypedDict):
+    monthly_limit_halala: int | None
+    daily_jobs_limit: int | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    streams: int | None
 
 class RenterMetrics(TypedDict):
     total_registered: int
