@@ -7,6 +7,7 @@ from dcp.v1 import job_lists_pb2 as dcp_dot_v1_dot_job__lists__pb2
 from dcp.v1 import job_outcome_pb2 as dcp_dot_v1_dot_job__outcome__pb2
 from dcp.v1 import job_progress_pb2 as dcp_dot_v1_dot_job__progress__pb2
 from dcp.v1 import job_submission_pb2 as dcp_dot_v1_dot_job__submission__pb2
+from dcp.v1 import job_watch_pb2 as dcp_dot_v1_dot_job__watch__pb2
 from dcp.v1 import live_pb2 as dcp_dot_v1_dot_live__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
@@ -153,6 +154,16 @@ class JobServiceStub:
                 '/dcp.v1.JobService/GetJobInvoice',
                 request_serializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceResponse.FromString,
+                _registered_method=True)
+        self.WatchJob = channel.unary_stream(
+                '/dcp.v1.JobService/WatchJob',
+                request_serializer=dcp_dot_v1_dot_job__watch__pb2.WatchJobRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__watch__pb2.WatchJobResponse.FromString,
+                _registered_method=True)
+        self.GetResult = channel.unary_unary(
+                '/dcp.v1.JobService/GetResult',
+                request_serializer=dcp_dot_v1_dot_job__watch__pb2.GetResultRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_job__watch__pb2.GetResultResponse.FromString,
                 _registered_method=True)
 
 
@@ -344,6 +355,22 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchJob(self, request, context):
+        """Tells native clients what happens to a job, until its end: lifecycle events, log lines and, when they are wanted, generated text, each as
+        a message. A client whose stream breaks opens another behind the numbers that it has. REST has `/jobs/{job_id}/logs/stream` and its like.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetResult(self, request, context):
+        """Returns to native clients what a job put out, in types, with its bill; of a job that has not ended, where it stands. REST has
+        `/jobs/{job_id}/output`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -456,6 +483,16 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.GetJobInvoice,
                     request_deserializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceResponse.SerializeToString,
+            ),
+            'WatchJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJob,
+                    request_deserializer=dcp_dot_v1_dot_job__watch__pb2.WatchJobRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__watch__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'GetResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetResult,
+                    request_deserializer=dcp_dot_v1_dot_job__watch__pb2.GetResultRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_job__watch__pb2.GetResultResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1057,6 +1094,60 @@ class JobService:
             '/dcp.v1.JobService/GetJobInvoice',
             dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceRequest.SerializeToString,
             dcp_dot_v1_dot_job__outcome__pb2.GetJobInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.JobService/WatchJob',
+            dcp_dot_v1_dot_job__watch__pb2.WatchJobRequest.SerializeToString,
+            dcp_dot_v1_dot_job__watch__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.JobService/GetResult',
+            dcp_dot_v1_dot_job__watch__pb2.GetResultRequest.SerializeToString,
+            dcp_dot_v1_dot_job__watch__pb2.GetResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

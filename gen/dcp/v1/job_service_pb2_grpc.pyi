@@ -8,6 +8,7 @@ from dcp.v1 import job_lists_pb2 as _job_lists_pb2
 from dcp.v1 import job_outcome_pb2 as _job_outcome_pb2
 from dcp.v1 import job_progress_pb2 as _job_progress_pb2
 from dcp.v1 import job_submission_pb2 as _job_submission_pb2
+from dcp.v1 import job_watch_pb2 as _job_watch_pb2
 from dcp.v1 import live_pb2 as _live_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
@@ -127,6 +128,14 @@ class JobServiceStub:
     """
     GetJobInvoice: _grpc.UnaryUnaryMultiCallable[_job_outcome_pb2.GetJobInvoiceRequest, _job_outcome_pb2.GetJobInvoiceResponse]
     """Shows how a settled job was billed. Fails with ABORTED (409) `Job is not settled` before."""
+    WatchJob: _grpc.UnaryStreamMultiCallable[_job_watch_pb2.WatchJobRequest, _job_watch_pb2.WatchJobResponse]
+    """Tells native clients what happens to a job, until its end: lifecycle events, log lines and, when they are wanted, generated text, each as
+    a message. A client whose stream breaks opens another behind the numbers that it has. REST has `/jobs/{job_id}/logs/stream` and its like.
+    """
+    GetResult: _grpc.UnaryUnaryMultiCallable[_job_watch_pb2.GetResultRequest, _job_watch_pb2.GetResultResponse]
+    """Returns to native clients what a job put out, in types, with its bill; of a job that has not ended, where it stands. REST has
+    `/jobs/{job_id}/output`.
+    """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -222,6 +231,14 @@ class JobServiceAsyncStub(JobServiceStub):
     """
     GetJobInvoice: _aio.UnaryUnaryMultiCallable[_job_outcome_pb2.GetJobInvoiceRequest, _job_outcome_pb2.GetJobInvoiceResponse]  # type: ignore[assignment]
     """Shows how a settled job was billed. Fails with ABORTED (409) `Job is not settled` before."""
+    WatchJob: _aio.UnaryStreamMultiCallable[_job_watch_pb2.WatchJobRequest, _job_watch_pb2.WatchJobResponse]  # type: ignore[assignment]
+    """Tells native clients what happens to a job, until its end: lifecycle events, log lines and, when they are wanted, generated text, each as
+    a message. A client whose stream breaks opens another behind the numbers that it has. REST has `/jobs/{job_id}/logs/stream` and its like.
+    """
+    GetResult: _aio.UnaryUnaryMultiCallable[_job_watch_pb2.GetResultRequest, _job_watch_pb2.GetResultResponse]  # type: ignore[assignment]
+    """Returns to native clients what a job put out, in types, with its bill; of a job that has not ended, where it stands. REST has
+    `/jobs/{job_id}/output`.
+    """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs, for those who order and watch them: renters, the providers who run them, and admins. `/jobs`; what a daemon says of a job is
@@ -446,5 +463,25 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_outcome_pb2.GetJobInvoiceResponse, _abc.Awaitable[_job_outcome_pb2.GetJobInvoiceResponse]]:
         """Shows how a settled job was billed. Fails with ABORTED (409) `Job is not settled` before."""
+
+    @_abc_1.abstractmethod
+    def WatchJob(
+        self,
+        request: _job_watch_pb2.WatchJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_job_watch_pb2.WatchJobResponse], _abc.AsyncIterator[_job_watch_pb2.WatchJobResponse]]:
+        """Tells native clients what happens to a job, until its end: lifecycle events, log lines and, when they are wanted, generated text, each as
+        a message. A client whose stream breaks opens another behind the numbers that it has. REST has `/jobs/{job_id}/logs/stream` and its like.
+        """
+
+    @_abc_1.abstractmethod
+    def GetResult(
+        self,
+        request: _job_watch_pb2.GetResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_watch_pb2.GetResultResponse, _abc.Awaitable[_job_watch_pb2.GetResultResponse]]:
+        """Returns to native clients what a job put out, in types, with its bill; of a job that has not ended, where it stands. REST has
+        `/jobs/{job_id}/output`.
+        """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from dcp.v1 import audio_pb2 as dcp_dot_v1_dot_audio__pb2
+from dcp.v1 import chat_pb2 as dcp_dot_v1_dot_chat__pb2
 from dcp.v1 import messages_pb2 as dcp_dot_v1_dot_messages__pb2
 from dcp.v1 import openai_calls_pb2 as dcp_dot_v1_dot_openai__calls__pb2
 from dcp.v1 import openai_service_pb2 as dcp_dot_v1_dot_openai__service__pb2
@@ -55,6 +56,11 @@ class OpenAIServiceStub:
                 '/dcp.v1.OpenAIService/CreateChatCompletion',
                 request_serializer=dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.Chat = channel.unary_stream(
+                '/dcp.v1.OpenAIService/Chat',
+                request_serializer=dcp_dot_v1_dot_chat__pb2.ChatRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_chat__pb2.ChatResponse.FromString,
                 _registered_method=True)
         self.CreateCompletion = channel.unary_stream(
                 '/dcp.v1.OpenAIService/CreateCompletion',
@@ -143,6 +149,14 @@ class OpenAIServiceServicer:
         approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
         (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
         without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Chat(self, request, context):
+        """Answers a conversation of native clients as it comes, in types. The same call as CreateChatCompletion in all else: its admission, price,
+        limits and errors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,6 +267,11 @@ def add_OpenAIServiceServicer_to_server(servicer, server):
                     servicer.CreateChatCompletion,
                     request_deserializer=dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'Chat': grpc.unary_stream_rpc_method_handler(
+                    servicer.Chat,
+                    request_deserializer=dcp_dot_v1_dot_chat__pb2.ChatRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_chat__pb2.ChatResponse.SerializeToString,
             ),
             'CreateCompletion': grpc.unary_stream_rpc_method_handler(
                     servicer.CreateCompletion,
@@ -393,6 +412,33 @@ class OpenAIService:
             '/dcp.v1.OpenAIService/CreateChatCompletion',
             dcp_dot_v1_dot_openai__service__pb2.CreateChatCompletionRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Chat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.OpenAIService/Chat',
+            dcp_dot_v1_dot_chat__pb2.ChatRequest.SerializeToString,
+            dcp_dot_v1_dot_chat__pb2.ChatResponse.FromString,
             options,
             channel_credentials,
             insecure,

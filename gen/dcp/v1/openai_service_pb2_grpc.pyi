@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from dcp.v1 import audio_pb2 as _audio_pb2
+from dcp.v1 import chat_pb2 as _chat_pb2
 from dcp.v1 import messages_pb2 as _messages_pb2
 from dcp.v1 import openai_calls_pb2 as _openai_calls_pb2
 from dcp.v1 import openai_service_pb2 as _openai_service_pb2
@@ -56,6 +57,10 @@ class OpenAIServiceStub:
     approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+    """
+    Chat: _grpc.UnaryStreamMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.ChatResponse]
+    """Answers a conversation of native clients as it comes, in types. The same call as CreateChatCompletion in all else: its admission, price,
+    limits and errors.
     """
     CreateCompletion: _grpc.UnaryStreamMultiCallable[_openai_calls_pb2.CreateCompletionRequest, _httpbody_pb2.HttpBody]
     """Goes on with a text, or fills in what is missing between a `prompt` and a `suffix`. The call goes to a daemon whose engine has this path for
@@ -124,6 +129,10 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
     (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
     without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+    """
+    Chat: _aio.UnaryStreamMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.ChatResponse]  # type: ignore[assignment]
+    """Answers a conversation of native clients as it comes, in types. The same call as CreateChatCompletion in all else: its admission, price,
+    limits and errors.
     """
     CreateCompletion: _aio.UnaryStreamMultiCallable[_openai_calls_pb2.CreateCompletionRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Goes on with a text, or fills in what is missing between a `prompt` and a `suffix`. The call goes to a daemon whose engine has this path for
@@ -207,6 +216,16 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         approved provider ever offered the model, with UNAVAILABLE when nobody offers it now (`model_not_served`), all who do are busy
         (`no_capacity_available`) or the provider fails (`provider_unavailable`), with FAILED_PRECONDITION (`billing_insufficient_balance`)
         without the money, and with DEADLINE_EXCEEDED (`upstream_timeout`) when the answer takes too long.
+        """
+
+    @_abc_1.abstractmethod
+    def Chat(
+        self,
+        request: _chat_pb2.ChatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_chat_pb2.ChatResponse], _abc.AsyncIterator[_chat_pb2.ChatResponse]]:
+        """Answers a conversation of native clients as it comes, in types. The same call as CreateChatCompletion in all else: its admission, price,
+        limits and errors.
         """
 
     @_abc_1.abstractmethod

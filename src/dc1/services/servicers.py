@@ -18,6 +18,7 @@ from dc1.services.jobs.outcomes import JobOutcomeCalls
 from dc1.services.jobs.progress import JobProgressCalls
 from dc1.services.jobs.queues import JobQueueCalls
 from dc1.services.jobs.reading import JobReadingCalls
+from dc1.services.jobs.watching import WatchCalls
 from dc1.services.market.offered import OfferedCalls
 from dc1.services.market.providers import ListedProviderCalls
 from dc1.services.market.summary import SummaryCalls
@@ -50,6 +51,7 @@ class JobServicer(
     JobQueueCalls,
     JobProgressCalls,
     JobOutcomeCalls,
+    WatchCalls,
     JobServiceServicer,
 ):
     """Jobs, for those who order and watch them."""

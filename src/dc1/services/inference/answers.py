@@ -117,7 +117,7 @@ def _made_whole(completion: CompletionStream) -> JsonObject:
         message["reasoning_content"] = reasoning
     if refusal := refusal_text(completion.result):
         message["refusal"] = refusal
-    choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(completion.result)}
+    choice: JsonObject = {"index": 0, "message": message, "finish_reason": finish_reason(completion.result)}
     if logprobs := _object(completion.result, "logprobs"):
         choice["logprobs"] = logprobs
     return _head(completion.job, "chat.completion") | {"choices": [choice]} | _end(completion)
@@ -139,14 +139,14 @@ def _last_chunks(completion: CompletionStream, *, is_made: bool) -> Iterator[str
         # Whatever says how it ends was told or never came: nothing can be made of a result in its place.
         return
     if completion.call.path == EnginePath.COMPLETIONS:
-        choice: JsonObject = {"index": 0, "text": "", "finish_reason": _finish_reason(result)}
+        choice: JsonObject = {"index": 0, "text": "", "finish_reason": finish_reason(result)}
         yield compact(_head(job, "text_completion") | {"choices": [choice]} | _end(completion))
         return
     if not (is_made or events.is_used):
         yield _begin(job)
     if not events.is_used:
         yield from _extras(job, result)
-    yield compact(_chunk(job, {}, _finish_reason(result)) | _end(completion))
+    yield compact(_chunk(job, {}, finish_reason(result)) | _end(completion))
 
 
 def _extras(job: JobRow, result: JsonValue) -> Iterator[str]:
@@ -219,6 +219,7 @@ def _object(result: JsonValue, name: str) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _finish_reason(result: JsonValue) -> str:
+def finish_reason(result: JsonValue) -> str:
+    """Return why an answer ended, in the engine's word."""
     reason = result.get("finish_reason") if isinstance(result, dict) else None
     return reason if isinstance(reason, str) and reason else "stop"

@@ -20,6 +20,7 @@ from dc1.services.inference.audio import AudioCalls
 from dc1.services.inference.engine_calls import answer_of
 from dc1.services.inference.models import capabilities_of, model_figures, parameters_of, speed_fields
 from dc1.services.inference.translated import TranslatedCalls
+from dc1.services.inference.typed_chat import TypedChatCalls
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_calls_pb2 as calls_pb
 from dcp.v1 import openai_service_pb2 as pb
@@ -38,7 +39,7 @@ _Request: TypeAlias = (
 )
 
 
-class OpenAIServicer(TranslatedCalls, AudioCalls, OpenAIServiceServicer):
+class OpenAIServicer(TranslatedCalls, AudioCalls, TypedChatCalls, OpenAIServiceServicer):
     """Models, the calls that engines take on paths of their own, and what is translated to them."""
 
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
