@@ -1,5 +1,6 @@
 """The leases a daemon holds, and what the server has not been told of them yet."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -118,8 +119,12 @@ class HeldLease:
             if not self._unsent:
                 return None
             return self._drain_until if self._waits_for_receipts else self._ended_at
-        times = (self._phase_at, self.logs.due_at(), self.tokens.due_at())
-        return min((time for time in times if time is not None), default=None)
+        due = self._phase_at
+        # Asked of every lease before each message, so without a generator.
+        for other in (self.logs.due_at(), self.tokens.due_at()):
+            if other is not None and (due is None or other < due):
+                due = other
+        return due
 
     def take(self, now: float) -> LeaseOutput | None:
         """Return the next thing to tell, if one is due."""
@@ -197,6 +202,7 @@ class LeaseTable:
     def __init__(self) -> None:
         self._leases: dict[str, HeldLease] = {}
         self._pace = TokenPace()
+        self._line: deque[HeldLease] = deque()
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -236,10 +242,19 @@ class LeaseTable:
 
     def take(self, now: float) -> tuple[HeldLease, LeaseOutput] | None:
         """Return the next thing to tell, of the lease that waits longest; None when nothing is due."""
-        # By the time at which each came due: a run that floods keeps no other from being heard.
+        if (found := self._first(now)) is not None:
+            return found
+        # By the time at which each came due: a run that floods keeps no other from being heard. Lined up once for an
+        # output of each, as a look at every lease for every output would grow by the square of their number.
         waiting = [(due, lease) for lease in self if (due := lease.due_at()) is not None and due <= now]
-        for _, lease in sorted(waiting, key=lambda entry: entry[0]):
-            if (output := self._taken(lease, now)) is not None:
+        self._line = deque(lease for _, lease in sorted(waiting, key=lambda entry: entry[0]))
+        return self._first(now)
+
+    def _first(self, now: float) -> tuple[HeldLease, LeaseOutput] | None:
+        """Return the output of the first in line that still has one."""
+        while self._line:
+            lease = self._line.popleft()
+            if self._leases.get(lease.job_id) is lease and (output := self._taken(lease, now)) is not None:
                 return lease, output
         return None
 
