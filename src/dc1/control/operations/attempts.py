@@ -211,7 +211,7 @@ class Attempts:
         lease.relay_chunk(tokens, self._clock.now_ms())
         self._job_feed.publish(lease.row_id, tokens)
         # What the engine says is for the one caller, who mostly is here; the text is for every reader.
-        if self._job_feed.has_caller(lease.row_id):
+        if self._replicas.others and self._job_feed.has_caller(lease.row_id):
             tokens = replace(tokens, events=(), is_last=False)
         elif self._replicas.others:
             lease.kept.add(tokens.events, tokens.event_offset)

@@ -3,8 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from dc1.domain.base.json_types import JsonValue, compact, finite_number, integer_or_double
 
@@ -12,8 +11,7 @@ _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder(parse_constant=finite_number, parse_float=finite_number, parse_int=integer_or_double)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A value of an object, and where it stands in the text."""
 
     value: JsonValue

@@ -23,6 +23,8 @@ class AnswerEvent:
 
     text: str
     members: dict[str, Member]
+    choices: list[JsonObject]
+    """The answers that it is about: found once, for everybody on its way asks for them."""
 
     @classmethod
     def read(cls, sent: bytes) -> Self | None:
@@ -34,7 +36,10 @@ class AnswerEvent:
             found = members(text)
         except ValueError:
             return None
-        return cls(text, found) if _is_writable(text, {name: member.value for name, member in found.items()}) else None
+        if not _is_writable(text, {name: member.value for name, member in found.items()}):
+            return None
+        said = found["choices"].value if "choices" in found else None
+        return cls(text, found, [each for each in said if isinstance(each, dict)] if isinstance(said, list) else [])
 
     @classmethod
     def read_all(cls, sent: Sequence[bytes]) -> tuple[Self, ...]:
@@ -46,12 +51,6 @@ class AnswerEvent:
                 break
             found.append(event)
         return tuple(found)
-
-    @property
-    def choices(self) -> list[JsonObject]:
-        """The answers that it is about."""
-        found = self.value("choices")
-        return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
 
     @property
     def usage(self) -> JsonObject | None:

@@ -240,11 +240,14 @@ def error_category(reported: str | None, message: str = "", exit_code: int | Non
 
 
 _ID_ALPHABET = string.ascii_lowercase + string.digits
+_ID_LETTERS = 6
 
 
 def new_job_id(now_ms: int, prefix: str = "job") -> str:
     """Return a public id such as `job-1774206010000-ab12cd`; `prefix` is `test` for an admin's test jobs."""
-    suffix = "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
+    # One number for all six: each choice by itself asks the system for its bits.
+    number = secrets.randbelow(len(_ID_ALPHABET) ** _ID_LETTERS)
+    suffix = "".join(_ID_ALPHABET[number // len(_ID_ALPHABET) ** at % len(_ID_ALPHABET)] for at in range(_ID_LETTERS))
     return f"{prefix}-{now_ms}-{suffix}"
 
 

@@ -121,7 +121,7 @@ async def connect(
         hello = await _first(requests, patience)
         budget.require_little_wait(provider.id)
         budget.spend(provider.id, hello)
-        await asyncio.sleep(budget.wait_seconds(provider.id))
+        await budget.room(provider.id)
         # Here the new key has arrived: who has the old one shall not take this stream's place with it.
         if not current_call().principal.key_is_replaced:
             await plane.provider_accounts.end_grace(provider.id)
@@ -151,7 +151,7 @@ async def connect(
                 session.heard_at = time.monotonic()
                 await follower.take(message)
                 # What is not read meanwhile waits in the daemon, whose writing HTTP/2 holds up.
-                await asyncio.sleep(budget.wait_seconds(provider.id))
+                await budget.room(provider.id)
         except TimeoutError:
             # The silence counts towards the grace that a lost stream has.
             silent_seconds = patience

@@ -1,5 +1,6 @@
 """How much each daemon may have the server do: what is over it waits, and waits in the daemon."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -59,6 +60,12 @@ class MessageBudget:
     def spend_refused(self, provider_id: int) -> None:
         """Count besides that what a message said was refused."""
         self._providers.take(provider_id, _REFUSED_UNITS)
+
+    async def room(self, provider_id: int) -> None:
+        """Wait until more may be read from a provider's daemon."""
+        # Mostly at once, and a turn of the loop for nothing would cost as much as the message.
+        if wait := self.wait_seconds(provider_id):
+            await asyncio.sleep(wait)
 
     def wait_seconds(self, provider_id: int) -> float:
         """Return for how long nothing more is to be read from a provider's daemon."""

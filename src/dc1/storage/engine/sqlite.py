@@ -38,7 +38,7 @@ class DatabaseClosedError(RuntimeError):
 
 @dataclass(slots=True)
 class _Unit:
-    """One function to run in a savepoint of the next commit, and where its outcome goes."""
+    """One function to run with the next commit, and where its outcome goes."""
 
     work: Callable[[Connection], Any]
     loop: asyncio.AbstractEventLoop
@@ -101,9 +101,9 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
 class GroupCommitWriter:
     """Runs units of work on one thread; whatever waits while a commit is on its way shares the next one.
 
-    Each unit has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit. One that
-    takes the whole transaction with it is left out, and its neighbours run again. Futures resolve only after the commit
-    is on disk.
+    Of several each has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit. One
+    that takes the whole transaction with it is left out, and its neighbours run again. Futures resolve only after the
+    commit is on disk.
     """
 
     def __init__(self, engine: Engine, on_group: Callable[[int], None] = lambda _: None) -> None:
@@ -207,9 +207,10 @@ class GroupCommitWriter:
                 with connection.begin():
                     # With the lock of the writer, for whoever puts another in its place honestly takes that too.
                     self._require_same_file()
+                    run = _run_in_savepoint if len(group) > 1 else _run_alone
                     for unit in group:
                         if self._takes(unit):
-                            _run_in_savepoint(connection, unit)
+                            run(connection, unit)
                 return
             except _TransactionLostError as lost:
                 log.warning("a unit lost the transaction of %d", len(group))
@@ -238,6 +239,17 @@ class _TransactionLostError(Exception):
     def __init__(self, unit: _Unit) -> None:
         super().__init__()
         self.unit = unit
+
+
+def _run_alone(connection: Connection, unit: _Unit) -> None:
+    """Run a unit that shares its commit with no other: the transaction undoes what a savepoint would."""
+    try:
+        with contained():
+            unit.result = unit.work(connection)
+    except Exception as error:
+        unit.error = error
+        # Through the driver: for SQLAlchemy the transaction goes on, and ends with a COMMIT of nothing.
+        driver_of(connection).rollback()
 
 
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
