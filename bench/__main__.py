@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from bench.completions.measure import measure_completions
+from bench.lists import measure_lists
 from bench.operators.dashboard import measure_dashboard
 from bench.operators.overview import measure_overview
 from bench.places import ENGINES, Place, places
@@ -38,13 +39,14 @@ class Scale:
     jobs: int = 100_000
     queue: int = 3000
     small_fleet: int = 100
+    small_market: int = 1000
     hold_seconds: float = 15
     callers: tuple[int, ...] = (1, 16, 64)
     rounds: int = 3
     against: str | None = None
 
 
-QUICK = Scale(200, 32, 2, 50, 1000, 5000, 500, small_fleet=20, hold_seconds=5, rounds=2)
+QUICK = Scale(200, 32, 2, 50, 1000, 5000, 500, small_fleet=20, small_market=100, hold_seconds=5, rounds=2)
 
 Measurement = Callable[[Place, Scale], Coroutine[Any, Any, list[Figure]]]
 
@@ -54,6 +56,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "claims": lambda place, scale: measure_claims(place, -(-scale.queue // SLOTS) + 1, scale.queue),
     "heartbeats": lambda place, scale: measure_heartbeats(place, scale.clients, scale.seconds),
     "streams": lambda place, scale: measure_streams(place, [scale.small_fleet, scale.daemons], scale.hold_seconds),
+    "lists": lambda place, scale: measure_lists(place, scale.small_market, scale.clients, scale.seconds),
     "dashboard": lambda place, scale: measure_dashboard(place, [10, scale.providers], [0, scale.jobs], scale.samples),
     "overview": lambda place, scale: measure_overview(place, scale.daemons, scale.hold_seconds, scale.rounds),
     "completions": lambda place, scale: measure_completions(

@@ -22,6 +22,8 @@ class RestConnection:
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head[9:12])
+        if status == 304:
+            return status, b""
         lowered = head.lower()
         if (at := lowered.find(b"content-length:")) >= 0:
             length = int(lowered[at + 15 : lowered.index(b"\r\n", at)])

@@ -169,6 +169,12 @@ function envoy_on_response(handle)
     return headers:replace("content-length", tostring(#(answer or error_body(status, request))))
   end
 
+  -- The caller has what the answer would say; an empty message is an object in JSON, and would be read as the start of the next answer.
+  if status == 304 then
+    handle:body(true):setBytes("")
+    return remove_all(handle:headers(), BODY_HEADERS)
+  end
+
   if status >= 400 and (answer or not chosen) then
     local body = handle:body(true)
     if status == 400 then answer = answer or unreadable(request, body:getBytes(0, body:length())) end

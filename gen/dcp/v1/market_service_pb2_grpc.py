@@ -136,6 +136,7 @@ class MarketServiceServicer:
 
     def ListAvailableProviders(self, request, context):
         """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id.
+        The answer has an ETag; a REST call that names it in If-None-Match is answered with 304 and no body until something in it changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

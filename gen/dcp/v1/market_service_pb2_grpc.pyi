@@ -43,7 +43,9 @@ class MarketServiceStub:
     ListPublicProviders: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListPublicProvidersRequest, _httpbody_pb2.HttpBody]
     """Lists the providers that can be given work now as a plain array, which may be cached for 30 s."""
     ListAvailableProviders: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListAvailableProvidersRequest, _market_service_pb2.ListAvailableProvidersResponse]
-    """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id."""
+    """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id.
+    The answer has an ETag; a REST call that names it in If-None-Match is answered with 304 and no body until something in it changes.
+    """
     ListModels: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListModelsRequest, _market_service_pb2.ListModelsResponse]
     """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name."""
     GetProviderLiveness: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetProviderLivenessRequest, _market_service_pb2.GetProviderLivenessResponse]
@@ -85,7 +87,9 @@ class MarketServiceAsyncStub(MarketServiceStub):
     ListPublicProviders: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListPublicProvidersRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Lists the providers that can be given work now as a plain array, which may be cached for 30 s."""
     ListAvailableProviders: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListAvailableProvidersRequest, _market_service_pb2.ListAvailableProvidersResponse]  # type: ignore[assignment]
-    """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id."""
+    """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id.
+    The answer has an ETag; a REST call that names it in If-None-Match is answered with 304 and no body until something in it changes.
+    """
     ListModels: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListModelsRequest, _market_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name."""
     GetProviderLiveness: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetProviderLivenessRequest, _market_service_pb2.GetProviderLivenessResponse]  # type: ignore[assignment]
@@ -142,7 +146,9 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _market_service_pb2.ListAvailableProvidersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_market_service_pb2.ListAvailableProvidersResponse, _abc.Awaitable[_market_service_pb2.ListAvailableProvidersResponse]]:
-        """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id."""
+        """Lists the providers that can be given work now: approved, not suspended, not paused, online or degraded; most VRAM first, then by id.
+        The answer has an ETag; a REST call that names it in If-None-Match is answered with 304 and no body until something in it changes.
+        """
 
     @_abc_1.abstractmethod
     def ListModels(

@@ -16,9 +16,11 @@ from dc1.domain.providers.hardware import canonical_gpu_type, is_of_gpu_type
 from dc1.domain.providers.telemetry import PERIODS, Rollup
 from dc1.services.api.call import current_call
 from dc1.services.api.paging import sliced
-from dc1.services.api.parts import ServicerPart
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import message_json, row_id, time_value, to_value
+from dc1.services.market.kept_answers import KeptAnswers
 from dc1.services.market.offered import minute_rates
+from dc1.services.market.public_rows import PublicRows
 from dc1.services.providers.messages import price_per_hour_sar, public_fields
 from dc1.storage.providers import telemetry
 from dcp.v1 import market_service_pb2 as pb
@@ -31,6 +33,12 @@ _PUBLIC_CACHING = "public, max-age=30"
 
 class ListedProviderCalls(ServicerPart):
     """Answers without a credential, on providers."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._rows = PublicRows(parts.plane)
+        self._lists: KeptAnswers[pb.ListAvailableProvidersResponse] = KeptAnswers()
+        self._arrays: KeptAnswers[httpbody_pb2.HttpBody] = KeptAnswers()
 
     async def ListMarketProviders(
         self, request: pb.ListMarketProvidersRequest, context: Any
@@ -73,21 +81,27 @@ class ListedProviderCalls(ServicerPart):
 
     async def ListPublicProviders(self, request: pb.ListPublicProvidersRequest, context: Any) -> httpbody_pb2.HttpBody:
         """List the providers that can be given work now as a plain array."""
-        available = sliced(self._found(request), request)
-        # Bytes, because a message is always an object in JSON and this route has a bare array (contract 8).
-        listed: list[JsonValue] = [
-            message_json(pb.AvailableProvider(**public_fields(self._plane, item))) for item in available
-        ]
+
+        def build() -> httpbody_pb2.HttpBody:
+            # Bytes, because a message is always an object in JSON and this route has a bare array (contract 8).
+            listed: list[JsonValue] = [
+                message_json(row) for row in self._rows.of(sliced(self._found(request), request))
+            ]
+            return httpbody_pb2.HttpBody(content_type="application/json", data=compact(listed).encode())
+
         current_call().headers["cache-control"] = _PUBLIC_CACHING
-        return httpbody_pb2.HttpBody(content_type="application/json", data=compact(listed).encode())
+        return self._arrays.answer(self._rows.version, request, build)
 
     async def ListAvailableProviders(
         self, request: pb.ListAvailableProvidersRequest, context: Any
     ) -> pb.ListAvailableProvidersResponse:
         """List the providers that can be given work now."""
-        found = self._found(request)
-        listed = [pb.AvailableProvider(**public_fields(self._plane, provider)) for provider in sliced(found, request)]
-        return pb.ListAvailableProvidersResponse(providers=listed, total=len(found))
+
+        def build() -> pb.ListAvailableProvidersResponse:
+            found = self._found(request)
+            return pb.ListAvailableProvidersResponse(providers=self._rows.of(sliced(found, request)), total=len(found))
+
+        return self._lists.answer(self._rows.version, request, build)
 
     def _found(self, wanted: _Wanted) -> list[Provider]:
         """Return the providers that may be given work and that a request lets through, on all pages."""
