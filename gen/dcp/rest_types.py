@@ -1108,6 +1108,7 @@ class InvoiceLine(TypedDict):
     seconds: float | None
     tokens: int | None
     amount_halala: int
+    description_ar: NotRequired[str]
 
 class Job(TypedDict):
     id: int
@@ -1195,6 +1196,8 @@ class JobDetail(TypedDict):
     throttled: bool | None
     throttle_reasons: list[Any] | None
     gpu_lost: bool | None
+    error_ar: NotRequired[str]
+    waiting_for_ar: NotRequired[str]
 
 class JobExecution(TypedDict):
     attempt_number: int

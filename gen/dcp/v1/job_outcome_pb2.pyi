@@ -425,6 +425,7 @@ class InvoiceLine(_message.Message):
     SECONDS_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     AMOUNT_HALALA_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_AR_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """preparing (pulling and loading, free), running, tokens, or fault (says why something was charged, or nothing was, at no amount of
     its own).
@@ -433,6 +434,8 @@ class InvoiceLine(_message.Message):
     """The line in words."""
     amount_halala: _builtins.int
     """What it cost, in halala."""
+    description_ar: _builtins.str
+    """The line in Arabic, for callers who like that best. Absent otherwise."""
     @_builtins.property
     def seconds(self) -> _struct_pb2.Value:
         """How long it took; null where time plays no part."""
@@ -449,11 +452,14 @@ class InvoiceLine(_message.Message):
         seconds: _struct_pb2.Value | None = ...,
         tokens: _struct_pb2.Value | None = ...,
         amount_halala: _builtins.int = ...,
+        description_ar: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["seconds", b"seconds", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description_ar", b"_description_ar", "description_ar", b"description_ar", "seconds", b"seconds", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_halala", b"amount_halala", "description", b"description", "kind", b"kind", "seconds", b"seconds", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description_ar", b"_description_ar", "amount_halala", b"amount_halala", "description", b"description", "description_ar", b"description_ar", "kind", b"kind", "seconds", b"seconds", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__description_ar: _TypeAlias = _typing.Literal["description_ar"]  # noqa: Y015
+    _WhichOneofArgType__description_ar: _TypeAlias = _typing.Literal["_description_ar", b"_description_ar"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description_ar) -> _WhichOneofReturnType__description_ar | None: ...
 
 Global___InvoiceLine: _TypeAlias = InvoiceLine  # noqa: Y015

@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from dc1.testing.market import LocalMarket
+from dc1.testing.people import J3
+from dc1.testing.rest import Json
 from dc1.testing.server import ADMIN_TOKEN
 
 ARABIC = {"accept-language": "ar-SA,ar;q=0.9,en;q=0.8"}
@@ -46,3 +48,28 @@ def test_a_refusal_in_arabic(quiet_market: LocalMarket, verb: str, path: str, ca
 
     english = ask(verb, path, headers={"accept-language": "en;q=0.9,ar;q=0.1"}, **call)
     assert english.content == plain.content
+
+
+def test_what_the_market_says_of_a_job_is_told_in_arabic_beside_the_english(quiet_market: LocalMarket) -> None:
+    market = quiet_market
+    renter, provider = market.add_renter(), market.add_provider()
+    waiting = renter.submit(J3, gpu_requirements={"gpu_type": "H200"})
+    failed = renter.submit(J3, provider_id=provider.id)
+    assert market.next_job(provider)["id"] == failed["id"]
+    provider.try_result(failed["id"], success=False, error="exited with status 3")
+
+    def told(path: str, **headers: str) -> Json:
+        answer: Json = market.rest.get(path, key=renter.key, headers=headers).json()
+        return answer
+
+    for path, field, arabic in (
+        (f"/jobs/{waiting['id']}", "waiting_for", "ليس في جهاز هذه البطاقة"),
+        (f"/jobs/{failed['id']}", "error", "انتهى البرنامج برمز الخروج 3"),
+    ):
+        plain, both = told(path)["job"], told(path, **ARABIC)["job"]
+        assert plain == {name: value for name, value in both.items() if not name.endswith("_ar")}
+        assert (both[f"{field}_ar"], f"{field}_ar" in plain) == (arabic, False)
+    lines = told(f"/jobs/{failed['id']}/invoice", **ARABIC)["lines"]
+    assert lines
+    assert all(line["description_ar"] != line["description"] for line in lines)
+    assert not any("description_ar" in line for line in told(f"/jobs/{failed['id']}/invoice")["lines"])

@@ -15,6 +15,7 @@ import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
 import { follow } from "../../runtime/events.js";
 import { ago, duration, money, number, percent } from "../../runtime/format.js";
+import { inLanguage, language } from "../../runtime/language.js";
 import { useLoad } from "../../runtime/load.js";
 import { giveBack } from "../admin/acts.js";
 import { go } from "../../runtime/router.js";
@@ -83,8 +84,10 @@ function Detail({ job }) {
       " ",
       h("bdi", { class: "quiet" }, job.model),
     ),
-    job.error && h("p", { class: "notice bad" }, t.error, ": ", h("bdi", null, job.error)),
-    isOpen && job.waiting_for && h("p", { class: "notice" }, t.waitingFor, ": ", h("bdi", null, job.waiting_for)),
+    job.error && h("p", { class: "notice bad" }, t.error, ": ", h("bdi", null, inLanguage(job.error, job.error_ar))),
+    isOpen &&
+      job.waiting_for &&
+      h("p", { class: "notice" }, t.waitingFor, ": ", h("bdi", null, inLanguage(job.waiting_for, job.waiting_for_ar))),
     h(Figures, {
       of: [
         [t.submitted, ago(job.submitted_at), h(When, { at: job.submitted_at })],
@@ -164,14 +167,17 @@ function timeline(rows) {
 /** @param {{id: string}} props */
 function Bill({ id }) {
   const t = texts();
-  const bill = useLoad((signal) => call("GET /jobs/{job_id}/invoice", { path: { job_id: id }, signal }), [id]);
+  const bill = useLoad(
+    (signal) => call("GET /jobs/{job_id}/invoice", { path: { job_id: id }, signal }),
+    [id, language.value],
+  );
   const shown = loaded(bill, ({ lines }) =>
     table({
       caption: t.bill,
       rows: lines.map((line, at) => ({ ...line, at })),
       keyOf: (row) => row.at,
       columns: [
-        { key: "line", title: t.line, cell: (row) => h("bdi", null, row.description) },
+        { key: "line", title: t.line, cell: (row) => h("bdi", null, inLanguage(row.description, row.description_ar)) },
         { key: "time", title: t.seconds, cell: (row) => duration(row.seconds), isNumber: true, width: 110 },
         {
           key: "tokens",

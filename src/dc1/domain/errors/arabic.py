@@ -1,13 +1,9 @@
 """Refusals in Arabic, by their English texts; what varies stands in braces and is carried over as it is."""
 
-import re
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 
+from dc1.domain.base.phrasebook import Phrasebook
 from dc1.domain.errors.base import ApiError
-
-_LONGEST = 500
-"""Characters of an English text that are looked up: headers carry both texts, and what is longer quotes a caller."""
 
 _TEXTS: Mapping[str, str] = {
     # Requests
@@ -165,7 +161,7 @@ _OF_STATUS: Mapping[int, str] = {
     504: "انتهت مهلة الطلب قبل وصول الجواب",
 }
 _UNEXPECTED = "حدث خطأ غير متوقع"
-_PLACEHOLDER = re.compile(r"\\{(\w+)\\}")
+_BOOK = Phrasebook(_TEXTS)
 
 
 def in_arabic(error: ApiError) -> str:
@@ -175,22 +171,4 @@ def in_arabic(error: ApiError) -> str:
 
 def translated(text: str) -> str | None:
     """Return a text of the catalogue in Arabic, None for one that is not in it."""
-    known = _TEXTS.get(text)
-    if known is not None or len(text) > _LONGEST:
-        return known
-    for pattern, arabic in _patterns():
-        if found := pattern.fullmatch(text):
-            # Not `format`: what is carried over may have braces of its own.
-            return re.sub(r"\{(\w+)\}", lambda name: found[name[1]], arabic)
-    return None
-
-
-@cache
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    return list(_compiled())
-
-
-def _compiled() -> Iterator[tuple[re.Pattern[str], str]]:
-    for english, arabic in _TEXTS.items():
-        if "{" in english:
-            yield re.compile(_PLACEHOLDER.sub(r"(?P<\1>.+)", re.escape(english)), re.DOTALL), arabic
+    return _BOOK.in_arabic(text)

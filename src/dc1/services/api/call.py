@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, KeyLimits
 from dc1.domain.access.roles import Role
+from dc1.domain.base.languages import ARABIC, preferred
 from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
 
 
@@ -103,6 +104,11 @@ def caller_scoped_key() -> str | None:
 def caller_limits() -> KeyLimits:
     """Return what the caller's scoped key is held to; nothing holds whoever came with none."""
     return current_call().principal.key_limits
+
+
+def prefers_arabic() -> bool:
+    """Tell whether the caller likes Arabic best."""
+    return preferred(current_call().metadata.get("accept-language", "")) == ARABIC
 
 
 def enter(call: Call) -> None:

@@ -4,8 +4,9 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
+from dc1.domain.jobs.arabic import JOB_PHRASES
 from dc1.domain.jobs.states import OPEN, JobStatus
-from dc1.services.api.call import Principal, current_call
+from dc1.services.api.call import Principal, current_call, prefers_arabic
 from dc1.services.jobs.messages import job_detail, shown_provider_id
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
@@ -99,7 +100,13 @@ def shown(plane: ControlPlane, job: JobRow, spec: JobSpec | None) -> JobDetail:
     is_queued = job.status == JobStatus.QUEUED
     position = plane.dispatcher.queue.position(job.id) if is_queued else None
     waiting_for = plane.dispatcher.estimates.waiting_for(job.requirement) if is_queued else None
-    return job_detail(job, spec, plane.clock.now_ms(), position, waiting_for)
+    detail = job_detail(job, spec, plane.clock.now_ms(), position, waiting_for)
+    if prefers_arabic():
+        for field, text in (("error_ar", job.error), ("waiting_for_ar", waiting_for)):
+            arabic = None if text is None else JOB_PHRASES.in_arabic(text)
+            if arabic is not None:
+                setattr(detail, field, arabic)
+    return detail
 
 
 def provider_of_job(plane: ControlPlane, job: JobRow) -> Provider | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from dc1.domain.base.numeric import plain
+from dc1.domain.jobs.arabic import JOB_PHRASES
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import JobStatus
 from dc1.services.api.values import to_value
@@ -35,6 +36,15 @@ def invoice_lines(job: JobRow) -> Iterator[pb.InvoiceLine]:
         # One of a newer server has no words here.
         why = _FAULTS.get((job.status, job.fault), "The job did not complete")
         yield _line("fault", f"{why}: {what} is charged")
+
+
+def in_arabic(lines: Iterator[pb.InvoiceLine]) -> Iterator[pb.InvoiceLine]:
+    """Yield lines with their Arabic beside the English."""
+    for line in lines:
+        arabic = JOB_PHRASES.in_arabic(line.description)
+        if arabic is not None:
+            line.description_ar = arabic
+        yield line
 
 
 def _line(

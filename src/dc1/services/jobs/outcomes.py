@@ -9,10 +9,10 @@ from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
 from dc1.domain.jobs.results import image_format
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus
-from dc1.services.api.call import Principal, current_call
+from dc1.services.api.call import Principal, current_call, prefers_arabic
 from dc1.services.api.values import time_value, to_value
 from dc1.services.jobs.access import readable, readable_job, readable_with_spec, shown
-from dc1.services.jobs.invoices import invoice_lines
+from dc1.services.jobs.invoices import in_arabic, invoice_lines
 from dc1.services.jobs.messages import billing, minute_rate, public_head
 from dc1.services.jobs.output import OutputCalls, output_body, stored_image
 from dc1.storage.engine.database import Connection
@@ -86,7 +86,7 @@ class JobOutcomeCalls(OutputCalls):
             issued_at=iso(job.completed_at_ms),
             fault=to_value(job.fault),
             error_category=to_value(job.error_category),
-            lines=invoice_lines(job),
+            lines=in_arabic(invoice_lines(job)) if prefers_arabic() else invoice_lines(job),
             hold_rate_halala_per_minute=to_value(minute_rate(job, job.hold_price_bps)),
             run_rate_halala_per_minute=to_value(minute_rate(job, job.run_price_bps)),
         )

@@ -9,7 +9,8 @@ from dc1.domain import errors
 from dc1.domain.access.notifications import MOST_CHANNELS, ChannelKind, NotificationEvent, text_of
 from dc1.domain.access.roles import Role
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.base.languages import Language
+from dc1.domain.base.languages import ARABIC, Language
+from dc1.domain.jobs.arabic import JOB_PHRASES
 from dc1.storage.accounts.name_locks import lock_name
 from dc1.storage.engine.row_mapping import Backlog, Shape
 from dc1.storage.engine.statements import PreparedStatement
@@ -131,7 +132,13 @@ def tell(
     # A prepared look-up, as every job that ends comes here and hardly any account has channels.
     for channel_id, events, language in _OF_ACCOUNT.rows(conn, {"role": role.value, "owner": owner_id}):
         if event in events:
-            _enqueue(conn, channel_id, event, text_of(event, language, facts), facts, now_ms)
+            _enqueue(conn, channel_id, event, text_of(event, language, _worded(facts, language)), facts, now_ms)
+
+
+def _worded(facts: Mapping[str, JsonValue], language: Language) -> Mapping[str, JsonValue]:
+    error = facts.get("error")
+    arabic = JOB_PHRASES.in_arabic(error) if language == ARABIC and isinstance(error, str) else None
+    return facts if arabic is None else {**facts, "error": arabic}
 
 
 def tell_channel(conn: Connection, role: Role, owner_id: int, channel_id: int, now_ms: int) -> bool:
