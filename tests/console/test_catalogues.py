@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from playwright.sync_api import Page
 
 from dc1.domain.access.notifications import NotificationEvent
+from dc1.domain.access.operators import OperatorRole
 from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import JobEvent, JobStatus, JobType
@@ -33,6 +34,7 @@ _WORDS: dict[str, Iterable[str]] = {
     "faults": Fault,
     "payoutStates": WithdrawalStatus,
     "gpuSources": GpuSource,
+    "operatorRoles": OperatorRole,
     "traits": Trait,
     "alerts": AlertReason,
     "notifications": NotificationEvent,

@@ -84,6 +84,7 @@ class Scene:
         ids: Mapping[str, Callable[[], Any]] = {
             "{job_id}": lambda: self.job(job_state),
             "{image_id}": self.image,
+            "{operator_id}": self.operator,
             "{renter_id}": lambda: self.renter.id,
             "{provider_id}": lambda: self.provider.id,
             "{machine_id}": self.machine,
@@ -111,6 +112,17 @@ class Scene:
         sent = {"image_ref": f"team/scene:{next(_numbers)}"}
         path = "/admin/containers/approve-image"
         return int(answered(self._stack.rest.post(path, sent, key=ADMIN_TOKEN), 201)["id"])
+
+    @staticmethod
+    def operator_name() -> str:
+        """A name that no operator has."""
+        return f"operator-{next(_numbers)}"
+
+    def operator(self) -> int:
+        """Row id of an operator whom nobody else revokes."""
+        sent = {"name": self.operator_name(), "role": "viewer"}
+        made = answered(self._stack.rest.post("/admin/operators", sent, key=ADMIN_TOKEN), 201)
+        return int(made["operator"]["id"])
 
     def job(self, state: str) -> int:
         """A job of the renter's at the provider: pending, running, serving, completed, image or failed."""

@@ -9,7 +9,7 @@ from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
-from dc1.testing.people import J3, Renter, answered
+from dc1.testing.people import J3, Admin, Renter, answered
 from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
@@ -59,6 +59,20 @@ def test_a_poll_on_one_replica_finds_the_job_that_the_other_has_just_given_out(p
         handed_out: Json = eventually(lambda: there.ask()["job"], "the job", 3)
         assert handed_out["id"] == job["id"]
         there.result(job["id"])
+
+
+def test_an_operator_revoked_on_one_replica_is_one_no_more_on_the_other(pair: Pair) -> None:
+    made = answered(pair.a.admin.post("/admin/operators", {"name": "sara", "role": "viewer"}), 201)
+    there = Admin(pair.b.rest, made["token"])
+    eventually(lambda: there.get("/admin/overview").status_code == 200, "the other replica knowing the operator")
+    with pair.b.rest.stream("/admin/queue/stream", key=there.token) as stream:
+        lines = stream.iter_lines()
+        assert next(lines)
+        path = f"/admin/operators/{made['operator']['id']}"
+        answered(pair.a.rest.rest("DELETE", path, key=pair.a.admin.token))
+        eventually(lambda: there.get("/admin/overview").status_code == 401, "the other replica refusing the token")
+        # It would go on for ever; nothing but its end ends this.
+        assert [line for line in lines if "error" in line.lower()] == []
 
 
 def test_a_provider_rejected_on_one_replica_loses_its_stream_on_the_other(pair: Pair, renter: Renter) -> None:

@@ -5,10 +5,12 @@ from google.protobuf.message import Message
 
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.operators import OperatorRole
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
-from dcp.v1.admin_service_pb2 import GetDashboardRequest
+from dc1.storage.admin.operators import NewOperator
+from dcp.v1.admin_service_pb2 import ApproveImageRequest, GetDashboardRequest
 from dcp.v1.daemon_run_pb2 import ReportJobResultRequest
 from dcp.v1.job_progress_pb2 import GetJobRequest
 from dcp.v1.job_submission_pb2 import SubmitJobRequest
@@ -181,6 +183,48 @@ async def test_admins_come_from_listed_networks_only(serve: Serve) -> None:
         assert status == 200 or answer.body == {"error": "Access denied: IP not in allowlist"}
     on_job = await server.call(JOB, GetJobRequest(job_id="1"), x_admin_token=ADMIN_TOKEN, x_client_address="10.2.0.1")
     assert on_job.status == 403
+
+
+async def operator(server: Running, role: OperatorRole = OperatorRole.ADMIN) -> str:
+    new = NewOperator("sara", role, None, created_by="a test", expires_at_ms=None)
+    _, token = await server.credentials.operators.add(new)
+    return token
+
+
+async def test_operators_are_let_in_without_an_admin_token(serve: Serve) -> None:
+    server = await serve(admin_token=None)
+    token = await operator(server)
+    for headers in ({"x_admin_token": token}, {"authorization": f"Bearer {token}"}):
+        assert (await server.call(DASHBOARD, GetDashboardRequest(), **headers)).status == 200
+        assert server.last.principal.actor == "sara #1"
+        assert token not in repr(server.last)
+    unknown = keys.new_key(KeyRole.OPERATOR).key
+    for made_up in (unknown, f"{token}x", "dc1-operator-"):
+        answer = await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=made_up)
+        assert (answer.status, answer.body["error"]) == (401, "Admin access denied")
+
+
+async def test_operators_come_from_listed_networks_only(serve: Serve) -> None:
+    server = await serve(admin_ip_allowlist="10.1.0.0/16")
+    token = await operator(server)
+    for address, status in (("10.1.2.3", 200), ("10.2.0.1", 403)):
+        answer = await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=token, x_client_address=address)
+        assert answer.status == status, address
+
+
+async def test_an_operator_opens_nothing_of_renters_and_providers(server: Running) -> None:
+    token = await operator(server)
+    assert (await server.call(BALANCE, GetBalanceRequest(), authorization=f"Bearer {token}")).status == 401
+    assert (await server.call(JOB, GetJobRequest(job_id="1"), x_renter_key=token)).status == 401
+    assert (await server.call(HEARTBEAT, HeartbeatRequest(api_key=token))).status == 401
+
+
+@pytest.mark.parametrize("x_admission", ["0", "1"])
+async def test_the_edge_hears_beforehand_what_an_operator_lacks(server: Running, x_admission: str) -> None:
+    token = await operator(server, OperatorRole.FINANCE)
+    headers = {"x_admin_token": token} | ({"x_admission": "1"} if x_admission == "1" else {})
+    answer = await server.call("AdminService/ApproveImage", ApproveImageRequest(image_ref="a/b:1"), **headers)
+    assert (answer.status, answer.body["code"]) == (403, "ROLE_MISSING")
 
 
 async def test_a_revoked_key_stops_at_once(server: Running) -> None:

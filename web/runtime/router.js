@@ -8,6 +8,7 @@ import { computed, signal } from "../vendor/signals.js";
  * @typedef {object} Entry
  * @property {string} path for example `/jobs/:id`
  * @property {() => string} [title] of the link that leads there; a page without one is reached from others
+ * @property {import("./api.js").Route} [needs] what an operator must be allowed to call, or there is no such page
  * @property {() => Promise<{default: Page}>} load the module that holds the page
  */
 

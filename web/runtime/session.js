@@ -3,7 +3,11 @@
 import { signal } from "../vendor/signals.js";
 
 /** @typedef {"admin" | "renter" | "owner"} Role */
-/** @typedef {{key: string, role: Role, name: string}} Session */
+/** @typedef {"viewer" | "support" | "finance" | "admin"} OperatorRole */
+/**
+ * @typedef {{key: string, role: Role, name: string, operator?: OperatorRole, routes?: string[]}} Session
+ * `operator` is what an admin is among operators, and `routes` what this one may call
+ */
 /** @typedef {"key" | "idle"} Reason why a session ended that nobody signed out of: its key stopped, or nobody used it */
 
 const KEPT = "dc1.session";
@@ -25,6 +29,13 @@ export function begin(who) {
   ended.value = undefined;
   session.value = who;
 }
+
+/**
+ * Whether to offer an act: an operator is shown what the role allows, everybody else all there is on their pages.
+ *
+ * @param {import("./api.js").Route} route
+ */
+export const may = (route) => session.value?.routes?.includes(route) ?? true;
 
 /** @param {Reason} [reason] */
 export function end(reason) {

@@ -28,6 +28,7 @@ export default catalogue(
       "job.completed": "Completed",
       "job.failed": "Failed",
     },
+    operatorRoles: { viewer: "Viewer", support: "Support", finance: "Finance", admin: "Admin" },
     faults: { renter: "The renter's", provider: "The provider's, and free", market: "The market's, and free" },
     walletKinds: {
       starter_credit: "Starter credit",
@@ -117,6 +118,7 @@ export default catalogue(
       "job.completed": "اكتملت",
       "job.failed": "فشلت",
     },
+    operatorRoles: { viewer: "مطّلع", support: "الدعم", finance: "المالية", admin: "مدير" },
     faults: { renter: "على المستأجر", provider: "على المزود، فلا كلفة", market: "على السوق، فلا كلفة" },
     walletKinds: {
       starter_credit: "رصيد ترحيبي",

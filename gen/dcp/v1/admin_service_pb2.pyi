@@ -398,7 +398,7 @@ class AuditEntry(_message.Message):
     at: _builtins.str
     """When, ISO-8601 UTC."""
     actor: _builtins.str
-    """Fingerprint of the token; `none` without one, `several` where calls that were not let in had different ones."""
+    """Name and number of the operator, for example `sara #3`; of the admin token, and of one that nobody has, its fingerprint; `none` without one, `several` where calls that were not let in had different ones."""
     method: _builtins.str
     """HTTP method, or `gRPC`; `edge` for calls that the edge refused without asking the server; `market` for what the market found itself."""
     path: _builtins.str

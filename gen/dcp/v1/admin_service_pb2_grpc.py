@@ -6,6 +6,7 @@ import warnings
 from dcp.v1 import admin_service_pb2 as dcp_dot_v1_dot_admin__service__pb2
 from dcp.v1 import live_pb2 as dcp_dot_v1_dot_live__pb2
 from dcp.v1 import monitoring_pb2 as dcp_dot_v1_dot_monitoring__pb2
+from dcp.v1 import operator_pb2 as dcp_dot_v1_dot_operator__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -99,6 +100,31 @@ class AdminServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageResponse.FromString,
                 _registered_method=True)
+        self.ListOperators = channel.unary_unary(
+                '/dcp.v1.AdminService/ListOperators',
+                request_serializer=dcp_dot_v1_dot_operator__pb2.ListOperatorsRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_operator__pb2.ListOperatorsResponse.FromString,
+                _registered_method=True)
+        self.GetOwnOperator = channel.unary_unary(
+                '/dcp.v1.AdminService/GetOwnOperator',
+                request_serializer=dcp_dot_v1_dot_operator__pb2.GetOwnOperatorRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_operator__pb2.GetOwnOperatorResponse.FromString,
+                _registered_method=True)
+        self.AddOperator = channel.unary_unary(
+                '/dcp.v1.AdminService/AddOperator',
+                request_serializer=dcp_dot_v1_dot_operator__pb2.AddOperatorRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_operator__pb2.AddOperatorResponse.FromString,
+                _registered_method=True)
+        self.RotateOperatorToken = channel.unary_unary(
+                '/dcp.v1.AdminService/RotateOperatorToken',
+                request_serializer=dcp_dot_v1_dot_operator__pb2.RotateOperatorTokenRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_operator__pb2.RotateOperatorTokenResponse.FromString,
+                _registered_method=True)
+        self.RevokeOperator = channel.unary_unary(
+                '/dcp.v1.AdminService/RevokeOperator',
+                request_serializer=dcp_dot_v1_dot_operator__pb2.RevokeOperatorRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_operator__pb2.RevokeOperatorResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -173,7 +199,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEntries(self, request, context):
-        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+        """Lists admin calls, newest first: who (an operator or the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
         not let in have one entry for all of an address, a reason and a minute, with their number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -192,6 +218,44 @@ class AdminServiceServicer:
     def RemoveImage(self, request, context):
         """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
         `Image not found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOperators(self, request, context):
+        """Lists operators, newest first, those whose token was revoked included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOwnOperator(self, request, context):
+        """Says who calls and what they may: of the admin token a name and an id of none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddOperator(self, request, context):
+        """Makes an operator, a person or a tool, and the token, which is shown this once. Fails with ALREADY_EXISTS (409) `Operator name
+        taken` while another one of that name is not revoked, and INVALID_ARGUMENT for a method that no operator may call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateOperatorToken(self, request, context):
+        """Replaces an operator's token, which stops at once, by another one, which is shown this once. Fails with NOT_FOUND
+        `Operator not found` for one that there is not or that was revoked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeOperator(self, request, context):
+        """Revokes an operator's token at once, with what it has open; the operator stays listed, and the name may be given again. One that is
+        revoked keeps its time. Fails with NOT_FOUND `Operator not found`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,6 +323,31 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RemoveImage,
                     request_deserializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__service__pb2.RemoveImageResponse.SerializeToString,
+            ),
+            'ListOperators': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOperators,
+                    request_deserializer=dcp_dot_v1_dot_operator__pb2.ListOperatorsRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_operator__pb2.ListOperatorsResponse.SerializeToString,
+            ),
+            'GetOwnOperator': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwnOperator,
+                    request_deserializer=dcp_dot_v1_dot_operator__pb2.GetOwnOperatorRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_operator__pb2.GetOwnOperatorResponse.SerializeToString,
+            ),
+            'AddOperator': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddOperator,
+                    request_deserializer=dcp_dot_v1_dot_operator__pb2.AddOperatorRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_operator__pb2.AddOperatorResponse.SerializeToString,
+            ),
+            'RotateOperatorToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateOperatorToken,
+                    request_deserializer=dcp_dot_v1_dot_operator__pb2.RotateOperatorTokenRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_operator__pb2.RotateOperatorTokenResponse.SerializeToString,
+            ),
+            'RevokeOperator': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeOperator,
+                    request_deserializer=dcp_dot_v1_dot_operator__pb2.RevokeOperatorRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_operator__pb2.RevokeOperatorResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -587,6 +676,141 @@ class AdminService:
             '/dcp.v1.AdminService/RemoveImage',
             dcp_dot_v1_dot_admin__service__pb2.RemoveImageRequest.SerializeToString,
             dcp_dot_v1_dot_admin__service__pb2.RemoveImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOperators(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/ListOperators',
+            dcp_dot_v1_dot_operator__pb2.ListOperatorsRequest.SerializeToString,
+            dcp_dot_v1_dot_operator__pb2.ListOperatorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwnOperator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/GetOwnOperator',
+            dcp_dot_v1_dot_operator__pb2.GetOwnOperatorRequest.SerializeToString,
+            dcp_dot_v1_dot_operator__pb2.GetOwnOperatorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddOperator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/AddOperator',
+            dcp_dot_v1_dot_operator__pb2.AddOperatorRequest.SerializeToString,
+            dcp_dot_v1_dot_operator__pb2.AddOperatorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateOperatorToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/RotateOperatorToken',
+            dcp_dot_v1_dot_operator__pb2.RotateOperatorTokenRequest.SerializeToString,
+            dcp_dot_v1_dot_operator__pb2.RotateOperatorTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeOperator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminService/RevokeOperator',
+            dcp_dot_v1_dot_operator__pb2.RevokeOperatorRequest.SerializeToString,
+            dcp_dot_v1_dot_operator__pb2.RevokeOperatorResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from dcp.v1 import admin_service_pb2 as _admin_service_pb2
 from dcp.v1 import live_pb2 as _live_pb2
 from dcp.v1 import monitoring_pb2 as _monitoring_pb2
+from dcp.v1 import operator_pb2 as _operator_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -61,7 +62,7 @@ class AdminServiceStub:
     GetDaemonHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]
     """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]
-    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+    """Lists admin calls, newest first: who (an operator or the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
     not let in have one entry for all of an address, a reason and a minute, with their number.
     """
     ApproveImage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]
@@ -72,6 +73,22 @@ class AdminServiceStub:
     RemoveImage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveImageRequest, _admin_service_pb2.RemoveImageResponse]
     """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
     `Image not found`.
+    """
+    ListOperators: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListOperatorsRequest, _operator_pb2.ListOperatorsResponse]
+    """Lists operators, newest first, those whose token was revoked included."""
+    GetOwnOperator: _grpc.UnaryUnaryMultiCallable[_operator_pb2.GetOwnOperatorRequest, _operator_pb2.GetOwnOperatorResponse]
+    """Says who calls and what they may: of the admin token a name and an id of none."""
+    AddOperator: _grpc.UnaryUnaryMultiCallable[_operator_pb2.AddOperatorRequest, _operator_pb2.AddOperatorResponse]
+    """Makes an operator, a person or a tool, and the token, which is shown this once. Fails with ALREADY_EXISTS (409) `Operator name
+    taken` while another one of that name is not revoked, and INVALID_ARGUMENT for a method that no operator may call.
+    """
+    RotateOperatorToken: _grpc.UnaryUnaryMultiCallable[_operator_pb2.RotateOperatorTokenRequest, _operator_pb2.RotateOperatorTokenResponse]
+    """Replaces an operator's token, which stops at once, by another one, which is shown this once. Fails with NOT_FOUND
+    `Operator not found` for one that there is not or that was revoked.
+    """
+    RevokeOperator: _grpc.UnaryUnaryMultiCallable[_operator_pb2.RevokeOperatorRequest, _operator_pb2.RevokeOperatorResponse]
+    """Revokes an operator's token at once, with what it has open; the operator stays listed, and the name may be given again. One that is
+    revoked keeps its time. Fails with NOT_FOUND `Operator not found`.
     """
 
 @_typing.type_check_only
@@ -104,7 +121,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetDaemonHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]  # type: ignore[assignment]
     """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+    """Lists admin calls, newest first: who (an operator or the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
     not let in have one entry for all of an address, a reason and a minute, with their number.
     """
     ApproveImage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ApproveImageRequest, _admin_service_pb2.ApproveImageResponse]  # type: ignore[assignment]
@@ -115,6 +132,22 @@ class AdminServiceAsyncStub(AdminServiceStub):
     RemoveImage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveImageRequest, _admin_service_pb2.RemoveImageResponse]  # type: ignore[assignment]
     """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
     `Image not found`.
+    """
+    ListOperators: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListOperatorsRequest, _operator_pb2.ListOperatorsResponse]  # type: ignore[assignment]
+    """Lists operators, newest first, those whose token was revoked included."""
+    GetOwnOperator: _aio.UnaryUnaryMultiCallable[_operator_pb2.GetOwnOperatorRequest, _operator_pb2.GetOwnOperatorResponse]  # type: ignore[assignment]
+    """Says who calls and what they may: of the admin token a name and an id of none."""
+    AddOperator: _aio.UnaryUnaryMultiCallable[_operator_pb2.AddOperatorRequest, _operator_pb2.AddOperatorResponse]  # type: ignore[assignment]
+    """Makes an operator, a person or a tool, and the token, which is shown this once. Fails with ALREADY_EXISTS (409) `Operator name
+    taken` while another one of that name is not revoked, and INVALID_ARGUMENT for a method that no operator may call.
+    """
+    RotateOperatorToken: _aio.UnaryUnaryMultiCallable[_operator_pb2.RotateOperatorTokenRequest, _operator_pb2.RotateOperatorTokenResponse]  # type: ignore[assignment]
+    """Replaces an operator's token, which stops at once, by another one, which is shown this once. Fails with NOT_FOUND
+    `Operator not found` for one that there is not or that was revoked.
+    """
+    RevokeOperator: _aio.UnaryUnaryMultiCallable[_operator_pb2.RevokeOperatorRequest, _operator_pb2.RevokeOperatorResponse]  # type: ignore[assignment]
+    """Revokes an operator's token at once, with what it has open; the operator stays listed, and the name may be given again. One that is
+    revoked keeps its time. Fails with NOT_FOUND `Operator not found`.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -204,7 +237,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_admin_service_pb2.ListAuditEntriesResponse]]:
-        """Lists admin calls, newest first: who (the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
+        """Lists admin calls, newest first: who (an operator or the fingerprint of a token, never the token), what, from where and how it ended. Calls that were
         not let in have one entry for all of an address, a reason and a minute, with their number.
         """
 
@@ -227,6 +260,52 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.RemoveImageResponse, _abc.Awaitable[_admin_service_pb2.RemoveImageResponse]]:
         """Takes an image back: no job may name it from now on. Jobs that were submitted before keep it. Fails with NOT_FOUND
         `Image not found`.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOperators(
+        self,
+        request: _operator_pb2.ListOperatorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.ListOperatorsResponse, _abc.Awaitable[_operator_pb2.ListOperatorsResponse]]:
+        """Lists operators, newest first, those whose token was revoked included."""
+
+    @_abc_1.abstractmethod
+    def GetOwnOperator(
+        self,
+        request: _operator_pb2.GetOwnOperatorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.GetOwnOperatorResponse, _abc.Awaitable[_operator_pb2.GetOwnOperatorResponse]]:
+        """Says who calls and what they may: of the admin token a name and an id of none."""
+
+    @_abc_1.abstractmethod
+    def AddOperator(
+        self,
+        request: _operator_pb2.AddOperatorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.AddOperatorResponse, _abc.Awaitable[_operator_pb2.AddOperatorResponse]]:
+        """Makes an operator, a person or a tool, and the token, which is shown this once. Fails with ALREADY_EXISTS (409) `Operator name
+        taken` while another one of that name is not revoked, and INVALID_ARGUMENT for a method that no operator may call.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateOperatorToken(
+        self,
+        request: _operator_pb2.RotateOperatorTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.RotateOperatorTokenResponse, _abc.Awaitable[_operator_pb2.RotateOperatorTokenResponse]]:
+        """Replaces an operator's token, which stops at once, by another one, which is shown this once. Fails with NOT_FOUND
+        `Operator not found` for one that there is not or that was revoked.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeOperator(
+        self,
+        request: _operator_pb2.RevokeOperatorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.RevokeOperatorResponse, _abc.Awaitable[_operator_pb2.RevokeOperatorResponse]]:
+        """Revokes an operator's token at once, with what it has open; the operator stays listed, and the name may be given again. One that is
+        revoked keeps its time. Fails with NOT_FOUND `Operator not found`.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -76,6 +76,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Another daemon that lives holds the provider's stream; `take_over` in its Hello would replace it."""
     ERROR_REASON_KEY_BUDGET: _ErrorReason.ValueType  # 24
     """The job would pass what the scoped key may spend in a UTC month; `Retry-After` is the rest of the month."""
+    ERROR_REASON_ROLE_MISSING: _ErrorReason.ValueType  # 25
+    """An operator may not do this: the text names the least role that may."""
+    ERROR_REASON_METHOD_NOT_GRANTED: _ErrorReason.ValueType  # 26
+    """An operator's token is for a list of methods, on which this one is not."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused, where there is more to know than status and text. `code` in an error body and in ErrorDetail is the name of
@@ -132,6 +136,10 @@ ERROR_REASON_KEY_IN_USE: ErrorReason.ValueType  # 23
 """Another daemon that lives holds the provider's stream; `take_over` in its Hello would replace it."""
 ERROR_REASON_KEY_BUDGET: ErrorReason.ValueType  # 24
 """The job would pass what the scoped key may spend in a UTC month; `Retry-After` is the rest of the month."""
+ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 25
+"""An operator may not do this: the text names the least role that may."""
+ERROR_REASON_METHOD_NOT_GRANTED: ErrorReason.ValueType  # 26
+"""An operator's token is for a list of methods, on which this one is not."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

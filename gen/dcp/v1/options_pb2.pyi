@@ -47,7 +47,7 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_PROVIDER: _Role.ValueType  # 3
     """A provider or its daemon, by key (`dc1-provider-…`)."""
     ROLE_ADMIN: _Role.ValueType  # 4
-    """An operator of the market, by the admin token."""
+    """An operator of the market, by a token of their own (`dc1-operator-…`) or the admin token."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """A party that holds credentials."""
@@ -61,8 +61,40 @@ ROLE_RENTER: Role.ValueType  # 2
 ROLE_PROVIDER: Role.ValueType  # 3
 """A provider or its daemon, by key (`dc1-provider-…`)."""
 ROLE_ADMIN: Role.ValueType  # 4
-"""An operator of the market, by the admin token."""
+"""An operator of the market, by a token of their own (`dc1-operator-…`) or the admin token."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
+
+class _OperatorRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OperatorRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperatorRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OPERATOR_ROLE_UNSPECIFIED: _OperatorRole.ValueType  # 0
+    """Not set: an admin's."""
+    OPERATOR_ROLE_VIEWER: _OperatorRole.ValueType  # 1
+    """Reads everything but secrets."""
+    OPERATOR_ROLE_SUPPORT: _OperatorRole.ValueType  # 2
+    """Helps renters: their jobs, limits and suspensions."""
+    OPERATOR_ROLE_FINANCE: _OperatorRole.ValueType  # 3
+    """Moves money and sets prices."""
+    OPERATOR_ROLE_ADMIN: _OperatorRole.ValueType  # 4
+    """Does everything: decides on machines, images and keys, and makes operators."""
+
+class OperatorRole(_OperatorRole, metaclass=_OperatorRoleEnumTypeWrapper):
+    """What an operator may do. Each includes the viewer's, and the admin's all others; the admin token is an admin's."""
+
+OPERATOR_ROLE_UNSPECIFIED: OperatorRole.ValueType  # 0
+"""Not set: an admin's."""
+OPERATOR_ROLE_VIEWER: OperatorRole.ValueType  # 1
+"""Reads everything but secrets."""
+OPERATOR_ROLE_SUPPORT: OperatorRole.ValueType  # 2
+"""Helps renters: their jobs, limits and suspensions."""
+OPERATOR_ROLE_FINANCE: OperatorRole.ValueType  # 3
+"""Moves money and sets prices."""
+OPERATOR_ROLE_ADMIN: OperatorRole.ValueType  # 4
+"""Does everything: decides on machines, images and keys, and makes operators."""
+Global___OperatorRole: _TypeAlias = OperatorRole  # noqa: Y015
 
 class _CredentialErrors:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -140,6 +172,7 @@ class Access(_message.Message):
     CREDENTIAL_ERRORS_FIELD_NUMBER: _builtins.int
     MASTER_KEY_ONLY_FIELD_NUMBER: _builtins.int
     REPLACED_KEY_FIELD_NUMBER: _builtins.int
+    OPERATOR_ROLE_FIELD_NUMBER: _builtins.int
     body_key: _builtins.str
     """Name of a request field that may carry the credential when no header and no query parameter does."""
     credential_errors: Global___CredentialErrors.ValueType
@@ -150,6 +183,8 @@ class Access(_message.Message):
     """True when a provider's key that was replaced is good enough until its grace ends. That is for what a daemon needs to go on with its
     work; anywhere else such a key is a bad credential, so that whoever has it can neither replace the new one nor be paid.
     """
+    operator_role: Global___OperatorRole.ValueType
+    """The least that an operator must be; one who is less is refused with 403 `ROLE_MISSING`. Every method with the role admin says it."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
         """Roles that may call; a caller needs one of them."""
@@ -167,10 +202,11 @@ class Access(_message.Message):
         credential_errors: Global___CredentialErrors.ValueType = ...,
         master_key_only: _builtins.bool = ...,
         replaced_key: _builtins.bool = ...,
+        operator_role: Global___OperatorRole.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_key", b"body_key", "credential_errors", b"credential_errors", "master_key_only", b"master_key_only", "replaced_key", b"replaced_key", "roles", b"roles", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_key", b"body_key", "credential_errors", b"credential_errors", "master_key_only", b"master_key_only", "operator_role", b"operator_role", "replaced_key", b"replaced_key", "roles", b"roles", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

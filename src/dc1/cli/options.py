@@ -42,7 +42,8 @@ ProviderKey = Annotated[
     str | None, typer.Option("--key", envvar="DC1_PROVIDER_KEY", help="The provider's key.", show_default=False)
 ]
 AdminToken = Annotated[
-    str | None, typer.Option("--token", envvar="DC1_ADMIN_TOKEN", help="The admin token.", show_default=False)
+    str | None,
+    typer.Option("--token", envvar="DC1_ADMIN_TOKEN", help="The admin token, or an operator's.", show_default=False),
 ]
 IdempotencyKey = Annotated[
     str | None,

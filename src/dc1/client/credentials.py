@@ -47,7 +47,7 @@ class Target:
 
 
 def role_of(key: str) -> Role:
-    """Return whose key it is, by how it begins; an operator's token is free text."""
+    """Return whose key it is, by how it begins; the admin token is free text, and other operators' go where it does."""
     return next((role for prefix, role in _PREFIXES.items() if key.startswith(prefix)), "admin")
 
 

@@ -17,8 +17,8 @@ SECURITY_SCHEMES: dict[str, Schema] = {
     "renterKey": _key("header", "x-renter-key", "A renter's master key (`dc1-renter-…`) or scoped key (`dc1-sk-…`)."),
     "apiKey": _key("header", "x-api-key", "A renter's key, as clients of other APIs send theirs; under /v1 only."),
     "providerKey": _key("header", "x-provider-key", "A provider's key (`dc1-provider-…`)."),
-    "adminToken": _key("header", "x-admin-token", "The operator's token."),
-    "bearer": {"type": "http", "scheme": "bearer", "description": "Any of the keys, or the admin token."},
+    "adminToken": _key("header", "x-admin-token", "The admin token, or an operator's own (`dc1-operator-…`)."),
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Any of the keys and tokens."},
     "queryKey": _key("query", "key", f"A renter's or provider's key. {_QUERY_NOTE}"),
     "renterQueryKey": _key("query", "renter_key", f"A renter's key. {_QUERY_NOTE}"),
     "providerQueryKey": _key("query", "provider_key", f"A provider's key. {_QUERY_NOTE}"),
@@ -30,6 +30,14 @@ _CARRIERS = {
     "ROLE_ADMIN": ("adminToken", "bearer"),
     "ROLE_RENTER": ("renterKey", "bearer", "queryKey", "renterQueryKey"),
     "ROLE_PROVIDER": ("providerKey", "bearer", "queryKey", "providerQueryKey"),
+}
+
+
+_OPERATORS = {
+    "viewer": "Every operator may call it.",
+    "support": "Operators need the role `support` or `admin`.",
+    "finance": "Operators need the role `finance` or `admin`.",
+    "admin": "Operators need the role `admin`.",
 }
 
 
@@ -59,8 +67,11 @@ def requirements(access: Schema) -> list[Schema]:
 
 
 def credentials_note(access: Schema) -> str:
-    """Return what the requirements cannot say: scopes, master keys and keys in the body."""
+    """Return what the requirements cannot say: operators' roles, scopes, master keys and keys in the body."""
     sentences = []
+    if "ROLE_ADMIN" in access.get("roles", ()):
+        role = access.get("operator_role", "OPERATOR_ROLE_ADMIN").removeprefix("OPERATOR_ROLE_").lower()
+        sentences.append(_OPERATORS[role])
     if access.get("master_key_only"):
         is_owners = "ROLE_PROVIDER" in access.get("roles", ())
         sentences.append(

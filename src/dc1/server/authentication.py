@@ -73,6 +73,7 @@ class Authenticator:
     ) -> None:
         """Admins may call from `admin_networks` only, or from everywhere when there are none."""
         self._credentials = credentials
+        self._operators = credentials.operators
         self._limiter = limiter
         self._admin_token = admin_token
         self._admin_networks = admin_networks
@@ -87,15 +88,19 @@ class Authenticator:
 
         Raises:
             forbidden: The method is open to nobody.
+            admin_token_not_configured: It is for admins, and neither is there their token nor came an operator's.
         """
         # Default deny: a method whose options were forgotten is closed, not open.
         if not options.roles:
             raise errors.forbidden()
         if options.is_public:
             return None
-        if options.credential_errors is CredentialErrors.ADMIN:
-            self._require_admin_door(address)
         credential = _find_credential(options, metadata, request)
+        if options.credential_errors is CredentialErrors.ADMIN:
+            # Operators have tokens of their own, which are good without the admin token.
+            if self._admin_token is None and not (credential and _is_operators(credential)):
+                raise errors.admin_token_not_configured()
+            self._require_admin_door(address)
         if credential is None:
             raise self._counted(_MISSING[options.credential_errors](), address)
         return credential
@@ -141,7 +146,8 @@ class Authenticator:
         Whatever stops a key, here or on another replica, an account's suspension or the end of its time, ends what it
         opened: who stole a key must not go on reading with it.
         """
-        key_id = principal.key_id
+        operator = principal.operator
+        key_id = principal.key_id if operator is None else operator.key_id
         if key_id is None:
             return await stream
         with self._credentials.watched(key_id) as changed:
@@ -150,7 +156,7 @@ class Authenticator:
             answering = asyncio.create_task(run_contained(stream))
             try:
                 while not await _either(answering, changed):
-                    if not await self._is_good(options, key_id):
+                    if not await self._is_good(options, principal, key_id):
                         return None
                 return await answering
             finally:
@@ -158,7 +164,9 @@ class Authenticator:
                 answering.cancel()
                 await asyncio.wait([answering])
 
-    async def _is_good(self, options: MethodOptions, key_id: str) -> bool:
+    async def _is_good(self, options: MethodOptions, principal: Principal, key_id: str) -> bool:
+        if principal.operator is not None:
+            return self._operators.current(key_id) is not None
         identity = await self._credentials.current(key_id)
         return identity is not None and not identity.suspended and _is_admitted(options, identity)
 
@@ -191,14 +199,16 @@ class Authenticator:
     def _verify_admin(self, options: MethodOptions, credential: Credential, address: str) -> Principal:
         # A token chosen by a person may be guessed, so an address that failed too often is not even compared.
         self._limiter.check(FAILED_AUTHENTICATIONS, Subject.of_address(address))
-        if self._admin_token is None or not keys.same_secret(credential.secret, self._admin_token):
+        operator = self._operators.identify(credential.secret)
+        if operator is None and not self._is_admin_token(credential.secret):
             raise self._counted(_BAD[options.credential_errors](), address)
         self._require_admin_door(address)
-        return Principal(Role.ADMIN, fingerprint=keys.fingerprint(credential.secret))
+        return Principal(Role.ADMIN, fingerprint=keys.fingerprint(credential.secret), operator=operator)
+
+    def _is_admin_token(self, secret: str) -> bool:
+        return self._admin_token is not None and keys.same_secret(secret, self._admin_token)
 
     def _require_admin_door(self, address: str) -> None:
-        if self._admin_token is None:
-            raise errors.admin_token_not_configured()
         if self._admin_networks and not is_within(address, self._admin_networks):
             raise errors.admin_ip_not_allowed()
 
@@ -247,7 +257,9 @@ def _not_admitted(options: MethodOptions, credential: Credential) -> ApiError:
 
 
 def require_rights(options: MethodOptions, principal: Principal) -> None:
-    """Refuse a scoped key, or a machine's, that lacks what the method asks for, with 403 `SCOPE_MISSING`."""
+    """Refuse an operator, a scoped key or a machine's that lacks what the method asks for, with a 403 that names it."""
+    if principal.operator is not None:
+        principal.operator.require(options.name, options.operator_role)
     # Who has taken a machine over has its key, and must be neither paid nor able to change who is.
     if options.master_key_only and principal.owner_id is not None:
         raise errors.scope_missing(_MASTER_KEY)
@@ -291,6 +303,10 @@ def _carriers(
         yield Role.PROVIDER, request.body_key(options)
 
 
+def _is_operators(credential: Credential) -> bool:
+    return keys.claimed_role(credential.secret) is KeyRole.OPERATOR
+
+
 def _claimed_by_prefix(secret: str) -> Role | None:
     match keys.claimed_role(secret):
         case KeyRole.RENTER | KeyRole.SCOPED:
@@ -298,4 +314,5 @@ def _claimed_by_prefix(secret: str) -> Role | None:
         case KeyRole.PROVIDER:
             return Role.PROVIDER
         case _:
+            # An operator's token is good where the admin token is, and in no query or field either.
             return None

@@ -13,9 +13,11 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from dc1.domain.access.operators import OperatorRole
 from dc1.domain.access.roles import Role
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import ApiError, anthropic_envelope, openai_envelope
+from dc1.services.admin.admin_methods import least_role, short_name
 from dcp.v1 import edge_pb2, options_pb2
 
 # The stubs know no extensions of other packages.
@@ -79,9 +81,15 @@ GENERAL_BUCKET = Bucket("general", 300, 60)
 
 @dataclass(frozen=True, slots=True)
 class MethodOptions:
-    """The options of one method; `roles` is empty for a method that declares no access and is refused to everybody."""
+    """The options of one method, `Service/Method`.
 
+    `roles` is empty for a method that declares no access and is refused to everybody; `operator_role` is the least that
+    an operator must be.
+    """
+
+    name: str = ""
     roles: frozenset[Role] = frozenset()
+    operator_role: OperatorRole = OperatorRole.ADMIN
     scopes: tuple[str, ...] = ()
     body_key: str = ""
     body_key_number: int = 0
@@ -150,6 +158,8 @@ def _read(method: MethodDescriptor) -> MethodOptions:
     max_message_bytes = options.Extensions[options_pb2.max_message_bytes]
     access = options.Extensions[options_pb2.access]
     return MethodOptions(
+        name=short_name(method),
+        operator_role=least_role(access),
         roles=frozenset(_ROLES[role] for role in access.roles if role in _ROLES),
         scopes=tuple(access.scopes),
         body_key=access.body_key,

@@ -181,7 +181,7 @@ def build(foundation: Foundation) -> Registry:
 def _background(parts: Parts, settings: Settings) -> list[Background]:
     """Return what lives beside the servicers; the control plane is first, as all others read what it loads."""
     plane = parts.plane
-    background: list[Background] = [plane, parts.renter_upkeep]
+    background: list[Background] = [plane, plane.credentials.operators, parts.renter_upkeep]
     # Without a key no delivery could be signed.
     if has_secret_key(settings):
         # The notifier first: who stops last ends the look-ups of both.

@@ -7,6 +7,7 @@ from dc1.services.admin.dashboard import DashboardCalls
 from dc1.services.admin.finance import FinanceCalls
 from dc1.services.admin.jobs import SupervisedJobCalls
 from dc1.services.admin.monitoring import MonitoringCalls
+from dc1.services.admin.operators import OperatorCalls
 from dc1.services.admin.providers import SupervisedProviderCalls
 from dc1.services.admin.renters import SupervisedRenterCalls
 from dc1.services.daemons.machine import MachineCalls
@@ -75,7 +76,7 @@ class MarketServicer(ListedProviderCalls, OfferedCalls, SummaryCalls, MarketServ
     """What anybody may read."""
 
 
-class AdminServicer(DashboardCalls, MonitoringCalls, AuditCalls, ImageCalls, AdminServiceServicer):
+class AdminServicer(DashboardCalls, MonitoringCalls, AuditCalls, ImageCalls, OperatorCalls, AdminServiceServicer):
     """The market as a whole."""
 
 

@@ -73,6 +73,7 @@ NAMES = {
     "delivery_id": "whd_1",
     "channel_id": 1,
     "machine_id": 1,
+    "operator_id": 1,
 }
 
 GOOD: dict[str, Json] = {
@@ -91,6 +92,7 @@ GOOD: dict[str, Json] = {
     "/admin/containers/approve-image": {"image_ref": "team/tool:1"},
     "/admin/providers/{provider_id}/approval-decision": {"decision": "reject", "reason": "x"},
     "/admin/providers/{provider_id}/reject": {"reason": "x"},
+    "/admin/operators": {"name": "nobody", "role": "viewer"},
     "/admin/renters/{renter_id}/balance": {"amount_halala": 1},
     "/renters/topup": {"amount_halala": 1},
 }

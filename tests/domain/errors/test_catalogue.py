@@ -86,6 +86,16 @@ CASES: list[tuple[ApiError, int, str, str | None, str]] = [
     (errors.account_suspended(), 403, "Account suspended", "ACCOUNT_SUSPENDED", "PERMISSION_DENIED"),
     (errors.forbidden(), 403, "Forbidden", None, "PERMISSION_DENIED"),
     (errors.scope_missing("inference"), 403, "API key lacks scope: inference", "SCOPE_MISSING", "PERMISSION_DENIED"),
+    (errors.role_missing("finance"), 403, "Operator lacks role: finance", "ROLE_MISSING", "PERMISSION_DENIED"),
+    (
+        errors.method_not_granted("AdminService/GetOverview"),
+        403,
+        "Operator token is not for: AdminService/GetOverview",
+        "METHOD_NOT_GRANTED",
+        "PERMISSION_DENIED",
+    ),
+    (errors.operator_not_found(), 404, "Operator not found", None, "NOT_FOUND"),
+    (errors.operator_name_taken(), 409, "Operator name taken", None, "ALREADY_EXISTS"),
     (errors.provider_not_approved(), 403, "Provider is not approved yet", None, "PERMISSION_DENIED"),
     (errors.renter_email_taken(), 409, "A renter with this email already exists", "EMAIL_TAKEN", "ALREADY_EXISTS"),
     (

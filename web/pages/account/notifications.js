@@ -14,6 +14,7 @@ import { call } from "../../runtime/api.js";
 import { ago } from "../../runtime/format.js";
 import { language } from "../../runtime/language.js";
 import { useLoad } from "../../runtime/load.js";
+import { may } from "../../runtime/session.js";
 import texts from "../../text/notifications.js";
 import words from "../../text/words.js";
 
@@ -32,7 +33,8 @@ export default function Notifications() {
     h("p", { class: "lead" }, t.note),
     loaded(channels, ({ channels: rows, events }) => [
       listed(rows, channels.reload),
-      h("section", { key: "add", "aria-label": t.add }, h(Add, { events, done: channels.reload })),
+      may("POST /notifications") &&
+        h("section", { key: "add", "aria-label": t.add }, h(Add, { events, done: channels.reload })),
     ]),
   );
 }
@@ -127,8 +129,10 @@ function listed(rows, reload) {
         key: "acts",
         title: "",
         cell: (row) => [
-          h(Act, { key: "test", act: () => test(row), kind: "plain", children: t.test }),
-          h(Act, { key: "remove", act: () => remove(row), kind: "plain", children: t.remove }),
+          may("POST /notifications/{channel_id}/test") &&
+            h(Act, { key: "test", act: () => test(row), kind: "plain", children: t.test }),
+          may("DELETE /notifications/{channel_id}") &&
+            h(Act, { key: "remove", act: () => remove(row), kind: "plain", children: t.remove }),
         ],
         width: 150,
       },

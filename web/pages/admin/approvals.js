@@ -8,6 +8,7 @@ import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { duration } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
+import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { approve, reject } from "./acts.js";
@@ -39,16 +40,18 @@ export default function Approvals() {
             key: "acts",
             title: "",
             cell: (row) => [
-              h(
-                "button",
-                { key: "yes", type: "button", class: "plain", onClick: () => approve(row.id, queue.reload) },
-                t.approve,
-              ),
-              h(
-                "button",
-                { key: "no", type: "button", class: "plain", onClick: () => reject(row.id, queue.reload) },
-                t.reject,
-              ),
+              may("PATCH /admin/providers/{provider_id}/approve") &&
+                h(
+                  "button",
+                  { key: "yes", type: "button", class: "plain", onClick: () => approve(row.id, queue.reload) },
+                  t.approve,
+                ),
+              may("PATCH /admin/providers/{provider_id}/reject") &&
+                h(
+                  "button",
+                  { key: "no", type: "button", class: "plain", onClick: () => reject(row.id, queue.reload) },
+                  t.reject,
+                ),
             ],
             width: 180,
           },

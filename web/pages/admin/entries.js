@@ -17,5 +17,11 @@ export const ENTRIES = [
   { path: "/prices", title: () => texts().prices, load: () => import("./prices.js") },
   { path: "/alerts", title: () => texts().alerts, load: () => import("./alerts.js") },
   { path: "/notifications", title: () => notifications().title, load: () => import("../account/notifications.js") },
+  {
+    path: "/operators",
+    title: () => texts().operators,
+    needs: "GET /admin/operators",
+    load: () => import("./operators.js"),
+  },
   { path: "/audit", title: () => texts().audit, load: () => import("./audit.js") },
 ];

@@ -12,6 +12,7 @@ import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
+import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { approve, clearMismatch, probe, reject, suspend, unsuspend } from "./acts.js";
@@ -91,13 +92,20 @@ function Acts({ provider, done }) {
   return h(
     "p",
     { class: "acts" },
-    provider.approval_status !== "approved" && button(t.approve, () => approve(id, done), "main"),
-    provider.approval_status !== "rejected" && button(t.reject, () => reject(id, done)),
-    button(t.probe, () => probe(id)),
-    provider.verification === "mismatch" && button(t.clearMismatch, () => clearMismatch(id, done)),
-    provider.is_suspended
-      ? button(t.unsuspend, () => unsuspend(id, done))
-      : button(t.suspend, () => suspend(id, done), "grave"),
+    may("PATCH /admin/providers/{provider_id}/approve") &&
+      provider.approval_status !== "approved" &&
+      button(t.approve, () => approve(id, done), "main"),
+    may("PATCH /admin/providers/{provider_id}/reject") &&
+      provider.approval_status !== "rejected" &&
+      button(t.reject, () => reject(id, done)),
+    may("POST /admin/providers/{provider_id}/probe") && button(t.probe, () => probe(id)),
+    may("POST /admin/providers/{provider_id}/clear-mismatch") &&
+      provider.verification === "mismatch" &&
+      button(t.clearMismatch, () => clearMismatch(id, done)),
+    may("POST /admin/providers/{provider_id}/suspend") &&
+      (provider.is_suspended
+        ? button(t.unsuspend, () => unsuspend(id, done))
+        : button(t.suspend, () => suspend(id, done), "grave")),
   );
 }
 

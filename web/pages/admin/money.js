@@ -13,6 +13,7 @@ import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
 import { money } from "../../runtime/format.js";
 import { useLoad, useMore } from "../../runtime/load.js";
+import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { reasonFor } from "./acts.js";
@@ -132,7 +133,8 @@ function acts(row, done) {
   /** @param {string} title @param {Next} next */
   const button = (title, next) =>
     h("button", { key: next, type: "button", class: "plain", onClick: () => move(row, next, done) }, title);
-  if (row.status === "pending") return [button(t.process, "processing"), button(t.refuse, "rejected")];
-  if (row.status === "processing") return [button(t.pay, "paid"), button(t.refuse, "rejected")];
+  const mayMove = may("PATCH /admin/withdrawals/{withdrawal_id}");
+  if (mayMove && row.status === "pending") return [button(t.process, "processing"), button(t.refuse, "rejected")];
+  if (mayMove && row.status === "processing") return [button(t.pay, "paid"), button(t.refuse, "rejected")];
   return h("bdi", null, row.bank_reference ?? row.reason ?? "");
 }

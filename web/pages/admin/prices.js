@@ -10,6 +10,7 @@ import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
+import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 
 export default function Prices() {
@@ -58,7 +59,9 @@ function Rates() {
         {
           key: "act",
           title: "",
-          cell: (row) => h("button", { type: "button", class: "plain", onClick: () => edit(row) }, t.change),
+          cell: (row) =>
+            may("PATCH /admin/pricing/{job_type}") &&
+            h("button", { type: "button", class: "plain", onClick: () => edit(row) }, t.change),
           width: 120,
         },
       ],
@@ -110,13 +113,17 @@ function Factors() {
         {
           key: "act",
           title: "",
-          cell: (row) => h("button", { type: "button", class: "plain", onClick: () => edit(row) }, t.change),
+          cell: (row) =>
+            may("PATCH /admin/gpu-factors/{gpu_model}") &&
+            h("button", { type: "button", class: "plain", onClick: () => edit(row) }, t.change),
           width: 120,
         },
       ],
     }),
   );
-  const button = h("p", { class: "acts" }, h("button", { type: "button", onClick: add }, t.addFactor));
+  const button =
+    may("PATCH /admin/gpu-factors/{gpu_model}") &&
+    h("p", { class: "acts" }, h("button", { type: "button", onClick: add }, t.addFactor));
   return h("section", { "aria-labelledby": "factors" }, h("h2", { id: "factors" }, t.factors), shown, button);
 }
 
@@ -167,6 +174,8 @@ function TokenPrices() {
       ],
     }),
   );
-  const button = h("p", { class: "acts" }, h("button", { type: "button", onClick: add }, t.addModel));
+  const button =
+    may("PATCH /admin/token-prices/{model}") &&
+    h("p", { class: "acts" }, h("button", { type: "button", onClick: add }, t.addModel));
   return h("section", { "aria-labelledby": "tokens" }, h("h2", { id: "tokens" }, t.tokenPrices), shown, button);
 }

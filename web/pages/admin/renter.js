@@ -11,6 +11,7 @@ import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { halala, money, number } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
+import { may } from "../../runtime/session.js";
 import common from "../../text/common.js";
 import texts from "../../text/admin.js";
 import { newestJobs } from "./newest_jobs.js";
@@ -91,14 +92,16 @@ function Acts({ renter, done }) {
     };
     await call("PATCH /admin/renters/{renter_id}/limits", { path, body }).then(() => toast(t.saved), complain);
   };
+  const maySuspend = may("POST /admin/renters/{renter_id}/suspend");
   return h(
     "p",
     { class: "acts" },
-    h("button", { type: "button", onClick: credit }, t.credit),
-    h("button", { type: "button", onClick: limit }, t.limits),
-    isSuspended
-      ? h("button", { type: "button", onClick: () => resume().then(() => toast(t.unsuspended), complain) }, t.unsuspend)
-      : h("button", { type: "button", class: "grave", onClick: suspend }, t.suspend),
+    may("POST /admin/renters/{renter_id}/credit") && h("button", { type: "button", onClick: credit }, t.credit),
+    may("PATCH /admin/renters/{renter_id}/limits") && h("button", { type: "button", onClick: limit }, t.limits),
+    maySuspend &&
+      isSuspended &&
+      h("button", { type: "button", onClick: () => resume().then(() => toast(t.unsuspended), complain) }, t.unsuspend),
+    maySuspend && !isSuspended && h("button", { type: "button", class: "grave", onClick: suspend }, t.suspend),
   );
 }
 

@@ -5,10 +5,11 @@ import { useEffect, useState } from "../../vendor/hooks.js";
 import { Layout } from "../../components/layout.js";
 import { Refused } from "../../components/notice.js";
 import { isEnding } from "../../runtime/idle.js";
-import { end, session } from "../../runtime/session.js";
+import { end, may, session } from "../../runtime/session.js";
 import { SITE } from "../../runtime/site.js";
 import common from "../../text/common.js";
 import texts from "../../text/console.js";
+import words from "../../text/words.js";
 
 /** @typedef {import("../../runtime/router.js").Entry} Entry */
 /** @typedef {import("../../runtime/session.js").Role} Role */
@@ -47,9 +48,10 @@ export function Console() {
   const out = h("button", { type: "button", onClick: () => end() }, t.signOut);
   if (inside.role !== who.role) return h("p", { class: "loading", role: "status" }, common().loading);
   if (!inside.entries) return h(Refused, { error: inside.error });
-  const name = `DC1 · ${t.roles[who.role]}`;
+  const name = `DC1 · ${who.operator ? words().operatorRoles[who.operator] : t.roles[who.role]}`;
+  const entries = inside.entries.filter(({ needs }) => !needs || may(needs));
   return [
-    h(Layout, { key: "pages", entries: inside.entries, home: "#/", name, aside: out }),
+    h(Layout, { key: "pages", entries, home: "#/", name, aside: out }),
     // Any key or move of the pointer is an answer; the button is for who looks for one.
     isEnding.value &&
       h(

@@ -23,14 +23,17 @@ async function holder(key) {
     const { provider } = await call("GET /providers/me", { key });
     return { key, role: "owner", name: provider.name };
   }
-  await call("GET /admin/overview", { key });
-  return { key, role: "admin", name: "" };
+  const { operator, may_call } = await call("GET /admin/operators/me", { key });
+  const routes = may_call.map(({ route }) => route);
+  const role = /** @type {import("../../runtime/session.js").OperatorRole} */ (operator.role);
+  return { key, role: "admin", name: operator.name ?? "", operator: role, routes };
 }
 
 export default function SignIn() {
   const t = texts();
   const [error, setError] = useState(/** @type {unknown} */ (undefined));
-  const isUnknown = error instanceof ApiError && (error.status === 401 || error.status === 403);
+  // A tool's token is known, and told that it is for something else.
+  const isUnknown = error instanceof ApiError && (error.status === 401 || (error.status === 403 && !error.code));
   /** @param {FormData} given */
   const send = (given) => holder(String(given.get("key")).trim()).then(begin, setError);
   return h(

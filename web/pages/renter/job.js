@@ -19,7 +19,7 @@ import { inLanguage, language } from "../../runtime/language.js";
 import { useLoad } from "../../runtime/load.js";
 import { giveBack } from "../admin/acts.js";
 import { go } from "../../runtime/router.js";
-import { session } from "../../runtime/session.js";
+import { may, session } from "../../runtime/session.js";
 import adminTexts from "../../text/admin.js";
 import texts from "../../text/renter.js";
 import words from "../../text/words.js";
@@ -118,25 +118,27 @@ function Acts({ job, isOpen }) {
   const t = texts();
   const path = { job_id: job.job_id };
   const isAdmin = session.value?.role === "admin";
+  const cancelling = isAdmin ? "POST /admin/jobs/{job_id}/cancel" : "POST /jobs/{job_id}/cancel";
+  const retrying = isAdmin ? "POST /admin/jobs/{job_id}/requeue" : "POST /jobs/{job_id}/retry";
   const cancel = async () => {
     if (!(await ask({ title: t.cancelQuestion, text: t.cancelNote, act: t.cancelJob, isGrave: true }))) return;
-    const route = isAdmin ? "POST /admin/jobs/{job_id}/cancel" : "POST /jobs/{job_id}/cancel";
-    await call(route, { path, body: {} }).then(() => toast(t.cancelled), complain);
+    await call(cancelling, { path, body: {} }).then(() => toast(t.cancelled), complain);
   };
   const retry = async () => {
-    const route = isAdmin ? "POST /admin/jobs/{job_id}/requeue" : "POST /jobs/{job_id}/retry";
-    await call(route, { path, body: {}, once: true }).then((made) => {
+    await call(retrying, { path, body: {}, once: true }).then((made) => {
       toast(t.retried);
       go(`/jobs/${encodeURIComponent(made.job.job_id)}`);
     }, complain);
   };
+  if (isOpen && !may(cancelling)) return null;
   if (isOpen) return h("p", { class: "acts" }, h(Act, { act: cancel, kind: "grave", children: t.cancelJob }));
   return h(
     "p",
     { class: "acts" },
-    job.status === "failed" && h(Act, { act: retry, children: t.retryJob }),
+    job.status === "failed" && may(retrying) && h(Act, { act: retry, children: t.retryJob }),
     // An owner reads the job too, and a renter whose money it was.
     isAdmin &&
+      may("POST /admin/jobs/{job_id}/refund") &&
       !!job.actual_cost_halala &&
       h(Act, { act: () => giveBack(job.job_id), kind: "grave", children: adminTexts().giveBack }),
   );

@@ -159,7 +159,7 @@ def _show_status(body: dict[str, Any]) -> None:
 
 def _show_audit(body: dict[str, Any]) -> None:
     listing(
-        ["entry", "at", "token", "from", "call", "path", "status", "calls"],
+        ["entry", "at", "operator", "from", "call", "path", "status", "calls"],
         (
             [
                 entry["id"],

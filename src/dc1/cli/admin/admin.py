@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.admin import accounts, images, jobs, payouts_and_prices
+from dc1.cli.admin import accounts, images, jobs, operators, payouts_and_prices
 from dc1.cli.commands import Commands
 from dc1.cli.notifications import notification_commands
 from dc1.cli.options import AdminToken, AsJson, Page, Url, admin_target
@@ -17,6 +17,7 @@ app.add_typer(accounts.app)
 app.add_typer(images.app)
 app.add_typer(jobs.app)
 app.add_typer(payouts_and_prices.app)
+app.add_typer(operators.app, name="operators")
 app.add_typer(notification_commands(AdminToken, admin_target), name="notifications")
 
 ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]

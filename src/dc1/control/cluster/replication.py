@@ -235,6 +235,8 @@ class Replication:
             changes = await self._db.read(lambda conn: change_feed.since(conn, start))
         # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
         self._alive |= changes.alive
+        if changes.has_operators:
+            await self._credentials.operators.load()
         if self._apply(changes, decisions):
             self._horizon = changes.horizon
         await self._follow_logs()

@@ -1,11 +1,11 @@
 """Whose key it is, answered from memory once the key was seen."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from dc1.control.access.key_watch import KeyWatch
+from dc1.control.access.operators import Operators
 from dc1.domain import errors
 from dc1.domain.access import keys
 from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, KeyLimits
@@ -75,8 +75,8 @@ class Credentials:
         self._entries: dict[str, _Entry] = {}
         self._generation = 0
         self._used: dict[str, int] = {}
-        # By key, because there may be many streams of one; an account's are found by who holds the key.
-        self._watched: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._watch = KeyWatch()
+        self.operators = Operators(database, clock, self._watch)
 
     async def identify(self, key: str) -> Identity | None:
         """Return the account behind `key`, or None when it is no key, unknown, revoked, expired or its account gone."""
@@ -93,7 +93,11 @@ class Credentials:
     def costs_look_up(self, key: str) -> bool:
         """Tell whether to identify `key` takes the database: it has the form of one, and was not seen lately."""
         parsed = keys.parse(key)
-        return parsed is not None and self._remembered(parsed.key_id, self._clock.now_ms()) is None
+        return (
+            parsed is not None
+            and parsed.role is not KeyRole.OPERATOR
+            and self._remembered(parsed.key_id, self._clock.now_ms()) is None
+        )
 
     async def has_expired(self, key: str) -> bool:
         """Tell whether `key` would be good had its time not run out."""
@@ -105,22 +109,15 @@ class Credentials:
         identity = await self._known(key_id)
         return None if identity is None or identity.has_expired(self._clock.now_ms()) else identity
 
-    @contextmanager
-    def watched(self, key_id: str) -> Iterator[asyncio.Event]:
+    def watched(self, key_id: str) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set whenever a key, or the account behind one, may have changed."""
-        changed = asyncio.Event()
-        self._watched[key_id].add(changed)
-        try:
-            yield changed
-        finally:
-            self._watched[key_id].discard(changed)
-            if not self._watched[key_id]:
-                del self._watched[key_id]
+        return self._watch.watching(key_id)
 
     async def _holder(self, key: str) -> Identity | None:
         """Return the account behind a key that may have expired."""
         parsed = keys.parse(key)
-        if parsed is None:
+        # Operators have no account, and are found by `operators`.
+        if parsed is None or parsed.role is KeyRole.OPERATOR:
             return None
         identity = await self._known(parsed.key_id)
         # What is remembered is found by the id, which is public; the secret is compared on every call.
@@ -146,17 +143,14 @@ class Credentials:
         """Forget a key, so that the next call with it sees what is stored."""
         self._generation += 1
         self._entries.pop(key_id, None)
-        for changed in self._watched.get(key_id, ()):
-            changed.set()
+        self._watch.tell(key_id)
 
     def invalidate_account(self, role: Role, account_id: int) -> None:
         """Forget every key of an account."""
         self._generation += 1
         # Whoever watches looks again, which costs a look-up of the keys of this account and nothing for others'. Not
         # only those remembered: a key may have been dropped from memory while a stream that it opened goes on.
-        for events in self._watched.values():
-            for changed in events:
-                changed.set()
+        self._watch.tell_all()
         for key_id, entry in list(self._entries.items()):
             if entry.identity and entry.identity.role is role and entry.identity.account_id == account_id:
                 del self._entries[key_id]

@@ -35,8 +35,8 @@ class ProviderAction(StrEnum):
 class ProviderSupervision:
     """The admin's side of providers.
 
-    `actor` is the fingerprint of the admin's token. Every decision raises `Provider not found` for an account that was
-    closed meanwhile.
+    `actor` is the operator, or the fingerprint of the admin token. Every decision raises `Provider not found` for an
+    account that was closed meanwhile.
     """
 
     def __init__(self, core: Core, credentials: Credentials, attempts: Attempts) -> None:

@@ -26,6 +26,7 @@ class KeyRole(StrEnum):
     RENTER = "renter"
     PROVIDER = "provider"
     SCOPED = "sk"
+    OPERATOR = "operator"
 
 
 _KEY = re.compile(

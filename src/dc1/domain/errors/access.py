@@ -67,6 +67,26 @@ def scope_missing(scope: str) -> ApiError:
     return ApiError(403, f"API key lacks scope: {scope}", ErrorCode.SCOPE_MISSING)
 
 
+def role_missing(role: str) -> ApiError:
+    """Say that an operator is less than the route needs."""
+    return ApiError(403, f"Operator lacks role: {role}", ErrorCode.ROLE_MISSING)
+
+
+def method_not_granted(method: str) -> ApiError:
+    """Say that an operator's token is for other methods than this, `Service/Method`."""
+    return ApiError(403, f"Operator token is not for: {method}", ErrorCode.METHOD_NOT_GRANTED)
+
+
+def operator_not_found() -> ApiError:
+    """Say that there is no operator of that id, or none whose token could be replaced."""
+    return ApiError(404, "Operator not found")
+
+
+def operator_name_taken() -> ApiError:
+    """Say that another operator has the name, whose token is not revoked."""
+    return ApiError(409, "Operator name taken", grpc="ALREADY_EXISTS")
+
+
 def provider_not_approved() -> ApiError:
     """Say that the provider's approval is pending or was rejected."""
     return ApiError(403, "Provider is not approved yet")

@@ -55,6 +55,10 @@ _TEXTS: Mapping[str, str] = {
     "Not found": "غير موجود",
     "File not found": "الملف غير موجود",
     "API key lacks scope: {scope}": "ينقص مفتاح API نطاق الصلاحية: {scope}",
+    "Operator lacks role: {role}": "تنقص المشغّل صلاحية: {role}",
+    "Operator token is not for: {method}": "رمز المشغّل ليس لهذا الطلب: {method}",
+    "Operator not found": "المشغّل غير موجود",
+    "Operator name taken": "اسم المشغّل مستخدم",
     "Provider is not approved yet": "لم يُعتمد المزود بعد",
     # Accounts and machines
     "A renter with this email already exists": "يوجد مستأجر بهذا البريد الإلكتروني",

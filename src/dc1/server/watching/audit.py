@@ -1,4 +1,4 @@
-"""The audit trail: every call that was let in with the admin token, and who tried without a right to it."""
+"""The audit trail: every call that an operator made, and who tried without a right to it."""
 
 import asyncio
 import re
@@ -89,7 +89,8 @@ class Auditor:
         path = call.rest_path or call.method
         return NewAuditEntry(
             at_ms=self._clock.now_ms(),
-            actor=call.admin_claim or NOBODY,
+            # A token that was good has a name.
+            actor=call.principal.actor or call.admin_claim or NOBODY,
             method=call.rest_method[:_VERB_CHARACTERS] if call.is_rest else _NATIVE,
             path=_KEY.sub(r"\1***", path)[:_PATH_CHARACTERS],
             status=status,

@@ -39,15 +39,13 @@ class ApprovalCalls(ServicerPart):
     async def ApproveProvider(self, request: pb.ApproveProviderRequest, context: Any) -> pb.ApproveProviderResponse:
         """Approve a provider, from any state."""
         provider = await self._provider(request.provider_id)
-        await self._plane.provider_supervision.approve(provider, current_call().principal.fingerprint)
+        await self._plane.provider_supervision.approve(provider, current_call().principal.actor)
         return pb.ApproveProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
     async def RejectProvider(self, request: pb.RejectProviderRequest, context: Any) -> pb.RejectProviderResponse:
         """Reject a provider, from any state."""
         provider = await self._provider(request.provider_id)
-        await self._plane.provider_supervision.reject(
-            provider, current_call().principal.fingerprint, request.reason.strip()
-        )
+        await self._plane.provider_supervision.reject(provider, current_call().principal.actor, request.reason.strip())
         return pb.RejectProviderResponse(success=True, provider_id=provider.id, **_decision(provider))
 
     async def DecideProviderApproval(
@@ -55,7 +53,7 @@ class ApprovalCalls(ServicerPart):
     ) -> pb.DecideProviderApprovalResponse:
         """Decide on a provider that is pending."""
         provider = await self._provider(request.provider_id)
-        actor = current_call().principal.fingerprint
+        actor = current_call().principal.actor
         if request.decision == "approve":
             await self._plane.provider_supervision.approve(provider, actor, only_pending=True)
         else:

@@ -204,7 +204,7 @@ class SupervisedProviderCalls(ServicerPart):
         """Do one thing to many providers; what cannot be done to one keeps nobody else from it."""
         ids = sorted(set(request.ids))
         failed = await self._plane.provider_supervision.act_on_all(
-            ids, ProviderAction(request.action), current_call().principal.fingerprint, self._plane.provider
+            ids, ProviderAction(request.action), current_call().principal.actor, self._plane.provider
         )
         total = len(ids)
         return pb.BulkUpdateProvidersResponse(

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, KeyLimits
+from dc1.domain.access.operators import Operator
 from dc1.domain.access.roles import Role
 from dc1.domain.base.languages import ARABIC, preferred
 from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
@@ -15,7 +16,8 @@ class Principal:
     """Who calls.
 
     `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody
-    else. `fingerprint` names an admin's token without revealing it and is empty for everybody else. `key_hash` is that
+    else. `fingerprint` names an admin's token without revealing it and is empty for everybody else; `operator` is
+    whose it is, None for the admin token. `key_hash` is that
     of a renter's or provider's key, `key_is_replaced` whether it is a provider's old one in its grace. `owner_id` is
     set where the key is that of a machine and not its owner's. `call_limits` is what an admin has set for a renter, and
     `key_limits` what a scoped key is held to.
@@ -26,6 +28,7 @@ class Principal:
     scopes: frozenset[str] | None = None
     key_id: str | None = None
     fingerprint: str = ""
+    operator: Operator | None = None
     key_hash: str = field(default="", repr=False)
     key_is_replaced: bool = False
     owner_id: int | None = None
@@ -36,6 +39,11 @@ class Principal:
     def account(self) -> str:
         """What tells an account from all others; ids are counted by role."""
         return f"{self.role}:{self.account_id}"
+
+    @property
+    def actor(self) -> str:
+        """What the records call an admin: the operator, or the fingerprint of the admin token."""
+        return self.fingerprint if self.operator is None else self.operator.actor
 
 
 ANYBODY = Principal(Role.PUBLIC)

@@ -1,1 +1,1 @@
-"""Prices, images, the audit trail and the numbers of the day, which admins set and look at."""
+"""Operators, prices, images, the audit trail and the numbers of the day, which admins set and look at."""

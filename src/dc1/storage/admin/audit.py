@@ -13,7 +13,7 @@ from dc1.storage.schema.tables import audit_entries
 
 @dataclass(frozen=True, slots=True)
 class NewAuditEntry:
-    """One admin call; `actor` is the fingerprint of a token, `provider_id` whom a decision was about.
+    """One admin call; `actor` is an operator or the fingerprint of a token, `provider_id` whom a decision was about.
 
     With a `reason` it stands for `calls` that were not let in.
     """

@@ -26,7 +26,7 @@ from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.jobs import jobs as job_reads
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
 from dc1.storage.providers.providers import ProviderRow, provider_shape
-from dc1.storage.schema.tables import api_keys, jobs, providers, renters
+from dc1.storage.schema.tables import api_keys, jobs, operators, providers, renters
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ _IS_READ_ONLY = "SELECT current_setting('transaction_read_only')::boolean"
 class Changes:
     """What was committed since a horizon, the horizon to ask from next time, and the replicas that live.
 
-    `keys` tells of each key that changed, by its id, whether it was stopped.
+    `keys` tells of each key that changed, by its id, whether it was stopped, `has_operators` whether any operator did.
     """
 
     horizon: int
@@ -53,6 +53,7 @@ class Changes:
     providers: list[ProviderRow]
     keys: dict[str, bool]
     renter_ids: list[int]
+    has_operators: bool
 
 
 def horizon(conn: Connection) -> int:
@@ -83,6 +84,8 @@ def since(conn: Connection, start: int) -> Changes:
         ),
         keys={row.key_id: row.revoked_at_ms is not None for row in conn.execute(changed_keys)},
         renter_ids=[row.id for row in conn.execute(select(renters.c.id).where(renters.c.changed_xid >= start))],
+        has_operators=conn.execute(select(operators.c.id).where(operators.c.changed_xid >= start).limit(1)).first()
+        is not None,
     )
 
 

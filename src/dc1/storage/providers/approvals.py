@@ -14,7 +14,7 @@ from dc1.storage.schema.tables import providers as providers_table
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision; `actor` is the fingerprint of a token."""
+    """One decision; `actor` is an operator or the fingerprint of a token."""
 
     provider_id: int
     at_ms: int

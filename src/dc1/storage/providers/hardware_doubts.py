@@ -9,7 +9,7 @@ from dc1.storage.admin.audit import NewAuditEntry
 from dc1.storage.engine.row_mapping import changed
 from dc1.storage.schema.tables import providers
 
-# In place of an admin's fingerprint and of the call's method: nobody asked.
+# In place of an operator and of the call's method: nobody asked.
 _FINDER = "market"
 _OK = 200
 

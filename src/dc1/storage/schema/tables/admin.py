@@ -2,7 +2,19 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, Table, Text
 
-from dc1.storage.schema.columns import PlainText, RowId, metadata, time_column
+from dc1.domain.access.operators import OperatorRole
+from dc1.storage.schema.columns import (
+    TEXTS_OR_NONE_OF_THEM,
+    ExactJson,
+    PlainText,
+    RowId,
+    StoredEnum,
+    change_stamp,
+    metadata,
+    one_of,
+    stamp_index,
+    time_column,
+)
 
 prices = Table(
     "prices",
@@ -65,6 +77,30 @@ Index("ix_audit_entries_at_ms", audit_entries.c.at_ms)
 _refused = audit_entries.c.reason.is_not(None)
 Index("ix_audit_entries_refused_at_ms", audit_entries.c.at_ms, sqlite_where=_refused, postgresql_where=_refused)
 Index("ix_audit_entries_provider_id_id", audit_entries.c.provider_id, audit_entries.c.id)
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", PlainText, nullable=False),
+    Column("role", StoredEnum(OperatorRole), nullable=False),
+    # NULL is every method of the role.
+    Column("methods", ExactJson(TEXTS_OR_NONE_OF_THEM)),
+    # Those of the token that is good now.
+    Column("key_id", Text, nullable=False),
+    Column("key_hash", Text, nullable=False),
+    time_column("created_at_ms"),
+    Column("created_by", PlainText, nullable=False),
+    time_column("expires_at_ms", nullable=True),
+    time_column("revoked_at_ms", nullable=True),
+    time_column("last_used_at_ms", nullable=True),
+    change_stamp(),
+    one_of("role", OperatorRole, "role"),
+)
+stamp_index(operators)
+# A name is given again once its holder is revoked.
+_in_force = operators.c.revoked_at_ms.is_(None)
+Index("uq_operators_name", operators.c.name, unique=True, sqlite_where=_in_force, postgresql_where=_in_force)
 
 market_minutes = Table(
     # How large the market was at the beginning of each minute, and what had been done by then.

@@ -116,7 +116,8 @@ api_keys = Table(
     time_column("revoked_at_ms", nullable=True),
     time_column("last_used_at_ms", nullable=True),
     change_stamp(),
-    one_of("role", KeyRole, "role"),
+    # Operators have a table of their own, with their tokens.
+    one_of("role", (KeyRole.RENTER, KeyRole.PROVIDER, KeyRole.SCOPED), "role"),
 )
 stamp_index(api_keys)
 # A call finds its key by the primary key; this one is for the owner's lists.

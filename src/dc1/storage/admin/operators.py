@@ -1,0 +1,122 @@
+"""Operators of the market: found by the public part of their token, of which a hash is kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dc1.domain.access.keys import NewKey
+from dc1.domain.access.operators import OperatorRole
+from dc1.domain.errors import operator_name_taken, operator_not_found
+from dc1.storage.engine.row_mapping import Shape, inserted_id
+from dc1.storage.schema.tables import operators
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """An operator; `methods` is None for all of the role, `created_by` as the audit trail says it."""
+
+    id: int
+    name: str
+    role: OperatorRole
+    methods: list[str] | None
+    key_id: str
+    key_hash: str
+    created_at_ms: int
+    created_by: str
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+    last_used_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewOperator:
+    """An operator to be."""
+
+    name: str
+    role: OperatorRole
+    methods: list[str] | None
+    created_by: str
+    expires_at_ms: int | None
+
+
+_shape = Shape(OperatorRow, operators)
+_IN_FORCE = operators.c.revoked_at_ms.is_(None)
+_TOUCH = update(operators).where(operators.c.id == bindparam("used")).values(last_used_at_ms=bindparam("at"))
+
+
+def add(conn: Connection, new: NewOperator, key: NewKey, now_ms: int) -> OperatorRow:
+    """Store an operator with the hash of a token.
+
+    Raises:
+        operator_name_taken: One that is not revoked has the name.
+    """
+    same_name = select(operators.c.id).where(operators.c.name == new.name, _IN_FORCE)
+    if conn.execute(same_name).first() is not None:
+        raise operator_name_taken()
+    values = {
+        "name": new.name,
+        "role": new.role,
+        "methods": new.methods,
+        "key_id": key.key_id,
+        "key_hash": key.key_hash,
+        "created_at_ms": now_ms,
+        "created_by": new.created_by,
+        "expires_at_ms": new.expires_at_ms,
+    }
+    try:
+        operator_id = inserted_id(conn.execute(insert(operators), values))
+    except IntegrityError as error:
+        # Another replica gave the name since we looked.
+        raise operator_name_taken() from error
+    return _get(conn, operator_id)
+
+
+def lock(conn: Connection, operator_id: int) -> OperatorRow:
+    """Return an operator and let nobody else change it before the transaction ends.
+
+    Raises:
+        operator_not_found: There is none of this id.
+    """
+    query = select(*_shape.columns).where(operators.c.id == operator_id).with_for_update()
+    row = _shape.first(conn.execute(query))
+    if row is None:
+        raise operator_not_found()
+    return row
+
+
+def replace_token(conn: Connection, operator_id: int, key: NewKey, expires_at_ms: int | None) -> OperatorRow:
+    """Give an operator another token; the old one is good no more."""
+    values = {"key_id": key.key_id, "key_hash": key.key_hash, "expires_at_ms": expires_at_ms}
+    conn.execute(update(operators).where(operators.c.id == operator_id).values(**values))
+    return _get(conn, operator_id)
+
+
+def revoke(conn: Connection, operator_id: int, now_ms: int) -> OperatorRow:
+    """Stop an operator's token for good; one that is revoked keeps its time."""
+    conn.execute(update(operators).where(operators.c.id == operator_id, _IN_FORCE).values(revoked_at_ms=now_ms))
+    return _get(conn, operator_id)
+
+
+def list_all(conn: Connection) -> Sequence[OperatorRow]:
+    """Return every operator there ever was, newest first."""
+    return _shape.all(conn.execute(select(*_shape.columns).order_by(operators.c.id.desc())))
+
+
+def in_force(conn: Connection) -> Sequence[OperatorRow]:
+    """Return those who are not revoked."""
+    return _shape.all(conn.execute(select(*_shape.columns).where(_IN_FORCE)))
+
+
+def touch_many(conn: Connection, used: Mapping[int, int]) -> None:
+    """Note when operators last called: id to epoch milliseconds, in one statement."""
+    if used:
+        # Sorted: replicas that note the uses of the same operators lock them in one order.
+        conn.execute(_TOUCH, [{"used": operator_id, "at": at} for operator_id, at in sorted(used.items())])
+
+
+def _get(conn: Connection, operator_id: int) -> OperatorRow:
+    row = _shape.first(conn.execute(select(*_shape.columns).where(operators.c.id == operator_id)))
+    assert row is not None
+    return row
