@@ -41,6 +41,16 @@ class AddNotificationChannelRequest(TypedDict):
 class AddNotificationChannelResponse(TypedDict):
     channel: NotificationChannel
 
+class AddOperatorRequest(TypedDict):
+    name: str
+    role: Literal['viewer', 'support', 'finance', 'admin']
+    expires_in_days: NotRequired[int | None]
+    methods: NotRequired[list[Any] | None]
+
+class AddOperatorResponse(TypedDict):
+    operator: Operator
+    token: str
+
 class AdjustRenterBalanceResponse(TypedDict):
     success: bool
     renter_id: int
@@ -847,6 +857,10 @@ class GetOverviewResponse(TypedDict):
     revenueSARTotal: float
     timestamp: str
 
+class GetOwnOperatorResponse(TypedDict):
+    operator: Operator
+    may_call: list[OperatorMethod]
+
 class GetPendingChallengeResponse(TypedDict):
     pending: bool
     challenge_id: NotRequired[str]
@@ -1464,6 +1478,9 @@ class ListNotificationChannelsResponse(TypedDict):
     channels: list[NotificationChannel]
     events: list[str]
 
+class ListOperatorsResponse(TypedDict):
+    operators: list[Operator]
+
 class ListPricesResponse(TypedDict):
     prices: list[Price]
 
@@ -1774,6 +1791,22 @@ class OpenAIErrorDetail(TypedDict):
 class OpenStreamCount(TypedDict):
     method: str
     count: int
+
+class Operator(TypedDict):
+    id: int | None
+    name: str | None
+    role: str
+    methods: list[str]
+    token_hint: str | None
+    created_at: str | None
+    created_by: str | None
+    expires_at: str | None
+    last_used_at: str | None
+    revoked_at: str | None
+
+class OperatorMethod(TypedDict):
+    method: str
+    route: str
 
 class OutputBilling(TypedDict):
     actual_cost_halala: int
@@ -2374,6 +2407,9 @@ class ReverseFinanceTransactionResponse(TypedDict):
     new_balance_halala: int
     new_balance_sar: float
 
+class RevokeOperatorResponse(TypedDict):
+    operator: Operator
+
 class RevokeRenterKeyResponse(TypedDict):
     success: bool
     revoked_at: str
@@ -2383,6 +2419,10 @@ class RotateMachineKeyResponse(TypedDict):
     machine_id: int
     api_key: str
     old_key_expires_at: str
+
+class RotateOperatorTokenResponse(TypedDict):
+    operator: Operator
+    token: str
 
 class RotateProviderKeyResponse(TypedDict):
     success: bool

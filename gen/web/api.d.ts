@@ -7,6 +7,8 @@ export interface Schemas {
   AddMachineResponse: { success: boolean; provider_id: number; api_key: string; machine: Schemas["Machine"]; };
   AddNotificationChannelRequest: { kind: "slack" | "telegram" | "webhook" | "email"; target: string; events?: string[] | null; language?: "en" | "ar" | null; };
   AddNotificationChannelResponse: { channel: Schemas["NotificationChannel"]; };
+  AddOperatorRequest: { name: string; role: "viewer" | "support" | "finance" | "admin"; expires_in_days?: number | null; methods?: unknown[] | null; };
+  AddOperatorResponse: { operator: Schemas["Operator"]; token: string; };
   AdjustRenterBalanceResponse: { success: boolean; renter_id: number; previous_balance: number; adjustment: number; new_balance: number; };
   AdminJob: { id: number; job_id: string; renter_id: number; renter_name: string; provider_id: number | null; provider_name: string | null; job_type: string; model: string | null; status: string; submitted_at: string; started_at: string | null; completed_at: string | null; duration_minutes: number | null; cost_halala: number; actual_cost_halala: number | null; dc1_fee_halala: number | null; refunded_halala: number | null; attempt_number: number; retry_count: number; error: string | null; error_category: string | null; source: string; fault: string | null; };
   AdminProvider: { id: number; name: string; email: string; gpu_model: string | null; vram_mib: number; gpu_count: number; status: string; approval_status: string; last_heartbeat: string | null; daemon_version: string | null; slots_used: number; created_at: string; gpu_type: string; gpu_source: string; owner_id: number; tops_int8: number | null; memory_gbps: number | null; probed_at: string | null; performance: string | null; verification: string | null; hardware_notice: string | null; engine_speeds: Schemas["EngineSpeed"][]; };
@@ -106,6 +108,7 @@ export interface Schemas {
   GetMarketSummaryResponse: { machines: number; machines_free: number; median_price_per_hour_sar: number; jobs_queued: number; jobs_running: number; gpu_types: Schemas["MarketGpuType"][]; days: Schemas["MarketDay"][]; timestamp: string; };
   GetMetricsResponse: { queue: Schemas["QueueMetrics"]; providers: Schemas["ProviderMetrics"]; renters: Schemas["RenterMetrics"]; revenue: Schemas["RevenueMetrics"]; system: Schemas["SystemMetrics"]; refusals: Schemas["RefusalCount"][]; open_streams: Schemas["OpenStreamCount"][]; edge: Schemas["EdgeMetrics"]; };
   GetOverviewResponse: { providersRegistered: number; providersOnline: number; jobsQueued: number; jobsRunning: number; jobsCompleted: number; revenueSARToday: number; revenueSARTotal: number; timestamp: string; };
+  GetOwnOperatorResponse: { operator: Schemas["Operator"]; may_call: Schemas["OperatorMethod"][]; };
   GetPendingChallengeResponse: { pending: boolean; challenge_id?: string; matrix_size?: number; iterations?: number; nonce?: string; expires_at?: string; prepare?: Schemas["ProbePrepare"]; begin?: Schemas["ProbeBegin"]; open?: Schemas["ProbeOpen"]; end?: Schemas["ProbeEnd"]; };
   GetPricingResponse: { success: boolean; pricing: Schemas["JobRate"][]; class_multipliers: Record<string, number>; platform_fee_bps: number; count: number; timestamp: string; };
   GetProviderLivenessResponse: { provider_id: number; liveness_status: string; last_heartbeat: string | null; heartbeat_age_seconds: number | null; };
@@ -175,6 +178,7 @@ export interface Schemas {
   ListMarketProvidersResponse: { providers: Schemas["MarketProvider"][]; total: number; online_count: number; degraded_count: number; timestamp: string; };
   ListModelsResponse: { models: Schemas["OfferedModel"][]; total: number; object: string; data: Schemas["OfferedModel"][]; };
   ListNotificationChannelsResponse: { channels: Schemas["NotificationChannel"][]; events: string[]; };
+  ListOperatorsResponse: { operators: Schemas["Operator"][]; };
   ListPricesResponse: { prices: Schemas["Price"][]; };
   ListProviderJobHistoryResponse: { jobs: Schemas["EarnedJob"][]; total: number; };
   ListProviderQueueResponse: { queue: Schemas["QueuedJob"][]; total: number; };
@@ -214,6 +218,8 @@ export interface Schemas {
   OpenAIError: { error: Schemas["OpenAIErrorDetail"]; };
   OpenAIErrorDetail: { message: string; type: string; code: string; status: number; retryable: boolean; retry_after_seconds?: number; retry_after_ms?: number; };
   OpenStreamCount: { method: string; count: number; };
+  Operator: { id: number | null; name: string | null; role: string; methods: string[]; token_hint: string | null; created_at: string | null; created_by: string | null; expires_at: string | null; last_used_at: string | null; revoked_at: string | null; };
+  OperatorMethod: { method: string; route: string; };
   OutputBilling: { actual_cost_halala: number; actual_cost_sar: number; };
   Pagination: { page: number; limit: number; total: number; pages: number; };
   PauseProviderRequest: { key?: string | null; machine_id?: number | null; };
@@ -297,8 +303,10 @@ export interface Schemas {
   RevenueMetrics: { today_halala: number; this_week_halala: number; this_month_halala: number; };
   RevenueTotals: { total_sar: number; platform_fees_sar: number; provider_payouts_sar: number; total_jobs: number; };
   ReverseFinanceTransactionResponse: { success: boolean; entry: Schemas["FinanceEntry"]; new_balance_halala: number; new_balance_sar: number; };
+  RevokeOperatorResponse: { operator: Schemas["Operator"]; };
   RevokeRenterKeyResponse: { success: boolean; revoked_at: string; };
   RotateMachineKeyResponse: { success: boolean; machine_id: number; api_key: string; old_key_expires_at: string; };
+  RotateOperatorTokenResponse: { operator: Schemas["Operator"]; token: string; };
   RotateProviderKeyRequest: Record<string, unknown>;
   RotateProviderKeyResponse: { success: boolean; message: string; api_key: string; new_key: string; provider_id: number; old_key_expires_at: string; };
   RotateRenterKeyRequest: { keep_scoped_keys?: boolean | null; };
@@ -380,6 +388,11 @@ export interface Routes {
   "POST /admin/jobs/{job_id}/refund": { path: { job_id: string; }; query: undefined; body: { reason: string; }; answer: Schemas["RefundJobResponse"]; event: undefined; };
   "POST /admin/jobs/{job_id}/requeue": { path: { job_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["RequeueJobResponse"]; event: undefined; };
   "GET /admin/metrics": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetMetricsResponse"]; event: undefined; };
+  "GET /admin/operators": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListOperatorsResponse"]; event: undefined; };
+  "POST /admin/operators": { path: undefined; query: undefined; body: Schemas["AddOperatorRequest"]; answer: Schemas["AddOperatorResponse"]; event: undefined; };
+  "GET /admin/operators/me": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetOwnOperatorResponse"]; event: undefined; };
+  "DELETE /admin/operators/{operator_id}": { path: { operator_id: string; }; query: undefined; body: undefined; answer: Schemas["RevokeOperatorResponse"]; event: undefined; };
+  "POST /admin/operators/{operator_id}/rotate-token": { path: { operator_id: string; }; query: undefined; body: { expires_in_days?: number | null; }; answer: Schemas["RotateOperatorTokenResponse"]; event: undefined; };
   "GET /admin/overview": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetOverviewResponse"]; event: undefined; };
   "GET /admin/pricing": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListPricesResponse"]; event: undefined; };
   "PATCH /admin/pricing/{job_type}": { path: { job_type: string; }; query: undefined; body: { rate_halala: number; }; answer: Schemas["SetPriceResponse"]; event: undefined; };

@@ -7,6 +7,7 @@ from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.operators import OperatorRole
 from dc1.domain.access.roles import AccountStatus, Role
+from dc1.server.rate_limits import FAILED_AUTHENTICATIONS
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import renters
 from dc1.storage.admin.operators import NewOperator
@@ -210,6 +211,17 @@ async def test_operators_come_from_listed_networks_only(serve: Serve) -> None:
     for address, status in (("10.1.2.3", 200), ("10.2.0.1", 403)):
         answer = await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=token, x_client_address=address)
         assert answer.status == status, address
+
+
+async def test_an_address_that_guessed_too_often_is_asked_for_no_token_at_all(serve: Serve) -> None:
+    server = await serve(rate_limits_enabled=True)
+    token = await operator(server)
+    guesses = [keys.new_key(KeyRole.OPERATOR).key for _ in range(FAILED_AUTHENTICATIONS.limit)]
+    for guess in guesses:
+        assert (await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=guess)).status == 401
+    assert (await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=token)).status == 429
+    elsewhere = {"x_admin_token": token, "x_client_address": "203.0.113.7"}
+    assert (await server.call(DASHBOARD, GetDashboardRequest(), **elsewhere)).status == 200
 
 
 async def test_an_operator_opens_nothing_of_renters_and_providers(server: Running) -> None:
