@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client import Counter
 
-from dc1.metrics.address import MetricsAddress
+from dc1.metrics.address import MetricsAddress, of_server
 from dc1.metrics.exposition import Exposition, MetricsError, NothingToTellError, page_of
 
 COUNTED = Counter("counted", "What was counted.", registry=None)
@@ -113,3 +113,16 @@ async def status(client: httpx.AsyncClient) -> int:
         return (await client.get("/metrics")).status_code
     except httpx.TransportError:
         return 0
+
+
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("9464", "9465"),
+        ("[::1]:9464", "[::1]:9465"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("unix:/run/dc1/metrics.sock", "unix:/run/dc1/metrics-2.sock"),
+    ],
+)
+def test_of_several_servers_each_is_read_somewhere_else(text: str, second: str) -> None:
+    assert [of_server(text, 1), of_server(text, 2)] == [text, second]

@@ -11,6 +11,7 @@ from dc1.control.background.fault_watch import FaultWatch
 from dc1.control.background.reaper import Reaper
 from dc1.control.background.report_flusher import ReportFlusher
 from dc1.control.cluster.replication import Replication
+from dc1.control.cluster.stream_spread import StreamSpread
 from dc1.control.config import ControlConfig
 from dc1.control.delivery.notification_channels import NotificationChannels
 from dc1.control.feeds.job_watch import JobWatch
@@ -71,6 +72,7 @@ class ControlPlane:
     alert_watch: AlertWatch
     report_flusher: ReportFlusher
     replicas: Replicas
+    stream_spread: StreamSpread
     credentials: Credentials
     provider_accounts: ProviderAccounts
     provider_supervision: ProviderSupervision
@@ -117,6 +119,7 @@ class ControlPlane:
             alert_watch=AlertWatch(core, fault_watch),
             report_flusher=ReportFlusher(core),
             replicas=replicas,
+            stream_spread=StreamSpread(core.fleet.presence, core.sessions, core.leases, replicas),
             credentials=credentials,
             provider_accounts=ProviderAccounts(core, credentials, dispatcher, attempts),
             provider_supervision=ProviderSupervision(core, credentials, attempts),
@@ -156,6 +159,7 @@ class ControlPlane:
                 group.create_task(self.alert_watch.run())
                 group.create_task(self.report_flusher.run())
                 group.create_task(self.replicas.run())
+                group.create_task(self.stream_spread.run())
         except Exception:
             log.exception("market_ended")
 

@@ -39,3 +39,17 @@ class MetricsAddress:
         if token is None and not is_loopback(host):
             raise ValueError("others reach this address: it needs a token, or be of this machine alone")
         return cls(host=host, port=int(port), token=token)
+
+
+def of_server(text: str, number: int) -> str:
+    """Return where the server with this number, from 1, is read, of several that were given one address.
+
+    The first one at it, the others at the ports after it, or at sockets with their numbers; of port 0 each has its own.
+    """
+    if number == 1:
+        return text
+    if text.startswith(_UNIX):
+        path = Path(text.removeprefix(_UNIX))
+        return f"{_UNIX}{path.with_stem(f'{path.stem}-{number}')}"
+    host, colon, port = text.rpartition(":")
+    return text if int(port) == 0 else f"{host}{colon}{int(port) + number - 1}"

@@ -15,6 +15,7 @@ from dc1.cli.errors import CommandError
 from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, discard, facts
 from dc1.cli.serving.admin_token import with_admin_token
+from dc1.cli.serving.servers import Servers, usual_number
 from dc1.edge import EdgeConfig, EdgeError, Envoy, check
 from dc1.edge.metrics import page_of_edge
 from dc1.metrics.exposition import Exposition, MetricsError
@@ -124,6 +125,15 @@ async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str |
         await server.drain()
 
 
+async def serve_number(settings: Settings, stop: asyncio.Event, made_token: str | None, *, number: int | None) -> None:
+    """Run so many servers with Envoy before them until `stop`, as many as the machine has use for when None."""
+    number = usual_number(settings) if number is None else number
+    if number == 1:
+        await serve_with_edge(settings, stop, made_token)
+    else:
+        await serve_several(settings, stop, made_token, number=number)
+
+
 async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
     """Run the server with Envoy before it until `stop`.
 
@@ -149,6 +159,36 @@ async def serve_with_edge(settings: Settings, stop: asyncio.Event, made_token: s
     except BaseException:
         await server.drain(grace_seconds=0)
         raise
+
+
+async def serve_several(settings: Settings, stop: asyncio.Event, made_token: str | None, *, number: int) -> None:
+    """Run servers as children of this process, and Envoy before them, until `stop`.
+
+    Fails with an EdgeError when Envoy cannot be started, and with a CommandError when it ended by itself or a server
+    cannot be started; one that ends later is started anew.
+    """
+    settings.require_servable()
+    check(EdgeConfig.from_settings(settings, ()))
+    servers = Servers(settings, number)
+    starting, stopped = asyncio.create_task(servers.start()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            return
+        starting.result()
+        async with Envoy(EdgeConfig.from_settings(settings, servers.places)) as edge:
+            with _announcing():
+                _show_token(made_token)
+                _show(settings, edge, f"{number} of them")
+            await _until_stop_or_death(stop, _death_of_edge(edge))
+            # While Envoy still passes on the answers of calls in flight.
+            await servers.stop()
+    # Without Envoy nobody is answered any more; the servers have to end all the same.
+    finally:
+        for task in (starting, stopped):
+            task.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await servers.stop()
 
 
 async def _start(server: Application, stop: asyncio.Event) -> str | None:

@@ -23,12 +23,23 @@ TokenFile = Annotated[
     help="Serve a marketplace: Envoy and the server together. "
     "It runs until Ctrl-C or SIGTERM; settings are DC1_… variables.",
 )
-def up_command(admin_token_file: TokenFile = None) -> None:
+def up_command(
+    admin_token_file: TokenFile = None,
+    servers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="How many servers share the work, on PostgreSQL; one for each two cores when it is left out.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Serve a marketplace: Envoy and the server together."""
     # The server's libraries take a second to import; commands that call an API do without them.
     from dc1.cli.serving import serving
 
-    serving.run(serving.serve_with_edge, admin_token_file)
+    serving.run(lambda *given: serving.serve_number(*given, number=servers), admin_token_file)
 
 
 @app.command("serve")

@@ -160,6 +160,14 @@ class PresenceTracker:
                 self._queues.place(provider)
                 self._availability.update(provider)
 
+    def streams_at(self, replica_ids: Collection[str]) -> Collection[int]:
+        """Return how many streams each of these replicas holds, as far as it is known here."""
+        counts = dict.fromkeys(replica_ids, 0)
+        for provider in self._queues.streaming():
+            if provider.stream_replica in counts:
+                counts[provider.stream_replica] += 1
+        return counts.values()
+
     def _become(self, provider: Provider, presence: Presence) -> None:
         """Let a provider age from what is said of it now."""
         provider.presence = presence
