@@ -1,8 +1,12 @@
 """What a server tells Prometheus is what happened on it."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
+from dc1.edge.metrics import page_of_edge
+from dc1.metrics.exposition import NothingToTellError
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import answered
 from tests.metrics.reading import read, url_of, value
@@ -57,9 +61,13 @@ def test_a_job_is_followed_from_its_submission_to_its_money(watched: LocalMarket
     assert value(after, "dc1_database_group_units_count") > 0
 
 
-@pytest.mark.parametrize("path", ["/metrics/edge"])
-def test_the_edge_s_own_figures_are_behind_the_same_address(watched: LocalMarket, path: str) -> None:
-    # The edge of tests keeps its files elsewhere, as one on another machine would.
-    answer = httpx.get(url_of(watched, path), trust_env=False)
+def test_the_edge_s_own_figures_are_behind_the_same_address(watched: LocalMarket) -> None:
+    watched.rest.get("/providers/available")
+    answer = httpx.get(url_of(watched, "/metrics/edge"), trust_env=False).raise_for_status()
 
-    assert (answer.status_code, answer.text) == (503, "No edge answers in this data directory.\n")
+    assert 'envoy_http_downstream_rq_xx{envoy_response_code_class="2"' in answer.text
+
+
+def test_where_there_is_no_edge_it_is_said_with_a_503(tmp_path: Path) -> None:
+    with pytest.raises(NothingToTellError, match="No edge answers in this data directory"):
+        page_of_edge(tmp_path / "admin.sock")("")

@@ -3,44 +3,19 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
-import openai
 import pytest
 
 from dc1 import tracing
-from dc1.daemon.agent import Agent
-from dc1.daemon.config import DaemonConfig
-from dc1.daemon.runners.inference.engine import EngineRunner
-from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.domain.errors import provider_not_found
-from dc1.testing.machine import MadeUpMachine
 from dc1.testing.market import LocalMarket
-from dc1.testing.waiting import eventually
-from tests.daemon.runners.openai_server import MODEL, OpenAIServer
+from tests.support.answering import answering_machine, ask
 from tests.tracing.receiver import Receiver, receiving
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
 PARTS = {"OpenAIService/CreateChatCompletion", "database write", "dispatch", "run", "engine"}
-
-
-@asynccontextmanager
-async def machine(market: LocalMarket) -> AsyncIterator[OpenAIServer]:
-    """A daemon with an engine, on this loop: a daemon takes signals, which only the main thread's may."""
-    provider = market.register_provider()
-    market.admin.approve(provider.id)
-    config = DaemonConfig(key=provider.key, server=market.edge.target)
-    async with OpenAIServer().serving() as engine:
-        agent = Agent(config, [EngineRunner(OpenAIEngine(engine.url))], MadeUpMachine())
-        running = asyncio.create_task(agent.run())
-        try:
-            yield engine
-        finally:
-            agent.drain()
-            agent.drain()
-            await running
 
 
 @pytest.fixture
@@ -52,20 +27,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         tracing.stop_tracing()
 
 
-def ask(market: LocalMarket, **headers: str) -> None:
-    renter = market.add_renter()
-    renter.top_up(10_000)
-    client = openai.OpenAI(base_url=f"{market.edge.url}/v1", api_key=renter.key, max_retries=0)
-    with client:
-        eventually(lambda: [each.id for each in client.models.list()] == [MODEL], "the model being offered", 60)
-        said = client.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": "?"}], max_tokens=20, extra_headers=headers
-        )
-    assert said.choices[0].message.content == "Hello بحر"
-
-
 async def test_a_call_is_one_trace_from_its_caller_to_the_engine(market: LocalMarket, receiver: Receiver) -> None:
-    async with machine(market) as engine:
+    async with answering_machine(market) as engine:
         await asyncio.to_thread(ask, market, traceparent=TRACEPARENT)
     # Those of a call that ended leave with the next batch, or at the latest when all is stopped.
     tracing.stop_tracing()
@@ -84,7 +47,7 @@ async def test_a_call_is_one_trace_from_its_caller_to_the_engine(market: LocalMa
 
 
 async def test_without_a_receiver_a_caller_s_trace_is_passed_on(market: LocalMarket) -> None:
-    async with machine(market) as engine:
+    async with answering_machine(market) as engine:
         await asyncio.to_thread(ask, market, traceparent=TRACEPARENT)
 
     assert engine.traceparents[-1] == TRACEPARENT

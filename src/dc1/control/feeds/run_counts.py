@@ -55,4 +55,4 @@ class RunCounts:
         self.jobs.shared(job.provider_earned_halala or 0, job.dc1_fee_halala or 0, job.refunded_halala or 0)
         if job.source is JobSource.V1:
             tokens = job.prompt_tokens or 0, job.completion_tokens or 0
-            self.inference.ended(job.model or "", provider_id, job.status, *tokens)
+            self.inference.ended((job.model or "").lower(), provider_id, job.status, *tokens)
