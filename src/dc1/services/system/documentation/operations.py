@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from dc1.services.system.documentation.foreign import foreign, told
+from dc1.services.system.documentation.foreign import described, told
 from dc1.services.system.documentation.markup import Html, code, join, link, paragraphs, table, text
 from dc1.services.system.documentation.samples import LANGUAGES, Call
 from dc1.services.system.documentation.schemas import Schema, fields, kind, meaning
@@ -75,7 +75,7 @@ def details(route: Route, document: dict[str, Any], words: Words) -> Html:
             f'<article id="{escape(route.anchor)}"{_callable(route)}><h3>{route.title} {roles}</h3>',
             # In the reader's language first, where the document's is another.
             paragraphs(words.summary(operation)) if words.summaries else Html(""),
-            foreign(paragraphs(operation["description"]), words),
+            described(operation["description"], words),
             sample_tabs(route, words),
             _parameters(operation.get("parameters", ()), words),
             _request(operation.get("requestBody"), document, words),

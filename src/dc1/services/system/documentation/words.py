@@ -17,8 +17,8 @@ _ALIAS = "_"
 class Words:
     """One language.
 
-    `summaries` are by operation id, and `texts`, of fields, parameters and answers, by what the document says; both
-    are empty where the document is in this language.
+    `summaries` are by operation id. `texts` are by what the document says of a route in a paragraph, of a field, a
+    parameter or an answer. Both are empty where the document is in this language.
     """
 
     code: str
