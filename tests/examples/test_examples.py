@@ -127,6 +127,17 @@ def test_verify_webhook_reads_the_standard_headers() -> None:
     assert not found["is_standard"](secret, body, standard_headers(secret, "whd_1", now - 600, body))
 
 
+def test_watch_job_by_generated_code(market: LocalMarket) -> None:
+    # Offline, from the descriptors that are committed.
+    subprocess.run([Path(sys.executable).parent / "buf", "generate"], cwd=ROOT, check=True, timeout=_SECONDS)
+    renter, daemon = market.add_renter(), market.connect(market.add_provider())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(serve, daemon, "It scatters ", "blue light.")
+        output = run("watch_job.mjs", market, "Why is the sea blue?", DC1_RENTER_KEY=renter.key)
+
+    assert output == f"It scatters blue light. {renter.job(1)['actual_cost_halala']} halala\n"
+
+
 def test_dashboard_by_grpcurl(market: LocalMarket) -> None:
     output = run("dashboard_grpcurl.sh", market)
 

@@ -1,18 +1,19 @@
 """Commands of a marketplace's users: every one takes its secret from a file, and none says it to strangers in clear."""
 
 import inspect
+import time
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import urlsplit
 
 import typer
 from typer.models import OptionInfo
 
 from dc1.cli.errors import CommandError
-from dc1.cli.output import notes
+from dc1.cli.output import as_csv, console, notes
 from dc1.client import find_target
 from dc1.client.credentials import Role
 from dc1.loopback import is_loopback
@@ -32,6 +33,14 @@ ProfileName = Annotated[
     str | None,
     typer.Option("--profile", envvar="DC1_PROFILE", help="A login's marketplace and key.", show_default=False),
 ]
+Watch = Annotated[
+    float | None,
+    typer.Option("--watch", metavar="SECONDS", help="Ask again so often, until Ctrl-C.", min=0.1, show_default=False),
+]
+Output = Annotated[
+    Literal["table", "json", "csv"] | None,
+    typer.Option("--output", help="How the answer looks: json is the exact one.", show_default="table"),
+]
 Insecure = Annotated[
     bool, typer.Option("--insecure", envvar="DC1_INSECURE", help="Speak to another machine in clear, keys included.")
 ]
@@ -44,18 +53,18 @@ class Commands(typer.Typer):
     Added here and not in each command, so that none can be without.
     """
 
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
-        """Return what registers a function as a command."""
+    def command(self, name: str | None = None, *, watch: bool = False, **settings: Any) -> Callable[[Any], Any]:
+        """Return what registers a function as a command; `watch` gives one that only reads an option to do it again."""
         register = super().command(name, **settings)
 
         def add(function: Any) -> Any:
-            register(_guarded(function))
+            register(_guarded(function, watch=watch))
             return function
 
         return add
 
 
-def _guarded(function: Any) -> Any:
+def _guarded(function: Any, *, watch: bool) -> Any:
     """Return a command that fills in what files hold and looks at where it is to go, before it runs."""
     signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
     secrets = {name: option for name, hint in hints.items() if (option := _secret_option(hint)) is not None}
@@ -63,6 +72,10 @@ def _guarded(function: Any) -> Any:
     has_url = "url" in hints
     if has_url:
         added |= {"profile": ProfileName, "insecure": Insecure}
+    if watch:
+        added["watch"] = Watch
+    if "as_json" in hints:
+        added["output"] = Output
     defaults = {"context": Parameter.empty, "insecure": False}
 
     @wraps(function)
@@ -76,7 +89,15 @@ def _guarded(function: Any) -> Any:
         _fill_in(context, given, secrets, given.pop("profile"))
         # What is no address of a marketplace at all is refused by the client, which says why.
         require_private(host_of(given["url"]), not given["url"].lower().startswith("http:"), given.pop("insecure"))
-        answer = function(**given)
+        style, every = given.pop("output", None), given.pop("watch", None)
+        given |= {"as_json": True} if style == "json" else {}
+        with as_csv(style == "csv"):
+            answer = function(**given)
+            while every:
+                time.sleep(every)
+                # On a terminal one page in the place of the other; a file has all of them.
+                console.clear()
+                answer = function(**given)
         # Behind what was asked for; a refusal stays one sentence.
         _warn(typed)
         return answer

@@ -1,12 +1,15 @@
 """How answers look: the exact JSON for programs, tables for people."""
 
 import contextlib
+import csv
 import io
 import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -21,6 +24,7 @@ _PIPE_WIDTH = 1000
 console = Console(markup=False, highlight=False, emoji=False)
 if not console.is_terminal:
     console.width = _PIPE_WIDTH
+_is_csv = ContextVar("dc1_is_csv", default=False)
 notes = Console(markup=False, highlight=False, emoji=False, stderr=True)
 
 
@@ -30,6 +34,16 @@ def emit(answer: Answer, as_json: bool, show: Callable[[dict[str, Any]], None]) 
         print(encodable(answer.text))
     else:
         show(answer.body)
+
+
+@contextmanager
+def as_csv(wanted: bool) -> Iterator[None]:
+    """Print tables as comma-separated values inside the block."""
+    token = _is_csv.set(wanted)
+    try:
+        yield
+    finally:
+        _is_csv.reset(token)
 
 
 def encodable(json_text: str) -> str:
@@ -61,6 +75,9 @@ def discard(stream: TextIO | None) -> None:
 
 def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
     """Print names and values in two columns."""
+    if _is_csv.get():
+        _print_csv(([name, cell(value)] for name, value in rows.items()))
+        return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -72,6 +89,9 @@ def facts(rows: Mapping[str, Any], title: str | None = None) -> None:
 
 def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, empty: str) -> None:
     """Print a table, or the sentence `empty` when there are no rows."""
+    if _is_csv.get():
+        _print_csv([columns, *([cell(value) for value in row] for row in rows)])
+        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for number, column in enumerate(columns):
         # The first names the row, and is copied into the next command.
@@ -81,6 +101,12 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str
     if table.rows:
         _print_title(title)
     console.print(table if table.rows else empty)
+
+
+def _print_csv(rows: Iterable[Sequence[str]]) -> None:
+    # A text that a spreadsheet would take for a formula is a stranger's, and is kept a text.
+    safe = ([f"'{text}" if text[:1] in "=+@" and text[1:] else text for text in row] for row in rows)
+    csv.writer(sys.stdout, lineterminator="\n").writerows(safe)
 
 
 def _print_title(title: str | None) -> None:

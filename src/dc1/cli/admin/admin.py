@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dc1.cli.admin import accounts, images, jobs, operators, payouts_and_prices
+from dc1.cli.admin import accounts, images, jobs, monitoring, operators, payouts_and_prices
 from dc1.cli.commands import Commands
 from dc1.cli.notifications import notification_commands
 from dc1.cli.options import AdminToken, AsJson, Page, Url, admin_target
@@ -16,6 +16,7 @@ app = Commands(help="Operate the marketplace.", no_args_is_help=True)
 app.add_typer(accounts.app)
 app.add_typer(images.app)
 app.add_typer(jobs.app)
+app.add_typer(monitoring.app)
 app.add_typer(payouts_and_prices.app)
 app.add_typer(operators.app, name="operators")
 app.add_typer(notification_commands(AdminToken, admin_target), name="notifications")
@@ -23,14 +24,14 @@ app.add_typer(notification_commands(AdminToken, admin_target), name="notificatio
 ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
 
 
-@app.command("dashboard")
+@app.command("dashboard", watch=True)
 def admin_dashboard(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the market at a glance."""
     with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/dashboard"), as_json, show_dashboard)
 
 
-@app.command("providers")
+@app.command("providers", watch=True)
 def admin_providers(
     status: Annotated[
         str | None, typer.Option(help="Only this status, for example pending or online.", show_default=False)
@@ -136,14 +137,14 @@ def admin_reverse(
     emit(answer, as_json, _show_reversal)
 
 
-@app.command("finance")
+@app.command("finance", watch=True)
 def admin_finance(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show where the market's money is."""
     with Client(admin_target(url, token)) as client:
         emit(client.get("/admin/finance/summary"), as_json, _show_finance)
 
 
-@app.command("books")
+@app.command("books", watch=True)
 def admin_books(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Check the market's books. Prints the trial balance, and fails when anything differs."""
     with Client(admin_target(url, token)) as client:

@@ -16,7 +16,7 @@ app = Commands()
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job, by either of its ids.")]
 
 
-@app.command("jobs")
+@app.command("jobs", watch=True)
 def admin_jobs(
     # No choice of typer's, as several may be named by commas.
     status: Annotated[
@@ -77,7 +77,7 @@ def admin_refund(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Give a renter back what a settled job cost, and take from its provider what it still has of it."""
+    """Give a renter back what a job cost. Its provider pays what it still has."""
     with Client(admin_target(url, token)) as client:
         answer = client.post(path("admin", "jobs", job_id, "refund"), {"reason": reason})
     names = {

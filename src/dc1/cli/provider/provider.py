@@ -45,7 +45,7 @@ def provider_register(
         emit(client.post("/providers/register", body), as_json, _show_registered)
 
 
-@app.command("me")
+@app.command("me", watch=True)
 def provider_me(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the account and its newest jobs."""
     with Client(provider_target(url, key)) as client:
@@ -79,7 +79,7 @@ def provider_ask(
     emit(answer, as_json, lambda body: facts({"ask": f"{body['preferences']['ask']:.2f}"}))
 
 
-@app.command("earnings")
+@app.command("earnings", watch=True)
 def provider_earnings(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what was earned and what can be withdrawn."""
     with Client(provider_target(url, key)) as client:

@@ -105,7 +105,7 @@ def renter_submit(
             _follow_to_the_end(client, answer.body["job_id"], as_json)
 
 
-@app.command("jobs")
+@app.command("jobs", watch=True)
 def renter_jobs(
     status: Annotated[
         str | None, typer.Option(help="Only jobs of this status; in_progress means not ended.", show_default=False)
@@ -121,7 +121,7 @@ def renter_jobs(
         emit(client.get("/jobs", status=status, limit=limit, offset=offset), as_json, _show_jobs)
 
 
-@app.command("job")
+@app.command("job", watch=True)
 def renter_job(job_id: JobId, key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job and, once it is settled, its bill."""
     with Client(renter_target(url, key)) as client:

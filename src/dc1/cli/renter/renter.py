@@ -35,14 +35,14 @@ def renter_register(
         emit(client.post("/renters/register", body), as_json, _show_registered)
 
 
-@app.command("me")
+@app.command("me", watch=True)
 def renter_me(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the account and its newest jobs."""
     with Client(renter_target(url, key)) as client:
         emit(client.get("/renters/me"), as_json, _show_account)
 
 
-@app.command("balance")
+@app.command("balance", watch=True)
 def renter_balance(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show the wallet."""
     with Client(renter_target(url, key)) as client:
@@ -75,7 +75,7 @@ def renter_topup(
         )
 
 
-@app.command("providers")
+@app.command("providers", watch=True)
 def renter_providers(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the providers that can be given work now."""
     with Client(Target(url)) as client:
