@@ -14,6 +14,7 @@ from dc1.cli import daemon, login
 from dc1.cli.admin import admin
 from dc1.cli.database import database
 from dc1.cli.demo import command as demo
+from dc1.cli.doctor import command as doctor
 from dc1.cli.errors import CommandError
 from dc1.cli.output import discard, notes, take_any_letter
 from dc1.cli.provider import provider
@@ -57,6 +58,7 @@ app.add_typer(renter.app, name="renter")
 app.add_typer(provider.app, name="provider")
 app.add_typer(admin.app, name="admin")
 app.add_typer(database.app, name="db")
+app.add_typer(doctor.app, name="doctor")
 
 
 def _print_version(wanted: bool) -> None:

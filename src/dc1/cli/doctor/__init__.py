@@ -1,0 +1,1 @@
+"""`dc1 doctor`: what is wrong between this machine and a marketplace, one thing after the other."""

@@ -1,0 +1,105 @@
+"""`dc1 doctor renter`, `owner` and `operator`: what each side needs, looked at in turn."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from dc1.cli.commands import Commands
+from dc1.cli.doctor.checks import Finding, connection, disk
+from dc1.cli.options import AdminToken, ProviderKey, RenterKey, Url, admin_target, provider_target, renter_target
+from dc1.cli.output import listing
+from dc1.client import DEFAULT_URL, Client, ClientError, Target
+from dc1.client.calls import http_options
+
+app = Commands(help="Say what is wrong between this machine and a marketplace.", no_args_is_help=True)
+
+
+@app.command("renter")
+def doctor_renter(key: RenterKey = None, url: Url = DEFAULT_URL) -> None:
+    """Look at the way to the marketplace, the clock and the key."""
+    _tell([*_way(url), _key(renter_target, url, key, "/renters/balance")])
+
+
+@app.command("owner")
+def doctor_owner(key: ProviderKey = None, url: Url = DEFAULT_URL) -> None:
+    """Look at the same, at the card's driver, a container engine and the disk."""
+    _tell([*_way(url), _key(provider_target, url, key, "/providers/me"), *_machine(), disk(Path.home())])
+
+
+@app.command("operator")
+def doctor_operator(token: AdminToken = None, url: Url = DEFAULT_URL) -> None:
+    """Look at the same, at settings, database and books, and at the disk."""
+    _tell([*_way(url), _key(admin_target, url, token, "/admin/dashboard"), *_server()])
+
+
+def _way(url: str) -> Iterator[Finding]:
+    # What is no address at all is refused in one sentence, and nothing else can be looked at.
+    http_options(url, {})
+    return connection(url)
+
+
+def _key(target: Callable[[str, str | None], Target], url: str, key: str | None, path: str) -> Finding:
+    if not key:
+        return Finding("key", None, "None is given.")
+    try:
+        with Client(target(url, key), retries=0) as client:
+            client.get(path)
+    except ClientError as error:
+        return Finding("key", False, str(error))
+    return Finding("key", True, "The marketplace takes it.")
+
+
+def _machine() -> Iterator[Finding]:
+    # Here and not above: both take a second that other commands do without.
+    import pynvml
+
+    from dc1.daemon.runners.container.engine import NoEngineError, connect_engine, traits
+
+    try:
+        pynvml.nvmlInit()
+        yield Finding("driver", True, f"{pynvml.nvmlSystemGetDriverVersion()}, {pynvml.nvmlDeviceGetCount()} GPUs.")
+    except pynvml.NVMLError as error:
+        yield Finding("driver", None, f"{error}; without a card this machine is offered as a CPU.")
+    try:
+        with closing(connect_engine()) as engine:
+            found = traits(engine)
+        gpus = "hands GPUs to jobs" if found.gpus else "has no NVIDIA runtime, so that jobs in it get no GPU"
+        yield Finding("containers", True, f"Engine {found.version} {gpus}.")
+    except NoEngineError as error:
+        yield Finding("containers", None, f"{error}; jobs in containers are not taken.")
+
+
+def _server() -> Iterator[Finding]:
+    from dc1.settings.settings import Settings, SettingsError
+    from dc1.storage.engine.database import UnusableDatabaseError
+    from dc1.storage.transfer.care import examine
+
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        yield Finding("settings", False, str(error))
+        return
+    yield Finding("settings", True, "They can be used.")
+    try:
+        # Past a pooler by transaction, as for `dc1 db check`.
+        found = examine(settings.database_direct_url or settings.resolved_database_url)
+        state = f"{len(found.missing)} revisions behind" if found.missing else "up to date"
+        yield Finding("database", not found.problems, "; ".join(found.problems) or f"{found.engine}, {state}.")
+    except (UnusableDatabaseError, OSError) as error:
+        yield Finding("database", False, str(error))
+    data = Path(settings.data_dir)
+    yield disk(data if data.exists() else Path.cwd())
+
+
+_WORDS: dict[bool | None, Literal["good", "bad", "not known"]] = {True: "good", False: "bad", None: "not known"}
+
+
+def _tell(findings: Iterable[Finding]) -> None:
+    found = list(findings)
+    listing(["what", "is", "because"], ([one.thing, _WORDS[one.is_good], one.told] for one in found), empty="")
+    # For scripts, as a followed job has it.
+    if any(one.is_good is False for one in found):
+        raise typer.Exit(1)

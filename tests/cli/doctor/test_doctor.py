@@ -1,0 +1,95 @@
+"""The doctor: each thing, good and broken."""
+
+import socket
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from dc1.cli.doctor.checks import clock, connection, encryption
+from tests.cli.conftest import Run
+from tests.cli.scripted_server import Reply, ScriptedServer
+
+HEALTHY = Reply({"status": "ok"})
+
+
+@pytest.fixture(autouse=True)
+def _healthy(server: ScriptedServer) -> None:
+    server.on("GET /health", HEALTHY)
+
+
+def findings(told: str) -> dict[str, str]:
+    """What is said of each thing."""
+    return {line.split()[0]: line for line in told.splitlines()[1:]}
+
+
+def test_a_renter_for_whom_all_is_well(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /renters/balance", Reply({}))
+
+    result = run("doctor", "renter")
+
+    assert result.exit_code == 0
+    assert set(findings(result.stdout)) == {"DNS", "port", "marketplace", "clock", "key"}
+    assert " bad " not in result.stdout
+
+
+def test_a_key_that_is_not_taken(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /renters/balance", Reply({"error": "Invalid API key"}, 401))
+
+    result = run("doctor", "renter")
+
+    assert result.exit_code == 1
+    assert "bad" in findings(result.stdout)["key"]
+    assert "Invalid API key" in findings(result.stdout)["key"]
+
+
+def test_something_else_answers(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /health", Reply("<html>", media_type="text/html"))
+
+    assert "no dc1 marketplace" in findings(run("doctor", "renter").stdout)["marketplace"]
+
+
+def test_nobody_listens(run: Run) -> None:
+    # Bound and not listened on: nobody else can take the port, and nobody answers there.
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        told = findings(run("doctor", "renter", "--url", f"http://127.0.0.1:{reserved.getsockname()[1]}").stdout)
+
+    assert "bad" in told["port"]
+    assert "bad" in told["marketplace"]
+
+
+def test_a_name_that_nobody_has(no_proxies: None) -> None:
+    (only,) = connection("https://nobody.invalid")
+
+    assert (only.thing, only.is_good) == ("DNS", False)
+
+
+def test_a_port_that_does_not_speak_tls(server: ScriptedServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as stream:
+        found = encryption(host, stream)
+
+    assert (found.thing, found.is_good) == ("TLS", False)
+
+
+@pytest.mark.parametrize(("behind", "is_good"), [(0, True), (30, True), (-3600, False), (3600, False)])
+def test_a_clock_that_is_off(behind: int, is_good: bool) -> None:
+    assert clock(formatdate(1_774_206_010 + behind, usegmt=True), 1_774_206_010).is_good is is_good
+    assert clock("", 0).is_good is None
+
+
+def test_an_owner_is_told_of_driver_engine_and_disk(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /providers/me", Reply({}))
+
+    told = findings(run("doctor", "owner").stdout)
+
+    assert {"driver", "containers", "disk"} <= set(told)
+
+
+def test_an_operator_is_told_of_settings_and_database(server: ScriptedServer, run: Run, tmp_path: Path) -> None:
+    server.on("GET /admin/dashboard", Reply({}))
+
+    told = findings(run("doctor", "operator", DC1_DATABASE_URL=f"sqlite:///{tmp_path}/none.sqlite3").stdout)
+    assert "bad" in told["database"]
+    assert "bad" in findings(run("doctor", "operator", DC1_HTTP_PORT="70000").stdout)["settings"]
