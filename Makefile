@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos compat fuzz soak lock format clean
+.PHONY: help venv man gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos compat fuzz soak lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -91,6 +91,9 @@ unit: $(VENV)/.dev ## what needs no server, daemon or Envoy, in under a minute
 
 test: $(VENV)/.dev node_modules/.package-lock.json ## every test; make test ARGS="-k heartbeat"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+man: $(VENV)/.runtime ## write manual pages of every command into build/man
+	@$(BIN)/python -m dc1.cli.manual build/man/man1
 
 demo: $(VENV)/.runtime ## the whole marketplace on this machine, once through
 	@$(BIN)/dc1 demo $(ARGS)
