@@ -20,6 +20,7 @@ def write_pages(directory: Path) -> None:
 def page(words: tuple[str, ...], command: Any) -> str:
     """Return the page of a command."""
     told = (command.help or "").strip()
+    # Without a date: the page of a version is the same whenever it is made.
     lines = [
         f'.TH {_text("-".join(words)).upper()} 1 "" dc1',
         ".SH NAME",
@@ -54,6 +55,7 @@ def _usage(command: Any) -> list[str]:
 def _option(option: Any) -> Iterator[str]:
     yield ".TP"
     yield f".B {_text(', '.join([*option.opts, *option.secondary_opts]))}"
+    # A script sets the variable more often than it writes the option.
     variable = f" ({option.envvar})" if option.envvar else ""
     yield _text((option.help or "") + variable)
 

@@ -39,6 +39,7 @@ def emit(answer: Answer, as_json: bool, show: Callable[[dict[str, Any]], None]) 
 @contextmanager
 def as_csv(wanted: bool) -> Iterator[None]:
     """Print tables as comma-separated values inside the block."""
+    # Not an argument of every command that shows something: how it looks is none of their business.
     token = _is_csv.set(wanted)
     try:
         yield

@@ -39,6 +39,7 @@ def connection(url: str) -> Iterator[Finding]:
         yield Finding("DNS", False, f"{parsed.host} has no address: {error.strerror or error}.")
         return
     yield Finding("DNS", True, f"{parsed.host} is {found[0][4][0]}.")
+    # Directly, without the proxy: whether one is needed is what this tells.
     try:
         with socket.create_connection((parsed.host, port), _SECONDS) as stream:
             yield Finding("port", True, f"{port} is open.")
@@ -79,6 +80,7 @@ def marketplace(url: str) -> Iterator[Finding]:
 
 def clock(date: str, now: float) -> Finding:
     """Hold this machine's clock against the time of an answer."""
+    # The header has whole seconds, and the answer took its time: what is told is right to a second or two.
     try:
         behind = parsedate_to_datetime(date).timestamp() - now
     except ValueError:

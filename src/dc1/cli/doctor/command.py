@@ -44,6 +44,7 @@ def _way(url: str) -> Iterator[Finding]:
 def _key(target: Callable[[str, str | None], Target], url: str, key: str | None, path: str) -> Finding:
     if not key:
         return Finding("key", None, "None is given.")
+    # Once: who looks for what is wrong should not wait for it to mend itself.
     try:
         with Client(target(url, key), retries=0) as client:
             client.get(path)
