@@ -170,6 +170,8 @@ def test_rest_and_the_stream_over_tls_and_a_certificate_that_is_renewed(
     assert "https://" in up.says("REST and gRPC").split("REST and gRPC")[1].split("\n")[0]
     address = f"localhost:{ports['DC1_HTTP_PORT']}"
     trusting = {"DC1_URL": f"https://{address}", "SSL_CERT_FILE": certificate["DC1_TLS_CERTIFICATE"]}
+    settings = {**ports, **certificate, "DC1_DATA_DIR": str(up.data_dir)}
+    assert [run("health", *part, **settings).exit_code for part in ([], ["--server"])] == [0, 0]
 
     untrusting = run("renter", "providers", DC1_URL=f"https://{address}")
     assert (untrusting.exit_code, untrusting.stdout) == (1, "")
@@ -197,6 +199,8 @@ def test_rest_and_the_stream_over_tls_and_a_certificate_that_is_renewed(
     )
     assert daemon.end(signal.SIGTERM) == 0
     assert up.end(signal.SIGTERM) == 0
+    ended = run("health", **settings)
+    assert (ended.exit_code, "is not well" in ended.stderr) == (1, True)
 
 
 def test_up_says_when_envoy_dies(start: Start, ports: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""`dc1 up` and `dc1 serve`: run the marketplace."""
+"""`dc1 up`, `serve` and `edge` run the marketplace, `health` asks it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -56,3 +56,13 @@ def edge_command() -> None:
     from dc1.cli.serving import serving
 
     serving.run_edge()
+
+
+@app.command("health")
+def health_command(
+    server: Annotated[bool, typer.Option("--server", help="Ask the server alone, past the edge.")] = False,
+) -> None:
+    """Tell whether what is served here answers well; exit code 1 when not. It goes by the same settings."""
+    from dc1.cli.serving import health
+
+    print(f"{health.check(server_alone=server)} is well.")

@@ -1,0 +1,62 @@
+"""`dc1 health`: whether what this machine or container serves answers, for those who start and stop it by that."""
+
+from typing import Any
+
+import grpc
+import httpx
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from dc1.cli.errors import CommandError
+from dc1.edge.config import WILDCARDS
+from dc1.ports import joined
+from dc1.settings.settings import Settings, SettingsError
+
+_SECONDS = 5.0
+
+
+def check(*, server_alone: bool) -> str:
+    """Return the address at which the edge, or the server behind it, says that all is well.
+
+    Raises:
+        CommandError: nobody answers there, or not well; the text says which.
+    """
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
+    address = _server(settings) if server_alone else _edge(settings)
+    fault = _fault_of_server(address) if server_alone else _fault_of_edge(address)
+    if fault:
+        raise CommandError(f"{address} is not well: {fault}.")
+    return address
+
+
+def _server(settings: Settings) -> str:
+    if settings.grpc_address is None:
+        return f"unix:{settings.resolved_grpc_socket}"
+    host, port = settings.grpc_address
+    return joined(WILDCARDS.get(host, host), port)
+
+
+def _edge(settings: Settings) -> str:
+    host = WILDCARDS.get(settings.http_host, settings.http_host)
+    return f"{'http' if settings.tls_certificate is None else 'https'}://{joined(host, settings.http_port)}/health"
+
+
+def _fault_of_server(address: str) -> str | None:
+    with grpc.insecure_channel(address) as channel:
+        try:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
+        except grpc.RpcError as error:
+            return str(error.code().name).lower()
+    return None if answer.status == health_pb2.HealthCheckResponse.SERVING else "it does not serve"
+
+
+def _fault_of_edge(url: str) -> str | None:
+    try:
+        # Itself, by an address that its certificate need not have; nothing secret is said. And never by a proxy.
+        answer = httpx.get(url, timeout=_SECONDS, verify=False, trust_env=False)  # noqa: S501
+    except httpx.HTTPError as error:
+        return str(error) or type(error).__name__
+    return None if answer.is_success else f"status {answer.status_code}"

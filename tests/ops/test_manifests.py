@@ -1,0 +1,127 @@
+"""Compose file and Kubernetes manifests: of the form that their tools want, and of names that there are."""
+
+import os
+import subprocess
+import sysconfig
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import typer.main
+import yaml
+
+from dc1.cli.app import app
+from dc1.cli.options import COMMAND_VARIABLES
+from dc1.settings.settings import FILE_VARIABLES, Settings
+from tests.ops.podman import ROOT
+
+OPS = ROOT / "ops"
+COMPOSE = OPS / "compose.yaml"
+OVERLAYS = sorted(path.parent for path in OPS.glob("kubernetes/**/kustomization.yaml"))
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+VARIABLES = COMMAND_VARIABLES | FILE_VARIABLES | {f"DC1_{name.upper()}" for name in Settings.model_fields}
+SECRETS = ("DC1_ADMIN_TOKEN", "DC1_SECRET_KEY", "DC1_EDGE_SECRET", "POSTGRES_PASSWORD")
+
+
+def said(*command: str, **variables: str) -> list[dict[str, Any]]:
+    """The YAML documents that a program prints."""
+    environment = {**os.environ, **variables}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return list(yaml.safe_load_all(run.stdout))
+
+
+def composed(**variables: str) -> dict[str, Any]:
+    (document,) = said(
+        str(SCRIPTS / "podman-compose"), "--file", str(COMPOSE), "--profile", "daemon", "config", **variables
+    )
+    return document
+
+
+def kustomized(folder: Path) -> list[dict[str, Any]]:
+    return said(str(SCRIPTS / "kubectl"), "kustomize", str(folder))
+
+
+def require_command(words: list[str]) -> None:
+    """Require that `dc1` has a command with these options."""
+    called: Any = typer.main.get_command(app)
+    for word in words:
+        called = getattr(called, "commands", {}).get(word, called)
+    known = {option for parameter in called.params for option in parameter.opts}
+    assert called.name == words[0]
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_compose_file_is_read_by_its_tool_and_names_what_there_is() -> None:
+    services = composed(**dict.fromkeys(SECRETS, "x" * 40))["services"]
+    for service in services.values():
+        ours = service["image"].startswith("localhost/dc1")
+        if ours:
+            require_command(service["command"])
+            assert {name for name in service["environment"] if name.startswith("DC1_")} <= VARIABLES
+            # Nothing but its volume and memory is written, and nothing may be gained.
+            assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert "healthcheck" in service or not ours
+        if (test := service.get("healthcheck", {}).get("test", [])) and "dc1" in test[:2]:
+            require_command(test[2:])
+        sources = [volume.partition(":")[0] for volume in service.get("volumes", ()) if volume.startswith(".")]
+        assert [source for source in sources if not (OPS / source).exists()] == []
+        # Whoever opens them to others puts TLS before them.
+        assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ()))
+    assert {"postgres", "server-1", "server-2", "edge", "daemon"} <= set(services)
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_the_compose_file_does_without_no_secret(missing: str) -> None:
+    with pytest.raises(AssertionError, match=r"is in \.env"):
+        composed(**dict.fromkeys(SECRETS, "x" * 40) | {missing: ""})
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda folder: str(folder.relative_to(OPS)))
+def test_the_manifests_are_what_kubernetes_takes(folder: Path) -> None:
+    for resource in kustomized(folder):
+        kubernetes_validate.validate(resource, "1.37", strict=True)
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda folder: str(folder.relative_to(OPS)))
+def test_a_pod_is_probed_confined_and_runs_what_there_is(folder: Path) -> None:
+    resources = kustomized(folder)
+    deployments = [resource for resource in resources if resource["kind"] == "Deployment"]
+    for kind in ("PodDisruptionBudget", "NetworkPolicy"):
+        guarded = [
+            (spec.get("selector") or spec["podSelector"])["matchLabels"]
+            for spec in (resource["spec"] for resource in resources if resource["kind"] == kind)
+        ]
+        assert guarded == [deployment["spec"]["selector"]["matchLabels"] for deployment in deployments]
+    for deployment in deployments:
+        pod = deployment["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        require_command(container["args"])
+        assert {"readinessProbe", "livenessProbe"} <= set(container)
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == 10001
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {entry["name"] for entry in container["env"]} <= VARIABLES
+
+
+@pytest.mark.parametrize("file", sorted(OPS.glob("kubernetes/**/dc1.toml")), ids=lambda file: file.parent.name)
+def test_the_settings_in_the_manifests_are_settings(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "edge-secret"
+    secret.write_text("s" * 40)
+    text = file.read_text().replace("/run/secrets/dc1/edge-secret", str(secret))
+    (tmp_path / "dc1.toml").write_text(text)
+    for name in [name for name in os.environ if name.startswith("DC1_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DC1_CONFIG_FILE", str(tmp_path / "dc1.toml"))
+    settings = Settings.load()
+    assert settings.upstreams == (f"dc1-server:{(settings.grpc_address or ('', 0))[1]}",)
+    assert settings.http_port == 8443
+    assert settings.environment == tomllib.loads(text)["environment"] == "production"
