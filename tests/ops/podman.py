@@ -14,8 +14,8 @@ BASE = "localhost/dc1-test/debian:latest"
 IMAGE = "localhost/dc1-test/dc1:latest"
 _PROGRAMS = {"podman": "podman", "runc": "runc", "mmdebstrap": "mmdebstrap"}
 _CERTIFICATES = Path("/etc/ssl/certs")
-# What the base has of Python and of certificates, as the image's own base does.
-_DEBIAN = ("--variant=essential", "--include=python3-venv,ca-certificates", "bookworm")
+# With what the base that is the default has as well: Python, certificates, and what gRPC is linked with.
+_DEBIAN = ("--variant=essential", "--include=python3-venv,ca-certificates,libstdc++6", "bookworm")
 _ULIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
 _SECONDS = 280.0
 
@@ -54,6 +54,10 @@ class Podman:
         self("run", "--detach", "--name", name, *hardened, *options, IMAGE, *role)
         try:
             yield
+        except BaseException:
+            # It is gone afterwards, with what it had to say.
+            print(self("logs", name, check=False))
+            raise
         finally:
             self("rm", "--force", "--time", "5", name, check=False)
 
