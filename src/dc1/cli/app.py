@@ -25,6 +25,8 @@ from dc1.client import ClientError
 _UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 """What is wrong with a standard output that takes no more."""
 
+_OURS = {"dc1", "dcp", "buf"}
+
 
 class _Root(TyperGroup):
     """Turns what ends a command early into one sentence on stderr and an exit status, 1 for most."""
@@ -38,6 +40,18 @@ class _Root(TyperGroup):
             with contextlib.suppress(OSError):
                 notes.print(str(error), style="red", soft_wrap=True)
             raise typer.Exit(error.exit_status if isinstance(error, CommandError) else 1) from None
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] in _OURS:
+                raise
+            # Found out here and not asked before: a command knows what it imports best.
+            extra = "daemon" if ctx.invoked_subcommand == "daemon" else "server"
+            notes.print(
+                f"`dc1 {ctx.invoked_subcommand}` needs more than is installed ({error.name}): "
+                f"pip install 'dc1[{extra}]' brings it.",
+                style="red",
+                soft_wrap=True,
+            )
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(
