@@ -12,7 +12,7 @@ from dc1.codegen.descriptors import Node, load_catalogue
 from tests.codegen.conftest import REPOSITORY
 
 _CATALOGUE = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
-_SYSTEM = re.compile(r"/(health|docs.*|console|assets/.*)?")
+_SYSTEM = re.compile(r"/(health|docs.*|console|assets/.*|install\.sh|install/.*)?")
 # `bulk` and `export` say what is done with the noun that follows.
 _ADMIN_NOUN = re.compile(r"/admin/(?:(?:bulk|export)/)?([\w-]+)")
 _ADMIN = {

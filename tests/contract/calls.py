@@ -38,7 +38,9 @@ PLAIN = Call()
 CONFIRMED = Call({"confirm": "DELETE_MY_ACCOUNT"})
 CALLS: Mapping[str, Call] = {
     # Anybody
-    **dict.fromkeys(("GetService", "GetHealth", "GetDocumentation", "GetOpenApi", "GetConsole", "GetAsset"), PLAIN),
+    **dict.fromkeys(
+        ("GetService", "GetHealth", "GetDocumentation", "GetOpenApi", "GetConsole", "GetAsset", "GetInstaller"), PLAIN
+    ),
     **dict.fromkeys(
         (
             "GetDaemonVersion",

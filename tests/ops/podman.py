@@ -15,7 +15,15 @@ IMAGE = "localhost/dc1-test/dc1:latest"
 _PROGRAMS = {"podman": "podman", "runc": "runc", "mmdebstrap": "mmdebstrap"}
 _CERTIFICATES = Path("/etc/ssl/certs")
 # With what the base that is the default has as well: Python, certificates, and what gRPC is linked with.
-_DEBIAN = ("--variant=essential", "--include=python3-venv,ca-certificates,libstdc++6", "bookworm")
+# On a disk that may lose it: it lives for a minute.
+_DEBIAN = (
+    "--dpkgopt=force-unsafe-io",
+    "--variant=essential",
+    "--include=python3-venv,ca-certificates,libstdc++6",
+    "bookworm",
+)
+# Where this machine trusts more authorities than others do, pip has to as well.
+TRUSTING = ("--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro", "--env", f"PIP_CERT={_CERTIFICATES}/ca-certificates.crt")
 _ULIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
 _SECONDS = 280.0
 
@@ -48,10 +56,16 @@ class Podman:
         return done
 
     @contextmanager
-    def running(self, name: str, *options: str, role: tuple[str, ...]) -> Iterator[None]:
-        """Run the image in a role while the block runs: with a read-only root, without any capability or network."""
-        hardened = ("--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", *_ULIMITS)
-        self("run", "--detach", "--name", name, *hardened, *options, IMAGE, *role)
+    def serving(self, name: str, *options: str, role: str) -> Iterator[None]:
+        """Run our image in a role while the block runs: with a read-only root and without any capability."""
+        hardened = ("--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges")
+        with self.running(name, *hardened, *options, IMAGE, role):
+            yield
+
+    @contextmanager
+    def running(self, name: str, *words: str) -> Iterator[None]:
+        """Run a container while the block runs, on this machine's network."""
+        self("run", "--detach", "--name", name, "--network", "host", *_ULIMITS, *words)
         try:
             yield
         except BaseException:
@@ -83,9 +97,7 @@ def make_image(podman: Podman, base: Path) -> None:
     """Build the image of the Containerfile on that base."""
     podman("import", str(base), BASE)
     podman(
-        *("build", "--format", "docker", "--layers=false", "--network", "host", "--isolation", "chroot"),
-        # Where this machine trusts more authorities than others do, the build has to as well.
-        *("--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro", "--env", f"PIP_CERT={_CERTIFICATES}/ca-certificates.crt"),
+        *("build", "--format", "docker", "--layers=false", "--network", "host", "--isolation", "chroot", *TRUSTING),
         # What is compiled for a start that is quick takes longer than the starts of one test.
         *("--env", "PIP_NO_COMPILE=1"),
         *("--build-arg", f"BASE={BASE}", "--build-arg", "REQUIREMENTS=-r /src/requirements/runtime.txt"),

@@ -17,7 +17,7 @@ from tests.server.harness import START_MS
 
 
 def servicer(read_vitals: Callable[[], Awaitable[Vitals]]) -> SystemServicer:
-    return SystemServicer(ManualClock(START_MS), "1.2.3", read_vitals, b"openapi: 3.1.0\n")
+    return SystemServicer(ManualClock(START_MS), "1.2.3", read_vitals, b"openapi: 3.1.0\n", "https://gpu.example.sa")
 
 
 async def healthy() -> Vitals:

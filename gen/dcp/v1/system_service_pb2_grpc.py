@@ -66,6 +66,11 @@ class SystemServiceStub:
                 request_serializer=dcp_dot_v1_dot_system__service__pb2.GetAssetRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetInstaller = channel.unary_unary(
+                '/dcp.v1.SystemService/GetInstaller',
+                request_serializer=dcp_dot_v1_dot_system__service__pb2.GetInstallerRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class SystemServiceServicer:
@@ -116,6 +121,14 @@ class SystemServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetInstaller(self, request, context):
+        """Sends the script that installs a daemon, `curl -fsSL https://market/install.sh | sh -s -- --key-file provider-key`, and under `/install/` the files that it
+        names with their hashes. Fails with NOT_FOUND for an unknown one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SystemServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -147,6 +160,11 @@ def add_SystemServiceServicer_to_server(servicer, server):
             'GetAsset': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAsset,
                     request_deserializer=dcp_dot_v1_dot_system__service__pb2.GetAssetRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetInstaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInstaller,
+                    request_deserializer=dcp_dot_v1_dot_system__service__pb2.GetInstallerRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -312,6 +330,33 @@ class SystemService:
             target,
             '/dcp.v1.SystemService/GetAsset',
             dcp_dot_v1_dot_system__service__pb2.GetAssetRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInstaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.SystemService/GetInstaller',
+            dcp_dot_v1_dot_system__service__pb2.GetInstallerRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -50,6 +50,10 @@ class SystemServiceStub:
     """
     GetAsset: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]
     """Sends a file of the console: a script, a style or an icon. Fails with NOT_FOUND for an unknown one."""
+    GetInstaller: _grpc.UnaryUnaryMultiCallable[_system_service_pb2.GetInstallerRequest, _httpbody_pb2.HttpBody]
+    """Sends the script that installs a daemon, `curl -fsSL https://market/install.sh | sh -s -- --key-file provider-key`, and under `/install/` the files that it
+    names with their hashes. Fails with NOT_FOUND for an unknown one.
+    """
 
 @_typing.type_check_only
 class SystemServiceAsyncStub(SystemServiceStub):
@@ -72,6 +76,10 @@ class SystemServiceAsyncStub(SystemServiceStub):
     """
     GetAsset: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetAssetRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Sends a file of the console: a script, a style or an icon. Fails with NOT_FOUND for an unknown one."""
+    GetInstaller: _aio.UnaryUnaryMultiCallable[_system_service_pb2.GetInstallerRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Sends the script that installs a daemon, `curl -fsSL https://market/install.sh | sh -s -- --key-file provider-key`, and under `/install/` the files that it
+    names with their hashes. Fails with NOT_FOUND for an unknown one.
+    """
 
 class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
     """The service itself: what it is, how it stands, and its documentation."""
@@ -127,5 +135,15 @@ class SystemServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Sends a file of the console: a script, a style or an icon. Fails with NOT_FOUND for an unknown one."""
+
+    @_abc_1.abstractmethod
+    def GetInstaller(
+        self,
+        request: _system_service_pb2.GetInstallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Sends the script that installs a daemon, `curl -fsSL https://market/install.sh | sh -s -- --key-file provider-key`, and under `/install/` the files that it
+        names with their hashes. Fails with NOT_FOUND for an unknown one.
+        """
 
 def add_SystemServiceServicer_to_server(servicer: SystemServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

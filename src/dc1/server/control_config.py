@@ -46,7 +46,7 @@ def control_config(settings: Settings) -> ControlConfig:
         completion_max_bytes=settings.completion_max_bytes,
         daemon_latest_version=settings.daemon_latest_version,
         daemon_min_version=settings.resolved_daemon_min_version,
-        installer_base_url=settings.installer_base_url,
+        installer_base_url=settings.resolved_installer_base_url,
     )
 
 

@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 
 from dc1 import defaults
+from dc1.loopback import is_loopback
 from dc1.metrics.address import MetricsAddress
+from dc1.ports import joined
 from dc1.secret_files import is_sendable
 from dc1.settings.types import Networks, Port, Texts
 
 _GRPC_HOST = "127.0.0.1"
 _GRPC_PORT = 50051
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - it is where others listen
 
 # Where an edge that proves itself may be by default: on the server's own machine.
 LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
@@ -83,9 +86,9 @@ class ServingSettings(BaseModel):
         description="How many proxies before the edge name their client in `X-Forwarded-For`; with none the peer is the client.",
     )
     cors_origins: Texts = Field(default=(), description="Origins that browsers may call from; `*` stands for all.")
-    installer_base_url: str = Field(
-        default=defaults.INSTALLER_BASE_URL,
-        description="Public address of the deployment, where the daemon's installer is fetched.",
+    installer_base_url: str | None = Field(
+        default=None,
+        description="Public address of the deployment, where the daemon's installer is fetched; that of the public listener when unset.",
     )
     max_message_bytes: PositiveInt = Field(
         default=defaults.MAX_MESSAGE_BYTES, description="Largest gRPC message that is taken."
@@ -152,6 +155,14 @@ class ServingSettings(BaseModel):
         """The absolute path of `data_dir`, as seen from where the process runs now."""
         # Absolute, as Envoy and the server are processes of their own; `~` comes unexpanded from unit files.
         return self.data_dir.expanduser().resolve()
+
+    @property
+    def resolved_installer_base_url(self) -> str:
+        """The address of the deployment, as far as it is known here; what others call it they have to say."""
+        if self.installer_base_url is not None:
+            return self.installer_base_url
+        host = "localhost" if is_loopback(self.http_host) or self.http_host in _EVERYWHERE else self.http_host
+        return f"{'http' if self.tls_certificate is None else 'https'}://{joined(host, self.http_port)}"
 
     @property
     def resolved_grpc_socket(self) -> Path:

@@ -380,7 +380,7 @@ def test_the_daemon_to_install(rest: Rest) -> None:
         assert answered(rest.get(f"/providers/download/daemon{query}")) == {
             "version": "3.4.0",
             "min_version": "3.3.0",
-            "download_url": "https://gpu.example.sa/providers/download/daemon",
+            "download_url": "https://gpu.example.sa/install.sh",
         }
 
 

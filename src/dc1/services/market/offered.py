@@ -111,7 +111,7 @@ class OfferedCalls(ServicerPart):
             # Dotted numbers only, as contract 8 wants it here; `/daemon/latest-version` shows the setting as it is.
             version=versions.plain_version(config.daemon_latest_version),
             min_version=versions.plain_version(config.daemon_min_version),
-            download_url=f"{config.installer_base_url.rstrip('/')}/providers/download/daemon",
+            download_url=f"{config.installer_base_url.rstrip('/')}/install.sh",
         )
 
     async def GetQueueStatus(self, request: pb.GetQueueStatusRequest, context: Any) -> pb.GetQueueStatusResponse:

@@ -71,7 +71,7 @@ class ProviderCalls(ServicerPart):
             provider_id=row.id,
             api_key=opened.api_key,
             # Never with the key in it: addresses end up in logs and in the histories of browsers and shells.
-            installer_url=f"{self._plane.config.installer_base_url.rstrip('/')}/providers/download/daemon",
+            installer_url=f"{self._plane.config.installer_base_url.rstrip('/')}/install.sh",
             message=f"Welcome {row.name}! Store this API key now, it is not shown again.",
             status="registered",
             approval_status=row.approval_status,

