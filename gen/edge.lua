@@ -214,6 +214,7 @@ return {
     ["/dcp.v1.SystemService/GetDocumentation"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.SystemService/GetConsole"] = { max_bytes = 2097152, max_message_bytes = 65536 },
     ["/dcp.v1.SystemService/GetAsset"] = { max_bytes = 2097152, max_message_bytes = 65536 },
+    ["/dcp.v1.SystemService/GetInstaller"] = { max_bytes = 2097152, max_message_bytes = 65536 },
   },
   routes = {
     GET = {
@@ -294,6 +295,7 @@ return {
       { path = "^/docs/openapi%.yaml$", method = "/dcp.v1.SystemService/GetOpenApi" },
       { path = "^/docs$", method = "/dcp.v1.SystemService/GetDocumentation" },
       { path = "^/console$", method = "/dcp.v1.SystemService/GetConsole" },
+      { path = "^/install%.sh$", method = "/dcp.v1.SystemService/GetInstaller" },
       { path = "^/admin/jobs/[^/]+$", method = "/dcp.v1.AdminJobService/InspectJob" },
       { path = "^/admin/jobs/[^/]+/history$", method = "/dcp.v1.AdminJobService/ListJobEvents" },
       { path = "^/admin/providers/[^/]+$", method = "/dcp.v1.AdminProviderService/InspectProvider" },
@@ -318,6 +320,7 @@ return {
       { path = "^/templates/[^/]+$", method = "/dcp.v1.MarketService/GetTemplate" },
       { path = "^/renters/[^/]+/transactions$", method = "/dcp.v1.RenterService/ListRenterTransactions" },
       { path = "^/docs/[^/]+$", method = "/dcp.v1.SystemService/GetDocumentation" },
+      { path = "^/install/[^/]+$", method = "/dcp.v1.SystemService/GetInstaller" },
       { path = "^/jobs/[^/]+/output/[^/]+$", method = "/dcp.v1.JobService/GetJobOutputImage" },
       { path = "^/v1/models/.+$", method = "/dcp.v1.OpenAIService/GetServedModel" },
       { path = "^/assets/[^/]+/.+$", method = "/dcp.v1.SystemService/GetAsset" },

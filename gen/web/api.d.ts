@@ -436,6 +436,8 @@ export interface Routes {
   "GET /docs/openapi.yaml": { path: undefined; query: undefined; body: undefined; answer: undefined; event: undefined; };
   "GET /docs/{language}": { path: { language: "en" | "ar"; }; query: undefined; body: undefined; answer: undefined; event: undefined; };
   "GET /health": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetHealthResponse"]; event: undefined; };
+  "GET /install.sh": { path: undefined; query: { file?: string; }; body: undefined; answer: undefined; event: undefined; };
+  "GET /install/{file}": { path: { file: string; }; query: undefined; body: undefined; answer: undefined; event: undefined; };
   "POST /jobs": { path: undefined; query: undefined; body: Schemas["SubmitJobRequest"]; answer: Schemas["SubmitJobResponse"]; event: undefined; };
   "GET /jobs": { path: undefined; query: { limit?: number; offset?: number; status?: "queued" | "pending" | "running" | "completed" | "failed" | "cancelled" | "in_progress"; }; body: undefined; answer: Schemas["ListJobsResponse"]; event: undefined; };
   "GET /jobs/active": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListActiveJobsResponse"]; event: undefined; };

@@ -58,7 +58,9 @@ fi
 unit=dc1-daemon.service
 pid_file=$state/daemon.pid log=$state/daemon.log
 
-running() { [ -f "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
+# One that has ended and that nobody asks for its status, as in many containers, is there and does not live.
+alive() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+running() { [ -f "$pid_file" ] && alive "$(cat "$pid_file")"; }
 
 stop() {
   if has_systemd && [ -f "$units/$unit" ]; then control stop "$unit"; fi
@@ -66,7 +68,7 @@ stop() {
     pid=$(cat "$pid_file")
     kill "$pid"
     # Jobs that run have a minute to finish.
-    while kill -0 "$pid" 2>/dev/null; do sleep 1; done
+    while alive "$pid"; do sleep 1; done
   fi
   rm -f "$pid_file"
 }
