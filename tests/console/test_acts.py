@@ -4,6 +4,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from dc1.testing.market import LocalMarket
 from tests.console.visitor import Visitors
 
 _IMPORT = """(name) => {
@@ -20,6 +21,15 @@ _TOAST = f"""async () => {{
   toast("Suspended.", async () => {{ window.undone = (window.undone ?? 0) + 1; }});
 }}"""
 _HERE = "document.activeElement.lang"
+
+
+def _tab_to(page: Page, name: str) -> None:
+    """Go on by the Tab key until the focus is on what is called so, as who has no pointer does."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText || document.activeElement.labels?.[0]?.innerText") == name:
+            return
+    raise AssertionError(f"no way to {name} by Tab")
 
 
 def _asked(page: Page) -> Any:
@@ -54,3 +64,39 @@ def test_what_was_done_is_taken_back_once(visitors: Visitors) -> None:
         expect(told).to_contain_text("Taken back.")
         expect(told).not_to_contain_text("Suspended.")
         assert page.evaluate("window.undone") == 1
+
+
+def test_a_whole_visit_needs_no_pointer(town: LocalMarket, visitors: Visitors) -> None:
+    """Signing in, another page, an act with its question, and the way back from it."""
+    renter = town.add_renter()
+    with visitors.one() as visitor:
+        page = visitor.open("/console")
+        _tab_to(page, "Key or token")
+        page.keyboard.type(renter.key)
+        page.keyboard.press("Enter")
+        expect(page.locator("input[name=key]")).to_have_count(0)
+        visitor.settled()
+        _tab_to(page, "Keys")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+        visitor.settled()
+        _tab_to(page, "Make a key")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.type("notebook")
+        page.keyboard.press("Enter")
+        expect(page.locator("tbody th")).to_have_text("notebook")
+        _tab_to(page, "Limits")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.type("12.5")
+        page.keyboard.press("Enter")
+        expect(page.locator("tbody")).to_contain_text("12.50")
+        _tab_to(page, "Undo")
+        page.keyboard.press("Enter")
+        expect(page.locator("tbody")).not_to_contain_text("12.50")
+        _tab_to(page, "Revoke")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.locator("td .badge")).to_have_text("Revoked")

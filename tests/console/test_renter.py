@@ -62,6 +62,24 @@ def test_a_job_is_followed_to_its_end(
         assert visitor.audit() == []
 
 
+def test_a_job_says_what_it_waits_for_and_the_wallet_follows(
+    town: LocalMarket, daemon: PollDaemon, visitors: Visitors
+) -> None:
+    renter = town.add_renter()
+    job = renter.submit(gpu_requirements={"gpu_type": "H200"}, duration_minutes=1)
+    with visitors.one() as visitor:
+        page = visitor.sign_in(renter.key)
+        page.goto(f"{visitor.url}/console#/jobs/{job['job_id']}")
+        expect(page.get_by_text("Waiting for: no machine has this GPU")).to_be_visible()
+        page.goto(f"{visitor.url}/console#/wallet")
+        held = page.locator(".figures div").filter(has_text="Held for open jobs").locator("dd")
+        expect(held).to_have_text("SAR 1.13")
+        expect(page.locator(".table tbody tr")).to_have_count(2)
+        renter.cancel(job["job_id"])
+        expect(held).to_have_text("SAR 0.00")
+        expect(page.locator(".table tbody tr")).to_have_count(3)
+
+
 def test_a_job_is_ordered_at_the_price_that_was_shown(town: LocalMarket, visitors: Visitors) -> None:
     renter = town.add_renter()
     with visitors.one() as visitor:

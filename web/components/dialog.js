@@ -8,7 +8,7 @@ import texts from "../text/common.js";
 /** @typedef {import("../vendor/preact.js").ComponentChild} Child */
 /**
  * @typedef {object} Question
- * @property {string} title
+ * @property {Child} title
  * @property {Child} [text]
  * @property {string} act what the button says that does it
  * @property {boolean} [isGrave] cannot be taken back

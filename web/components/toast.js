@@ -8,6 +8,8 @@ import texts from "../text/common.js";
 /** @typedef {{id: number, text: string, isBad?: boolean, undo?: (() => Promise<unknown>) | undefined}} Toast */
 
 const SHOWN_MS = 8000;
+// Who finds it by the Tab key needs longer than who sees it.
+const WITH_UNDO_MS = 20_000;
 
 /** @type {import("../vendor/signals.js").Signal<Toast[]>} */
 const shown = signal([]);
@@ -30,7 +32,7 @@ export function complain(error) {
 function add(one) {
   const id = ++count;
   shown.value = [...shown.value, { ...one, id }];
-  setTimeout(() => remove(id), SHOWN_MS);
+  setTimeout(() => remove(id), one.undo ? WITH_UNDO_MS : SHOWN_MS);
 }
 
 /** @param {Toast} one */

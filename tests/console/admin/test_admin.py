@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dc1.testing.market import LocalMarket
-from dc1.testing.people import Renter
+from dc1.testing.people import Renter, answered
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.server import ADMIN_TOKEN
 from tests.console.visitor import Visitors, pay_for_two_hours
@@ -104,6 +104,28 @@ def test_a_renter_is_found_and_credited(renter: Renter, visitors: Visitors) -> N
         dialog.get_by_role("button", name="Credit").click()
         expect(page.locator(".toast")).to_contain_text("Credited")
     assert renter.balance() == before + 250
+
+
+def test_a_renters_limits_are_shown_changed_and_taken_back(town: LocalMarket, visitors: Visitors) -> None:
+    renter = town.add_renter()
+    path = f"/admin/renters/{renter.id}"
+    answered(town.admin.patch(f"{path}/limits", {"monthly_limit_halala": 1250}))
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/renters/{renter.id}")
+        page.get_by_role("button", name="Limits").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Spend a month")).to_have_value("12.5")
+        expect(dialog.get_by_label("Jobs a day")).to_have_value("")
+        dialog.get_by_label("Jobs a day").fill("7")
+        dialog.get_by_role("button", name="Save").click()
+        expect(page.locator(".toast")).to_contain_text("Saved")
+        limits = answered(town.admin.get(path))["renter"]["own_limits"]
+        assert (limits["monthly_limit_halala"], limits["daily_jobs_limit"]) == (1250, 7)
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator(".toast")).to_contain_text("Taken back")
+    limits = answered(town.admin.get(path))["renter"]["own_limits"]
+    assert (limits["monthly_limit_halala"], limits["daily_jobs_limit"]) == (1250, None)
 
 
 def test_the_queue_is_told_of_at_once(town: LocalMarket, renter: Renter, visitors: Visitors) -> None:

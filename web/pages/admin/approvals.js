@@ -71,6 +71,7 @@ export default function Approvals() {
               " ",
               row.sla_breached && h(Badge, { kind: "bad", children: t.overdue }),
             ],
+            isExtra: true,
             width: 170,
           },
         ],

@@ -35,7 +35,14 @@ export default function Audit() {
           columns: [
             { key: "when", title: t.when, cell: (row) => h(When, { at: row.at }), width: 180 },
             { key: "call", title: t.method, cell: (row) => h("code", null, `${row.method} ${row.path}`) },
-            { key: "status", title: t.answered, cell: (row) => number(row.status), isNumber: true, width: 90 },
+            {
+              key: "status",
+              title: t.answered,
+              cell: (row) => number(row.status),
+              isNumber: true,
+              isExtra: true,
+              width: 90,
+            },
             { key: "actor", title: t.actor, cell: (row) => h("bdi", null, row.actor), isExtra: true, width: 150 },
             {
               key: "address",

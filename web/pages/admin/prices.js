@@ -130,16 +130,28 @@ function Factors() {
 function TokenPrices() {
   const t = texts();
   const prices = useLoad((signal) => call("GET /admin/token-prices", { signal }));
-  const add = async () => {
-    /** @param {string} label @param {string} name @param {boolean} required */
-    const field = (label, name, required) => h(TextField, { label, name, type: "number", min: 0, required });
+  /** @typedef {{prompt_halala: number, completion_halala: number | null, cached_halala: number | null}} Prices */
+  /** @param {string} model @param {Prices} body */
+  const set = (model, body) => call("PATCH /admin/token-prices/{model}", { path: { model }, body });
+  /** @param {Prices} row @returns {Prices} */
+  const pricesOf = ({ prompt_halala, completion_halala, cached_halala }) => ({
+    prompt_halala,
+    completion_halala,
+    cached_halala,
+  });
+  /** @param {({model: string} & Prices)} [row] of one that has prices */
+  const edit = async (row) => {
+    /** @param {string} label @param {string} name @param {number | null | undefined} value @param {boolean} [required] */
+    const field = (label, name, value, required = false) =>
+      h(TextField, { label, name, type: "number", min: 0, required, value: value ?? "" });
     const fields = [
-      h(TextField, { label: t.model, name: "model", required: true }),
-      field(t.prompt, "prompt", true),
-      field(t.answer, "answer", false),
-      field(t.cached, "cached", false),
+      !row && h(TextField, { label: t.model, name: "model", required: true }),
+      field(t.prompt, "prompt", row?.prompt_halala, true),
+      field(t.answer, "answer", row?.completion_halala),
+      field(t.cached, "cached", row?.cached_halala),
     ];
-    const given = await ask({ title: t.addModel, act: t.save, fields });
+    const title = row ? h("bdi", null, row.model) : t.addModel;
+    const given = await ask({ title, act: t.save, fields });
     if (!given) return;
     /** @param {string} name */
     const said = (name) => (given.get(name) ? Number(given.get(name)) : null);
@@ -148,11 +160,8 @@ function TokenPrices() {
       completion_halala: said("answer"),
       cached_halala: said("cached"),
     };
-    await change(
-      () => call("PATCH /admin/token-prices/{model}", { path: { model: String(given.get("model")) }, body }),
-      undefined,
-      prices.reload,
-    );
+    const model = row?.model ?? String(given.get("model"));
+    await change(() => set(model, body), row && (() => set(model, pricesOf(row))), prices.reload);
   };
   const shown = loaded(prices, ({ prices: rows }) =>
     table({
@@ -171,11 +180,19 @@ function TokenPrices() {
           isExtra: true,
           width: 110,
         },
+        {
+          key: "act",
+          title: "",
+          cell: (row) =>
+            may("PATCH /admin/token-prices/{model}") &&
+            h("button", { type: "button", class: "plain", onClick: () => edit(row) }, t.change),
+          width: 120,
+        },
       ],
     }),
   );
   const button =
     may("PATCH /admin/token-prices/{model}") &&
-    h("p", { class: "acts" }, h("button", { type: "button", onClick: add }, t.addModel));
+    h("p", { class: "acts" }, h("button", { type: "button", onClick: () => edit() }, t.addModel));
   return h("section", { "aria-labelledby": "tokens" }, h("h2", { id: "tokens" }, t.tokenPrices), shown, button);
 }

@@ -9,7 +9,7 @@ import { loaded } from "../../components/notice.js";
 import { walletTable } from "../../components/wallet.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { halala, money, number } from "../../runtime/format.js";
+import { halala, money, number, riyals } from "../../runtime/format.js";
 import { useLoad } from "../../runtime/load.js";
 import { may } from "../../runtime/session.js";
 import common from "../../text/common.js";
@@ -78,7 +78,7 @@ function Acts({ renter, done }) {
     }, complain);
   };
   const limit = async () => {
-    const given = await ask({ title: t.limits, text: t.limitsNote, act: t.save, fields: limits() });
+    const given = await ask({ title: t.limits, text: t.limitsNote, act: t.save, fields: limits(renter) });
     if (!given) return;
     /** @param {string} name */
     const number = (name) => (given.get(name) ? Number(given.get(name)) : null);
@@ -90,7 +90,9 @@ function Acts({ renter, done }) {
       tokens_per_minute: number("tokens"),
       streams: number("streams"),
     };
-    await call("PATCH /admin/renters/{renter_id}/limits", { path, body }).then(() => toast(t.saved), complain);
+    /** @param {Schemas["RenterLimits"]} wanted */
+    const set = (wanted) => call("PATCH /admin/renters/{renter_id}/limits", { path, body: wanted }).then(done);
+    await set(body).then(() => toast(t.saved, () => set(renter.own_limits)), complain);
   };
   const maySuspend = may("POST /admin/renters/{renter_id}/suspend");
   return h(
@@ -121,17 +123,26 @@ function amounts() {
   ];
 }
 
-function limits() {
+/** What a renter is held to now, and beside it what the market holds everybody to. @param {Schemas["InspectedRenter"]} renter */
+function limits({ own_limits: own, market_limits: market }) {
   const t = texts();
-  /** @param {string} label @param {string} name */
-  const field = (label, name) =>
-    h(TextField, { label, name, type: "number", min: 0, step: name === "monthly" ? "any" : 1 });
+  /** @param {string} label @param {string} name @param {keyof Schemas["RenterLimits"]} of @param {(value: number) => number} [shown] */
+  const field = (label, name, of, shown = (value) => value) =>
+    h(TextField, {
+      label,
+      name,
+      type: "number",
+      min: 0,
+      step: name === "monthly" ? "any" : 1,
+      value: own[of] === null ? "" : shown(own[of]),
+      placeholder: market[of] === null ? "" : String(shown(market[of])),
+    });
   return [
-    field(t.monthly, "monthly"),
-    field(t.daily, "daily"),
-    field(t.requests, "requests"),
-    field(t.tokens, "tokens"),
-    field(t.streams, "streams"),
+    field(t.monthly, "monthly", "monthly_limit_halala", riyals),
+    field(t.daily, "daily", "daily_jobs_limit"),
+    field(t.requests, "requests", "requests_per_minute"),
+    field(t.tokens, "tokens", "tokens_per_minute"),
+    field(t.streams, "streams", "streams"),
   ];
 }
 

@@ -27,6 +27,7 @@ import { JobLog } from "./job_log.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 
+const EVERY_SECONDS = 15;
 const OPEN = ["queued", "pending", "running"];
 
 /** @param {import("../../runtime/router.js").Place} place */
@@ -35,7 +36,12 @@ export default function Job({ params }) {
   const id = params["id"] ?? "";
   const { events, isLive } = useEvents(id);
   // Whatever happened to it, it is another job now.
-  const job = useLoad((signal) => call("GET /jobs/{job_id}", { path: { job_id: id }, signal }), [id, events.length]);
+  const job = useLoad(
+    (signal) => call("GET /jobs/{job_id}", { path: { job_id: id }, signal }),
+    [id, events.length],
+    // What it waits for changes with the machines, of which no event of the job tells.
+    events.at(-1)?.status === "queued" ? EVERY_SECONDS : 0,
+  );
   return h(
     "div",
     null,

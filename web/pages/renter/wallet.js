@@ -1,6 +1,7 @@
 // What is in the wallet, and every entry of it.
 
 import { h } from "../../vendor/preact.js";
+import { useEffect, useRef } from "../../vendor/hooks.js";
 import { moreOf } from "../../components/act.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
@@ -11,12 +12,16 @@ import { money } from "../../runtime/format.js";
 import { useLoad, useMore } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/renter.js";
+import { useJobs } from "./job_rows.js";
 
 const PAGE = 100;
 
 export default function Wallet() {
   const t = texts();
-  const balance = useLoad((signal) => call("GET /renters/balance", { signal }));
+  const { rows } = useJobs();
+  const open = rows?.filter((job) => job.ended_at === null).length;
+  // A job that begins or ends moves the wallet.
+  const balance = useLoad((signal) => call("GET /renters/balance", { signal }), [rows?.length, open]);
   return h(
     "div",
     null,
@@ -30,17 +35,28 @@ export default function Wallet() {
         ],
       }),
     ),
-    h(Entries, null),
+    h(Entries, { turn: rows && `${rows.length} ${open}` }),
   );
 }
 
-function Entries() {
+/** @param {{turn: string | undefined}} props `turn` changes with the wallet */
+function Entries({ turn }) {
   const entries = useMore(async (page, signal) => {
     const { renter } = await call("GET /renters/me", { signal });
     const query = { limit: PAGE, offset: page * PAGE };
-    const told = await call("GET /renters/{renter_id}/transactions", { path: { renter_id: renter.id }, query, signal });
+    const told = await call("GET /renters/{renter_id}/transactions", {
+      path: { renter_id: renter.id },
+      query,
+      signal,
+    });
     return { rows: told.entries, hasMore: query.offset + told.entries.length < told.total, told };
   });
+  const told = useRef(turn);
+  useEffect(() => {
+    // Not as an input, which would take whoever reads older entries back to the first page.
+    if (told.current && turn !== told.current) entries.reload();
+    told.current = turn;
+  }, [turn]);
   return loaded(entries, ({ rows, more }) =>
     h(
       "div",
