@@ -194,7 +194,7 @@ class OperatorMethod(_message.Message):
     method: _builtins.str
     """What it is called, `Service/Method`."""
     route: _builtins.str
-    """Where it is reached over REST, for example `PATCH /admin/pricing/{job_type}`."""
+    """Where it is reached over REST, for example `PATCH /admin/pricing/{job_type}`; empty where it is not."""
     def __init__(
         self,
         *,

@@ -61,5 +61,6 @@ def admin_methods() -> Mapping[str, AdminMethod]:
 
 def _route(method: MethodDescriptor) -> str:
     rule: http_pb2.HttpRule = method.GetOptions().Extensions[_HTTP]
-    verb = rule.WhichOneof("pattern") or "get"
-    return f"{verb.upper()} {getattr(rule, verb).replace(_ALL, '')}"
+    verb = rule.WhichOneof("pattern")
+    # Some are for gRPC alone.
+    return "" if verb is None else f"{verb.upper()} {getattr(rule, verb).replace(_ALL, '')}"
