@@ -231,9 +231,28 @@ def _rerank(body: Json) -> Answer:
     )
 
 
+def _speech(body: Json) -> Answer:
+    """As many bytes as there are characters, word by word."""
+    return 200, "audio/mpeg", [bytes(len(word)) for word in _words(body["input"])]
+
+
+def _transcription(form: Any) -> Answer:
+    if not isinstance(form, bytes):
+        return _refused("file is required", "invalid_request_error")
+    words = f"There are {form.count(b'sea')} seas in it"
+    if b"response_format" in form and b"\r\n\r\nsrt\r\n" in form:
+        return 200, "application/x-subrip", (f"1\n00:00 --> 00:01\n{words}\n".encode(),)
+    if b'name="stream"\r\n\r\ntrue' not in form:
+        return _whole({"text": words})
+    events = [_event({"type": "transcript.text.delta", "delta": word}) for word in _words(words)]
+    return 200, _EVENTS, (*events, _event({"type": "transcript.text.done", "text": words}))
+
+
 _ROUTES = {
     "/v1/chat/completions": _chat,
     "/v1/completions": _completion,
     "/v1/embeddings": _embeddings,
     "/v1/rerank": _rerank,
+    "/v1/audio/speech": _speech,
+    "/v1/audio/transcriptions": _transcription,
 }

@@ -25,8 +25,10 @@ class Shop:
     renter: Renter
 
     def env(self, model: str, **changes: str) -> dict[str, str]:
-        """The variables by which users of the clients set them up."""
+        """The variables by which users of the clients set them up, and a key that allows one call a minute."""
+        key = self.renter.post("/renters/me/keys", {"requests_per_minute": 1}).json()["key"]
         return {
+            "LIMITED_KEY": key,
             "MODEL": model,
             "PROMPT": PROMPT,
             "OPENAI_BASE_URL": f"{self.edge.url}/v1",

@@ -63,6 +63,15 @@ def _answers(told: Any, _: bool) -> bool:
     return told["answers"] > 1 and not told.get("wrong")
 
 
+def _ranks(told: Any, able: bool) -> bool:
+    return bool(told["order"] == [1, 0] if able else told["status"] == 400)
+
+
+def _is_limited(told: Any, _: bool) -> bool:
+    # By the name of the client's own error, or its number where it has one for all.
+    return "RateLimit" in told["error"] or told["status"] == 429 or "429" in told["message"]
+
+
 CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(("chat", "async_chat", "openai_chat", "complete", "response", "responses"), _says),
     **dict.fromkeys(("structured", "structured_stream", "output_by_tool", "parsed_response"), _fits),
@@ -75,6 +84,8 @@ CHECKS: Mapping[str, Check] = {
     "left_early": lambda told, _: told == {"text": "left"},
     "headers": lambda told, _: told["same"] and told["left"] > 0,
     "models": _lists,
+    "rerank": _ranks,
+    "rate_limited": _is_limited,
     "wrong_key": _is_refused("Invalid API key"),
     "unknown_model": _is_refused("Model 'none/none' does not exist"),
     "too_long": _is_refused("The prompt is longer than the model's"),

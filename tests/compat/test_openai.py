@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.compat.clients import DEV, report
-from tests.compat.conftest import Shop
+from tests.compat.conftest import PROMPT, Shop
 from tests.compat.features import ECHO, wrong
 from tests.faults.engine import MODEL as ABLE
 
@@ -60,9 +60,22 @@ def test_a_large_picture_is_seen_or_refused(said: dict[str, Any], able: bool) ->
         assert (said["picture"]["error"], said["picture"]["status"]) == ("BadRequestError", 400)
 
 
+def test_sound_is_made_and_written_down_or_refused(said: dict[str, Any], able: bool) -> None:
+    names = ("speech", "transcription", "transcribed_srt", "streamed_transcription")
+    if not able:
+        assert {said[name]["status"] for name in names} == {400}
+        return
+    words = "There are 500 seas in it"
+    assert said["speech"] == {"bytes": len(PROMPT), "type": "audio/mpeg"}
+    assert said["transcription"] == {"text": words, "tokens": 2}
+    assert said["transcribed_srt"] == {"text": f"1\n00:00 --> 00:01\n{words}\n"}
+    assert said["streamed_transcription"] == {"joined": words, "text": words}
+
+
 @pytest.mark.parametrize(
     ("name", "error", "status", "code"),
     [
+        ("rate_limited", "RateLimitError", 429, "rate_limit_exceeded"),
         ("wrong_key", "AuthenticationError", 401, "authentication_invalid_key"),
         ("unknown_model", "NotFoundError", 404, "model_not_found"),
         ("odd_value", "BadRequestError", 400, "invalid_request_error"),

@@ -18,7 +18,7 @@ NOT_THAT = b"HTTP/1.1 400 X\r\ncontent-length: 0\r\n\r\n"
 _POLL_SECONDS = 0.02
 
 Answers = Callable[[str, Any], tuple[int, str, Iterable[bytes]]]
-"""Makes status, content type and pieces of the answer to a body that is sent to a path."""
+"""Makes status, content type and pieces of the answer to what is sent to a path: an object, or the bytes of a form."""
 
 
 class Answering:
@@ -118,7 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
         engine = _engines[self.server.server_port]
         sent = self.rfile.read(int(self.headers["content-length"]))
         if engine.answers is not None:
-            self._send(*engine.answers(self.path, json.loads(sent)))
+            is_json = "json" in self.headers.get("content-type", "")
+            self._send(*engine.answers(self.path, json.loads(sent) if is_json else sent))
             return
         if self.path in engine.on:
             engine.asked_whole.append(sent)

@@ -1,7 +1,7 @@
 """The official client of Anthropic for Python, set up by the environment alone."""
 
 import anthropic
-from features import HELLO, MODEL, TOOL, WEATHER, report
+from features import HELLO, LIMITED_KEY, MODEL, TOOL, WEATHER, report
 
 client = anthropic.Anthropic(timeout=120)
 ASKED = {"model": MODEL, "messages": [{"role": "user", "content": HELLO}], "max_tokens": 24}
@@ -37,6 +37,11 @@ def count_tokens():
     return {"tokens": client.messages.count_tokens(model=MODEL, messages=ASKED["messages"]).input_tokens}
 
 
+def rate_limited():
+    for _ in range(2):
+        client.with_options(api_key=LIMITED_KEY, max_retries=0).messages.create(**ASKED)
+
+
 def wrong_key():
     return client.with_options(api_key="none").messages.create(**ASKED)
 
@@ -45,4 +50,4 @@ def unknown_model():
     return client.messages.create(**{**ASKED, "model": "none/none"})
 
 
-report(chat, stream, tools, count_tokens, wrong_key, unknown_model)
+report(chat, stream, tools, count_tokens, rate_limited, wrong_key, unknown_model)

@@ -10,6 +10,9 @@ from typing import Any
 MODEL = os.environ["MODEL"]
 HELLO = os.environ["PROMPT"]
 TOOL = "get_weather"
+LIMITED_KEY = os.environ["LIMITED_KEY"]
+"""One that allows one call a minute."""
+
 WEATHER = {
     "type": "function",
     "function": {

@@ -2,7 +2,7 @@
 
 import instructor
 import openai
-from features import MODEL, report
+from features import LIMITED_KEY, MODEL, report
 from pydantic import BaseModel
 
 ASKED = {
@@ -33,9 +33,15 @@ def structured_stream():
     return parts[-1].model_dump() if len(parts) > 1 else {}
 
 
+def rate_limited():
+    client = instructor.from_openai(openai.OpenAI(api_key=LIMITED_KEY, max_retries=0))
+    for _ in range(2):
+        client.chat.completions.create(**{**ASKED, "max_retries": 0}, response_model=City)
+
+
 def wrong_key():
     client = instructor.from_openai(openai.OpenAI(api_key="none"))
     return client.chat.completions.create(**ASKED, response_model=City)
 
 
-report(output_by_tool, structured, structured_stream, wrong_key)
+report(output_by_tool, structured, structured_stream, rate_limited, wrong_key)

@@ -1,6 +1,6 @@
 """langchain-openai."""
 
-from features import HELLO, MODEL, report
+from features import HELLO, LIMITED_KEY, MODEL, report
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -56,6 +56,11 @@ def structured():
     return wide.with_structured_output(City, method="json_schema").invoke("Riyadh has 7 people.").model_dump()
 
 
+def rate_limited():
+    for _ in range(2):
+        ChatOpenAI(model=MODEL, api_key=LIMITED_KEY, max_tokens=8, max_retries=0).invoke(HELLO)
+
+
 def wrong_key():
     return ChatOpenAI(model=MODEL, api_key="none").invoke(HELLO)
 
@@ -64,4 +69,4 @@ def unknown_model():
     return ChatOpenAI(model="none/none").invoke(HELLO)
 
 
-report(chat, stream, parallel, tools, structured, wrong_key, unknown_model)
+report(chat, stream, parallel, tools, structured, rate_limited, wrong_key, unknown_model)

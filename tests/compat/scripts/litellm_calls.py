@@ -1,7 +1,9 @@
 """LiteLLM's SDK."""
 
+import os
+
 import litellm
-from features import HELLO, MODEL, WEATHER, report
+from features import HELLO, LIMITED_KEY, MODEL, WEATHER, report
 from pydantic import BaseModel
 
 ASKED = {"model": f"openai/{MODEL}", "messages": [{"role": "user", "content": HELLO}], "max_tokens": 24}
@@ -42,6 +44,21 @@ def structured():
     return City.model_validate_json(answer.choices[0].message.content).model_dump()
 
 
+def rerank():
+    asked = {
+        "model": f"hosted_vllm/{MODEL}",
+        "api_base": os.environ["OPENAI_BASE_URL"],
+        "api_key": os.environ["OPENAI_API_KEY"],
+    }
+    answer = litellm.rerank(**asked, query="sea", documents=["land", "the wide sea"])
+    return {"order": [each["index"] for each in answer.results]}
+
+
+def rate_limited():
+    for _ in range(2):
+        litellm.completion(**ASKED, api_key=LIMITED_KEY, max_retries=0)
+
+
 def wrong_key():
     return litellm.completion(**ASKED, api_key="none")
 
@@ -54,4 +71,4 @@ def too_long():
     return litellm.completion(**{**ASKED, "messages": [{"role": "user", "content": "sea " * 60_000}]})
 
 
-report(chat, stream, async_chat, tools, structured, wrong_key, unknown_model, too_long)
+report(chat, stream, async_chat, tools, structured, rerank, rate_limited, wrong_key, unknown_model, too_long)

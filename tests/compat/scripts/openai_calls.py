@@ -5,11 +5,12 @@ import base64
 import json
 
 import openai
-from features import HELLO, MODEL, TOOL, WEATHER, report, told
+from features import HELLO, LIMITED_KEY, MODEL, TOOL, WEATHER, report, told
 from pydantic import BaseModel
 
 client = openai.OpenAI(timeout=120)
 QUESTION = [{"role": "user", "content": "What is the weather in Riyadh?"}]
+RECORDING = b"sea" * 500
 ASKED = {"model": MODEL, "messages": [{"role": "user", "content": HELLO}], "max_tokens": 24}
 
 
@@ -118,6 +119,31 @@ def parsed_response():
     return answer.output_parsed.model_dump()
 
 
+def speech():
+    with client.audio.speech.with_streaming_response.create(model=MODEL, input=HELLO, voice="any") as sound:
+        return {"bytes": sum(map(len, sound.iter_bytes())), "type": sound.headers["content-type"]}
+
+
+def transcription():
+    answer = client.audio.transcriptions.create(model=MODEL, file=("a.mp3", RECORDING))
+    return {"text": answer.text, "tokens": answer.usage.input_tokens}
+
+
+def transcribed_srt():
+    return {"text": client.audio.transcriptions.create(model=MODEL, file=RECORDING, response_format="srt")}
+
+
+def streamed_transcription():
+    events = list(client.audio.transcriptions.create(model=MODEL, file=RECORDING, stream=True))
+    return {"joined": "".join(event.delta for event in events[:-1]), "text": events[-1].text}
+
+
+def rate_limited():
+    limited = client.with_options(api_key=LIMITED_KEY, max_retries=0)
+    for _ in range(2):
+        limited.chat.completions.create(**ASKED)
+
+
 def wrong_key():
     return client.with_options(api_key="dc1-renter-none").chat.completions.create(**ASKED)
 
@@ -167,6 +193,7 @@ async def streamed_in_parallel():
 report(
     *(chat, stream, tools, streamed_tools, structured, several, models, headers, picture),
     *(completion, streamed_completion, embeddings, response, streamed_response, parsed_response),
+    *(speech, transcription, transcribed_srt, streamed_transcription, rate_limited),
     *(wrong_key, unknown_model, odd_value, too_long, no_such_path, time_out, left_early),
     *(parallel, streamed_in_parallel),
 )

@@ -2,7 +2,8 @@
 
 import os
 
-from features import HELLO, MODEL, report
+import openai
+from features import HELLO, LIMITED_KEY, MODEL, report
 from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -50,9 +51,16 @@ def structured():
     return agent.run_sync("Riyadh has 7 people.").output.model_dump()
 
 
+def rate_limited():
+    client = openai.AsyncOpenAI(api_key=LIMITED_KEY, max_retries=0)
+    agent = Agent(OpenAIChatModel(MODEL, provider=OpenAIProvider(openai_client=client)))
+    for _ in range(2):
+        agent.run_sync(HELLO)
+
+
 def wrong_key():
     provider = OpenAIProvider(base_url=os.environ["OPENAI_BASE_URL"], api_key="none")
     return Agent(OpenAIChatModel(MODEL, provider=provider)).run_sync(HELLO)
 
 
-report(chat, stream, tools, output_by_tool, structured, wrong_key)
+report(chat, stream, tools, output_by_tool, structured, rate_limited, wrong_key)
