@@ -24,10 +24,13 @@ CHUNKS = (
 class KeepingServer:
     """An engine that keeps its connections open, and ends the body of an answer or does not.
 
-    With `calls_a_connection` it closes one at the next call on it, without an answer.
+    With `calls_a_connection` it closes one at the next call on it, without an answer. It answers once it has so many
+    calls `at_once`.
     """
 
-    def __init__(self, *, ends: bool = True, calls_a_connection: int | None = None) -> None:
+    def __init__(self, *, ends: bool = True, calls_a_connection: int | None = None, at_once: int = 1) -> None:
+        self._expected = at_once
+        self._all_there = asyncio.Event()
         self.connections = 0
         self.url = ""
         self._ends = ends
@@ -56,12 +59,20 @@ class KeepingServer:
                 calls += head.startswith(b"POST")
                 if self._most_calls is not None and calls > self._most_calls:
                     return
+                if head.startswith(b"POST"):
+                    await self._gather()
                 writer.write(MODELS if b"/v1/models" in head else self._answer(head))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has left
         finally:
             writer.close()
+
+    async def _gather(self) -> None:
+        self._expected -= 1
+        if self._expected <= 0:
+            self._all_there.set()
+        await self._all_there.wait()
 
     def _answer(self, head: bytes) -> bytes:
         if not head.startswith(b"POST /v1/chat/completions "):
@@ -102,3 +113,14 @@ async def test_an_engine_that_answers_no_call_is_asked_twice() -> None:
         await runner.aclose()
     assert failure.value.transient
     assert server.connections == 2
+
+
+async def test_an_engine_is_called_as_often_at_once_as_there_are_calls() -> None:
+    """A pool of connections with a bound of its own, which most clients have at 100, would hold the others up."""
+    calls = 130
+    async with KeepingServer(at_once=calls).serving() as server:
+        runner = EngineRunner(OpenAIEngine(server.url))
+        work = [Work(f"job-{at}", 1, JobType.VLLM_SERVE, 30, model="m", params={"prompt": "Hi"}) for at in range(calls)]
+        await asyncio.gather(*(runner.run(each, RecordingSink()) for each in work))
+        await runner.aclose()
+    assert server.connections >= calls

@@ -5,7 +5,6 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +37,7 @@ def relayed(pieces: list[bytes], content_type: str, *, stream: bool) -> tuple[li
     async def read() -> None:
         call = EngineCall("/v1/chat/completions", json.dumps({"messages": [], "stream": stream}), 0)
         relay = EventRelay(call, "m", told)
-        reader = EventReader(httpx.Response(200, headers={"content-type": content_type}, content=body()))
+        reader = EventReader(body(), content_type)
         async for event in reader.events():
             await relay.take(event)
         await relay.end()

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +30,7 @@ def heard(relay: Any, said: bytes) -> None:
         yield said
 
     async def read() -> None:
-        reader = EventReader(httpx.Response(200, content=body()))
+        reader = EventReader(body())
         async for event in reader.events():
             await relay.take(event)
             if relay.is_cut:
@@ -114,13 +113,13 @@ def text_relay(**asked: Any) -> tuple[str, EventRelay, list[str]]:
         events.append(event)
 
     body = json.dumps({"model": "a", "prompt": "def f():", "zz": 1.0, **asked})
-    path, relay = llamacpp_text("http://x/infill", EngineCall(COMPLETIONS, body, 10), "m", send)
+    path, relay = llamacpp_text(EngineCall(COMPLETIONS, body, 10), "m", send)
     return path, relay, events
 
 
 def test_llama_cpp_fills_in_by_its_own_path() -> None:
     path, relay, events = text_relay(suffix="return 1", stream=True)
-    assert (path, type(relay), relay.options) == ("http://x/infill", InfillRelay, {})
+    assert (path, type(relay), relay.options) == ("infill", InfillRelay, {})
     asked = {name: member.value for name, member in members(relay.body).items()}
     assert asked == {
         "model": "m",
@@ -147,7 +146,7 @@ def test_what_llama_cpp_would_pass_over_is_a_400() -> None:
         with pytest.raises(RunFailed) as failed:
             text_relay(**asked)
         assert failed.value.category is ErrorCategory.INVALID_PARAMS
-    assert text_relay(suffix="", echo=False)[0] == "completions"
+    assert text_relay(suffix="", echo=False)[0] == "v1/completions"
 
 
 def test_a_text_is_cut_where_it_has_more_tokens_than_were_paid_ahead() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import httpx
+import aiohttp
 
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
@@ -183,7 +183,7 @@ class LlamaCppEngine(OpenAIEngine):
         """Return who listens to the answer of a call, and has the tools called that must be."""
         return forced_calls.relay_of(call, model, on_event)
 
-    async def _broken(self, error: httpx.HTTPError) -> RunFailed:
+    async def _broken(self, error: aiohttp.ClientError) -> RunFailed:
         """Return the failure that a broken connection stands for: as a rule the end of the process."""
         if self._death is not None:
             # The connection ends a moment before the process does.

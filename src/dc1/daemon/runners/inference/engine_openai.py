@@ -3,10 +3,10 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from functools import partial
 
-import httpx
+import aiohttp
 
 from dc1 import tracing
 from dc1.daemon.runners.base import EngineCall, RunFailed
@@ -14,8 +14,8 @@ from dc1.daemon.runners.inference.chat import ChatRequest
 from dc1.daemon.runners.inference.discovery.abilities import AbilityProbe
 from dc1.daemon.runners.inference.discovery.concurrency import concurrency
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, EventCallback, TokenCallback
+from dc1.daemon.runners.inference.engine_http import EngineHttp
 from dc1.daemon.runners.inference.event_stream import TOO_MUCH, EventReader
-from dc1.daemon.runners.inference.forms import FORM_PATHS, form_of
 from dc1.daemon.runners.inference.infill import llamacpp_text
 from dc1.daemon.runners.inference.refusals import refusal, too_large
 from dc1.daemon.runners.inference.relays.relay import EventRelay, Relay, TextRelay, WholeRelay
@@ -26,17 +26,14 @@ from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.typed_answers import TYPED_PATHS
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath, ModelAbilities
-from dc1.proxies import http_proxy
 
-_CONNECT_SECONDS = 5.0
 _MODELS_SECONDS = 5.0
 # An engine may send without an end, and its daemon holds the jobs of others too.
 _MOST_BODY_BYTES = 1024 * 1024
 _OK = 200
-_JSON = {"Content-Type": "application/json"}
+_REDIRECTED = 300
 _UNKNOWN_KEY = frozenset({400, 422})
 _AFTERWARDS_SECONDS = 5.0
-_UNANSWERED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 class _UsageRefusedError(Exception):
@@ -52,47 +49,33 @@ class OpenAIEngine:
         A server that listens at a `socket` of this machine is spoken to there, whatever host the URL names.
         """
         root = url.rstrip("/").removesuffix("/v1")
-        address = httpx.URL(root)
         self._device = device
         self._says_usage = True
         self._entries: list[JsonObject] = []
         self._probe = AbilityProbe(self._said, partial(self._answer, "POST"))
-        self._root = root
-        self._client = httpx.AsyncClient(
-            base_url=f"{root}/v1/",
-            # Never compressed: a few bytes of it could stand for any number.
-            headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {api_key}"} if api_key else {})},
-            # How long an answer may take is the job's deadline, not the transport's.
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            # Engines stand beside their daemon as a rule, and some are somebody's service out there.
-            proxy=None if socket else http_proxy(address.scheme, address.host, address.port),
-            transport=httpx.AsyncHTTPTransport(uds=socket) if socket else None,
-            trust_env=False,
-        )
+        self._api = f"{root}/v1"
+        self._http = EngineHttp(root, {"Authorization": f"Bearer {api_key}"} if api_key else {}, socket)
 
     async def models(self) -> tuple[str, ...]:
         """Ask the server what it serves."""
         try:
-            async with (
-                asyncio.timeout(_MODELS_SECONDS),
-                self._client.stream("GET", "models", timeout=_MODELS_SECONDS) as answer,
-            ):
-                answer.raise_for_status()
-                # `null` is how a server in Go writes an empty list.
-                entries = json.loads(await _body(answer))["data"] or ()
-                names = tuple(str(entry["id"]) for entry in entries)
-                self._entries = [entry for entry in entries if isinstance(entry, dict)]
-                return names
-        except httpx.HTTPStatusError as refused:
+            async with asyncio.timeout(_MODELS_SECONDS):
+                with closing(await self._http.ask("GET", "v1/models")) as answer:
+                    if answer.status >= _REDIRECTED:
+                        self._probe.forget()
+                        raise EngineUnavailableError(f"{self._api} answers {answer.status}")
+                    # `null` is how a server in Go writes an empty list.
+                    entries = json.loads(await _body(answer))["data"] or ()
+            names = tuple(str(entry["id"]) for entry in entries)
+            self._entries = [entry for entry in entries if isinstance(entry, dict)]
+            return names
+        except aiohttp.ClientError as error:
             self._probe.forget()
-            raise EngineUnavailableError(f"{self._client.base_url} answers {refused.response.status_code}") from refused
-        except httpx.HTTPError as error:
-            self._probe.forget()
-            raise EngineUnavailableError(f"{self._client.base_url} cannot be reached: {error}") from error
+            raise EngineUnavailableError(f"{self._api} cannot be reached: {error}") from error
         except TimeoutError as error:
-            raise EngineUnavailableError(f"{self._client.base_url} takes too long to answer") from error
+            raise EngineUnavailableError(f"{self._api} takes too long to answer") from error
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise EngineUnavailableError(f"{self._client.base_url} does not speak the OpenAI API") from error
+            raise EngineUnavailableError(f"{self._api} does not speak the OpenAI API") from error
 
     async def concurrency(self) -> int:
         """Ask the server how many calls it takes at once."""
@@ -114,15 +97,12 @@ class OpenAIEngine:
 
     async def _answer(self, method: str, path: str, body: JsonObject | None = None) -> tuple[int, bytes] | None:
         """Return the status and what the server says, None where it says nothing in time."""
-        asked = None if body is None else compact(body).encode()
         try:
-            async with (
-                asyncio.timeout(_MODELS_SECONDS),
-                self._client.stream(method, f"{self._root}/{path}", content=asked, headers=_JSON) as answer,
-            ):
-                # Read whatever the status is: a connection that is left before the end cannot be used again.
-                return answer.status_code, await _body(answer)
-        except (httpx.HTTPError, TimeoutError):
+            async with asyncio.timeout(_MODELS_SECONDS):
+                with closing(await self._http.ask(method, path, None if body is None else compact(body))) as answer:
+                    # Read whatever the status is: a connection that is left before the end cannot be used again.
+                    return answer.status, await _body(answer)
+        except (aiohttp.ClientError, TimeoutError):
             return None
 
     async def prepare(self) -> None:
@@ -138,16 +118,16 @@ class OpenAIEngine:
             "temperature": request.temperature,
             "stream": True,
         }
-        return await self._answered("chat/completions", TextRelay(body, on_token))
+        return await self._answered("v1/chat/completions", TextRelay(body, on_token))
 
     async def call(self, model: str, call: EngineCall, on_event: EventCallback) -> Completion:
         """Answer a call as its caller put it, in one piece or as a stream."""
-        path = call.path.removeprefix("/v1/")
+        path = call.path.removeprefix("/")
         if call.path in TYPED_PATHS:
             return await self._answered(path, TypedRelay(call, model, on_event))
         if kind_of(call.path).answer_fault is None:
             if self._fills_in and call.path == EnginePath.COMPLETIONS:
-                path, relay = llamacpp_text(f"{self._root}/infill", call, model, on_event)
+                path, relay = llamacpp_text(call, model, on_event)
                 return await self._answered(path, relay)
             return await self._answered(path, self._relay(call, model, on_event))
         try:
@@ -171,15 +151,17 @@ class OpenAIEngine:
                     self._says_usage = False
             else:
                 await self._ask(path, relay.body, relay)
-        except httpx.HTTPError as error:
+        except aiohttp.ClientError as error:
             raise await self._broken(error) from error
         except RecursionError:
             raise RunFailed(ErrorCategory.ENGINE, "the engine's answer is nested too deeply", transient=True) from None
         return relay.answer.completion(self._device)
 
-    async def _broken(self, error: httpx.HTTPError) -> RunFailed:
+    async def _broken(self, error: aiohttp.ClientError) -> RunFailed:
         """Return the failure that a connection which failed stands for."""
-        return RunFailed(ErrorCategory.ENGINE, f"the engine's connection failed: {error!r}", transient=True)
+        return RunFailed(
+            ErrorCategory.ENGINE, f"the engine's connection failed: {type(error).__name__}", transient=True
+        )
 
     async def _ask(self, path: str, body: str, relay: Relay) -> None:
         with tracing.span("engine", "client", http__route=path):
@@ -187,15 +169,15 @@ class OpenAIEngine:
 
     async def _exchange(self, path: str, body: str, relay: Relay) -> None:
         # Leaving the block closes the connection, which is how these servers learn to stop.
-        async with aclosing(await self._posted(path, body)) as response:
-            if response.status_code != _OK:
+        with closing(await self._http.call(path, body)) as response:
+            if response.status != _OK:
                 said = await _body(response)
-                if body != relay.body and response.status_code in _UNKNOWN_KEY and b"stream_options" in said:
+                if body != relay.body and response.status in _UNKNOWN_KEY and b"stream_options" in said:
                     raise _UsageRefusedError
-                raise refusal(response.status_code, said, response.headers)
+                raise refusal(response.status, said, response.headers)
             try:
                 is_done = await self._read(response, relay)
-            except httpx.HTTPError:
+            except aiohttp.ClientError:
                 # A connection that ends badly after the text has ended took nothing away.
                 if not relay.answer.is_finished:
                     raise
@@ -204,26 +186,13 @@ class OpenAIEngine:
             raise RunFailed(ErrorCategory.ENGINE, "the engine's answer broke off", transient=True)
         await relay.end()
 
-    async def _posted(self, path: str, body: str) -> httpx.Response:
-        if path in FORM_PATHS:
-            request = self._client.build_request("POST", path, files=form_of(json.loads(body)))
-        else:
-            request = self._client.build_request("POST", path, content=body.encode(), headers=_JSON)
-        if current := tracing.traceparent():
-            request.headers["traceparent"] = current
-        try:
-            return await self._client.send(request, stream=True)
-        except _UNANSWERED:
-            # It may have ended a kept connection at the moment at which that was used again: on a new one it answers.
-            return await self._client.send(request, stream=True)
-
     @staticmethod
-    async def _read(response: httpx.Response, relay: Relay) -> bool:
+    async def _read(response: aiohttp.ClientResponse, relay: Relay) -> bool:
         """Read an answer to its end, and tell whether the engine called it one."""
         if isinstance(relay, TypedRelay) and relay.takes_bytes(response.headers.get("content-type", "")):
             await relay.take_bytes(response)
             return True
-        reader = EventReader(response)
+        reader = EventReader(response.content.iter_any(), response.headers.get("content-type", ""))
         clock = asyncio.get_running_loop().time
         scope, left = asyncio.timeout(None), _AFTERWARDS_SECONDS
         try:
@@ -246,13 +215,13 @@ class OpenAIEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._http.aclose()
 
 
-async def _body(answer: httpx.Response) -> bytes:
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
     """Return a body as far as it is worth reading."""
     body = bytearray()
-    async for chunk in answer.aiter_raw():
+    async for chunk in answer.content.iter_any():
         body += chunk
         if len(body) > _MOST_BODY_BYTES:
             break

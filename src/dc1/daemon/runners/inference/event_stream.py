@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import aiohttp
 
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.inference.refusals import error_text, failure_in_answer
@@ -40,8 +40,9 @@ class Event:
 class EventReader:
     """Reads one answer; `is_done` is set once the engine has called it whole."""
 
-    def __init__(self, answer: httpx.Response) -> None:
-        self._answer = answer
+    def __init__(self, pieces: AsyncIterator[bytes], content_type: str = "") -> None:
+        self._pieces = pieces
+        self._content_type = content_type
         self.is_done = False
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -49,7 +50,7 @@ class EventReader:
 
         A RunFailed says that one is no JSON object, or that the engine failed.
         """
-        source = lines(self._answer)
+        source = lines(self._pieces)
         is_begun = False
         async for sent in source:
             line = sent.removeprefix(_BYTE_ORDER_MARK)
@@ -70,21 +71,19 @@ class EventReader:
     def _is_whole(self, first_line: bytes) -> bool:
         """Tell whether an answer is JSON by how it begins, which some engines know better than its content type."""
         is_field = _FIELD.match(first_line) is not None
-        return first_line.lstrip().startswith(b"{") or (
-            "json" in self._answer.headers.get("content-type", "") and not is_field
-        )
+        return first_line.lstrip().startswith(b"{") or ("json" in self._content_type and not is_field)
 
 
 async def _leave(source: AsyncIterator[bytes]) -> None:
     """Read what is left of an answer that is whole, as far as it is there already."""
     # The end of the body, as a rule: a connection that is left before it cannot serve the next call.
-    with contextlib.suppress(TimeoutError, httpx.HTTPError, RunFailed):
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError, RunFailed):
         async with asyncio.timeout(_REST_SECONDS):
             async for _ in source:
                 pass
 
 
-async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the lines of an answer as they end, by LF, CR or both, and what is left at its end.
 
     Of bytes and not of text: text has more that ends a line, such as U+2028, which JSON has in the midst of a string.
@@ -93,7 +92,7 @@ async def lines(answer: httpx.Response) -> AsyncIterator[bytes]:
         RunFailed: a line is too long, or the whole.
     """
     unfinished, size = bytearray(), 0
-    async for piece in answer.aiter_raw():
+    async for piece in pieces:
         size += len(piece)
         unfinished += piece
         if len(unfinished) > MOST_EVENT_BYTES or size > MOST_ANSWER_BYTES:

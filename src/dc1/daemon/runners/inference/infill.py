@@ -12,12 +12,13 @@ from dc1.daemon.runners.inference.text import text_of
 from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, compact
 
+_INFILL = "infill"
 _NO_ECHO = b'{"message": "llama.cpp does not repeat a prompt; leave echo out"}'
 _ONE_ANSWER = b'{"message": "llama.cpp fills in once; leave n out beside a suffix"}'
 
 
-def llamacpp_text(infill: str, call: EngineCall, model: str, send: EventCallback) -> tuple[str, EventRelay]:
-    """Return where such a call is sent and who listens to the answer; `infill` is where texts are filled in.
+def llamacpp_text(call: EngineCall, model: str, send: EventCallback) -> tuple[str, EventRelay]:
+    """Return where such a call is sent and who listens to the answer.
 
     Raises:
         refusal: llama.cpp would pass over what is asked for.
@@ -26,10 +27,10 @@ def llamacpp_text(infill: str, call: EngineCall, model: str, send: EventCallback
     if asked.get("echo") is True:
         raise refusal(400, _NO_ECHO, {})
     if not asked.get("suffix"):
-        return call.path.removeprefix("/v1/"), EventRelay(call, model, send)
+        return call.path.removeprefix("/"), EventRelay(call, model, send)
     if asked.get("n") not in (None, 1):
         raise refusal(400, _ONE_ANSWER, {})
-    return infill, InfillRelay(call, model, send)
+    return _INFILL, InfillRelay(call, model, send)
 
 
 class InfillRelay(EventRelay):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import httpx
+import aiohttp
 
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
 from dc1.daemon.runners.inference.answer import objects
@@ -81,7 +81,7 @@ class TypedRelay:
             raise RunFailed(ErrorCategory.ENGINE, "the engine gave no sound", transient=True)
         return True
 
-    async def take_bytes(self, answer: httpx.Response) -> None:
+    async def take_bytes(self, answer: aiohttp.ClientResponse) -> None:
         """Pass on an answer that is no JSON to its end: sound as it comes, text in one piece.
 
         Raises:
@@ -90,7 +90,7 @@ class TypedRelay:
         if self._path in _WORDS:
             return await self._take_text(answer)
         content_type, size = answer.headers["content-type"].strip(), 0
-        async for piece in answer.aiter_raw():
+        async for piece in answer.content.iter_any():
             for start in range(0, len(piece), _PIECE_BYTES):
                 part = piece[start : start + _PIECE_BYTES]
                 await self._send(compact(bytes_event(content_type, part)), "", False)
@@ -102,9 +102,9 @@ class TypedRelay:
         self.answer.is_finished = True
         return None
 
-    async def _take_text(self, answer: httpx.Response) -> None:
+    async def _take_text(self, answer: aiohttp.ClientResponse) -> None:
         text = bytearray()
-        async for piece in answer.aiter_raw():
+        async for piece in answer.content.iter_any():
             text += piece
             if len(text) > MOST_EVENT_BYTES // 2:
                 raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)

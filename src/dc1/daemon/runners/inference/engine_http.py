@@ -1,0 +1,88 @@
+"""HTTP with an engine: connections that are kept, as many as there are calls, and bodies as they come."""
+
+import json
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from dc1 import tracing
+from dc1.daemon.runners.inference.forms import FORM_PATHS, form_of
+from dc1.proxies import http_proxy
+
+_CONNECT_SECONDS = 5.0
+_JSON = {"Content-Type": "application/json"}
+_UNANSWERED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+
+
+class EngineHttp:
+    """One server below `root`, or at a `socket` of this machine, whatever host the URL names."""
+
+    def __init__(self, root: str, headers: Mapping[str, str], socket: str | None) -> None:
+        self._root = root
+        self._headers = headers
+        self._socket = socket
+        address = urlsplit(root)
+        # Engines stand beside their daemon as a rule, and some are somebody's service out there.
+        proxy = None if socket else http_proxy(address.scheme, address.hostname or "", address.port)
+        self._proxy = proxy
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def ask(self, method: str, path: str, body: str | None = None) -> aiohttp.ClientResponse:
+        """Send a request, whose body is JSON, and return the answer as soon as it has begun; who has it closes it.
+
+        Fails with an aiohttp.ClientError.
+        """
+        return await self._asked(method, path, lambda: body)
+
+    async def call(self, path: str, body: str) -> aiohttp.ClientResponse:
+        """Send a call as `ask` does, as a form where its path takes one."""
+        return await self._asked("POST", path, lambda: form_of(json.loads(body)) if path in FORM_PATHS else body)
+
+    async def _asked(
+        self, method: str, path: str, write: Callable[[], str | aiohttp.FormData | None]
+    ) -> aiohttp.ClientResponse:
+        try:
+            return await self._send(method, path, write())
+        except aiohttp.ClientConnectorError:
+            raise
+        except _UNANSWERED:
+            # It may have ended a kept connection at the moment at which that was used again: on a new one it answers.
+            return await self._send(method, path, write())
+
+    async def _send(self, method: str, path: str, body: str | aiohttp.FormData | None) -> aiohttp.ClientResponse:
+        headers = dict(_JSON) if isinstance(body, str) else {}
+        if current := tracing.traceparent():
+            headers["traceparent"] = current
+        return await self._session.request(
+            method,
+            f"{self._root}/{path}",
+            data=body,
+            headers=headers,
+            # An engine that sends its callers elsewhere would have them call whom its owner did not name.
+            allow_redirects=False,
+        )
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        # Made with the first request, for it belongs to the event loop that it is made in.
+        if self._opened is None:
+            # As many as there are calls: how many the engine takes, the market has been told.
+            connector = aiohttp.UnixConnector(self._socket, limit=0) if self._socket else aiohttp.TCPConnector(limit=0)
+            self._opened = aiohttp.ClientSession(
+                connector=connector,
+                # Never compressed: a few bytes of it could stand for any number.
+                headers={"Accept-Encoding": "identity", **self._headers},
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # How long an answer may take is the job's deadline, not the transport's.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+                proxy=self._proxy,
+                trust_env=False,
+            )
+        return self._opened
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._opened is not None:
+            await self._opened.close()
