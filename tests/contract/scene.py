@@ -99,7 +99,7 @@ class Scene:
             "{template_id}": lambda: "python",
             "{model}": self.model,
             "{digest}": lambda: "older",
-            "{file}": lambda: "main.js",
+            "{file}": lambda: "daemon.txt" if path.startswith("/install/") else "main.js",
             "{language}": lambda: "ar",
         }
         for name, find in ids.items():
