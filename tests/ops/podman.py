@@ -25,7 +25,8 @@ _DEBIAN = (
 # Where this machine trusts more authorities than others do, pip has to as well.
 TRUSTING = ("--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro", "--env", f"PIP_CERT={_CERTIFICATES}/ca-certificates.crt")
 _ULIMITS = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
-_SECONDS = 280.0
+# A build on a machine that does other things as well.
+_SECONDS = 600.0
 
 
 class Podman:
