@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from dc1.cli.commands import Commands
+from dc1.cli.commands import Commands, Insecure, host_of, require_private
 from dc1.cli.errors import CommandError
-from dc1.cli.options import Url
 from dc1.cli.output import listing, notes
 from dc1.client import DEFAULT_URL, Client, ForbiddenError, Target
 from dc1.client.credentials import Role, role_of
@@ -22,6 +21,17 @@ app = Commands()
 _OWN_PAGES: dict[Role, str] = {"renter": "/renters/balance", "provider": "/providers/me", "admin": "/admin/dashboard"}
 Name = Annotated[str, typer.Argument(metavar="[PROFILE]", help="Under which name.", show_default=True)]
 
+# Not `url`, which is filled in from profiles: a login makes one, and must not need it.
+Marketplace = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="DC1_URL",
+        help="Where the marketplace is; where it was, for a profile that is there.",
+        show_default=DEFAULT_URL,
+    ),
+]
+
 
 @app.command("login")
 def login(
@@ -29,9 +39,13 @@ def login(
     key_file: Annotated[
         Path | None, typer.Option(help="A file that holds the key or token; asked for without.", show_default=False)
     ] = None,
-    url: Url = DEFAULT_URL,
+    marketplace: Marketplace = None,
+    insecure: Insecure = False,
 ) -> None:
     """Remember a marketplace and a key. A profile has one for each role."""
+    kept = read_profiles().get(name, [])
+    url = marketplace or next((one.url for one in kept if one.url), DEFAULT_URL)
+    require_private(host_of(url), not url.lower().startswith("http:"), insecure)
     key = _key(key_file)
     role = role_of(key)
     with Client(Target(url, key, role)) as client, suppress(ForbiddenError):

@@ -27,9 +27,16 @@ class Profile:
 
 
 def profiles_file() -> Path:
-    """Return where the profiles are: `$XDG_CONFIG_HOME/dc1/profiles.json`, in `~/.config` where that is not set."""
+    """Return where the profiles are: `$XDG_CONFIG_HOME/dc1/profiles.json`, in `~/.config` where that is not set.
+
+    Raises:
+        FileNotFoundError: this user has no home, as in a container that gives it a number alone.
+    """
     home = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(home) if home else Path.home() / ".config") / "dc1" / "profiles.json"
+    try:
+        return (Path(home) if home else Path.home() / ".config") / "dc1" / "profiles.json"
+    except RuntimeError:
+        raise FileNotFoundError("There is no home directory; XDG_CONFIG_HOME can name one") from None
 
 
 def read_profiles() -> dict[str, list[Profile]]:
@@ -38,13 +45,14 @@ def read_profiles() -> dict[str, list[Profile]]:
     Raises:
         ConfigurationError: the file is there and cannot be used.
     """
-    file = profiles_file()
     try:
+        file = profiles_file()
         text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    # A system's user may have a file as its home.
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}.") from None
+        raise ConfigurationError(f"What `dc1 login` stored cannot be read: {error}.") from None
     if file.stat().st_mode & 0o077:
         raise ConfigurationError(f"{file} holds keys and can be read by others; `chmod 600 {file}` mends that.")
     try:
@@ -70,7 +78,7 @@ def profile_named(name: str | None, role: str | None) -> Profile:
     found = next((profile for profile in kept if role is None or profile.role == role), None)
     if found is None and name is not None:
         kind = f"a {role}'s key in the profile" if role and kept else "a profile"
-        raise ConfigurationError(f"There is not {kind} {name!r}; `dc1 login --profile {name}` makes it.")
+        raise ConfigurationError(f"There is not {kind} {name!r}; `dc1 login {name}` makes it.")
     return found or Profile()
 
 
@@ -90,8 +98,8 @@ def forget_profile(name: str) -> bool:
 
 @contextmanager
 def _changing() -> Iterator[dict[str, list[Profile]]]:
-    file = profiles_file()
     try:
+        file = profiles_file()
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Two logins at a time must not lose one of them, and a crash in between none at all.
         with (file.parent / ".lock").open("w") as lock:
@@ -104,4 +112,4 @@ def _changing() -> Iterator[dict[str, list[Profile]]]:
             fresh.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
             fresh.replace(file)
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error}.") from None
+        raise ConfigurationError(f"What `dc1 login` stores cannot be written: {error}.") from None

@@ -69,3 +69,21 @@ def test_profiles_are_listed_without_keys_and_forgotten(run: Run, tmp_path: Path
     assert run("logout", "home").exit_code == 0
     assert run("logout", "home").exit_code == 1
     assert "There is not a profile 'home'" in run("provider", "me", "--profile", "home").stderr
+
+
+def test_a_profile_is_made_though_the_environment_names_it_already(server: ScriptedServer, run: Run) -> None:
+    told = run("renter", "balance", DC1_PROFILE="work", **UNSAID).stderr
+    assert "`dc1 login work` makes it" in told
+    assert run("login", "work", stdin="dc1-renter-1\n", DC1_PROFILE="work", **NO_KEYS).exit_code == 0
+    # A new key of it goes where the old one did.
+    assert run("login", "work", stdin="dc1-renter-2\n", DC1_PROFILE="work", **UNSAID).exit_code == 0
+    server.requests.clear()
+
+    assert run("renter", "balance", "--json", DC1_PROFILE="work", **UNSAID).exit_code == 0
+    assert server.requests[0].headers["x-renter-key"] == "dc1-renter-2"
+
+
+def test_a_key_is_not_asked_for_to_be_told_in_clear(run: Run) -> None:
+    result = run("login", "--url", "http://market.example.sa", stdin="dc1-renter-1\n", **NO_KEYS)
+    assert result.exit_code == 1
+    assert "in clear" in result.stderr
