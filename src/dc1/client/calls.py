@@ -65,6 +65,9 @@ class HttpCall:
         """The call as the HTTP library takes it."""
         query = {name: value for name, value in self.query.items() if value is not None}
         body = {} if self.body is None else {"json": dict(self.body)}
+        # A whole address, of an answer perhaps, would be told the key.
+        if not self.path.startswith("/"):
+            raise ConfigurationError(f"{self.path!r} is not a path of a marketplace, which begins with a slash.")
         return {"method": self.method, "url": self.path, "params": query, "headers": dict(self.headers), **body}
 
     def streamed(self) -> dict[str, Any]:
@@ -92,12 +95,14 @@ def path(*segments: str | int) -> str:
 def http_options(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """Return how the HTTP library reaches a marketplace; a `url` that is no address of one is refused."""
     parsed = _parsed(url)
+    proxy = http_proxy(parsed.scheme, parsed.host, parsed.port)
+    _require_usable(proxy)
     return {
         "base_url": parsed,
         "headers": {"accept": "application/json", **headers},
         # Reading the trusted certificates takes longer than a call; http has no use for them.
         "verify": httpx.create_ssl_context() if parsed.scheme == "https" else False,
-        "proxy": http_proxy(parsed.scheme, parsed.host, parsed.port),
+        "proxy": proxy,
         # Else the library would read the variables in its own way, and take a password out of ~/.netrc.
         "trust_env": False,
     }
@@ -105,14 +110,30 @@ def http_options(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
 
 def answer_of(url: str, response: httpx.Response) -> Answer:
     """Return a successful answer, and raise what is none as an error."""
-    if response.is_error:
+    if not response.is_success:
         raise refused(url, response)
     return Answer(response.status_code, _object(url, response), response.text)
 
 
 def refused(url: str, response: httpx.Response) -> RefusedError:
-    """Return the error of a response that was read."""
+    """Return the error of a response that was read.
+
+    Raises:
+        NoMarketplaceError: it is none of a marketplace.
+    """
+    if response.is_redirect:
+        # Not followed: who answers there would be told the key, and a POST would become a GET.
+        raise NoMarketplaceError(f"{url} answered {response.status_code}, which leads elsewhere; name that address.")
     return refusal(response.status_code, _object(url, response), response.headers)
+
+
+@contextmanager
+def put_together() -> Iterator[None]:
+    """Raise as an error of ours what keeps a call from being put together: text or numbers that cannot be sent."""
+    try:
+        yield
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ConfigurationError(f"The call cannot be sent: {error}.") from None
 
 
 @contextmanager
@@ -125,7 +146,7 @@ def said_plainly(url: str) -> Iterator[None]:
         raise _unreachable(url, str(error)) from None
     except httpx.TimeoutException:
         raise ConnectionBrokenError(f"{url} did not answer in time.") from None
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise ConnectionBrokenError(f"The connection to {url} broke ({type(error).__name__}).") from None
 
 
@@ -149,10 +170,22 @@ def _object(url: str, response: httpx.Response) -> dict[str, Any]:
     return body
 
 
+def _require_usable(proxy: str | None) -> None:
+    try:
+        is_usable = proxy is None or httpx.URL(proxy).scheme in {"http", "https"}
+    except httpx.InvalidURL:
+        is_usable = False
+    if not is_usable:
+        # Without the address, which may hold a password.
+        raise ConfigurationError("The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none of http or https.")
+
+
 def _parsed(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        # As the resolver will have it, which does not say what is wrong.
+        parsed.raw_host.decode().encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
         parsed = httpx.URL()
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigurationError(f"{url!r} is not an address like http://127.0.0.1:8083.")

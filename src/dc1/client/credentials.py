@@ -74,18 +74,20 @@ def find_target(
     Raises:
         ConfigurationError: both `key` and `key_file` are given, or a file or a profile cannot be read.
     """
-    if url and key and not (key_file or profile):
-        return Target(url, cleaned(key), role)
     if key and key_file:
         raise ConfigurationError("A key and a file with one are both given.")
+    place = url or (None if profile else os.environ.get("DC1_URL"))
     try:
-        stored = profile_named(profile or os.environ.get("DC1_PROFILE") or None, role)
         found = cleaned(key) if key else _from_files(key_file, role or "renter", named=profile is not None)
     except SecretFileError as error:
         raise ConfigurationError(str(error)) from None
     except ValueError as fault:
         raise ConfigurationError(f"The key {fault}.") from None
-    place = url or (None if profile else os.environ.get("DC1_URL")) or stored.url or DEFAULT_URL
+    if place and found and not profile:
+        # Logins that cannot be read are no matter to who needs none.
+        return Target(place, found, role)
+    stored = profile_named(profile or os.environ.get("DC1_PROFILE") or None, role)
+    place = place or stored.url or DEFAULT_URL
     # A profile's key is for its own marketplace: another one would be told it.
     if not found and stored.key and place.rstrip("/") == (stored.url or DEFAULT_URL).rstrip("/"):
         found = stored.key

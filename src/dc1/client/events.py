@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from httpx_sse import ServerSentEvent
 
-from dc1.client.errors import RefusedError, UnavailableError
+from dc1.client.errors import ConnectionBrokenError, NoMarketplaceError, RefusedError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,7 @@ def job_event(frame: ServerSentEvent) -> StreamedEvent | None:
     """Return what a frame of a log stream says; None for one that says nothing."""
     if not frame.data:
         return None
-    data = json.loads(frame.data)
-    if not isinstance(data, dict):
-        return None
+    data = _object(frame.data)
     return StreamedEvent("token" if frame.event == "token" else "end" if frame.event == "end" else "log", data)
 
 
@@ -76,21 +74,44 @@ class ChatProgress:
     Attributes:
         job_id: the job that the chat is; empty before the first chunk.
         usage: the tokens that are paid; empty before the last chunk.
+        has_ended: whether that was all.
     """
 
     job_id: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
+    has_ended: bool = False
 
     def take(self, data: str) -> str:
         """Return the text of one event; an error in it is raised."""
-        if not data or data == "[DONE]":
+        if data == "[DONE]":
+            self.has_ended = True
+        if not data or self.has_ended:
             return ""
-        chunk = json.loads(data)
+        chunk = _object(data)
         if "error" in chunk:
             raise _failed(chunk)
         self.job_id = chunk.get("id") or self.job_id
         self.usage = chunk.get("usage") or self.usage
         return "".join(str((choice.get("delta") or {}).get("content") or "") for choice in chunk.get("choices") or [])
+
+    def require_end(self) -> None:
+        """Refuse to take a part for the whole.
+
+        Raises:
+            ConnectionBrokenError: the answer broke off.
+        """
+        if not self.has_ended:
+            raise ConnectionBrokenError("The answer broke off before its end.")
+
+
+def _object(data: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(data)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise NoMarketplaceError("An event came without a JSON object; is a dc1 marketplace there?")
+    return parsed
 
 
 def _failed(chunk: dict[str, Any]) -> RefusedError:

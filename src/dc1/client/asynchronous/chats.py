@@ -7,6 +7,7 @@ from typing import Any
 
 from dc1.client.asynchronous.transport import AsyncTransport
 from dc1.client.calls import HttpCall
+from dc1.client.errors import ClientError
 from dc1.client.events import ChatProgress, ChatReply, conversation, reply_of
 
 _PATH = "/v1/chat/completions"
@@ -23,12 +24,18 @@ class AsyncChatStream:
         self._transport = transport
         self._body = {**body, "stream": True, "stream_options": {"include_usage": True}}
         self.progress = ChatProgress()
+        self._is_asked = False
 
     async def __aiter__(self) -> AsyncIterator[str]:
+        if self._is_asked:
+            # It would be paid twice, too.
+            raise ClientError("An answer comes once; ask again for another.")
+        self._is_asked = True
         async with self._transport.events(HttpCall("POST", _PATH, body=self._body)) as frames:
             async for frame in frames:
                 if text := self.progress.take(frame.data):
                     yield text
+        self.progress.require_end()
 
 
 async def ask(transport: AsyncTransport, body: dict[str, Any], timeout_seconds: float) -> ChatReply:

@@ -12,7 +12,7 @@ from dc1.client.asynchronous.following import follow_job_events
 from dc1.client.asynchronous.paging import by_offset
 from dc1.client.asynchronous.transport import AsyncTransport
 from dc1.client.calls import path
-from dc1.client.errors import WaitTimeoutError
+from dc1.client.errors import ClientError, WaitTimeoutError
 from dc1.client.events import StreamedEvent
 
 if TYPE_CHECKING:
@@ -77,8 +77,15 @@ class AsyncJobHandle:
         return output
 
     async def image(self) -> bytes:
-        """Return the image that the job made."""
-        return base64.b64decode((await self._transport.get(path("jobs", self.id, "output"))).body["image_base64"])
+        """Return the image that the job made.
+
+        Raises:
+            ClientError: it made none, or not yet.
+        """
+        output = (await self._transport.get(path("jobs", self.id, "output"))).body
+        if not isinstance(output.get("image_base64"), str):
+            raise ClientError(f"The job {self.id} has no image; it is {output.get('status')}.")
+        return base64.b64decode(output["image_base64"])
 
     async def invoice(self) -> rest.GetJobInvoiceResponse:
         """Return how the job was billed."""

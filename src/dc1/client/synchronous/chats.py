@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dc1.client.calls import HttpCall
+from dc1.client.errors import ClientError
 from dc1.client.events import ChatProgress, ChatReply, conversation, reply_of
 from dc1.client.synchronous.transport import Transport
 
@@ -24,12 +25,18 @@ class ChatStream:
         self._transport = transport
         self._body = {**body, "stream": True, "stream_options": {"include_usage": True}}
         self.progress = ChatProgress()
+        self._is_asked = False
 
     def __iter__(self) -> Iterator[str]:
+        if self._is_asked:
+            # It would be paid twice, too.
+            raise ClientError("An answer comes once; ask again for another.")
+        self._is_asked = True
         with self._transport.events(HttpCall("POST", _PATH, body=self._body)) as frames:
             for frame in frames:
                 if text := self.progress.take(frame.data):
                     yield text
+        self.progress.require_end()
 
 
 def ask(transport: Transport, body: dict[str, Any], timeout_seconds: float) -> ChatReply:

@@ -11,7 +11,17 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
-from dc1.client.calls import Answer, HttpCall, answer_of, http_options, keyed, reading, refused, said_plainly
+from dc1.client.calls import (
+    Answer,
+    HttpCall,
+    answer_of,
+    http_options,
+    keyed,
+    put_together,
+    reading,
+    refused,
+    said_plainly,
+)
 from dc1.client.credentials import Target
 from dc1.client.errors import ClientError
 from dc1.client.retries import Attempts
@@ -70,8 +80,10 @@ class Transport:
         attempts = Attempts(call, self._retries)
         while True:
             try:
+                with put_together():
+                    request = self._http.build_request(**call.options, timeout=attempts.left_seconds)
                 with said_plainly(self._url):
-                    response = self._http.request(**call.options, timeout=attempts.left_seconds)
+                    response = self._http.send(request)
                 return answer_of(self._url, response)
             except ClientError as error:
                 pause = attempts.pause_after(error)
@@ -82,8 +94,14 @@ class Transport:
     @contextmanager
     def events(self, call: HttpCall) -> Iterator[Iterator[ServerSentEvent]]:
         """Open a stream of server-sent events."""
-        with said_plainly(self._url), self._http.stream(**call.streamed()) as response:
-            if response.is_error:
-                response.read()
-                raise refused(self._url, response)
-            yield EventSource(response).iter_sse()
+        with put_together():
+            request = self._http.build_request(**call.streamed())
+        with said_plainly(self._url):
+            response = self._http.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    response.read()
+                    raise refused(self._url, response)
+                yield EventSource(response).iter_sse()
+            finally:
+                response.close()
