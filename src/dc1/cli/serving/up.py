@@ -62,7 +62,7 @@ def edge_command() -> None:
 def health_command(
     server: Annotated[bool, typer.Option("--server", help="Ask the server alone, past the edge.")] = False,
 ) -> None:
-    """Tell whether what is served here answers well; exit code 1 when not. It goes by the same settings."""
+    """Tell whether what is served here answers well. The exit code is 1 when not; it goes by the same settings."""
     from dc1.cli.serving import health
 
     print(f"{health.check(server_alone=server)} is well.")
