@@ -1,11 +1,13 @@
 """The doctor: each thing, good and broken."""
 
+import json
 import socket
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
+from dc1.cli.doctor import checks
 from dc1.cli.doctor.checks import clock, connection, encryption
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
@@ -63,6 +65,33 @@ def test_a_name_that_nobody_has(no_proxies: None) -> None:
     (only,) = connection("https://nobody.invalid")
 
     assert (only.thing, only.is_good) == ("DNS", False)
+
+
+def test_behind_a_proxy_it_need_not_be_found_without(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    # The scripted server takes a whole address for a path, as a proxy is asked.
+    monkeypatch.setenv("http_proxy", server.url)
+    server.on("GET http://nobody.invalid/health", HEALTHY)
+
+    dns, market, _ = connection("http://nobody.invalid")
+    assert (dns.is_good, market.is_good) == (None, True)
+    # A documentation address, which nobody has; the port is refused or not reached at once.
+    monkeypatch.setattr(checks, "_SECONDS", 0.2)
+    server.on("GET http://192.0.2.1/health", HEALTHY)
+    _, port, market, _ = connection("http://192.0.2.1")
+    assert (port.is_good, market.is_good) == (None, True)
+
+
+def test_scripts_read_json(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /renters/balance", Reply({"error": "Invalid API key"}, 401))
+
+    result = run("doctor", "renter", "--json")
+
+    found = {one["thing"]: one for one in json.loads(result.stdout)["findings"]}
+    assert result.exit_code == 1
+    assert (found["port"]["is_good"], found["key"]["is_good"]) == (True, False)
+    assert "Invalid API key" in found["key"]["told"]
 
 
 def test_a_port_that_does_not_speak_tls(server: ScriptedServer) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from dc1.client.calls import http_options
+from dc1.proxies import http_proxy
 
 _SECONDS = 10.0
 # Signed webhooks and expiring keys are judged by the clock, and five minutes are what verifiers allow.
@@ -33,12 +34,17 @@ def connection(url: str) -> Iterator[Finding]:
     """Look at name, port, encryption, marketplace and clock, as far as one leads to the next."""
     parsed = httpx.URL(url)
     port = parsed.port or (443 if parsed.scheme == "https" else 80)
+    # Who has a proxy need not find the marketplace without it.
+    is_proxied = http_proxy(parsed.scheme, parsed.host, parsed.port) is not None
+    fault, instead = (None, "The proxy is asked for it.") if is_proxied else (False, "A proxy may be needed.")
     try:
         found = socket.getaddrinfo(parsed.host, port, type=socket.SOCK_STREAM)
+        yield Finding("DNS", True, f"{parsed.host} is {found[0][4][0]}.")
     except OSError as error:
-        yield Finding("DNS", False, f"{parsed.host} has no address: {error.strerror or error}.")
+        yield Finding("DNS", fault, f"{parsed.host} has no address: {error.strerror or error}. {instead}")
+        if is_proxied:
+            yield from marketplace(url)
         return
-    yield Finding("DNS", True, f"{parsed.host} is {found[0][4][0]}.")
     # Directly, without the proxy: whether one is needed is what this tells.
     try:
         with socket.create_connection((parsed.host, port), _SECONDS) as stream:
@@ -46,14 +52,15 @@ def connection(url: str) -> Iterator[Finding]:
             if parsed.scheme == "https":
                 yield encryption(parsed.host, stream)
     except OSError as error:
-        yield Finding("port", False, f"{port} does not answer: {error.strerror or error}. A proxy may be needed.")
+        yield Finding("port", fault, f"{port} does not answer: {error.strerror or error}. {instead}")
     yield from marketplace(url)
 
 
 def encryption(host: str, stream: socket.socket) -> Finding:
     """Look at the certificate behind an open connection."""
     try:
-        with ssl.create_default_context().wrap_socket(stream, server_hostname=host) as encrypted:
+        # What the client trusts, which need not be what this machine does.
+        with httpx.create_ssl_context().wrap_socket(stream, server_hostname=host) as encrypted:
             certificate = encrypted.getpeercert() or {}
     except (ssl.SSLError, OSError) as error:
         return Finding("TLS", False, f"{error}. SSL_CERT_FILE can name a certificate to trust.")

@@ -1,7 +1,9 @@
 """`dc1 doctor renter`, `owner` and `operator`: what each side needs, looked at in turn."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +11,17 @@ import typer
 
 from dc1.cli.commands import Commands
 from dc1.cli.doctor.checks import Finding, connection, disk
-from dc1.cli.options import AdminToken, ProviderKey, RenterKey, Url, admin_target, provider_target, renter_target
-from dc1.cli.output import listing
+from dc1.cli.options import (
+    AdminToken,
+    AsJson,
+    ProviderKey,
+    RenterKey,
+    Url,
+    admin_target,
+    provider_target,
+    renter_target,
+)
+from dc1.cli.output import encodable, listing
 from dc1.client import DEFAULT_URL, Client, ClientError, Target
 from dc1.client.calls import http_options
 
@@ -18,21 +29,22 @@ app = Commands(help="Say what is wrong between this machine and a marketplace.",
 
 
 @app.command("renter")
-def doctor_renter(key: RenterKey = None, url: Url = DEFAULT_URL) -> None:
+def doctor_renter(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Look at the way to the marketplace, the clock and the key."""
-    _tell([*_way(url), _key(renter_target, url, key, "/renters/balance")])
+    _tell([*_way(url), _key(renter_target, url, key, "/renters/balance")], as_json)
 
 
 @app.command("owner")
-def doctor_owner(key: ProviderKey = None, url: Url = DEFAULT_URL) -> None:
+def doctor_owner(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Look at the same, at the card's driver, a container engine and the disk."""
-    _tell([*_way(url), _key(provider_target, url, key, "/providers/me"), *_machine(), disk(Path.home())])
+    way = [*_way(url), _key(provider_target, url, key, "/providers/me")]
+    _tell([*way, *_machine(), disk(Path.home())], as_json)
 
 
 @app.command("operator")
-def doctor_operator(token: AdminToken = None, url: Url = DEFAULT_URL) -> None:
+def doctor_operator(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Look at the same, at settings, database and books, and at the disk."""
-    _tell([*_way(url), _key(admin_target, url, token, "/admin/dashboard"), *_server()])
+    _tell([*_way(url), _key(admin_target, url, token, "/admin/dashboard"), *_server()], as_json)
 
 
 def _way(url: str) -> Iterator[Finding]:
@@ -98,9 +110,14 @@ def _server() -> Iterator[Finding]:
 _WORDS: dict[bool | None, Literal["good", "bad", "not known"]] = {True: "good", False: "bad", None: "not known"}
 
 
-def _tell(findings: Iterable[Finding]) -> None:
+def _tell(findings: Iterable[Finding], as_json: bool) -> None:
     found = list(findings)
-    listing(["what", "is", "because"], ([one.thing, _WORDS[one.is_good], one.told] for one in found), empty="")
+    told = {"findings": [asdict(one) for one in found]}
+    # As `emit` has it for the answers of a marketplace.
+    if as_json:
+        print(encodable(json.dumps(told, ensure_ascii=False)))
+    else:
+        listing(["what", "is", "because"], ([one.thing, _WORDS[one.is_good], one.told] for one in found), empty="")
     # For scripts, as a followed job has it.
     if any(one.is_good is False for one in found):
         raise typer.Exit(1)
