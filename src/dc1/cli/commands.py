@@ -93,13 +93,13 @@ def _guarded(function: Any, *, watch: bool) -> Any:
         given |= {"as_json": True} if style == "json" else {}
         with as_csv(style == "csv"):
             answer = function(**given)
+            # Behind what was asked for; a refusal stays one sentence.
+            _warn(typed)
             while every:
                 time.sleep(every)
                 # On a terminal one page in the place of the other; a file has all of them.
                 console.clear()
                 answer = function(**given)
-        # Behind what was asked for; a refusal stays one sentence.
-        _warn(typed)
         return answer
 
     # What the command line is made of; without the way back to the function, whose own signature it would be.

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ console = Console(markup=False, highlight=False, emoji=False)
 if not console.is_terminal:
     console.width = _PIPE_WIDTH
 _is_csv = ContextVar("dc1_is_csv", default=False)
+# What a spreadsheet calculates; an amount below nothing and the dash for what is not known are none.
+_FORMULA = re.compile(r"[=+@\t]|-(?![\d.,]*\Z)")
 notes = Console(markup=False, highlight=False, emoji=False, stderr=True)
 
 
@@ -106,7 +109,7 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str
 
 def _print_csv(rows: Iterable[Sequence[str]]) -> None:
     # A text that a spreadsheet would take for a formula is a stranger's, and is kept a text.
-    safe = ([f"'{text}" if text[:1] in "=+@" and text[1:] else text for text in row] for row in rows)
+    safe = ([f"'{text}" if _FORMULA.match(text) else text for text in row] for row in rows)
     csv.writer(sys.stdout, lineterminator="\n").writerows(safe)
 
 

@@ -3,6 +3,9 @@
 import csv
 import io
 
+import pytest
+
+from dc1.cli.output import as_csv, listing
 from tests.cli.answers import BALANCE, JOB
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
@@ -21,6 +24,16 @@ def test_a_table_may_be_csv(server: ScriptedServer, run: Run) -> None:
     # No formula to a spreadsheet.
     assert rows[1]["type"] == '\'=1+1, "x"'
     assert rows[0]["SAR"] == "0.45"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "@SUM(1)", "-1+cmd|x!A0", "\t=1+1", "-A1"])
+def test_no_text_of_a_stranger_is_a_formula(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with as_csv(True):
+        listing(["name", "change"], [[text, "-1,234.50"], [None, -3]], empty="")
+
+    _, first, second = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert first == [f"'{text}", "-1,234.50"]
+    assert second == ["-", "-3"]
 
 
 def test_the_exact_answer_has_two_names(server: ScriptedServer, run: Run) -> None:
