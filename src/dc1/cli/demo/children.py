@@ -40,7 +40,8 @@ class Child:
                 # Should the demo be killed, the kernel asks the child to end.
                 [
                     *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
-                    *(sys.executable, "-m", "dc1.cli", *arguments),
+                    # Not from the directory that this was started in, where others may have put modules.
+                    *(sys.executable, "-P", "-m", "dc1.cli", *arguments),
                 ],
                 env={**inherited, **environment},
                 stdin=subprocess.DEVNULL,

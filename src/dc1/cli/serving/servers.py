@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,38 +27,64 @@ _STEADY_SECONDS = 60.0
 _LAST_SECONDS = 10.0
 """Beyond the time that a stop gives to calls: for streams to end and the database to be closed."""
 
+_MOST_UNASKED = 8
+_CGROUPS = Path("/sys/fs/cgroup")
+
 _log = structlog.get_logger(__name__)
 
 
 def usual_number(settings: Settings) -> int:
     """Return how many servers this machine has use for: one for each two cores, of which the database wants some too.
 
-    One of SQLite, which one process writes.
+    One of SQLite, which one process writes, and one where it has an address of its own. Nobody asked for more than a
+    few, each of which has connections to a PostgreSQL that lets in a hundred.
     """
-    if _is_embedded(settings):
+    if _is_embedded(settings) or settings.grpc_address is not None or sys.platform != "linux":
         return 1
-    return max(1, len(os.sched_getaffinity(0)) // 2) if sys.platform == "linux" else 1
+    return min(max(1, int(_cores() / 2)), _MOST_UNASKED)
+
+
+def _cores() -> float:
+    """Return what this process may use of the machine, which is less than there are in a container with a limit."""
+    cores = float(len(os.sched_getaffinity(0)))
+    # Of cgroups version 2; within a container its own is at the root.
+    group = next((line[3:] for line in _lines(Path("/proc/self/cgroup")) if line.startswith("0::")), "/")
+    for directory in (_CGROUPS / group.lstrip("/"), _CGROUPS):
+        for quota, period in (line.split() for line in _lines(directory / "cpu.max")):
+            cores = min(cores, int(quota) / int(period)) if quota != "max" else cores
+    return cores
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
 
 
 class Server:
     """One server as a child of this process, started anew whenever it ends before it is told to."""
 
-    def __init__(self, number: int, socket: Path, environment: Mapping[str, str]) -> None:
-        self.place = f"unix:{socket}"
+    def __init__(self, number: int, path: Path, environment: Mapping[str, str]) -> None:
+        self.place = f"unix:{path}"
         self._number = number
-        self._socket = socket
-        self._environment = {**environment, "DC1_GRPC_SOCKET": str(socket)}
+        self._socket = path
+        self._environment = {**environment, "DC1_GRPC_SOCKET": str(path)}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start it, and wait until it serves.
 
         Raises:
-            CommandError: It ended before, or took too long.
+            CommandError: It ended before, took too long, or the socket is another's.
         """
+        # Whoever answers there would pass for this one.
+        if self._is_taken():
+            raise CommandError(f"Another server listens on {self._socket}; give this market a DC1_DATA_DIR of its own.")
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
-            *(sys.executable, "-m", "dc1.cli", "serve"),
+            # Not from the directory that this was started in, where others may have put modules.
+            *(sys.executable, "-P", "-m", "dc1.cli", "serve"),
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             # A Ctrl-C in the terminal is for the parent, which keeps the edge until all of them have finished.
@@ -90,7 +117,8 @@ class Server:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             # One that does not start has ended again, or goes on to start: the others serve meanwhile.
-            with contextlib.suppress(CommandError):
+            # And a machine that has no room for a process may have it later.
+            with contextlib.suppress(CommandError, OSError):
                 await self.start()
 
     async def stop(self, grace_seconds: float) -> None:
@@ -106,6 +134,16 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+
+    def _is_taken(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as asking:
+            # A socket of this machine takes or refuses at once, unless its server is at its wits' end.
+            asking.settimeout(1.0)
+            try:
+                asking.connect(str(self._socket))
+            except OSError:
+                return False
+        return True
 
     async def _serves(self) -> None:
         async with grpc.aio.insecure_channel(self.place, options=[("grpc.max_reconnect_backoff_ms", 200)]) as channel:

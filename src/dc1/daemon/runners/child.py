@@ -55,6 +55,8 @@ class ChildProcess:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DC1_")}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            # Not from the directory that the daemon was started in, where others may have put modules.
+            "-P",
             "-m",
             module,
             *arguments,
