@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from email.utils import formatdate
 from pathlib import Path
 
@@ -92,6 +93,20 @@ def test_scripts_read_json(server: ScriptedServer, run: Run) -> None:
     assert result.exit_code == 1
     assert (found["port"]["is_good"], found["key"]["is_good"]) == (True, False)
     assert "Invalid API key" in found["key"]["told"]
+
+
+@pytest.mark.parametrize(
+    ("who", "missing", "extra"), [("owner", "pynvml", "daemon"), ("operator", "dc1.storage.transfer.care", "server")]
+)
+def test_what_is_not_installed_is_said_beside_the_rest(
+    run: Run, monkeypatch: pytest.MonkeyPatch, who: str, missing: str, extra: str
+) -> None:
+    # So Python remembers that there is none.
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    told = findings(run("doctor", who).stdout)
+    assert "good" in told["marketplace"]
+    assert f"dc1[{extra}]" in told["installation"]
 
 
 def test_a_port_that_does_not_speak_tls(server: ScriptedServer) -> None:

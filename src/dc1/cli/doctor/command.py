@@ -66,10 +66,14 @@ def _key(target: Callable[[str, str | None], Target], url: str, key: str | None,
 
 
 def _machine() -> Iterator[Finding]:
-    # Here and not above: both take a second that other commands do without.
-    import pynvml
+    # Here and not above: both take a second that other commands do without, and need not be installed.
+    try:
+        import pynvml
 
-    from dc1.daemon.runners.container.engine import NoEngineError, connect_engine, traits
+        from dc1.daemon.runners.container.engine import NoEngineError, connect_engine, traits
+    except ModuleNotFoundError as error:
+        yield _not_installed("daemon", error)
+        return
 
     try:
         pynvml.nvmlInit()
@@ -86,9 +90,13 @@ def _machine() -> Iterator[Finding]:
 
 
 def _server() -> Iterator[Finding]:
-    from dc1.settings.settings import Settings, SettingsError
-    from dc1.storage.engine.database import UnusableDatabaseError
-    from dc1.storage.transfer.care import examine
+    try:
+        from dc1.settings.settings import Settings, SettingsError
+        from dc1.storage.engine.database import UnusableDatabaseError
+        from dc1.storage.transfer.care import examine
+    except ModuleNotFoundError as error:
+        yield _not_installed("server", error)
+        return
 
     try:
         settings = Settings.load()
@@ -105,6 +113,10 @@ def _server() -> Iterator[Finding]:
         yield Finding("database", False, str(error))
     data = Path(settings.data_dir)
     yield disk(data if data.exists() else Path.cwd())
+
+
+def _not_installed(extra: str, error: ModuleNotFoundError) -> Finding:
+    return Finding("installation", False, f"{error.name} is missing: pip install 'dc1[{extra}]' brings it.")
 
 
 _WORDS: dict[bool | None, Literal["good", "bad", "not known"]] = {True: "good", False: "bad", None: "not known"}
