@@ -49,7 +49,7 @@ class HttpCall:
 
     Attributes:
         is_repeatable: whether it has its effect once however often it arrives.
-        timeout_seconds: how long the caller waits in all, whatever is tried in that time.
+        timeout_seconds: how long the other side may be silent, and until when the call is sent again.
     """
 
     method: str

@@ -26,7 +26,7 @@ class Attempts:
 
     @property
     def left_seconds(self) -> float:
-        """How long the next attempt may take."""
+        """How long the other side may be silent in the next attempt."""
         return max(0.001, self._ends_at - time.monotonic())
 
     def pause_after(self, error: ClientError) -> float | None:

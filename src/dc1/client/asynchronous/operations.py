@@ -87,9 +87,9 @@ class AsyncMarketplace:
         """Yield the machines that can be given work now, as `GET /renters/available-providers` filters them."""
         return by_offset(self._transport, "/renters/available-providers", "providers", size=100, **query)
 
-    async def models(self) -> list[dict[str, Any]]:
+    async def models(self) -> list[rest.ServedModel]:
         """Return the models that can be called now, with their prices."""
-        models: list[dict[str, Any]] = (await self._transport.get("/v1/models")).body["data"]
+        models: list[rest.ServedModel] = (await self._transport.get("/v1/models")).body["data"]
         return models
 
     async def pricing(self) -> rest.GetPricingResponse:

@@ -32,7 +32,7 @@ class Client(Transport):
         key_file: a file that holds it.
         role: whose key is looked for where none is given.
         profile: what `dc1 login` stored under that name.
-        timeout_seconds: how long one call may take in all, with what is tried again.
+        timeout_seconds: how long the other side may be silent, and until when a call is sent again.
         retries: how often a call is sent again where that does no harm.
     """
 

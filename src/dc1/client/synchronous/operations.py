@@ -88,9 +88,9 @@ class Marketplace:
         """Yield the machines that can be given work now, as `GET /renters/available-providers` filters them."""
         return by_offset(self._transport, "/renters/available-providers", "providers", size=100, **query)
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[rest.ServedModel]:
         """Return the models that can be called now, with their prices."""
-        models: list[dict[str, Any]] = (self._transport.get("/v1/models")).body["data"]
+        models: list[rest.ServedModel] = (self._transport.get("/v1/models")).body["data"]
         return models
 
     def pricing(self) -> rest.GetPricingResponse:
