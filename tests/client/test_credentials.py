@@ -1,6 +1,8 @@
 """Where the client finds a marketplace and a key, and what it keeps of them."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,12 @@ def test_a_file_that_cannot_be_used_is_said_to_be(text: str) -> None:
 
     with pytest.raises(ConfigurationError, match="cannot be used"):
         find_target()
+
+
+def test_a_client_is_had_where_files_are_not_locked() -> None:
+    """As on Windows."""
+    missing = "import sys; sys.modules |= dict.fromkeys(('fcntl', 'pwd', 'grp', 'termios'))"
+    subprocess.run([sys.executable, "-c", f"{missing}; import dc1.client"], check=True)
 
 
 def test_a_key_does_not_show_in_what_is_printed() -> None:

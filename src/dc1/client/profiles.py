@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -98,6 +97,9 @@ def forget_profile(name: str) -> bool:
 
 @contextmanager
 def _changing() -> Iterator[dict[str, list[Profile]]]:
+    # Here and not above: Windows has none of it, and whoever only calls a marketplace locks nothing.
+    from fcntl import LOCK_EX, flock
+
     try:
         file = profiles_file()
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
