@@ -46,6 +46,8 @@ def test_streams_have_no_time_limit_and_other_rest_calls_have_one(manager: dict[
     assert (route["route"]["timeout"] == "0s") == is_stream
     if is_stream:
         assert float(route["route"]["idle_timeout"].rstrip("s")) >= 60
+        # A native call without a route of its own would be ended after three minutes.
+        assert "max_stream_duration" not in route["route"]
 
 
 def test_the_fleet_may_be_large() -> None:
