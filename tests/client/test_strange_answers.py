@@ -13,6 +13,7 @@ from dc1.client import (
     ConnectionBrokenError,
     NoMarketplaceError,
 )
+from dc1.client.synchronous import following
 from tests.cli.scripted_server import Reply, ScriptedServer, scripted_server
 
 EVENTS = "text/event-stream"
@@ -108,6 +109,24 @@ def test_a_chat_is_asked_and_paid_once(server: ScriptedServer, client: Client) -
     with pytest.raises(ClientError, match="once"):
         list(stream)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("steady", "is_followed"), [(-1.0, True), (3600.0, False)])
+def test_a_job_that_says_nothing_is_followed_for_as_long_as_connections_hold(
+    server: ScriptedServer, client: Client, monkeypatch: pytest.MonkeyPatch, steady: float, is_followed: bool
+) -> None:
+    monkeypatch.setattr(following, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(following, "_STEADY_SECONDS", steady)
+    server.on("GET /jobs/job-1", Reply({"job": {"job_id": "job-1", "status": "running"}}))
+    quiet, end = Reply([": keep-alive\n\n"], media_type=EVENTS), Reply(["event: end\ndata: {}\n\n"], media_type=EVENTS)
+    server.on("GET /jobs/job-1/logs/stream", *[quiet] * 12, end)
+    job = client.jobs.get("job-1")
+
+    if is_followed:
+        assert [event.kind for event in job.stream()] == ["end"]
+    else:
+        with pytest.raises(ConnectionBrokenError, match="10 times in a row"):
+            list(job.stream())
 
 
 def test_a_job_without_an_image_has_none(server: ScriptedServer, client: Client) -> None:

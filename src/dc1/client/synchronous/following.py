@@ -14,6 +14,9 @@ from dc1.client.synchronous.transport import Transport
 _FAILURES = 10
 _UNAVAILABLE = 503
 _PAUSE_SECONDS = 1.0
+# A connection that held for so long did not fail: the server spoke, or it would have been given up after 55 s. A proxy
+# may end each after minutes, and a job say nothing for hours.
+_STEADY_SECONDS = 60.0
 
 
 def follow_job_events(
@@ -45,6 +48,7 @@ def follow_job_events(
     while failures < _FAILURES:
         failures += 1
         resumed = {} if last_id is None else {"last-event-id": last_id}
+        began_at = time.monotonic()
         call = HttpCall("GET", path("jobs", job_id, "logs", "stream"), query, headers=resumed)
         try:
             with transport.events(call) as frames:
@@ -67,5 +71,7 @@ def follow_job_events(
             # A server that drains refuses so, and its successor knows the job.
             if refusal.status != _UNAVAILABLE:
                 raise
+        if time.monotonic() - began_at > _STEADY_SECONDS:
+            failures = 0
         time.sleep(_PAUSE_SECONDS)
     raise ConnectionBrokenError(f"The log stream of {job_id} broke {_FAILURES} times in a row before the job ended.")
