@@ -24,3 +24,19 @@ from dc1.domain.providers.model_abilities import EnginePath
 )
 def test_the_larger_of_both_spellings_counts(said: JsonObject, most: int) -> None:
     assert kind_of(EnginePath.CHAT).most_tokens(said) == most
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "most"),
+    [
+        (EnginePath.MESSAGES, {"max_tokens": 5, "max_output_tokens": 1}, 5),
+        (EnginePath.MESSAGES, {"max_tokens": 10**30}, MAX_TOKENS),
+        (EnginePath.RESPONSES, {"max_output_tokens": 5}, 5),
+        (EnginePath.RESPONSES, {"max_output_tokens": None}, MAX_TOKENS),
+        # The other API's key, which engines of this one pass over.
+        (EnginePath.RESPONSES, {"max_tokens": 1}, MAX_TOKENS),
+        (EnginePath.RESPONSES, {"max_tokens": 1, "max_output_tokens": 900}, 900),
+    ],
+)
+def test_of_engines_own_apis_the_key_of_each_counts(path: EnginePath, said: JsonObject, most: int) -> None:
+    assert kind_of(path).most_tokens(said) == most

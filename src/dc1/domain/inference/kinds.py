@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from dc1.domain import errors
 from dc1.domain.base.json_members import spliced, without
@@ -124,9 +125,14 @@ CALL_KINDS: Mapping[str, CallKind] = {
         written={"response_format": B64_JSON},
     ),
     EnginePath.MESSAGES: CallKind(
-        ("model", "messages", "max_tokens"), messages_faults, native_prompt_bytes, native_tokens
+        ("model", "messages", "max_tokens"),
+        messages_faults,
+        native_prompt_bytes,
+        partial(native_tokens, EnginePath.MESSAGES),
     ),
-    EnginePath.RESPONSES: CallKind(("model", "input"), responses_faults, native_prompt_bytes, native_tokens),
+    EnginePath.RESPONSES: CallKind(
+        ("model", "input"), responses_faults, native_prompt_bytes, partial(native_tokens, EnginePath.RESPONSES)
+    ),
     EnginePath.SPEECH: CallKind(
         ("model", "input"), speech_faults, speech_characters, counts_prompt=True, streams=lambda _: True
     ),

@@ -25,6 +25,9 @@ _TOKENS_OF_MEDIUM: Final = {
     "document": 32768,
     "input_file": 32768,
 }
+# Where the bytes or the address of a medium stand, which say nothing of how much a model reads.
+_BYTES_OF_MEDIUM: Final = frozenset({"source", "image_url", "input_audio", "file_data", "file_url", "file_id"})
+_TEXTS_AS_SOURCE: Final = ("text", "content")
 # Quotes, colon and comma of a key.
 _BYTES_OF_KEY: Final = 4
 
@@ -53,10 +56,10 @@ def native_prompt_bytes(body: JsonObject) -> int:
     )
 
 
-def native_tokens(body: JsonObject) -> int:
-    """Return where an answer is cut, and how much of one is paid at most that nobody cuts."""
-    said = [as_integer(body[name]) for name in LIMITS.values() if body.get(name) is not None]
-    return min(said[0] or MAX_TOKENS, MAX_TOKENS) if said else MAX_TOKENS
+def native_tokens(path: str, body: JsonObject) -> int:
+    """Return where an answer on a path is cut, and how much of one is paid at most that nobody cuts."""
+    # By the path's own key alone: of another's an engine knows nothing, and goes on at the price of what that says.
+    return min(as_integer(body.get(LIMITS[path])) or MAX_TOKENS, MAX_TOKENS)
 
 
 def within_limit(path: str, text: str, body: JsonObject) -> str:
@@ -80,6 +83,14 @@ def _size(value: JsonValue) -> int:
     if isinstance(value, list):
         return sum(map(_size, value))
     if isinstance(value, dict):
-        known = _TOKENS_OF_MEDIUM.get(str(value.get("type")))
-        return known or sum(len(name.encode()) + _BYTES_OF_KEY + _size(each) for name, each in value.items())
+        known = _TOKENS_OF_MEDIUM.get(str(value.get("type")), 0)
+        # What stands beside the medium may be read as well.
+        read = {name: each for name, each in value.items() if not (known and _is_medium(name, each))}
+        return known + sum(len(name.encode()) + _BYTES_OF_KEY + _size(each) for name, each in read.items())
     return 1
+
+
+def _is_medium(name: str, value: JsonValue) -> bool:
+    if isinstance(value, dict) and value.get("type") in _TEXTS_AS_SOURCE:
+        return False
+    return name in _BYTES_OF_MEDIUM
