@@ -1,6 +1,7 @@
 """Anthropic's Messages API in chat's words and back (contract 6.2)."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -245,3 +246,26 @@ def test_pieces_of_several_calls_that_mix_are_told_one_call_after_the_other() ->
         if event["type"] == "content_block_delta":
             said[event["index"]] += event["delta"]["partial_json"]
     assert said == ['{"q":"x}"}', '{"n":1}', ""]
+
+
+def test_a_call_ends_with_its_object_however_it_is_cut() -> None:
+    arguments = '{"a":[{"b":"}\\"}"}],"c":"\\\\"}'
+    pieces = (tool(0, "", id="call-a", name="find"), tool(1, "{}", id="call-b", name="list"))
+    stream = MessagesStream(read())
+    told: list[Any] = [event for piece in pieces for event in stream.take(chunk(piece))]
+    for letter in arguments:
+        assert told[-1].get("index", 0) == 0
+        told += stream.take(chunk(tool(0, letter)))
+    assert (told[-1]["type"], told[-1]["index"]) == ("content_block_delta", 1)
+    assert "".join(event["delta"]["partial_json"] for event in told if event.get("delta")) == f"{arguments}{{}}"
+
+
+def test_a_call_of_many_pieces_is_read_once() -> None:
+    stream = MessagesStream(read())
+    list(stream.take(chunk(tool(0, '{"a":[{}', id="call-a", name="find"))))
+    list(stream.take(chunk(tool(1, "{}", id="call-b", name="list"))))
+    begun = time.thread_time()
+    for _ in range(40_000):
+        list(stream.take(chunk(tool(0, ",{}"))))
+    # Read from its beginning with each piece it took half a minute of this thread.
+    assert time.thread_time() - begun < 5

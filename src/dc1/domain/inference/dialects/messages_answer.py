@@ -1,8 +1,9 @@
 """An answer of chat as one of Anthropic's Messages API, whole or event by event."""
 
-import json
+import re
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Final
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, is_deeper, parse_strictly
 from dc1.domain.inference.dialects.chat_answer import Counts, Said, ToolCall
@@ -13,6 +14,10 @@ _STOP_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "content_filt
 
 _MAX_DEPTH = 100
 """Arguments that are nested more deeply are told as they were written."""
+
+
+_MARKS: Final = re.compile(r'[][{}"]|\\.?', re.DOTALL)
+_OPENING, _CLOSING = ("{", "["), ("}", "]")
 
 
 class _Block(StrEnum):
@@ -40,6 +45,33 @@ def message_of(answer: JsonObject, call: MessagesCall) -> JsonObject:
     }
 
 
+class _Arguments:
+    """How far the arguments of a call have come; `have_come` is set once their object ends.
+
+    Each piece is read once: an engine may send very many, and the whole would be read again with each.
+    """
+
+    def __init__(self) -> None:
+        self.have_come = False
+        self._depth = 0
+        self._is_in_string = False
+        self._is_escaped = False
+
+    def add(self, piece: str) -> None:
+        """Read what comes next."""
+        start, self._is_escaped = int(self._is_escaped and bool(piece)), False
+        for found in _MARKS.finditer(piece, start):
+            mark = found.group()
+            if mark == '"':
+                self._is_in_string = not self._is_in_string
+            elif mark == "\\":
+                # What it stands before is in the next piece.
+                self._is_escaped = True
+            elif not self._is_in_string:
+                self._depth += (mark in _OPENING) - (mark in _CLOSING)
+                self.have_come = self.have_come or (mark in _CLOSING and self._depth <= 0)
+
+
 class MessagesStream:
     """The events of one answer, in the order in which chunks make them."""
 
@@ -51,7 +83,7 @@ class MessagesStream:
         # By the index that chat gives them: the block of each call of a tool.
         self._tools: dict[int, int] = {}
         # The arguments of the call that is told now, and what came meanwhile of those that wait for its end.
-        self._arguments = ""
+        self._arguments = _Arguments()
         self._waiting: dict[int, list[ToolCall]] = {}
         self._current = -1
         self._last = Said()
@@ -89,11 +121,11 @@ class MessagesStream:
 
     def _tool(self, tool: ToolCall) -> Iterator[JsonObject]:
         """Yield what a piece of a call adds; blocks follow each other there, and in chat pieces of several may mix."""
-        if tool.index not in self._tools and self._open is _Block.TOOL_USE and not _is_object(self._arguments):
+        if tool.index not in self._tools and self._open is _Block.TOOL_USE and not self._arguments.have_come:
             self._waiting.setdefault(tool.index, []).append(tool)
             return
         yield from self._piece(tool)
-        while self._waiting and _is_object(self._arguments):
+        while self._waiting and self._arguments.have_come:
             yield from self._next()
 
     def _waited(self) -> Iterator[JsonObject]:
@@ -108,10 +140,11 @@ class MessagesStream:
         if tool.index not in self._tools:
             yield from self._close()
             self._tools[tool.index] = self._blocks
-            self._arguments = ""
+            self._arguments = _Arguments()
             yield from self._begin(_Block.TOOL_USE, _tool_use(tool, {}))
         if tool.arguments:
-            self._arguments += tool.arguments
+            if self._tools[tool.index] == self._current:
+                self._arguments.add(tool.arguments)
             part: JsonObject = {"type": "input_json_delta", "partial_json": tool.arguments}
             yield {"type": "content_block_delta", "index": self._tools[tool.index], "delta": part}
 
@@ -141,16 +174,6 @@ def _head(answer: JsonObject) -> JsonObject:
 
 def _tool_use(tool: ToolCall, arguments: JsonObject) -> JsonObject:
     return {"type": _Block.TOOL_USE, "id": tool.id or f"toolu_{tool.index}", "name": tool.name, "input": arguments}
-
-
-def _is_object(arguments: str) -> bool:
-    """Tell whether arguments have all come: only then their object ends."""
-    if not arguments.rstrip().endswith("}"):
-        return False
-    try:
-        return isinstance(json.loads(arguments), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _input(arguments: str) -> JsonObject:
