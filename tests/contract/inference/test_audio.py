@@ -20,6 +20,12 @@ from tests.contract.inference.chat import CHAT, begin_saying, envelope, say_even
 from tests.contract.inference.paths import SPEECH, TRANSCRIPTIONS, TRANSLATIONS, WORDS, having, piece, transcribe
 
 READ: Json = {"model": MODEL, "input": "The sea: بحر", "voice": "any"}
+PART = b"Content-Disposition: form-data"
+WELL = b'--x\r\n%s; name="file"; filename="a"\r\n\r\nx\r\n--x\r\n%s; name="model"\r\n\r\n%s\r\n' % (
+    PART,
+    PART,
+    MODEL.encode(),
+)
 AUDIO_PATHS = (SPEECH, TRANSCRIPTIONS, TRANSLATIONS)
 
 
@@ -77,6 +83,32 @@ def test_no_answer_is_served_as_a_page(renter: Renter, daemon: StreamDaemon, poo
     say_events(daemon, lease, offset=1, is_last=True)
     daemon.finish(lease, {"type": "speech"})
     assert call.result().headers["content-type"] == "application/octet-stream"
+
+
+def test_sound_that_is_no_base64_is_left_out(renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor) -> None:
+    speaking(daemon)
+    call = pool.submit(renter.post, SPEECH, READ)
+    lease = begin_saying(daemon, {**piece("audio/mpeg", b""), "data": "بحر"}, {**piece("audio/mpeg", b""), "data": "?"})
+    say_events(daemon, lease, piece("audio/mpeg", b"\xff"), offset=2, is_last=True)
+    daemon.finish(lease, {"type": "speech"})
+    assert (call.result().status_code, call.result().content) == (200, b"\xff")
+
+
+def test_who_is_far_behind_a_sound_is_cut_off(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    speaking(daemon)
+    begun = pool.submit(begin_saying, daemon, piece("audio/mpeg", b"\xff\xfb"))
+    with market.rest.stream(SPEECH, method="POST", key=renter.key, json=READ) as response:
+        pieces = response.iter_raw()
+        assert next(pieces) == b"\xff\xfb"
+        lease = begun.result()
+        # More than the server, the edge and both kernels keep for who does not read.
+        for at in range(1, 97):
+            say_events(daemon, lease, piece("audio/mpeg", bytes(192 * 1024)), offset=at, is_last=at == 96)
+        daemon.finish(lease, {"type": "speech"})
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(pieces)
 
 
 def test_who_hangs_up_pays_for_what_is_read(
@@ -181,6 +213,15 @@ def test_an_unusable_form(renter: Renter, form: Json, said: str) -> None:
             "multipart/form-data; boundary=x",
             b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n--x--\r\n',
         ),
+        # Well but for its end: what the last part would have said is lost.
+        ("multipart/form-data; boundary=x", WELL + b'--x\r\nContent-Disposition: form-data; name="stream"\r\n\r\ntrue'),
+        # An engine would be told the name in a header.
+        (
+            "multipart/form-data; boundary=x",
+            WELL + b'--x\r\nContent-Disposition: form-data; name="a\nb"\r\n\r\n1\r\n--x--\r\n',
+        ),
+        ("multipart/form-data; boundary=x", WELL + b"--x\r\nA: b\r\n\r\n1\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=x", WELL + b'--x\r\n%s; name="a"\r\n\r\n1\r\n' % PART * 101 + b"--x--\r\n"),
         ("multipart/form-data; boundary=x", b"--x\r\n" + b"A: b\r\n" * 50 + b"\r\n\r\n--x--\r\n"),
     ],
 )

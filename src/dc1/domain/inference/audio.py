@@ -1,7 +1,6 @@
 """Sound: what calls of /v1/audio may say, what they count for, and how bytes that are no JSON stand among events."""
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -88,7 +87,8 @@ def bytes_in(event: JsonObject) -> tuple[str, bytes] | None:
         return None
     try:
         return _known_type(said), base64.b64decode(data, validate=True)
-    except binascii.Error:
+    # Of what is no base64, and of letters beyond ASCII.
+    except ValueError:
         return None
 
 

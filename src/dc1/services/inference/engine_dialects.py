@@ -45,7 +45,9 @@ class EngineDialect:
 
     def _frame(self, event: str) -> bytes:
         name = json.loads(event).get("type") if self._path in _NAMED else None
-        return (f"event: {name}\n" if isinstance(name, str) else "").encode() + f"data: {event}\n\n".encode()
+        # A line break would begin an event that the engine's own text says nothing of.
+        is_told = isinstance(name, str) and name.isprintable()
+        return (f"event: {name}\n" if is_told else "").encode() + f"data: {event}\n\n".encode()
 
 
 _NAMED = frozenset({EnginePath.MESSAGES, EnginePath.RESPONSES})

@@ -35,6 +35,7 @@ def form_as_json(content_type: str, sent: bytes, max_bytes: int) -> bytes:
         parser = MultipartParser(boundary, form.callbacks)
         parser.write(sent)
         parser.finalize()
+        form.require_end()
     except (MultipartParseError, ValueError):
         raise errors.invalid_field("body", "must be a form that ends as it says") from None
     return compact(form.fields).encode()
@@ -46,6 +47,7 @@ class _Form:
     def __init__(self) -> None:
         self.fields: JsonObject = {}
         self._parts = 0
+        self._has_ended = False
         self._header = bytearray()
         self._value = bytearray()
         self._data = bytearray()
@@ -57,7 +59,20 @@ class _Form:
             "on_header_end": self._end_header,
             "on_part_data": lambda data, start, end: self._data.extend(data[start:end]),
             "on_part_end": self._end,
+            "on_end": self._end_form,
         }
+
+    def require_end(self) -> None:
+        """Refuse a form whose last part never ended, which the parser leaves out and says nothing.
+
+        Raises:
+            ValueError: It is cut off.
+        """
+        if not self._has_ended:
+            raise ValueError("no end")
+
+    def _end_form(self) -> None:
+        self._has_ended = True
 
     def _begin(self) -> None:
         self._parts += 1
@@ -72,6 +87,9 @@ class _Form:
     def _end(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode()
+        # An engine is told it in a header of its own.
+        if not name or not name.isprintable():
+            raise ValueError("no name")
         value: JsonValue
         if (filename := options.get(b"filename")) is None:
             text = self._data.decode()

@@ -21,7 +21,8 @@ def form_of(body: JsonObject) -> aiohttp.FormData:
     return form
 
 
-def _add(form: aiohttp.FormData, name: str, value: JsonValue) -> None:
+def _add(form: aiohttp.FormData, key: str, value: JsonValue) -> None:
+    name = _in_a_line(key)
     if isinstance(value, dict):
         data = base64.b64decode(str(value.get("data")))
         content_type, filename = (_in_a_line(str(value.get(each))) for each in ("content_type", "filename"))

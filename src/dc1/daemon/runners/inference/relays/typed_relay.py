@@ -89,7 +89,7 @@ class TypedRelay:
         """
         if self._path in _WORDS:
             return await self._take_text(answer)
-        content_type, size = answer.headers["content-type"].strip(), 0
+        content_type, size = well_formed(answer.headers["content-type"].strip()), 0
         async for piece in answer.content.iter_any():
             for start in range(0, len(piece), _PIECE_BYTES):
                 part = piece[start : start + _PIECE_BYTES]
