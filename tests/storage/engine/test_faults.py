@@ -15,6 +15,7 @@ from dc1.storage.accounts import wallets
 from dc1.storage.engine import postgres, sqlite
 from dc1.storage.engine.database import Connection, Database, normalised
 from dc1.storage.engine.postgres import patience
+from dc1.storage.engine.statements import driver_of
 from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason
 from dc1.testing.postgres import PostgresServer
 from tests.storage.engine.postgres_proxy import SOCKET_NAME, CuttingProxy
@@ -146,6 +147,22 @@ async def test_a_full_disk_leaves_no_half_and_no_lie(db: Database, pages_left: i
     assert paid >= fewest
     assert await market.wallet(renter) == (paid, 0), "a unit is paid exactly if its caller was told so"
     await market.check_books()
+
+
+@on_sqlite
+async def test_what_was_undone_in_the_midst_does_not_pass_for_stored(db: Database) -> None:
+    """By itself or beside others: a unit may have gone on after what it took for a failure of one statement."""
+
+    def lose(conn: Connection) -> str:
+        # As SQLite does itself on a full disk.
+        driver_of(conn).execute("ROLLBACK")
+        return "stored"
+
+    for beside in (0, 3):
+        units = [db.write(lose), *(db.write(lambda conn: 1) for _ in range(beside))]
+        outcomes = await asyncio.gather(*units, return_exceptions=True)
+        assert isinstance(outcomes[0], Exception)
+        assert await db.write(lambda conn: 1) == 1
 
 
 @on_sqlite

@@ -250,6 +250,10 @@ def _run_alone(connection: Connection, unit: _Unit) -> None:
         unit.error = error
         # Through the driver: for SQLAlchemy the transaction goes on, and ends with a COMMIT of nothing.
         driver_of(connection).rollback()
+    else:
+        # What SQLite undid in the midst, and the unit made nothing of, must not pass for stored.
+        if not driver_of(connection).in_transaction:
+            unit.error = RuntimeError("the transaction was undone while its unit went on")
 
 
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
