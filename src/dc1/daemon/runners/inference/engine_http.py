@@ -1,6 +1,7 @@
 """HTTP with an engine: connections that are kept, as many as there are calls, and bodies as they come."""
 
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ class EngineHttp:
         # Engines stand beside their daemon as a rule, and some are somebody's service out there.
         proxy = None if socket else http_proxy(address.scheme, address.hostname or "", address.port)
         self._proxy = proxy
+        self._trusted = trusted_authorities() if address.scheme == "https" and not socket else True
         self._opened: aiohttp.ClientSession | None = None
 
     async def ask(self, method: str, path: str, body: str | None = None) -> aiohttp.ClientResponse:
@@ -68,7 +70,11 @@ class EngineHttp:
         # Made with the first request, for it belongs to the event loop that it is made in.
         if self._opened is None:
             # As many as there are calls: how many the engine takes, the market has been told.
-            connector = aiohttp.UnixConnector(self._socket, limit=0) if self._socket else aiohttp.TCPConnector(limit=0)
+            connector = (
+                aiohttp.UnixConnector(self._socket, limit=0)
+                if self._socket
+                else aiohttp.TCPConnector(limit=0, ssl=self._trusted)
+            )
             self._opened = aiohttp.ClientSession(
                 connector=connector,
                 # Never compressed: a few bytes of it could stand for any number.
@@ -86,3 +92,13 @@ class EngineHttp:
         """Close the connections."""
         if self._opened is not None:
             await self._opened.close()
+
+
+def trusted_authorities() -> ssl.SSLContext:
+    """Return whose certificates are believed: the public authorities, and those that this machine has besides."""
+    # Loaded for engines behind TLS alone. A small machine has none of its own, but httpx brings the public ones along.
+    import httpx
+
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
