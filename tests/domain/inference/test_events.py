@@ -44,3 +44,12 @@ def test_a_text_in_one_piece_that_nobody_counted_is_more_than_a_token(
     event = AnswerEvent.read(json.dumps(said).encode())
     assert event is not None
     assert event.made() == (text, tokens)
+
+
+@pytest.mark.parametrize("kind", [[], {}, 5, None, "unheard of"])
+def test_an_event_of_any_type_costs_nobody_else_anything(kind: object) -> None:
+    event = AnswerEvent.read(json.dumps({"type": kind, "delta": kind, "response": {"usage": kind}}).encode())
+    assert event is not None
+    assert not event.is_end
+    assert event.made()[0] == (kind if isinstance(kind, str) else "")
+    assert json.loads(event.told(id="job-1"))["type"] == kind

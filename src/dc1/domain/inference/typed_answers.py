@@ -40,12 +40,12 @@ _OUTER: Final = ("message", "response")
 
 def is_typed_end(value: JsonObject) -> bool:
     """Tell whether an event says how its answer ends, or follows what does."""
-    return value.get("type") in _ENDS
+    return _text(value.get("type")) in _ENDS
 
 
 def is_last(value: JsonObject) -> bool:
     """Tell whether nothing follows an event."""
-    return value.get("type") in _LAST
+    return _text(value.get("type")) in _LAST
 
 
 def failure_of(value: JsonObject) -> JsonValue:

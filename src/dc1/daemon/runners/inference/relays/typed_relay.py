@@ -6,7 +6,7 @@ from typing import Any, Final
 import aiohttp
 
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
-from dc1.daemon.runners.inference.answer import objects
+from dc1.daemon.runners.inference.answer import objects, said_in
 from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_ANSWER_BYTES, MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import error_text, refusal
@@ -137,7 +137,7 @@ class TypedAnswer:
         """Return the text that an event or a whole adds; none of sound."""
         choices = objects(value.get("choices"))
         # Some stream the words of a recording as chats.
-        said = [str((each.get("delta") or {}).get("content") or "") for each in choices]
+        said = [str(said_in(each).get("content") or "") for each in choices]
         text = "".join(said) if choices else typed_text(value)
         self._usage |= usage_in(value) or {}
         self._pieces += bool(text)
