@@ -46,6 +46,12 @@ def test_a_text_in_one_piece_that_nobody_counted_is_more_than_a_token(
     assert event.made() == (text, tokens)
 
 
+def test_a_whole_within_an_event_may_name_a_key_twice() -> None:
+    event = AnswerEvent.read(b'{"type":"message_start","message":{"id":"a","model":"b","id":"c","x":1}}')
+    assert event is not None
+    assert json.loads(event.told(id="job-1"))["message"] == {"id": "job-1", "model": "b", "x": 1}
+
+
 @pytest.mark.parametrize("kind", [[], {}, 5, None, "unheard of"])
 def test_an_event_of_any_type_costs_nobody_else_anything(kind: object) -> None:
     event = AnswerEvent.read(json.dumps({"type": kind, "delta": kind, "response": {"usage": kind}}).encode())

@@ -113,7 +113,12 @@ class AnswerEvent:
         if outer is None:
             return spliced(self.text, {name: value for name, value in changes.items() if name == "usage"}, self.members)
         stands = self.members[outer]
-        whole = spliced(self.text[stands.start : stands.end], changes)
+        try:
+            whole = spliced(self.text[stands.start : stands.end], changes)
+        except ValueError:
+            # It names a key twice, of which only the last was read.
+            assert isinstance(stands.value, dict)
+            whole = compact(stands.value | changes)
         return f"{self.text[: stands.start]}{whole}{self.text[stands.end :]}"
 
 
