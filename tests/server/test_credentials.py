@@ -28,6 +28,7 @@ HEARTBEAT = "ProviderService/Heartbeat"
 PROVIDER = "ProviderService/GetProvider"
 DASHBOARD = "AdminService/GetDashboard"
 JOB = "JobService/GetJob"
+PUBLIC = "MarketService/ListAvailableProviders"
 
 J3 = SubmitJobRequest(job_type="llm_inference", duration_minutes=3)
 UNKNOWN_RENTER = keys.new_key(KeyRole.RENTER).key
@@ -222,6 +223,23 @@ async def test_an_address_that_guessed_too_often_is_asked_for_no_token_at_all(se
     assert (await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=token)).status == 429
     elsewhere = {"x_admin_token": token, "x_client_address": "203.0.113.7"}
     assert (await server.call(DASHBOARD, GetDashboardRequest(), **elsewhere)).status == 200
+
+
+async def test_who_asks_what_is_public_as_an_operator_is_not_shut_out(serve: Serve) -> None:
+    server = await serve(rate_limits_enabled=True)
+    for token in (await operator(server), ADMIN_TOKEN):
+        for _ in range(FAILED_AUTHENTICATIONS.limit):
+            await server.call(PUBLIC, ListAvailableProvidersRequest(), authorization=f"Bearer {token}")
+        assert (await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=token)).status == 200
+
+
+async def test_guesses_count_where_everything_is_public_too(serve: Serve) -> None:
+    server = await serve(rate_limits_enabled=True)
+    token = await operator(server)
+    for _ in range(FAILED_AUTHENTICATIONS.limit):
+        guess = keys.new_key(KeyRole.OPERATOR).key
+        await server.call(PUBLIC, ListAvailableProvidersRequest(), authorization=f"Bearer {guess}")
+    assert (await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=token)).status == 429
 
 
 async def test_an_operator_opens_nothing_of_renters_and_providers(server: Running) -> None:

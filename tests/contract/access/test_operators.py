@@ -115,6 +115,22 @@ def test_who_pays_out_approves_no_machine_and_both_are_in_the_trail_by_name(mark
     assert decided[0]["actor"].startswith("amal #")
 
 
+def test_a_key_of_one_operator_is_not_anothers(market: LocalMarket, add: Add) -> None:
+    renter = market.add_renter()
+    before, headers = renter.balance(), {"idempotency-key": "monday"}
+    for name in ("first-payer", "second-payer"):
+        _, payer = add(name, "finance")
+        for replayed in (None, "true"):
+            answer = market.rest.post(
+                f"/admin/renters/{renter.id}/credit",
+                {"amount_halala": 5, "reason": "a gift"},
+                key=payer.token,
+                headers=headers,
+            )
+            assert (answer.status_code, answer.headers.get("idempotent-replayed")) == (200, replayed), answer.text
+    assert renter.balance() == before + 10
+
+
 def test_a_tools_token_is_for_its_methods_only(channel: grpc.Channel, add: Add) -> None:
     _, tool = add("exporter", "viewer", methods=["AdminJobService/ExportAllJobs", "AdminFinanceService/*"])
     answered_ones = [
