@@ -65,17 +65,29 @@ def test_a_variable_wins_over_the_file(config: Path, monkeypatch: pytest.MonkeyP
             'secret_key = "hunter2"',
             "'secret_key' is a secret and does not belong here; `secret_key_file` names its file.",
         ),
+        ('database_url = "postgresql://dc1:hunter2@db/dc1"', "`database_url_file` names its file."),
+        ('database_direct_url = "postgresql:///dc1?password=hunter2"', "`database_direct_url_file` names its file."),
+        (
+            'database_url = "postgresql:///dc1"\ndatabase_url_file = "{secret}"',
+            "`database_url` and `database_url_file` are both there.",
+        ),
         ('admin_token = "hunter2"', "DC1_ADMIN_TOKEN_FILE names its file."),
         ('secret_key_file = "/nowhere/key"', "/nowhere/key cannot be read"),
         ("http_port = ", "cannot be read: Invalid value"),
     ],
 )
 def test_what_the_file_may_not_say_is_told_in_a_sentence(config: Path, text: str, said: str) -> None:
-    config.write_text(text)
+    (config.parent / "secret").write_text("postgresql://dc1:hunter2@db/dc1")
+    config.write_text(text.replace("{secret}", str(config.parent / "secret")))
     with pytest.raises(SettingsError) as caught:
         Settings.load()
     assert said in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_without_a_password_is_no_secret(config: Path) -> None:
+    config.write_text('database_url = "postgresql://dc1@/dc1?host=/run/postgresql"')
+    assert Settings.load().database_url == "postgresql://dc1@/dc1?host=/run/postgresql"
 
 
 def test_a_file_that_is_not_there_is_an_error(config: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -51,9 +52,13 @@ def _read(path: Path, fields: dict[str, FieldInfo], in_files: Collection[str]) -
     faults = []
     for key, value in said.items():
         try:
-            found |= _setting(key, value, fields, in_files)
+            setting = _setting(key, value, fields, in_files)
         except (SecretFileError, ValueError) as fault:
             faults.append(f"{path}: {fault}")
+            continue
+        # Neither is silently the other's better, as of variables.
+        faults += [f"{path}: `{name}` and `{name}_file` are both there." for name in setting.keys() & found.keys()]
+        found |= setting
     if faults:
         raise ConfigFileError(" ".join(faults))
     return found
@@ -71,10 +76,16 @@ def _setting(key: str, value: object, fields: dict[str, FieldInfo], in_files: Co
     if key not in fields:
         near = difflib.get_close_matches(key, fields, n=1)
         raise ValueError(f"{key!r} is no setting{f'; {near[0]!r} is' if near else ''}.")
-    if _is_secret(fields[key]):
+    if _is_secret(fields[key]) or (key in in_files and _has_password(str(value))):
         other = f"`{key}_file` names its file" if key in in_files else f"DC1_{key.upper()}_FILE names its file"
         raise ValueError(f"{key!r} is a secret and does not belong here; {other}.")
     return {key: value}
+
+
+def _has_password(url: str) -> bool:
+    """Tell whether a database's address has a password in it; one that has none may be read by others."""
+    parts = urlsplit(url)
+    return bool(parts.password or parse_qs(parts.query).get("password"))
 
 
 def _is_secret(field: FieldInfo) -> bool:
