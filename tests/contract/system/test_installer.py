@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dc1.testing.edge import Edge
 from dc1.testing.rest import Rest
 
 IN_CLEAR = "would be spoken to in clear, and everybody on the way could read the key: use https://, or say --insecure if the way is private."
@@ -77,7 +78,22 @@ def as_owner(text: str, home: Path, *words: str) -> subprocess.CompletedProcess[
     text = text.replace('"$(id -u)"', "1000")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
     command = ["sh", "-s", "--", *words]
-    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30, env=environment)
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, check=False, timeout=120, env=environment
+    )
+
+
+@pytest.mark.settings(installer_base_url="https://gpu.example.sa/it's", rate_limits_enabled=True)
+def test_where_many_install_at_once_it_waits_for_its_turn(rest: Rest, edge: Edge, home: Path) -> None:
+    text = script(rest)
+    for _ in range(100):
+        answer = rest.get(f"/install/dc1-{version('dc1')}-py3-none-any.whl")
+        if answer.status_code != 200:
+            break
+    assert (answer.status_code, answer.headers["retry-after"].isdecimal()) == (429, True)
+    run = as_owner(text, home, "--url", f"http://{edge.target}")
+    # Which it asks for when it has all the files.
+    assert run.stderr.splitlines()[-1] == "dc1: The provider's key is needed once: --key-file FILE."
 
 
 def test_of_a_script_that_came_in_part_nothing_runs(rest: Rest, home: Path) -> None:
@@ -92,9 +108,9 @@ def test_what_somebody_put_there_by_hand_stays(rest: Rest, home: Path) -> None:
     own = home / ".local/share/dc1/bin/dc1"
     own.parent.mkdir(parents=True)
     own.touch()
-    for words in (["--upgrade"], ["--url", "https://gpu.example.sa", "--key-file", str(own)]):
-        assert "that this script did not put there; nothing is changed." in as_owner(script(rest), home, *words).stderr
-    assert as_owner(script(rest), home, "--remove").stdout == "The daemon is removed.\n"
+    for words in (["--upgrade"], ["--remove"], ["--url", "https://gpu.example.sa", "--key-file", str(own)]):
+        said = as_owner(script(rest), home, *words).stderr
+        assert "that this script did not put there; nothing is changed." in said
     assert own.exists()
 
 

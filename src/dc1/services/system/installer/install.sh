@@ -67,8 +67,6 @@ pid_file=$state/daemon.pid log=$state/daemon.log
 # for its status, as in many containers, has none.
 alive() { cat "/proc/$1/cmdline" 2>/dev/null | tr '\0' ' ' | grep -qF " $home/bin/dc1 daemon "; }
 running() { [ -f "$pid_file" ] && alive "$(cat "$pid_file")"; }
-# A marketplace or a daemon that somebody put there by hand, of which this script knows nothing.
-is_anothers() { [ -e "$home/bin" ] && [ ! -L "$home/bin" ]; }
 
 stop() {
   if has_systemd && [ -f "$units/$unit" ]; then control stop "$unit"; fi
@@ -86,8 +84,7 @@ remove() {
   if has_systemd && [ -f "$units/$unit" ]; then control disable --quiet "$unit"; fi
   rm -f "$units/$unit"
   ! has_systemd || control daemon-reload
-  rm -rf "$home/releases" "$state" "$config/provider-key" "$config/daemon.env"
-  is_anothers || rm -f "$home/bin"
+  rm -rf "$home/releases" "$home/bin" "$state" "$config/provider-key" "$config/daemon.env"
   rmdir "$home" "$config" 2>/dev/null || :
   # Not one that a marketplace on this machine has as well.
   if [ -n "$as_root" ] && [ ! -d /var/lib/dc1 ] && id dc1 >/dev/null 2>&1; then userdel dc1; fi
@@ -124,15 +121,27 @@ python() {
 # By Python, which is there in any case, and never without comparing hashes.
 fetch() {
   "$python" - "$url" "$1" "$2" <<'PROGRAM'
-import hashlib, http.client, pathlib, sys, urllib.request
+import hashlib, http.client, pathlib, sys, time, urllib.error, urllib.request
 base, hashes, directory = sys.argv[1:]
+
+def read(url, tries=60):
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        # A marketplace hands out so much at a time, and others of this house may install as well.
+        if error.code not in (429, 503) or not tries:
+            raise
+        wait = error.headers.get("retry-after", "")
+    time.sleep(min(int(wait), 30) if wait.isdecimal() else 5)
+    return read(url, tries - 1)
+
 for line in hashes.split("\n"):
     if not line:
         continue
     digest, name = line.split("  ")
     try:
-        with urllib.request.urlopen(f"{base}/install/{name}", timeout=60) as answer:
-            data = answer.read()
+        data = read(f"{base}/install/{name}")
     except (OSError, http.client.HTTPException) as error:
         sys.exit(f"dc1: {base}/install/{name} cannot be fetched: {error}")
     if hashlib.sha256(data).hexdigest() != digest:
@@ -262,8 +271,9 @@ start() {
   fi
 }
 
+# A marketplace or a daemon that somebody put there by hand, where this script has a link.
+if [ -e "$home/bin" ] && [ ! -L "$home/bin" ]; then fail "There is a dc1 in $home that this script did not put there; nothing is changed."; fi
 if [ "$action" = remove ]; then remove; exit 0; fi
-if is_anothers; then fail "There is a dc1 in $home that this script did not put there; nothing is changed."; fi
 if [ "$action" = upgrade ] && [ ! -e "$home/bin" ]; then fail "There is no daemon in $home to upgrade."; fi
 case $(uname -s)-$(uname -m) in
   Linux-x86_64|Linux-aarch64) ;;
