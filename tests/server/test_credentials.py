@@ -189,7 +189,7 @@ async def test_admins_come_from_listed_networks_only(serve: Serve) -> None:
 
 async def operator(server: Running, role: OperatorRole = OperatorRole.ADMIN) -> str:
     new = NewOperator("sara", role, None, created_by="a test", expires_at_ms=None)
-    _, token = await server.credentials.operators.add(new)
+    _, token = await server.credentials.operators.add(new, None)
     return token
 
 

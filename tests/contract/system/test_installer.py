@@ -86,10 +86,8 @@ def as_owner(text: str, home: Path, *words: str) -> subprocess.CompletedProcess[
 @pytest.mark.settings(installer_base_url="https://gpu.example.sa/it's", rate_limits_enabled=True)
 def test_where_many_install_at_once_it_waits_for_its_turn(rest: Rest, edge: Edge, home: Path) -> None:
     text = script(rest)
-    for _ in range(100):
-        answer = rest.get(f"/install/dc1-{version('dc1')}-py3-none-any.whl")
-        if answer.status_code != 200:
-            break
+    wheel = f"/install/dc1-{version('dc1')}-py3-none-any.whl"
+    answer = next(each for each in (rest.get(wheel) for _ in range(100)) if each.status_code != 200)
     assert (answer.status_code, answer.headers["retry-after"].isdecimal()) == (429, True)
     run = as_owner(text, home, "--url", f"http://{edge.target}")
     # Which it asks for when it has all the files.

@@ -75,19 +75,29 @@ class Operators:
         await self.store_use()
         return await self._database.read(operators.list_all)
 
-    async def add(self, new: NewOperator) -> tuple[OperatorRow, str]:
-        """Make an operator and return it with its token; raises `Operator name taken`."""
+    async def add(self, new: NewOperator, caller: Operator | None) -> tuple[OperatorRow, str]:
+        """Make an operator and return it with its token; raises `Operator name taken`.
+
+        `caller` is whose right this is done by, None for the admin token's; it has to be good still, here as below.
+        """
         key, now_ms = keys.new_key(KeyRole.OPERATOR), self._clock.now_ms()
-        row = await self._database.write(lambda conn: operators.add(conn, new, key, now_ms))
+
+        def work(conn: Connection) -> OperatorRow:
+            operators.require_current(conn, caller, now_ms)
+            return operators.add(conn, new, key, now_ms)
+
+        row = await self._database.write(work)
         await self.load()
         return row, key.key
 
-    async def rotate(self, operator_id: int, expires_at_ms: int | None) -> tuple[OperatorRow, str]:
+    async def rotate(
+        self, operator_id: int, expires_at_ms: int | None, caller: Operator | None
+    ) -> tuple[OperatorRow, str]:
         """Replace a token and return its operator with the new one, which ends with the old unless it is said when."""
         key, now_ms = keys.new_key(KeyRole.OPERATOR), self._clock.now_ms()
 
         def work(conn: Connection) -> OperatorRow:
-            row = operators.lock(conn, operator_id)
+            row = operators.lock(conn, operator_id, caller, now_ms)
             if row.revoked_at_ms is not None:
                 raise operator_not_found()
             until_ms = row.expires_at_ms if expires_at_ms is None else expires_at_ms
@@ -100,12 +110,12 @@ class Operators:
         await self.load()
         return row, key.key
 
-    async def revoke(self, operator_id: int) -> OperatorRow:
+    async def revoke(self, operator_id: int, caller: Operator | None) -> OperatorRow:
         """Stop a token for good and return its operator; raises `Operator not found`."""
         now_ms = self._clock.now_ms()
 
         def work(conn: Connection) -> OperatorRow:
-            operators.lock(conn, operator_id)
+            operators.lock(conn, operator_id, caller, now_ms)
             return operators.revoke(conn, operator_id, now_ms)
 
         row = await self._database.write(work)

@@ -48,7 +48,7 @@ class OperatorCalls(ServicerPart):
             created_by=current_call().principal.actor,
             expires_at_ms=self._end(request),
         )
-        row, token = await self._plane.credentials.operators.add(new)
+        row, token = await self._plane.credentials.operators.add(new, current_call().principal.operator)
         return pb.AddOperatorResponse(operator=_message(row), token=token)
 
     async def RotateOperatorToken(
@@ -56,13 +56,15 @@ class OperatorCalls(ServicerPart):
     ) -> pb.RotateOperatorTokenResponse:
         """Replace a token."""
         operator_id = row_id(request.operator_id, operator_not_found)
-        row, token = await self._plane.credentials.operators.rotate(operator_id, self._end(request))
+        caller = current_call().principal.operator
+        row, token = await self._plane.credentials.operators.rotate(operator_id, self._end(request), caller)
         return pb.RotateOperatorTokenResponse(operator=_message(row), token=token)
 
     async def RevokeOperator(self, request: pb.RevokeOperatorRequest, context: Any) -> pb.RevokeOperatorResponse:
         """Revoke a token."""
         operator_id = row_id(request.operator_id, operator_not_found)
-        return pb.RevokeOperatorResponse(operator=_message(await self._plane.credentials.operators.revoke(operator_id)))
+        row = await self._plane.credentials.operators.revoke(operator_id, current_call().principal.operator)
+        return pb.RevokeOperatorResponse(operator=_message(row))
 
     def _end(self, request: pb.AddOperatorRequest | pb.RotateOperatorTokenRequest) -> int | None:
         if not request.HasField("expires_in_days"):

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.access.keys import NewKey
-from dc1.domain.access.operators import OperatorRole
-from dc1.domain.errors import operator_name_taken, operator_not_found
+from dc1.domain.access.operators import Operator, OperatorRole
+from dc1.domain.errors import admin_access_denied, operator_name_taken, operator_not_found
 from dc1.storage.engine.row_mapping import Shape, inserted_id
 from dc1.storage.schema.tables import operators
 
@@ -73,17 +73,43 @@ def add(conn: Connection, new: NewOperator, key: NewKey, now_ms: int) -> Operato
     return _get(conn, operator_id)
 
 
-def lock(conn: Connection, operator_id: int) -> OperatorRow:
-    """Return an operator and let nobody else change it before the transaction ends.
+def require_current(conn: Connection, caller: Operator | None, now_ms: int) -> None:
+    """Hold the token that a call came with until the transaction ends, which makes tokens by its right.
+
+    The call was let in a moment ago, perhaps by a replica that had not heard yet: whoever stole a token must not have
+    another when it is revoked. None is the admin token.
 
     Raises:
+        admin_access_denied: It was revoked or replaced meanwhile, or has expired.
+    """
+    if caller is not None and not _is_current(_locked(conn, caller.id)[caller.id], caller, now_ms):
+        raise admin_access_denied()
+
+
+def lock(conn: Connection, operator_id: int, caller: Operator | None, now_ms: int) -> OperatorRow:
+    """Return an operator and let nobody else change it before the transaction ends; refuses as `require_current` does.
+
+    Raises:
+        admin_access_denied: The caller's own token is good no more.
         operator_not_found: There is none of this id.
     """
-    query = select(*_shape.columns).where(operators.c.id == operator_id).with_for_update()
-    row = _shape.first(conn.execute(query))
-    if row is None:
+    rows = _locked(conn, operator_id, *(() if caller is None else (caller.id,)))
+    if caller is not None and not _is_current(rows[caller.id], caller, now_ms):
+        raise admin_access_denied()
+    if operator_id not in rows:
         raise operator_not_found()
-    return row
+    return rows[operator_id]
+
+
+def _locked(conn: Connection, *operator_ids: int) -> Mapping[int, OperatorRow]:
+    # In one order, as two operators may change each other.
+    query = select(*_shape.columns).where(operators.c.id.in_(operator_ids)).order_by(operators.c.id).with_for_update()
+    return {row.id: row for row in _shape.all(conn.execute(query))}
+
+
+def _is_current(row: OperatorRow, caller: Operator, now_ms: int) -> bool:
+    has_expired = row.expires_at_ms is not None and now_ms >= row.expires_at_ms
+    return row.revoked_at_ms is None and row.key_id == caller.key_id and not has_expired
 
 
 def replace_token(conn: Connection, operator_id: int, key: NewKey, expires_at_ms: int | None) -> OperatorRow:
