@@ -412,6 +412,9 @@ class CompletionChoice(TypedDict):
     text: str
     finish_reason: str | None
 
+class ConfirmNotificationChannelResponse(TypedDict):
+    success: bool
+
 class ContainerImage(TypedDict):
     id: int
     image_ref: str
@@ -1757,6 +1760,7 @@ class NotificationChannel(TypedDict):
     created_at: str
     last_sent_at: str | None
     last_error: str | None
+    confirmed: bool
 
 class OfferedModel(TypedDict):
     model: str

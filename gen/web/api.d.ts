@@ -51,6 +51,7 @@ export interface Schemas {
   Completion: { id: string; object: string; created: number; model: string; choices: Schemas["CompletionChoice"][]; usage?: Schemas["ChatUsage"]; };
   CompletionBodyInput: { model: string; prompt: string | unknown[]; suffix?: string | null; max_tokens?: number | null; temperature?: number | null; stream?: boolean | null; n?: number | null; best_of?: number | null; };
   CompletionChoice: { index: number; text: string; finish_reason: string | null; };
+  ConfirmNotificationChannelResponse: { success: boolean; };
   ContainerImage: { id: number; image_ref: string; image_type: string; description: string; approved_at: string; pinned: boolean; };
   CountMessageTokensResponse: { input_tokens: number; };
   CountedMessagesBodyInput: { model: string; messages: Schemas["MessageParamInput"][]; system?: string | unknown[] | null; tools?: unknown[] | null; };
@@ -212,7 +213,7 @@ export interface Schemas {
   ModelTokenPrices: { model: string; prompt_halala: number; completion_halala: number; cached_halala: number; updated_at: string; };
   MonthlySpend: { month: string; jobs: number; total_halala: number; total_sar: number; };
   NextJobResponse: { job: Schemas["Assignment"] | null; jobs: Schemas["Assignment"][]; admission: Schemas["Admission"]; };
-  NotificationChannel: { id: number; kind: string; hint: string; events: string[]; language: string; created_at: string; last_sent_at: string | null; last_error: string | null; };
+  NotificationChannel: { id: number; kind: string; hint: string; events: string[]; language: string; created_at: string; last_sent_at: string | null; last_error: string | null; confirmed: boolean; };
   OfferedModel: { model: string; model_id: string; display_name: string; providers_online: number; providers_total: number; providers_count: number; status: string; vram_gb: number; min_gpu_vram_gb: number; avg_price_sar_per_min: number; id: string; };
   OffsetPagination: { limit: number; offset: number; has_more: boolean; };
   OpenAIError: { error: Schemas["OpenAIErrorDetail"]; };
@@ -476,6 +477,7 @@ export interface Routes {
   "GET /notifications": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListNotificationChannelsResponse"]; event: undefined; };
   "POST /notifications": { path: undefined; query: undefined; body: Schemas["AddNotificationChannelRequest"]; answer: Schemas["AddNotificationChannelResponse"]; event: undefined; };
   "DELETE /notifications/{channel_id}": { path: { channel_id: string; }; query: undefined; body: undefined; answer: Schemas["RemoveNotificationChannelResponse"]; event: undefined; };
+  "POST /notifications/{channel_id}/confirm": { path: { channel_id: string; }; query: undefined; body: { code: string; }; answer: Schemas["ConfirmNotificationChannelResponse"]; event: undefined; };
   "POST /notifications/{channel_id}/test": { path: { channel_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["TestNotificationChannelResponse"]; event: undefined; };
   "GET /providers/available": { path: undefined; query: { gpu_type?: string; gpu_model?: string; min_vram_gb?: number; max_price_per_hour_sar?: number; location?: string; region?: string; model?: string; limit?: number; offset?: number; gpu_source?: "claimed" | "reported" | "measured"; }; body: undefined; answer: Schemas["ListMarketProvidersResponse"]; event: undefined; };
   "POST /providers/daemon-event": { path: undefined; query: undefined; body: Schemas["ReportDaemonEventRequest"]; answer: Schemas["ReportDaemonEventResponse"]; event: undefined; };

@@ -78,6 +78,7 @@ CALLS: Mapping[str, Call] = {
     "TopUp": Call({"amount_halala": 1}),
     "ResendWebhookDelivery": PLAIN,
     **dict.fromkeys(("ListNotificationChannels", "TestNotificationChannel", "RemoveNotificationChannel"), PLAIN),
+    "ConfirmNotificationChannel": Call({"code": "01234567"}),
     "AddNotificationChannel": Call({"kind": "telegram", "target": CHAT}),
     "UpdateRenterSettings": Call({"webhook_url": None}),
     # Jobs

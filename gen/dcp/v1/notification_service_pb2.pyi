@@ -80,6 +80,7 @@ class NotificationChannel(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     LAST_SENT_AT_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
+    CONFIRMED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Its id."""
     kind: _builtins.str
@@ -90,6 +91,8 @@ class NotificationChannel(_message.Message):
     """Language of the texts, en or ar."""
     created_at: _builtins.str
     """When it was added, ISO-8601 UTC."""
+    confirmed: _builtins.bool
+    """Whether anything but a code is sent there; only e-mail of renters and owners is to be confirmed."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Events that are told there."""
@@ -113,10 +116,11 @@ class NotificationChannel(_message.Message):
         created_at: _builtins.str = ...,
         last_sent_at: _struct_pb2.Value | None = ...,
         last_error: _struct_pb2.Value | None = ...,
+        confirmed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_error", b"last_error", "last_sent_at", b"last_sent_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "events", b"events", "hint", b"hint", "id", b"id", "kind", b"kind", "language", b"language", "last_error", b"last_error", "last_sent_at", b"last_sent_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "created_at", b"created_at", "events", b"events", "hint", b"hint", "id", b"id", "kind", b"kind", "language", b"language", "last_error", b"last_error", "last_sent_at", b"last_sent_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,6 +199,56 @@ class AddNotificationChannelResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddNotificationChannelResponse: _TypeAlias = AddNotificationChannelResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmNotificationChannelRequest(_message.Message):
+    """Which channel to confirm."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    channel_id: _builtins.str
+    """Its id."""
+    code: _builtins.str
+    """The digits that were sent there."""
+    def __init__(
+        self,
+        *,
+        channel_id: _builtins.str = ...,
+        code: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_code", b"_code", "code", b"code"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_code", b"_code", "channel_id", b"channel_id", "code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__code: _TypeAlias = _typing.Literal["code"]  # noqa: Y015
+    _WhichOneofArgType__code: _TypeAlias = _typing.Literal["_code", b"_code"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__code) -> _WhichOneofReturnType__code | None: ...
+
+Global___ConfirmNotificationChannelRequest: _TypeAlias = ConfirmNotificationChannelRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmNotificationChannelResponse(_message.Message):
+    """It is told of everything from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmNotificationChannelResponse: _TypeAlias = ConfirmNotificationChannelResponse  # noqa: Y015
 
 @_typing.final
 class TestNotificationChannelRequest(_message.Message):

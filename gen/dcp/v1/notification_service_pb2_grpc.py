@@ -46,6 +46,11 @@ class NotificationServiceStub:
                 request_serializer=dcp_dot_v1_dot_notification__service__pb2.AddNotificationChannelRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_notification__service__pb2.AddNotificationChannelResponse.FromString,
                 _registered_method=True)
+        self.ConfirmNotificationChannel = channel.unary_unary(
+                '/dcp.v1.NotificationService/ConfirmNotificationChannel',
+                request_serializer=dcp_dot_v1_dot_notification__service__pb2.ConfirmNotificationChannelRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_notification__service__pb2.ConfirmNotificationChannelResponse.FromString,
+                _registered_method=True)
         self.TestNotificationChannel = channel.unary_unary(
                 '/dcp.v1.NotificationService/TestNotificationChannel',
                 request_serializer=dcp_dot_v1_dot_notification__service__pb2.TestNotificationChannelRequest.SerializeToString,
@@ -71,7 +76,16 @@ class NotificationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddNotificationChannel(self, request, context):
-        """Adds a channel. What opens it is kept encrypted and never shown again.
+        """Adds a channel. What opens it is kept encrypted and never shown again. An e-mail address of a renter or an owner is sent a code, and
+        nothing else before the code is confirmed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmNotificationChannel(self, request, context):
+        """Confirms an e-mail address by the code that was sent there: good for 24 hours and five tries, then the channel is removed and added
+        again. What is confirmed already stays so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,6 +117,11 @@ def add_NotificationServiceServicer_to_server(servicer, server):
                     servicer.AddNotificationChannel,
                     request_deserializer=dcp_dot_v1_dot_notification__service__pb2.AddNotificationChannelRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_notification__service__pb2.AddNotificationChannelResponse.SerializeToString,
+            ),
+            'ConfirmNotificationChannel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmNotificationChannel,
+                    request_deserializer=dcp_dot_v1_dot_notification__service__pb2.ConfirmNotificationChannelRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_notification__service__pb2.ConfirmNotificationChannelResponse.SerializeToString,
             ),
             'TestNotificationChannel': grpc.unary_unary_rpc_method_handler(
                     servicer.TestNotificationChannel,
@@ -171,6 +190,33 @@ class NotificationService:
             '/dcp.v1.NotificationService/AddNotificationChannel',
             dcp_dot_v1_dot_notification__service__pb2.AddNotificationChannelRequest.SerializeToString,
             dcp_dot_v1_dot_notification__service__pb2.AddNotificationChannelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmNotificationChannel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.NotificationService/ConfirmNotificationChannel',
+            dcp_dot_v1_dot_notification__service__pb2.ConfirmNotificationChannelRequest.SerializeToString,
+            dcp_dot_v1_dot_notification__service__pb2.ConfirmNotificationChannelResponse.FromString,
             options,
             channel_credentials,
             insecure,

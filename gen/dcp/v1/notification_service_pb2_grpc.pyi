@@ -38,7 +38,13 @@ class NotificationServiceStub:
     ListNotificationChannels: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.ListNotificationChannelsRequest, _notification_service_pb2.ListNotificationChannelsResponse]
     """Lists the caller's channels, oldest first, and the events that the caller can be told of."""
     AddNotificationChannel: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.AddNotificationChannelRequest, _notification_service_pb2.AddNotificationChannelResponse]
-    """Adds a channel. What opens it is kept encrypted and never shown again."""
+    """Adds a channel. What opens it is kept encrypted and never shown again. An e-mail address of a renter or an owner is sent a code, and
+    nothing else before the code is confirmed.
+    """
+    ConfirmNotificationChannel: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.ConfirmNotificationChannelRequest, _notification_service_pb2.ConfirmNotificationChannelResponse]
+    """Confirms an e-mail address by the code that was sent there: good for 24 hours and five tries, then the channel is removed and added
+    again. What is confirmed already stays so.
+    """
     TestNotificationChannel: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.TestNotificationChannelRequest, _notification_service_pb2.TestNotificationChannelResponse]
     """Sends a test to a channel; whether it arrived is in the list soon after."""
     RemoveNotificationChannel: _grpc.UnaryUnaryMultiCallable[_notification_service_pb2.RemoveNotificationChannelRequest, _notification_service_pb2.RemoveNotificationChannelResponse]
@@ -54,7 +60,13 @@ class NotificationServiceAsyncStub(NotificationServiceStub):
     ListNotificationChannels: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ListNotificationChannelsRequest, _notification_service_pb2.ListNotificationChannelsResponse]  # type: ignore[assignment]
     """Lists the caller's channels, oldest first, and the events that the caller can be told of."""
     AddNotificationChannel: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.AddNotificationChannelRequest, _notification_service_pb2.AddNotificationChannelResponse]  # type: ignore[assignment]
-    """Adds a channel. What opens it is kept encrypted and never shown again."""
+    """Adds a channel. What opens it is kept encrypted and never shown again. An e-mail address of a renter or an owner is sent a code, and
+    nothing else before the code is confirmed.
+    """
+    ConfirmNotificationChannel: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.ConfirmNotificationChannelRequest, _notification_service_pb2.ConfirmNotificationChannelResponse]  # type: ignore[assignment]
+    """Confirms an e-mail address by the code that was sent there: good for 24 hours and five tries, then the channel is removed and added
+    again. What is confirmed already stays so.
+    """
     TestNotificationChannel: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.TestNotificationChannelRequest, _notification_service_pb2.TestNotificationChannelResponse]  # type: ignore[assignment]
     """Sends a test to a channel; whether it arrived is in the list soon after."""
     RemoveNotificationChannel: _aio.UnaryUnaryMultiCallable[_notification_service_pb2.RemoveNotificationChannelRequest, _notification_service_pb2.RemoveNotificationChannelResponse]  # type: ignore[assignment]
@@ -79,7 +91,19 @@ class NotificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _notification_service_pb2.AddNotificationChannelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notification_service_pb2.AddNotificationChannelResponse, _abc.Awaitable[_notification_service_pb2.AddNotificationChannelResponse]]:
-        """Adds a channel. What opens it is kept encrypted and never shown again."""
+        """Adds a channel. What opens it is kept encrypted and never shown again. An e-mail address of a renter or an owner is sent a code, and
+        nothing else before the code is confirmed.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmNotificationChannel(
+        self,
+        request: _notification_service_pb2.ConfirmNotificationChannelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notification_service_pb2.ConfirmNotificationChannelResponse, _abc.Awaitable[_notification_service_pb2.ConfirmNotificationChannelResponse]]:
+        """Confirms an e-mail address by the code that was sent there: good for 24 hours and five tries, then the channel is removed and added
+        again. What is confirmed already stays so.
+        """
 
     @_abc_1.abstractmethod
     def TestNotificationChannel(

@@ -40,6 +40,18 @@ def notification_commands(secret: Any, market: Callable[[str, str | None], Targe
         with Client(market(url, key)) as client:
             emit(client.post("/notifications", body), as_json, lambda answer: _show_channel(answer["channel"]))
 
+    def confirm(
+        channel: Channel,
+        code: Annotated[str, typer.Argument(help="The digits that were mailed there.")],
+        key: str | None = None,
+        url: Url = DEFAULT_URL,
+        as_json: AsJson = False,
+    ) -> None:
+        """Confirm an e-mail address by the code that was sent there."""
+        with Client(market(url, key)) as client:
+            answer = client.post(path("notifications", channel, "confirm"), {"code": code})
+            emit(answer, as_json, lambda _: facts({"channel": channel, "confirmed": True}))
+
     def test(channel: Channel, key: str | None = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         """Send a test to a channel; `list` says soon after whether it arrived."""
         with Client(market(url, key)) as client:
@@ -54,7 +66,7 @@ def notification_commands(secret: Any, market: Callable[[str, str | None], Targe
             emit(answer, as_json, lambda _: facts({"channel": channel, "removed": True}))
 
     # Made anew for each role, as the option of a key says whose it is in its help and its variable.
-    for name, command in {"list": show, "add": add, "test": test, "remove": remove}.items():
+    for name, command in {"list": show, "add": add, "confirm": confirm, "test": test, "remove": remove}.items():
         # Known only here, and what an option is made of.
         command.__annotations__["key"] = secret
         app.command(name)(command)
@@ -88,6 +100,8 @@ def _show_channel(channel: dict[str, Any]) -> None:
             "kind": channel["kind"],
             "where": channel["hint"],
             "language": channel["language"],
+            # Absent from markets that ask for no code.
+            "confirmed": channel.get("confirmed", True),
             "events": channel["events"],
         }
     )

@@ -31,12 +31,16 @@ def test_each_role_keeps_its_channels(server: ScriptedServer, run: Run, role: st
     server.on("POST /notifications", Reply({"channel": CHANNEL}, 201))
     server.on("GET /notifications", Reply({"channels": [CHANNEL], "events": ["job.failed"]}))
     server.on("POST /notifications/4/test", Reply({"success": True}))
+    server.on("POST /notifications/4/confirm", Reply({"success": True}))
     server.on("DELETE /notifications/4", Reply({"success": True}))
     group, secret = (role, "notifications"), (flag, "the-secret")
     added = run(*group, "add", "email", "me@example.sa", "--event", "job.failed", "--language", "ar", *secret)
     assert "me@example.sa" in added.stdout
     assert "No answer within 15 s" in run(*group, "list", *secret).stdout
     assert json.loads(run(*group, "test", "4", "--json", *secret).stdout) == {"success": True}
+    assert "confirmed" in run(*group, "confirm", "4", "01234567", *secret).stdout
+    # A code is text: its first digit may be 0.
+    assert server.requests[-1].body == {"code": "01234567"}
     assert "removed" in run(*group, "remove", "4", *secret).stdout
     assert all(request.headers[header] == "the-secret" for request in server.requests)
     sent = {"kind": "email", "target": "me@example.sa", "events": ["job.failed"], "language": "ar"}

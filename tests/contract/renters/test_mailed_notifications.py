@@ -1,9 +1,12 @@
 """Notifications are mailed by the operator's mail server, to nobody's address but the account's (contract 6.7)."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from dc1.testing.market import LocalMarket
@@ -31,11 +34,68 @@ def own_address(renter: Renter) -> str:
     return str(answered(renter.get("/renters/me"))["renter"]["email"])
 
 
+def add_own(renter: Renter, **more: Any) -> Json:
+    """Adds the renter's own address, which is still to be confirmed."""
+    sent = {"kind": "email", "target": own_address(renter), **more}
+    channel: Json = answered(renter.post("/notifications", sent), 201)["channel"]
+    return channel
+
+
+def code_in(post: MailServer, count: int = 1) -> str:
+    """The digits of the last of `count` mails."""
+    _, mail = post.wait(count)[-1]
+    (digits,) = re.findall(r"\d+", mail.get_content())
+    return str(digits)
+
+
+def confirm(renter: Renter, channel: Json, code: str) -> httpx.Response:
+    return renter.post(f"/notifications/{channel['id']}/confirm", {"code": code})
+
+
+def other_than(code: str) -> str:
+    return f"{(int(code) + 1) % 10**8:08}"
+
+
+def test_nothing_but_a_code_is_mailed_before_it_is_confirmed(
+    market: LocalMarket, renter: Renter, post: MailServer
+) -> None:
+    channel = add_own(renter)
+    assert channel["confirmed"] is False
+    answered(renter.cancel(renter.submit()["id"]))
+    refused(renter.post(f"/notifications/{channel['id']}/test", {}), 409, "Channel is not confirmed")
+    code = code_in(post)
+    refused(confirm(market.add_renter(), channel, code), 404, "Channel not found")
+    refused(confirm(renter, channel, other_than(code)), 400, "This is not the code that was mailed")
+    answered(confirm(renter, channel, code))
+    # What came of a call whose answer was lost.
+    answered(confirm(renter, channel, code))
+    (row,) = answered(renter.get("/notifications"))["channels"]
+    assert row["confirmed"] is True
+    answered(renter.post(f"/notifications/{channel['id']}/test", {}))
+    # Each channel is told one thing after another: a job that was told of would have come before.
+    (_, mail) = post.wait(2)[-1]
+    assert (len(post.mails), mail["subject"]) == (2, "This is a test: notifications of the market arrive here.")
+
+
+def test_a_code_is_guessed_five_times_and_lasts_a_day(market: LocalMarket, renter: Renter, post: MailServer) -> None:
+    over = "The code is no longer valid: remove the channel and add it again"
+    guessed = add_own(renter)
+    code = code_in(post)
+    for _ in range(5):
+        refused(confirm(renter, guessed, other_than(code)), 400)
+    refused(confirm(renter, guessed, code), 409, over)
+    late = add_own(renter)
+    code = code_in(post, 2)
+    market.advance(24 * 3600)
+    refused(confirm(renter, late, code), 409, over)
+
+
 def test_an_account_is_mailed_at_its_own_address(market: LocalMarket, renter: Renter, post: MailServer) -> None:
     address = own_address(renter)
-    sent = {"kind": "email", "target": address, "language": "ar", "events": ["job.cancelled"]}
-    channel = answered(renter.post("/notifications", sent), 201)["channel"]
+    channel = add_own(renter, language="ar", events=["job.cancelled"])
     assert channel["hint"] == address
+    answered(confirm(renter, channel, code_in(post)))
+    eventually(lambda: answered(renter.get("/notifications"))["channels"][0]["last_sent_at"] is not None)
     # What a mail server says in refusal is not shown, as it may quote the password or name the market's machines.
     post.refusals.append("451 mail.inside.example: geheim")
     job = renter.submit()
@@ -47,7 +107,7 @@ def test_an_account_is_mailed_at_its_own_address(market: LocalMarket, renter: Re
 
     eventually(lambda: error() == "The mail server answered 451")
     market.advance(5)
-    ((recipients, mail),) = post.wait(1)
+    recipients, mail = post.wait(2)[-1]
     eventually(lambda: error() is None)
     said = f"أُلغيت المهمة {job['job_id']}."
     assert (recipients, mail["to"], mail["from"], mail["subject"]) == ([address], address, SENDER, said)
@@ -85,8 +145,7 @@ def test_a_mail_server_that_nobody_vouches_for_learns_nothing(
     market: LocalMarket, renter: Renter, post: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", os.fspath(Path(CERTIFICATE).with_name("nobody.pem")))
-    channel = answered(renter.post("/notifications", {"kind": "email", "target": own_address(renter)}), 201)["channel"]
-    answered(renter.post(f"/notifications/{channel['id']}/test", {}))
+    add_own(renter)
 
     def error() -> str:
         (row,) = answered(renter.get("/notifications"))["channels"]

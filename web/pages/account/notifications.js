@@ -51,8 +51,8 @@ function Add({ events, done }) {
       events: events.filter((name) => given.has(name)),
       language: /** @type {"en" | "ar"} */ (given.get("language")),
     };
-    return call("POST /notifications", { body }).then(() => {
-      toast(t.added);
+    return call("POST /notifications", { body }).then(({ channel }) => {
+      toast(channel.confirmed ? t.added : t.codeSent);
       form.reset();
       done();
     }, complain);
@@ -101,6 +101,21 @@ function listed(rows, reload) {
       reload();
     }, complain);
   /** @param {Channel} row */
+  const confirm = async (row) => {
+    const given = await ask({
+      title: t.confirmTitle,
+      text: h("bdi", null, row.hint),
+      act: t.confirm,
+      fields: h(TextField, { label: t.code, hint: t.codeHint, name: "code", required: true }),
+    });
+    if (given === null) return;
+    const body = { code: String(given.get("code")) };
+    await call("POST /notifications/{channel_id}/confirm", { path: { channel_id: row.id }, body }).then(() => {
+      toast(t.confirmed);
+      reload();
+    }, complain);
+  };
+  /** @param {Channel} row */
   const remove = async (row) => {
     if (!(await ask({ title: t.removeQuestion, text: h("bdi", null, row.hint), act: t.remove, isGrave: true }))) return;
     await call("DELETE /notifications/{channel_id}", { path: { channel_id: row.id } }).then(() => {
@@ -129,7 +144,11 @@ function listed(rows, reload) {
         key: "acts",
         title: "",
         cell: (row) => [
-          may("POST /notifications/{channel_id}/test") &&
+          !row.confirmed &&
+            may("POST /notifications/{channel_id}/confirm") &&
+            h(Act, { key: "confirm", act: () => confirm(row), kind: "plain", children: t.confirm }),
+          row.confirmed &&
+            may("POST /notifications/{channel_id}/test") &&
             h(Act, { key: "test", act: () => test(row), kind: "plain", children: t.test }),
           may("DELETE /notifications/{channel_id}") &&
             h(Act, { key: "remove", act: () => remove(row), kind: "plain", children: t.remove }),
@@ -144,5 +163,6 @@ function listed(rows, reload) {
 function arrived(row) {
   const t = texts();
   if (row.last_error) return [h(Badge, { kind: "bad", children: t.failed }), " ", h("bdi", null, row.last_error)];
+  if (!row.confirmed) return h(Badge, { kind: "warn", children: t.unconfirmed });
   return row.last_sent_at ? ago(row.last_sent_at) : t.waits;
 }

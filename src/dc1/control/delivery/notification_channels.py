@@ -4,7 +4,7 @@ from dc1.domain import errors
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import notifications
-from dc1.storage.accounts.notifications import ChannelRow, NewChannel
+from dc1.storage.accounts.notifications import ChannelRow, CodeCheck, NewChannel
 from dc1.storage.engine.database import Database
 
 
@@ -27,6 +27,24 @@ class NotificationChannels:
         """Keep a channel; raises `An account has at most … channels`."""
         now_ms = self._clock.now_ms()
         return await self._db.write(lambda conn: notifications.add(conn, role, owner_id, new, now_ms))
+
+    async def confirm(self, role: Role, owner_id: int, channel_id: int, code: str) -> None:
+        """Have a channel told of everything, as its reader said the code that was sent there.
+
+        Raises:
+            channel_not_found: The account has none with that id.
+            wrong_code: It is another.
+            code_used_up: It is too old, or was guessed too often.
+        """
+        now_ms = self._clock.now_ms()
+        # Said behind the commit: a wrong guess is counted.
+        check = await self._db.write(lambda conn: notifications.confirm(conn, role, owner_id, channel_id, code, now_ms))
+        if check is None:
+            raise errors.channel_not_found()
+        if check is CodeCheck.WRONG:
+            raise errors.wrong_code()
+        if check is CodeCheck.USED_UP:
+            raise errors.code_used_up()
 
     async def test(self, role: Role, owner_id: int, channel_id: int) -> None:
         """Have a test sent to a channel.

@@ -1,6 +1,7 @@
 """Notifications: what people are told where they read anyway, in which words, and how each place wants to be told."""
 
 import re
+import secrets
 from collections.abc import Mapping
 from enum import StrEnum
 from html import escape
@@ -14,6 +15,11 @@ RETRY_SECONDS = (5, 60, 600, 3600)
 """How long to wait after each failed attempt; after the last of these waits comes the last attempt."""
 
 MOST_CHANNELS = 10
+CODE_TRIES = 5
+"""How often a code may be guessed; of 10^8 codes that is one in twenty million for each mail that is asked for."""
+
+CODE_HOURS = 24
+_CODE_DIGITS = 8
 _SLACK = "https://hooks.slack.com/services/"
 # The bot's token and the chat, which is a number or the name of a public channel.
 _TELEGRAM = re.compile(r"(\d{5,20}:[\w-]{20,80})/(-?\d{1,20}|@\w{3,64})", re.ASCII)
@@ -46,6 +52,7 @@ class NotificationEvent(StrEnum):
     FLEET_ALERT = "fleet.alert"
     BACKUP_FAILED = "backup.failed"
     TEST = "test"
+    CONFIRMATION = "confirmation"
 
 
 EVENTS_OF: Mapping[Role, tuple[NotificationEvent, ...]] = {
@@ -122,6 +129,11 @@ _TEXTS: Mapping[NotificationEvent, Mapping[Language, str]] = {
         "en": "This is a test: notifications of the market arrive here.",
         "ar": "هذه رسالة تجربة: ستصل إشعارات السوق إلى هنا.",
     },
+    # Nothing of the account: whoever registered may not be who reads this.
+    NotificationEvent.CONFIRMATION: {
+        "en": "{code} is the code that lets the market send notifications here. If you did not ask for it, do nothing.",
+        "ar": "{code} هو الرمز الذي يأذن للسوق بإرسال الإشعارات إلى هنا. إن لم تطلبه فلا تفعل شيئاً.",
+    },
 }
 
 
@@ -129,6 +141,11 @@ def text_of(event: NotificationEvent, language: Language, facts: Mapping[str, Js
     """Return what is said of an event, as plain text of one line."""
     shown = {name: " ".join(str(value).split())[:_SHOWN] for name, value in facts.items()}
     return re.sub(r"\{(\w+)\}", lambda found: shown.get(found[1], ""), _TEXTS[event][language])
+
+
+def new_code() -> str:
+    """Return digits that only who reads a mail can know."""
+    return f"{secrets.randbelow(10**_CODE_DIGITS):0{_CODE_DIGITS}}"
 
 
 def channel_purpose(kind: ChannelKind) -> str:

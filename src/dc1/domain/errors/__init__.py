@@ -25,7 +25,9 @@ from dc1.domain.errors.access import (
 )
 from dc1.domain.errors.accounts import (
     channel_limit_reached,
+    channel_not_confirmed,
     channel_not_found,
+    code_used_up,
     deletion_not_confirmed,
     delivery_not_found,
     delivery_pending,
@@ -48,6 +50,7 @@ from dc1.domain.errors.accounts import (
     webhook_url_missing,
     webhook_url_not_public,
     webhooks_not_configured,
+    wrong_code,
 )
 from dc1.domain.errors.anthropic import anthropic_envelope
 from dc1.domain.errors.base import (
@@ -158,8 +161,10 @@ __all__ = [
     "cannot_cancel",
     "cannot_complete",
     "channel_limit_reached",
+    "channel_not_confirmed",
     "channel_not_found",
     "charge_returned",
+    "code_used_up",
     "completion_refused",
     "completion_timeout",
     "container_spec_invalid",
@@ -258,6 +263,7 @@ __all__ = [
     "withdrawal_below_minimum",
     "withdrawal_not_found",
     "withdrawal_pending",
+    "wrong_code",
     "wrong_key_type",
     "zero_balance",
 ]

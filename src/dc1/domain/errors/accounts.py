@@ -70,6 +70,21 @@ def channel_limit_reached(most: int) -> ApiError:
     return ApiError(409, f"An account has at most {most} channels")
 
 
+def channel_not_confirmed() -> ApiError:
+    """Say that nothing is sent to an address whose reader has not confirmed it."""
+    return ApiError(409, "Channel is not confirmed")
+
+
+def wrong_code() -> ApiError:
+    """Say that another code was mailed."""
+    return ApiError(400, "This is not the code that was mailed")
+
+
+def code_used_up() -> ApiError:
+    """Say that a code is too old, or was guessed too often, to confirm anything."""
+    return ApiError(409, "The code is no longer valid: remove the channel and add it again")
+
+
 def delivery_not_found() -> ApiError:
     """Say that nothing with this id was sent to the renter, or not lately."""
     return ApiError(404, "Delivery not found")

@@ -4,7 +4,7 @@ from typing import Any
 
 from dc1.control.delivery.webhook_targets import NotPublicError
 from dc1.domain import errors
-from dc1.domain.access.notifications import EVENTS_OF, ChannelKind, channel_purpose, hint_of, is_target
+from dc1.domain.access.notifications import EVENTS_OF, ChannelKind, channel_purpose, hint_of, is_target, new_code
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso
 from dc1.domain.base.languages import ARABIC, ENGLISH
@@ -53,7 +53,9 @@ class NotificationServicer(ServicerPart, NotificationServiceServicer):
         # Sealed before anything is written: the box may have to read its key from disk.
         sealed = self._secret_box.seal(request.target, channel_purpose(kind))
         language = ARABIC if request.language == ARABIC else ENGLISH
-        new = NewChannel(kind, sealed, hint_of(kind, request.target), events, language)
+        # Whoever registers may have typed another's address. Operators answer for what they name.
+        code = new_code() if kind is ChannelKind.EMAIL and role is not Role.ADMIN else None
+        new = NewChannel(kind, sealed, hint_of(kind, request.target), events, language, code)
         return pb.AddNotificationChannelResponse(
             channel=_channel(await self._plane.notification_channels.add(role, owner_id, new))
         )
@@ -68,10 +70,18 @@ class NotificationServicer(ServicerPart, NotificationServiceServicer):
     async def _require_own(self, role: Role, owner_id: int, address: str) -> None:
         if not self._sends_mail:
             raise errors.invalid_field("kind", "must be another: this market sends no e-mail")
-        # Else the market would write to strangers for whoever asks it to. Operators answer for what they name.
+        # Else the market would write to strangers for whoever asks it to.
         own = None if role is Role.ADMIN else await self._plane.notification_channels.address_of(role, owner_id)
         if own is not None and address.lower() != own.lower():
             raise errors.invalid_field("target", "must be the account's own e-mail address")
+
+    async def ConfirmNotificationChannel(
+        self, request: pb.ConfirmNotificationChannelRequest, context: Any
+    ) -> pb.ConfirmNotificationChannelResponse:
+        """Confirm a channel of the caller's by the code that was sent there."""
+        channel_id = row_id(request.channel_id, errors.channel_not_found)
+        await self._plane.notification_channels.confirm(*_account(), channel_id, request.code)
+        return pb.ConfirmNotificationChannelResponse(success=True)
 
     async def TestNotificationChannel(
         self, request: pb.TestNotificationChannelRequest, context: Any
@@ -105,4 +115,5 @@ def _channel(row: ChannelRow) -> pb.NotificationChannel:
         created_at=iso(row.created_at_ms),
         last_sent_at=time_value(row.last_sent_at_ms),
         last_error=to_value(row.last_error),
+        confirmed=row.is_confirmed,
     )

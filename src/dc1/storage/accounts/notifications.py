@@ -1,12 +1,21 @@
 """Where people want to be told of what, and what is still to be told."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from dc1.domain import errors
-from dc1.domain.access.notifications import MOST_CHANNELS, ChannelKind, NotificationEvent, text_of
+from dc1.domain.access import keys
+from dc1.domain.access.notifications import (
+    CODE_HOURS,
+    CODE_TRIES,
+    MOST_CHANNELS,
+    ChannelKind,
+    NotificationEvent,
+    text_of,
+)
 from dc1.domain.access.roles import Role
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.languages import ARABIC, Language
@@ -35,17 +44,33 @@ class ChannelRow:
     created_at_ms: int
     last_sent_at_ms: int | None
     last_error: str | None
+    code_hash: str | None = field(repr=False)
+    code_tries: int
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Tell whether anything but a code may be sent there."""
+        return self.code_hash is None
+
+
+class CodeCheck(StrEnum):
+    """What came of a code."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    USED_UP = "used_up"
 
 
 @dataclass(frozen=True, slots=True)
 class NewChannel:
-    """A channel to be; `sealed_target` says where it is."""
+    """A channel to be; `sealed_target` says where it is, `code` what its reader has to say first, if anything."""
 
     kind: ChannelKind
     sealed_target: str
     hint: str
     events: list[str]
     language: Language
+    code: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +101,14 @@ _due_shape = Shape(
 _OF_ACCOUNT = PreparedStatement(
     select(_channels.c.id, _channels.c.events, _channels.c.language)
     .where(_channels.c.owner_role == bindparam("role"), _channels.c.owner_id == bindparam("owner"))
+    .where(_channels.c.code_hash.is_(None))
     # Until the commit: one that is removed meanwhile would undo what is told of, as its row is named by ours.
     .with_for_update(read=True, key_share=True)
 )
 
 
 def add(conn: Connection, role: Role, owner_id: int, new: NewChannel, now_ms: int) -> ChannelRow:
-    """Keep a channel of an account.
+    """Keep a channel of an account, and have its code sent there if it has one.
 
     Raises:
         channel_limit_reached: The account has as many as it may have.
@@ -91,15 +117,46 @@ def add(conn: Connection, role: Role, owner_id: int, new: NewChannel, now_ms: in
     lock_name(conn, f"notification channels of {role} {owner_id}")
     if len(channels(conn, role, owner_id)) >= MOST_CHANNELS:
         raise errors.channel_limit_reached(MOST_CHANNELS)
-    mine = {"owner_role": role.value, "owner_id": owner_id, "created_at_ms": now_ms}
-    added = conn.execute(insert(_channels).values(**mine, **asdict(new)).returning(*_channel_shape.columns))
-    return _channel_shape.all(added)[0]
+    values = insert(_channels).values(
+        owner_role=role.value,
+        owner_id=owner_id,
+        created_at_ms=now_ms,
+        kind=new.kind,
+        sealed_target=new.sealed_target,
+        hint=new.hint,
+        events=new.events,
+        language=new.language,
+        code_hash=None if new.code is None else keys.hash_key(new.code),
+    )
+    (added,) = _channel_shape.all(conn.execute(values.returning(*_channel_shape.columns)))
+    if new.code is not None:
+        said = text_of(NotificationEvent.CONFIRMATION, new.language, {"code": new.code})
+        _enqueue(conn, added.id, NotificationEvent.CONFIRMATION, said, {}, now_ms)
+    return added
 
 
 def channels(conn: Connection, role: Role, owner_id: int) -> list[ChannelRow]:
     """Return the channels of an account, oldest first."""
     mine = (_channels.c.owner_role == role.value, _channels.c.owner_id == owner_id)
     return _channel_shape.all(conn.execute(select(*_channel_shape.columns).where(*mine).order_by(_channels.c.id)))
+
+
+def confirm(conn: Connection, role: Role, owner_id: int, channel_id: int, code: str, now_ms: int) -> CodeCheck | None:
+    """Have a channel told of everything if the code is its own; None where the account has none with that id."""
+    mine = (_channels.c.owner_role == role.value, _channels.c.owner_id == owner_id, _channels.c.id == channel_id)
+    # Locked, as guesses that come at once are to be counted each.
+    found = _channel_shape.all(conn.execute(select(*_channel_shape.columns).where(*mine).with_for_update()))
+    if not found:
+        return None
+    (channel,) = found
+    if channel.code_hash is None:
+        return CodeCheck.RIGHT
+    if channel.code_tries >= CODE_TRIES or now_ms >= channel.created_at_ms + CODE_HOURS * 3_600_000:
+        return CodeCheck.USED_UP
+    is_right = keys.matches(code, channel.code_hash)
+    noted = {"code_hash": None} if is_right else {"code_tries": channel.code_tries + 1}
+    conn.execute(update(_channels).where(*mine).values(**noted))
+    return CodeCheck.RIGHT if is_right else CodeCheck.WRONG
 
 
 def address_of(conn: Connection, role: Role, owner_id: int) -> str | None:
@@ -142,9 +199,15 @@ def _worded(facts: Mapping[str, JsonValue], language: Language) -> Mapping[str, 
 
 
 def tell_channel(conn: Connection, role: Role, owner_id: int, channel_id: int, now_ms: int) -> bool:
-    """Have a test sent to a channel of an account; False where it has none with that id."""
+    """Have a test sent to a channel of an account; False where it has none with that id.
+
+    Raises:
+        channel_not_confirmed: Nobody has said yet that they read there.
+    """
     for channel in channels(conn, role, owner_id):
         if channel.id == channel_id:
+            if not channel.is_confirmed:
+                raise errors.channel_not_confirmed()
             _enqueue(
                 conn,
                 channel_id,

@@ -32,6 +32,9 @@ notification_channels = Table(
     time_column("created_at_ms"),
     time_column("last_sent_at_ms", nullable=True),
     Column("last_error", PlainText),
+    # NULL where nothing has to be confirmed any more; until then nothing but the code is sent.
+    Column("code_hash", Text),
+    counter("code_tries"),
 )
 Index("ix_notification_channels_owner_id", notification_channels.c.owner_id)
 
