@@ -46,6 +46,21 @@ def test_a_tab_that_nobody_uses_is_signed_out_after_a_warning(town: LocalMarket,
         expect(page.locator("input[name=key]")).to_be_visible()
 
 
+def test_who_wakes_a_machine_that_slept_finds_nobody_signed_in(town: LocalMarket, visitors: Visitors) -> None:
+    """Its timers come after the first move of whoever woke it."""
+    with visitors.one() as visitor:
+        page = visitor.page
+        page.clock.install()
+        visitor.sign_in(town.add_renter().key)
+        # The time passes and no timer fires, as in sleep.
+        page.clock.pause_at(page.evaluate("Date.now() / 1000 + 60"))
+        page.clock.set_system_time(page.evaluate("Date.now() / 1000 + 31 * 60"))
+        page.mouse.move(50, 50)
+        page.mouse.move(60, 60)
+        page.clock.resume()
+        expect(page.get_by_role("alert")).to_contain_text("nobody used this tab")
+
+
 def test_a_stream_that_breaks_says_so_and_comes_back(town: LocalMarket, visitors: Visitors) -> None:
     renter = town.add_renter()
     with visitors.one() as visitor:

@@ -15,19 +15,20 @@ export const isEnding = signal(false);
 
 let usedAtMs = 0;
 
+const isOver = () => Date.now() - usedAtMs >= MOST_MS;
+
 function use() {
+  // Who wakes a machine that slept is heard before its timer is.
+  if (isOver()) return end("idle");
   usedAtMs = Date.now();
   isEnding.value = false;
 }
 
 /** By the clock and not by counting: a machine that sleeps counts nothing. */
 function look() {
-  const idleMs = Date.now() - usedAtMs;
-  if (idleMs >= MOST_MS) end("idle");
-  else {
-    sessionStorage.setItem(KEPT, String(usedAtMs));
-    isEnding.value = idleMs >= MOST_MS - WARNING_MS;
-  }
+  if (isOver()) return end("idle");
+  sessionStorage.setItem(KEPT, String(usedAtMs));
+  isEnding.value = Date.now() - usedAtMs >= MOST_MS - WARNING_MS;
 }
 
 // For as long as somebody is signed in.
