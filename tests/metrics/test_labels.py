@@ -21,6 +21,17 @@ def test_only_chosen_models_and_providers_have_series_and_others_share_one() -> 
     assert {sample.labels["provider"]: sample.value for sample in tokens.samples} == {"7": 4, "other": 2_000}
 
 
+def test_a_model_by_the_name_of_the_others_takes_nothing_from_them() -> None:
+    chosen = ["other"]
+    metrics = InferenceMetrics()
+    metrics.bind(lambda: chosen, tuple)
+    metrics.choose()
+    metrics.ended("made-up", None, "completed", 1, 1)
+    chosen.clear()
+    metrics.choose()
+    assert models_in(metrics) == {"other"}
+
+
 def test_a_model_that_is_not_chosen_any_more_loses_its_series() -> None:
     chosen = ["first"]
     metrics = InferenceMetrics()

@@ -28,7 +28,8 @@ class BoundedLabel:
 
     def choose(self) -> None:
         """Choose anew who has series."""
-        chosen = frozenset(self._chosen())
+        # Something of that very name has no series of its own: dropping it would drop that of all others.
+        chosen = frozenset(self._chosen()) - {OTHER}
         for gone in self._values - chosen:
             for metric in self._metrics:
                 metric.remove_by_labels({self._name: gone})

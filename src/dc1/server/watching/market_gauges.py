@@ -66,8 +66,8 @@ class MarketGauges:
             ages[name] = max(ages.get(name) or 0, (now_ms - since_ms) / 1000)
         yield gauge("dc1_queue_jobs", "Jobs that wait for a machine, by the card they ask for.", depths, "gpu_type")
         yield gauge("dc1_queue_oldest_seconds", "How long the oldest of them has waited.", ages, "gpu_type")
-        running = sum(lease.running for lease in self._plane.leases)
-        states: Values = {"running": running, "offered": len(self._plane.leases) - running}
+        leases = self._plane.leases
+        states: Values = {"running": leases.running, "offered": len(leases) - leases.running}
         yield gauge("dc1_leases", "Jobs that machines hold, as this server knows.", states, "state")
         yield gauge(
             "dc1_replication_lag_seconds",
