@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client import Counter
+from structlog.testing import capture_logs
 
 from dc1.metrics.address import MetricsAddress, of_server
 from dc1.metrics.exposition import Exposition, MetricsError, NothingToTellError, page_of
@@ -23,7 +24,11 @@ async def served(address: MetricsAddress) -> AsyncIterator[Exposition]:
     def nothing(_accept: str) -> tuple[str, bytes]:
         raise NothingToTellError("Not now.")
 
-    exposition = Exposition(address, {"/metrics": page_of(COUNTED), "/metrics/other": nothing})
+    def broken(_accept: str) -> tuple[str, bytes]:
+        raise KeyError("odd")
+
+    pages = {"/metrics": page_of(COUNTED), "/metrics/other": nothing, "/metrics/broken": broken}
+    exposition = Exposition(address, pages)
     await exposition.start()
     try:
         yield exposition
@@ -39,8 +44,16 @@ async def test_a_port_tells_what_there_is_in_the_reader_s_form() -> None:
 
     assert (plain.status_code, "counted_total 0.0" in plain.text) == (200, True)
     assert open_metrics.text.endswith("# EOF\n")
-    assert (missing.status_code, missing.text) == (404, "Here are /metrics, /metrics/other.\n")
+    assert (missing.status_code, missing.text) == (404, "Here are /metrics, /metrics/other, /metrics/broken.\n")
     assert (silent.status_code, silent.text) == (503, "Not now.\n")
+
+
+async def test_a_page_that_cannot_be_made_is_logged_and_ends_its_reader_alone() -> None:
+    async with served(MetricsAddress.of("0")) as exposition, reader(f"http://127.0.0.1:{exposition.port}") as client:
+        with capture_logs() as logged, pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/metrics/broken")
+        assert (await client.get("/metrics")).status_code == 200
+    assert [each["event"] for each in logged] == ["metrics_page_failed"]
 
 
 async def test_a_token_is_asked_for_before_anything_is_told() -> None:

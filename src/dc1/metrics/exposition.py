@@ -8,6 +8,7 @@ import contextlib
 import hmac
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+import structlog
 from prometheus_client import disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -26,6 +28,8 @@ from dc1.socket_paths import length_obstacle
 
 Page: TypeAlias = Callable[[str], tuple[str, bytes]]
 """Given the `Accept` of who reads, returns the type of a page and the page."""
+
+_log = structlog.get_logger(__name__)
 
 _MOST_READERS = 8
 _READER_SECONDS = 10.0
@@ -188,7 +192,9 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over a reader that left in the middle: it would be a traceback on standard error."""
+        """Say what a page could not be made of; a reader that left in the middle is nobody's concern."""
+        if not isinstance(sys.exception(), OSError):
+            _log.exception("metrics_page_failed")
 
 
 class _UnixServer(_Server):
