@@ -5,6 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from dc1.domain.access.notifications import ChannelKind
+from dc1.domain.access.roles import Role
+from dc1.storage.accounts import notifications
+from dc1.storage.accounts.notifications import NewChannel
+from dc1.storage.engine.database import Connection
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
@@ -132,3 +137,30 @@ def test_a_key_that_stops_ends_the_session_and_none_is_left_behind(town: LocalMa
         page.get_by_role("button", name="Sign out").click()
         page.locator("input[name=key]").wait_for()
         assert page.evaluate("sessionStorage.length") == 0
+
+
+@pytest.mark.parametrize(("language", "light"), MANNERS)
+def test_an_address_is_confirmed_by_the_code_that_was_mailed(
+    town: LocalMarket, visitors: Visitors, language: str, light: str
+) -> None:
+    """The town has no mail server, so what it would have mailed is put into its database."""
+    renter, code = town.add_renter(), "01234567"
+    new = NewChannel(ChannelKind.EMAIL, "sealed", "me@example.sa", ["job.failed"], "en", code)
+
+    def add(conn: Connection) -> None:
+        notifications.add(conn, Role.RENTER, renter.id, new, town.clock.now_ms())
+
+    town.edge.loop.run(town.server.database.write(add))
+    with visitors.one(language, light) as visitor:
+        page = visitor.sign_in(renter.key)
+        page.goto(f"{visitor.url}/console#/notifications")
+        visitor.settled()
+        row = page.locator(".table tbody")
+        row.get_by_role("button").first.click()
+        dialog = page.get_by_role("dialog")
+        visitor.finds_whole("renter-notification-code")
+        dialog.locator("input[name=code]").fill(f" {code} ")
+        dialog.locator("button[type=submit]").click()
+        expect(row.locator(".badge.warn")).to_have_count(0)
+        (channel,) = renter.get("/notifications").json()["channels"]
+        assert channel["confirmed"]

@@ -5,17 +5,18 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
 from sqlalchemy import TextClause, text
 
-from dc1.domain.access.notifications import MOST_CHANNELS, ChannelKind, NotificationEvent
+from dc1.domain.access.notifications import CODE_TRIES, MOST_CHANNELS, ChannelKind, NotificationEvent
 from dc1.domain.access.roles import Role
 from dc1.domain.errors import ApiError
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import notifications
-from dc1.storage.accounts.notifications import MOST_WAITING, NewChannel
+from dc1.storage.accounts.notifications import MOST_WAITING, CodeCheck, NewChannel
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
 from tests.storage.market import NOW, Market
@@ -118,3 +119,15 @@ async def test_the_last_channel_is_given_to_one_of_two(market: Market) -> None:
     with pytest.raises(ApiError, match="at most"):
         await while_held(market, add, add, _IS_NAME_WAITED_FOR)
     assert len(await market.see(notifications.channels, Role.RENTER, renter)) == MOST_CHANNELS
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+async def test_guesses_that_come_at_once_are_counted_each(market: Market) -> None:
+    renter = await market.renter()
+    new = replace(NEW, code="01234567")
+    channel = (await market.do(notifications.add, Role.RENTER, renter, new, NOW)).id
+    guess = (notifications.confirm, Role.RENTER, renter, channel, "76543210", NOW)
+    await while_held(market, guess, guess)
+    for _ in range(CODE_TRIES - 2):
+        assert await market.do(*guess) is CodeCheck.WRONG
+    assert await market.do(*guess) is CodeCheck.USED_UP
