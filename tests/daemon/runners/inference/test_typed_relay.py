@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dc1.daemon.runners.base import EngineCall
+from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.relays.typed_relay import TypedRelay
 from dc1.domain.providers.model_abilities import EnginePath
@@ -35,3 +35,16 @@ async def test_odd_events_are_passed_on(path: EnginePath, said: dict[str, Any]) 
     await relay.end()
     assert passed == [text, ""]
     assert relay.answer.completion("gpu").prompt_tokens in (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"), [("audio", "text/event-stream"), ("sse", "audio/mpeg"), ("audio", "text/html")]
+)
+async def test_sound_comes_as_it_was_asked_for(wanted: str, given: str) -> None:
+    async def send(event: str, text: str, is_last: bool) -> None:
+        raise AssertionError(event)
+
+    body = json.dumps({"model": "m", "input": "x", "stream_format": wanted})
+    relay = TypedRelay(EngineCall(EnginePath.SPEECH, body, 0), "m", send)
+    with pytest.raises(RunFailed):
+        relay.takes_bytes(given)

@@ -65,7 +65,7 @@ class TypedRelay:
         """Tell whether an answer of this type is passed on as bytes.
 
         Raises:
-            RunFailed: It is neither that nor events.
+            RunFailed: It is not what is asked for, bytes or events.
             refusal: It is JSON, where its caller wants text.
         """
         kind = content_type.strip().lower()
@@ -75,11 +75,13 @@ class TypedRelay:
             if is_text and is_json:
                 raise refusal(400, b'{"message": "the engine does not give this response_format"}', {})
             return is_text
-        if self._path != EnginePath.SPEECH or is_json or kind.startswith("text/event-stream"):
+        if self._path != EnginePath.SPEECH or is_json:
             return False
-        if not kind.startswith(_SOUND):
+        # Of events nobody who wants bytes would hear anything, nor the other way round.
+        wants_events = self._asked.get("stream_format") == "sse"
+        if not kind.startswith("text/event-stream" if wants_events else _SOUND):
             raise RunFailed(ErrorCategory.ENGINE, "the engine gave no sound", transient=True)
-        return True
+        return not wants_events
 
     async def take_bytes(self, answer: aiohttp.ClientResponse) -> None:
         """Pass on an answer that is no JSON to its end: sound as it comes, text in one piece.
