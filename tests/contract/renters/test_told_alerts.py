@@ -7,6 +7,7 @@ import pytest
 from dc1.testing.market import LocalMarket
 from dc1.testing.rest import Json
 from dc1.testing.server import ADMIN_TOKEN
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered
 from tests.support.receiver import Receiver
 
@@ -30,6 +31,13 @@ def test_a_machine_that_is_gone_is_told_once(market: LocalMarket, receiver: Rece
         {"reason": "PROVIDER_OFFLINE", "count": 2, "machine_ids": f"{owner.id}, {other.id}"},
     )
     assert (machine["event"], machine["facts"]["machine_id"]) == ("machine.offline", owner.id)
+
+    def is_noted() -> bool:
+        listed = [answered(market.rest.get("/notifications", key=key))["channels"] for key in (ADMIN_TOKEN, owner.key)]
+        return all(channel["last_sent_at"] for channels in listed for channel in channels)
+
+    # A server that stops between the answer of who is told and its note of it has it told once more.
+    eventually(is_noted)
     # Kept by the database: the next server tells only what is new.
     market.restart()
     market.advance(300, silent=gone)
