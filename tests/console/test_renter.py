@@ -13,6 +13,7 @@ from dc1.storage.engine.database import Connection
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.waiting import eventually
 from tests.console.visitor import Visitors
 
 PAGES = ("", "playground", "order", "jobs", "wallet", "keys", "webhooks", "notifications", "usage")
@@ -161,6 +162,5 @@ def test_an_address_is_confirmed_by_the_code_that_was_mailed(
         visitor.finds_whole("renter-notification-code")
         dialog.locator("input[name=code]").fill(f" {code} ")
         dialog.locator("button[type=submit]").click()
+        eventually(lambda: renter.get("/notifications").json()["channels"][0]["confirmed"], "the confirmation")
         expect(row.locator(".badge.warn")).to_have_count(0)
-        (channel,) = renter.get("/notifications").json()["channels"]
-        assert channel["confirmed"]
