@@ -1,7 +1,6 @@
 """The market's numbers, its revenue and the health of its fleet."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -113,11 +112,9 @@ class MonitoringCalls(ServicerPart):
             avg_heartbeat_age_seconds=figures.mean_age_seconds,
         )
 
-    async def StreamQueue(self, request: live_pb2.StreamQueueRequest, context: Any) -> AsyncIterator[HttpBody]:
+    def StreamQueue(self, request: live_pb2.StreamQueueRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Stream the queue as it changes."""
-        async with aclosing(watch(self._plane, LiveQueue(self._plane), once=request.once)) as bodies:
-            async for body in bodies:
-                yield body
+        return watch(self._plane, LiveQueue(self._plane), once=request.once)
 
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Any) -> pb.GetSeriesResponse:
         """Show how the market has been over a period."""

@@ -1,7 +1,6 @@
 """AdminProviderService: admins looking after providers."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +58,9 @@ class SupervisedProviderCalls(ServicerPart):
 
     # Looking
 
-    async def StreamFleet(self, request: live_pb2.StreamFleetRequest, context: Any) -> AsyncIterator[HttpBody]:
+    def StreamFleet(self, request: live_pb2.StreamFleetRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Stream the machines of the fleet as they change."""
-        async with aclosing(watch(self._plane, Machines(self._rows, self._plane.fleet), once=request.once)) as bodies:
-            async for body in bodies:
-                yield body
+        return watch(self._plane, Machines(self._rows, self._plane.fleet), once=request.once)
 
     async def InspectProvider(self, request: pb.InspectProviderRequest, context: Any) -> pb.InspectProviderResponse:
         """Show a provider with its uptime, newest heartbeats and newest jobs."""

@@ -1,7 +1,7 @@
 """Calls of other APIs, which go to engines that have them, and as chats to those that have not."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -33,16 +33,13 @@ C = TypeVar("C", MessagesCall, ResponsesCall)
 class TranslatedCalls(EngineCallPart):
     """Anthropic's messages and OpenAI's responses."""
 
-    async def CreateMessage(self, request: messages_pb2.CreateMessageRequest, context: Any) -> AsyncIterator[HttpBody]:
+    def CreateMessage(self, request: messages_pb2.CreateMessageRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Answer a conversation of Anthropic's Messages API."""
 
         def translated(asked: MessagesCall) -> AsyncGenerator[HttpBody, None]:
             return self._translated(asked.chat, MessagesDialect(asked), partial(message_of, call=asked))
 
-        answers = self._said(EnginePath.MESSAGES, request.body, read_messages, translated)
-        async with aclosing(answers) as bodies:
-            async for body in bodies:
-                yield body
+        return self._said(EnginePath.MESSAGES, request.body, read_messages, translated)
 
     async def CountMessageTokens(
         self, request: messages_pb2.CountMessageTokensRequest, context: Any
@@ -52,18 +49,15 @@ class TranslatedCalls(EngineCallPart):
         self._plane.completions.one_served(call.model)
         return messages_pb2.CountMessageTokensResponse(input_tokens=uncounted_tokens(call.prompt_bytes))
 
-    async def CreateResponse(
+    def CreateResponse(
         self, request: responses_pb2.CreateResponseRequest, context: Any
-    ) -> AsyncIterator[HttpBody]:
+    ) -> AsyncGenerator[HttpBody, None]:
         """Answer a conversation of OpenAI's Responses API."""
 
         def translated(asked: ResponsesCall) -> AsyncGenerator[HttpBody, None]:
             return self._translated(asked.chat, ResponsesDialect(asked), partial(response_of, call=asked))
 
-        answers = self._said(EnginePath.RESPONSES, request.body, read_responses, translated)
-        async with aclosing(answers) as bodies:
-            async for body in bodies:
-                yield body
+        return self._said(EnginePath.RESPONSES, request.body, read_responses, translated)
 
     async def _said(
         self,

@@ -1,7 +1,6 @@
 """The machines of an owner's account: added, listed, renamed, removed, and given new keys."""
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
@@ -76,12 +75,9 @@ class OwnedMachineCalls(ServicerPart):
         shown = found[request.offset :][:limit]
         return pb.ListMachinesResponse(machines=await machine_messages(self._plane, shown), total=len(found))
 
-    async def StreamMachines(self, request: live_pb2.StreamMachinesRequest, context: Any) -> AsyncIterator[HttpBody]:
+    def StreamMachines(self, request: live_pb2.StreamMachinesRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Stream the caller's machines as they change."""
-        source = Machines(self._rows, self._plane.fleet, caller_id())
-        async with aclosing(watch(self._plane, source, once=request.once)) as bodies:
-            async for body in bodies:
-                yield body
+        return watch(self._plane, Machines(self._rows, self._plane.fleet, caller_id()), once=request.once)
 
     def _matches(self, machine: Provider, wanted: pb.ListMachinesRequest) -> bool:
         status = machine.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)
