@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dc1.edge import parent_death
+from dc1.edge.child_processes import bound_to_us
 from dc1.testing.waiting import eventually
 from tests.support.signals import heeded_signals
 
@@ -32,7 +32,7 @@ class Process:
         self._log = (logs or directory) / f"{name}.log"
         with self._log.open("ab") as output, heeded_signals():
             self._child = subprocess.Popen(
-                (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *command),
+                bound_to_us(*command),
                 cwd=directory,
                 env={"PATH": os.environ["PATH"], "HOME": str(directory), "PYTHONPATH": _PYTHONPATH, **env},
                 stdin=subprocess.DEVNULL,

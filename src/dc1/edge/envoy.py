@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import re
-import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +11,10 @@ from typing import Self
 
 import httpx
 
-from dc1.edge import parent_death
 from dc1.edge.admin import POLL_SECONDS, EnvoyAdmin
 from dc1.edge.certificate import Certificate
 from dc1.edge.checks import check
+from dc1.edge.child_processes import bound_to_us, end
 from dc1.edge.config import EdgeConfig, render
 from dc1.edge.errors import EdgeError
 from dc1.edge.log_files import LogFiles
@@ -65,10 +64,7 @@ class Envoy:
         # One that a killed Envoy left behind would be taken for ours until ours has replaced it.
         self._config.admin_socket.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            # -I and -S: the program between us and Envoy needs the standard library only, and starts in no time without
-            # the rest.
-            *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), str(_binary())),
-            *("--config-path", str(bootstrap)),
+            *bound_to_us(str(_binary()), "--config-path", str(bootstrap)),
             # Hot restart claims a piece of shared memory by a fixed number: two edges on one machine would meet there.
             *("--disable-hot-restart", "--concurrency", str(self._config.concurrency)),
             *("--log-level", "warning", "--log-path", str(self._config.own_log_path)),
@@ -105,13 +101,7 @@ class Envoy:
             with contextlib.suppress(httpx.HTTPError, TimeoutError):
                 async with EnvoyAdmin(self._config.admin_socket) as admin:
                     await asyncio.wait_for(admin.drain(), drain_seconds)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), KILL_SECONDS)
-        except TimeoutError:
-            self.kill()
-            await self._process.wait()
+        await end(self._process, KILL_SECONDS)
 
     def kill(self) -> None:
         """End Envoy at once (SIGKILL)."""

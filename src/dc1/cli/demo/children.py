@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dc1.cli.errors import CommandError
-from dc1.edge import parent_death
+from dc1.edge.child_processes import bound_to_us
 
 T = TypeVar("T")
 
@@ -38,11 +38,8 @@ class Child:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 # Should the demo be killed, the kernel asks the child to end.
-                [
-                    *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
-                    # Not from the directory that this was started in, where others may have put modules.
-                    *(sys.executable, "-P", "-m", "dc1.cli", *arguments),
-                ],
+                # Not from the directory that this was started in, where others may have put modules.
+                bound_to_us(sys.executable, "-P", "-m", "dc1.cli", *arguments),
                 env={**inherited, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -13,7 +13,7 @@ import structlog
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from dc1.cli.errors import CommandError
-from dc1.edge import parent_death
+from dc1.edge.child_processes import bound_to_us, end
 from dc1.metrics.address import of_server
 from dc1.settings.settings import Settings
 from dc1.storage.engine.database import normalised
@@ -82,9 +82,8 @@ class Server:
         if self._is_taken():
             raise CommandError(f"Another server listens on {self._socket}; give this market a DC1_DATA_DIR of its own.")
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
             # Not from the directory that this was started in, where others may have put modules.
-            *(sys.executable, "-P", "-m", "dc1.cli", "serve"),
+            *bound_to_us(sys.executable, "-P", "-m", "dc1.cli", "serve"),
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             # A Ctrl-C in the terminal is for the parent, which keeps the edge until all of them have finished.
@@ -125,15 +124,8 @@ class Server:
         """Have it finish what it does and end; what does not is killed."""
         if self._process is None or self._process.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), grace_seconds)
-        except TimeoutError:
+        if await end(self._process, grace_seconds):
             _log.warning("server_killed", server=self._number)
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
 
     def _is_taken(self) -> bool:
         with socket.socket(socket.AF_UNIX) as asking:
