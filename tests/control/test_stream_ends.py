@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,6 +39,28 @@ async def test_a_daemon_that_is_gone_when_it_is_written_to_has_no_stream(market:
     assert (await anext(stream)).WhichOneof("message") in ("welcome", "bundle")
     assert len(market.control.sessions) == 1
     await stream.aclose()
+    assert len(market.control.sessions) == 0
+    assert not provider.presence.stream_open
+
+
+async def test_a_stream_whose_end_is_cut_short_has_ended_all_the_same(market: SmallMarket) -> None:
+    """Who is cancelled once more while its last message is waited for may leave nothing behind."""
+    provider = await market.provider()
+    come_as(Principal(Role.PROVIDER, provider.id))
+    stream: Any = ProviderCalls(parts_of(market)).Connect(says_hello(), None)
+    welcomed = asyncio.Event()
+
+    async def forward() -> None:
+        async with aclosing(stream):
+            async for _ in stream:
+                welcomed.set()
+
+    call = asyncio.create_task(forward())
+    await welcomed.wait()
+    call.cancel()
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait([call])
     assert len(market.control.sessions) == 0
     assert not provider.presence.stream_open
 

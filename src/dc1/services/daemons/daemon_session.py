@@ -176,16 +176,19 @@ async def connect(
     finally:
         cutter.cancel()
         reader.cancel()
-        # Nobody else awaits the reader, so what it failed of would be lost.
-        (failure,) = await asyncio.gather(reader, return_exceptions=True)
-        failure = follower.failure or failure
-        if isinstance(failure, ApiError):
-            # Without a traceback: what a daemon sends badly would write a hundred lines for each of its bytes.
-            log.warning("stream_refused", provider_id=provider.id, reason=failure.message)
-        elif isinstance(failure, Exception):
-            level_of(failure, log)("stream_failed", provider_id=provider.id)
-        plane.close_stream(session, provider, silent_seconds)
-        log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
+        try:
+            # Nobody else awaits the reader, so what it failed of would be lost.
+            (failure,) = await asyncio.gather(reader, return_exceptions=True)
+            failure = follower.failure or failure
+            if isinstance(failure, ApiError):
+                # Without a traceback: what a daemon sends badly would write a hundred lines for each of its bytes.
+                log.warning("stream_refused", provider_id=provider.id, reason=failure.message)
+            elif isinstance(failure, Exception):
+                level_of(failure, log)("stream_failed", provider_id=provider.id)
+        finally:
+            # Also where the call is cancelled once more meanwhile: a daemon that is gone would be there for ever.
+            plane.close_stream(session, provider, silent_seconds)
+            log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
     if isinstance(failure, ApiError):
         # The end says why; an end with OK would send the daemon into the same again.
         raise failure
