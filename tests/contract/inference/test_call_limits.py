@@ -10,8 +10,10 @@ from dc1.testing.people import J3, Renter
 from dc1.testing.poll_daemon import MODEL
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
+from dc1.testing.waiting import eventually
 from tests.contract.expect import answered, refused
-from tests.contract.inference.chat import CHAT, HELLO, TOKENS, Caller, begin, envelope, finish
+from tests.contract.inference.chat import CHAT, HELLO, TOKENS, Caller, begin, envelope, finish, streaming
+from tests.contract.inference.paths import SPEECH, give, having, piece
 
 NOBODYS: Json = {**HELLO, "model": "none/none", "max_tokens": 10}
 
@@ -71,6 +73,30 @@ def test_a_call_that_is_refused_or_fails_takes_no_tokens(renter: Renter, daemon:
     daemon.fail(begin(daemon), "gone", category="engine")
     envelope(call.result(), 503, "provider_unavailable")
     assert left(renter.post(CHAT, NOBODYS).headers, "tokens")[1] == str(120 - 10)
+
+
+@pytest.mark.settings(rate_limits_enabled=True, completion_tokens_per_minute=120)
+def test_a_stream_that_its_caller_leaves_counts_for_what_came(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    begun = pool.submit(begin, daemon, "He")
+    with streaming(market.rest, renter.key, max_tokens=100) as chunks:
+        assert left(chunks.response.headers, "tokens")[:2] == ("120", "20")
+        chunks.say("He")
+    begun.result()
+    # A word, and of the prompt a token for four bytes.
+    eventually(lambda: left(renter.post(CHAT, NOBODYS).headers, "tokens")[1] == str(120 - 2 - 10), "its own tokens")
+
+
+@pytest.mark.settings(rate_limits_enabled=True, completion_tokens_per_minute=120)
+def test_what_is_paid_by_its_characters_counts_for_all_of_them(
+    renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    having(daemon, CHAT, SPEECH)
+    call = pool.submit(renter.post, SPEECH, {"model": MODEL, "input": "x" * 100})
+    give(daemon, piece("audio/mpeg", b"sound"))
+    assert left(call.result().headers, "tokens")[1] == "20"
+    assert left(renter.post(CHAT, NOBODYS).headers, "tokens")[1] == "10"
 
 
 @pytest.mark.settings(rate_limits_enabled=True, completion_streams=1)

@@ -19,13 +19,12 @@ from dc1.control.scheduling.call_queue import CallQueue
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.replicas import Replicas
-from dc1.control.scheduling.retries import MOST_CALL_RETRIES
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.access.provider_choice import ANY_PROVIDER
 from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.affinity import affinity_of, preferred
-from dc1.domain.inference.calls import InferenceCall
+from dc1.domain.inference.calls import MOST_RETRIES, InferenceCall, requirement_of_model
 from dc1.domain.inference.kinds import CALL_KINDS
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.container_spec import effective_container_spec
@@ -80,7 +79,7 @@ class Completions:
         self._ending: set[asyncio.Task[None]] = set()
         self._limits = replace(
             core.config.limits,
-            max_retries=MOST_CALL_RETRIES,
+            max_retries=MOST_RETRIES,
             queue_deadline_seconds=core.config.completion_timeout_seconds,
         )
 
@@ -91,7 +90,7 @@ class Completions:
             # The cheap look first: a view of every provider for every list of models would cost far more.
             new = [model for model in provider.models if model.lower() not in found] if _is_there(provider) else ()
             for model in new:
-                if self._serves(provider, _requirement(model)):
+                if self._serves(provider, requirement_of_model(model)):
                     found[model.lower()] = model
         now_ms = self._clock.now_ms()
         return {model: self._fleet.offered.first_ms(model) or now_ms for _, model in sorted(found.items())}
@@ -102,7 +101,7 @@ class Completions:
         Raises:
             model_not_found: Nobody offers it.
         """
-        requirement = _requirement(model)
+        requirement = requirement_of_model(model)
         for provider in self._offering(requirement):
             if _is_there(provider) and self._serves(provider, requirement):
                 spelled = next(name for name in provider.models if name.lower() == requirement.model)
@@ -111,12 +110,16 @@ class Completions:
 
     def serves_natively(self, call: InferenceCall) -> bool:
         """Tell whether somebody has a call's own path, and room for it or nobody has room for it as a chat."""
-        requirement = _requirement_of(call)
+        requirement = call.requirement
         if self._has_room(requirement):
             return True
         as_chat = replace(requirement, path=EnginePath.CHAT, needs_bodies=False)
-        there = (each for each in self._offering(requirement) if _is_there(each))
-        return not self._has_room(as_chat) and any(self._serves(each, requirement) for each in there)
+        return not self._has_room(as_chat) and self.is_served(call)
+
+    def is_served(self, call: InferenceCall) -> bool:
+        """Tell whether anybody whom a call allows answers such calls now, with room for it or without."""
+        there = (each for each in self._offering(call.requirement) if _is_there(each))
+        return any(self._serves(each, call.requirement) for each in there)
 
     async def reserve(self, renter_id: int, call: InferenceCall) -> Provider:
         """Reserve room for a call on the provider that should answer it, and wait for it where there is none.
@@ -124,7 +127,7 @@ class Completions:
         Raises model_not_found, model_not_offered and no_capacity_available. `start` has to follow at once; a caller who
         leaves before has left nothing behind.
         """
-        requirement = _requirement_of(call)
+        requirement = call.requirement
         # Who came before has the next room.
         if not self._queue.is_waited_for(requirement):
             reserved = self._place(requirement, affinity_of(renter_id, call.shared))
@@ -152,7 +155,8 @@ class Completions:
         """
         new = replace(self._new_job(renter_id, call), scoped_key_id=scoped_key_id)
         try:
-            limits = self._limits if call.routing.may_be_retried else replace(self._limits, max_retries=0)
+            retries = call.retries if call.routing.may_be_retried else 0
+            limits = replace(self._limits, max_retries=retries)
             job = (await self._submission.submit(new, reserved, limits)).job
         except errors.ApiError as refusal:
             if refusal.code == OpenAICode.NO_CAPACITY_AVAILABLE:
@@ -180,11 +184,13 @@ class Completions:
         """Note that nobody waits for a call any more."""
         self._answered.pop(row_id, None)
 
-    async def abandon(self, row_id: int) -> None:
-        """End a call whose caller left, unless it has ended; what was relayed is paid."""
+    async def abandon(self, row_id: int) -> JobRow | None:
+        """End a call whose caller left; return it, None where it has ended. What was relayed is paid."""
         call = self._answered.pop(row_id, None)
+        is_whole = call is not None and not call.stream
         with suppress(errors.ApiError):
-            await self._job_commands.cancel(row_id, Actor.RENTER, in_one_piece=call is not None and not call.stream)
+            return await self._job_commands.cancel(row_id, Actor.RENTER, in_one_piece=is_whole)
+        return None
 
     async def _end_if_there(self, reference: str) -> None:
         """Call off a call of which nobody knew whether it was stored: its caller was told to ask again."""
@@ -378,20 +384,3 @@ def _stopped(conn: Connection, job: JobRow, now_ms: int, relayed: RelayedText) -
 def _is_there(provider: Provider) -> bool:
     """Tell at little cost whether a provider is worth a closer look."""
     return provider.presence.stream_open and not (provider.paused or provider.suspended)
-
-
-def _requirement(model: str) -> Requirement:
-    """Return what any call of a model asks of a provider, whatever its path."""
-    return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True)
-
-
-def _requirement_of(call: InferenceCall) -> Requirement:
-    routing = call.routing
-    return replace(
-        _requirement(call.model),
-        path=call.path,
-        needs_bodies=call.needs_bodies,
-        choice=routing.choice,
-        order=routing.order,
-        speed=routing.speed,
-    )

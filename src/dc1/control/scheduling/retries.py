@@ -11,9 +11,6 @@ from dc1.domain.jobs.placement import Requirement, capability_obstacle
 from dc1.domain.jobs.states import JobSource
 from dc1.storage.jobs.job_records import JobRow
 
-MOST_CALL_RETRIES = 2
-"""So often a /v1 call goes to another provider, whose caller waits meanwhile."""
-
 _MOST_ASKED = 1000
 
 

@@ -20,6 +20,11 @@ from dc1.domain.base.numeric import as_integer, as_number
 from dc1.domain.errors import FieldViolation
 from dc1.domain.inference import call_routing
 from dc1.domain.inference.call_routing import ANYWHERE, CallRouting
+from dc1.domain.jobs.placement import Requirement
+from dc1.domain.jobs.states import JobType
+
+MOST_RETRIES: Final = 2
+"""So often a call goes to another provider, whose caller waits meanwhile."""
 
 MAX_TOKENS: Final = 8192
 MAX_ANSWERS: Final = 128
@@ -71,9 +76,29 @@ class InferenceCall:
     is_sound: bool = False
     """Whether its answer is bytes as they come, and no events."""
 
+    retries: int = MOST_RETRIES
+    """How often it may go to another provider yet."""
+
+    @property
+    def requirement(self) -> Requirement:
+        """What it asks of a provider."""
+        return replace(
+            requirement_of_model(self.model),
+            path=self.path,
+            needs_bodies=self.needs_bodies,
+            choice=self.routing.choice,
+            order=self.routing.order,
+            speed=self.routing.speed,
+        )
+
     def allowed(self, choice: ProviderChoice) -> Self:
         """Return the call for those providers that are allowed beside itself."""
         return replace(self, routing=replace(self.routing, choice=self.routing.choice.within(choice)))
+
+
+def requirement_of_model(model: str) -> Requirement:
+    """Return what any call of a model asks of a provider, whatever its path."""
+    return Requirement(model=model.lower(), job_type=JobType.LLM_INFERENCE, at_once=True)
 
 
 def read_body(sent: bytes, max_bytes: int) -> tuple[str, JsonObject]:

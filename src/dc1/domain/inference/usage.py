@@ -5,6 +5,7 @@ from typing import Self
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
+from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 
@@ -99,6 +100,13 @@ class CallBounds:
             return TokenUsage()
         # Before the first token the whole prompt was read.
         return TokenUsage(self.usual_prompt, min(relayed.tokens, self.max_tokens))
+
+
+def expected_tokens(call: InferenceCall) -> int:
+    """Return what a call may come to, for which it counts until it has ended."""
+    # What is paid by its bytes or characters is known before, and no guess.
+    read = call.prompt_bytes if kind_of(call.path).counts_prompt else call.prompt_bytes // BYTES_PER_TOKEN
+    return read + call.max_tokens
 
 
 def uncounted_tokens(size: int) -> int:

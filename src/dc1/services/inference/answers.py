@@ -80,8 +80,16 @@ async def whole(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     yield HttpBody(content_type=content_type, data=data)
 
 
-async def streamed(completion: CompletionStream, dialect: Dialect) -> AsyncGenerator[HttpBody, None]:
-    """Yield the answer as events; what fails before the first one is raised, what fails later is an event."""
+async def streamed(
+    completion: CompletionStream, dialect: Dialect, *, goes_on: bool = False
+) -> AsyncGenerator[HttpBody, None]:
+    """Yield the answer as events; what fails before the first one is raised, what fails later is an event.
+
+    Where somebody `goes_on`, signs of life are no such events.
+
+    Raises:
+        ApiError: It failed before the first one.
+    """
     current_call().headers |= HEADERS
     begun = made = False
     try:
@@ -97,7 +105,7 @@ async def streamed(completion: CompletionStream, dialect: Dialect) -> AsyncGener
                     begun = True
     except ApiError as error:
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
-        if not begun:
+        if not begun or (goes_on and completion.is_silent):
             raise
         yield _body(dialect.failure(error, _head(completion.job, "chat.completion.chunk")))
         return

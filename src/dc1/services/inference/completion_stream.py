@@ -64,6 +64,11 @@ class CompletionStream:
             # read again.
             yield [rest]
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing of an answer was told yet."""
+        return not (self._told_events or self._length)
+
     async def completed(self) -> None:
         """Wait until the run has completed; a call whose run did not is refused."""
         async with aclosing(self._live()) as live:

@@ -23,11 +23,15 @@ class EngineCallPart(HeldCallPart):
                 yield body
 
 
-def answer_of(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
-    """Return the answer as its caller wants it: in one piece, as events, or as the bytes of a sound."""
+def answer_of(completion: CompletionStream, *, goes_on: bool = False) -> AsyncGenerator[HttpBody, None]:
+    """Return the answer as its caller wants it: in one piece, as events, or as the bytes of a sound.
+
+    What fails before its first word is raised; with `goes_on` also behind signs of life, for somebody has more to say.
+    """
     call = completion.call
     if call.is_sound:
         return sound(completion)
     if not call.stream:
         return whole(completion)
-    return streamed(completion, EngineDialect(call.path) if call.path in TYPED_PATHS else ChatDialect())
+    dialect = EngineDialect(call.path) if call.path in TYPED_PATHS else ChatDialect()
+    return streamed(completion, dialect, goes_on=goes_on)

@@ -8,11 +8,11 @@ from dc1.control.control_plane import ControlPlane
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import OpenAICode
 from dc1.domain.inference.calls import InferenceCall
-from dc1.domain.inference.usage import BYTES_PER_TOKEN
+from dc1.domain.inference.usage import expected_tokens
 from dc1.services.api.call import caller_id, caller_scoped_key, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
-from dc1.services.inference.call_limiter import CallLimiter
+from dc1.services.inference.call_limiter import Admission, CallLimiter
 from dc1.services.inference.completion_stream import CompletionStream
 from dc1.storage.jobs.job_records import JobRow
 
@@ -40,24 +40,17 @@ class HeldCalls:
         held_to = asked.principal.key_limits
         held_to.require_model(call.model)
         call = call.allowed(held_to.providers)
-        # A token is a few bytes, and an answer may be as long as it may; what it was is known at its end.
-        expected = call.prompt_bytes // BYTES_PER_TOKEN + call.max_tokens
-        with self._limiter.admit(asked, expected, streamed=call.stream) as admission:
-            # Of a call that is refused nobody reads or makes any.
-            admission.tokens = 0
-            async with self._started(call) as completion:
-                admission.tokens = expected
-                try:
-                    yield completion
-                finally:
-                    job = completion.job
-                    if job.is_terminal:
-                        admission.tokens = (job.prompt_tokens or 0) + (job.completion_tokens or 0)
+        with self._limiter.admit(asked, expected_tokens(call), streamed=call.stream) as admission:
+            async with self._started(call, admission) as completion:
+                yield completion
 
     @asynccontextmanager
-    async def _started(self, call: InferenceCall) -> AsyncIterator[CompletionStream]:
+    async def _started(self, call: InferenceCall, admission: Admission) -> AsyncIterator[CompletionStream]:
         """Start a call, and end it with the block: nobody else waits for it."""
+        # Of a call that is refused nobody reads or makes any token.
+        admission.tokens, expected = 0, admission.tokens
         completion = CompletionStream(self._plane, await self._begun(call), call)
+        admission.tokens = expected
         try:
             yield completion
         finally:
@@ -65,8 +58,13 @@ class HeldCalls:
             # reads.
             if completion.job.is_terminal:
                 self._plane.completions.answered(completion.job.id)
+                admission.tokens = _tokens_of(completion.job)
             else:
-                await self._work.run(self._plane.completions.abandon(completion.job.id))
+                left = await self._work.run(self._plane.completions.abandon(completion.job.id))
+                # Of an answer in one piece nobody has a word, and an engine worked for it: it counts as it might have
+                # become, and so does a stream of which nothing came.
+                if left is not None and call.stream:
+                    admission.tokens = _tokens_of(left) or expected
 
     async def _begun(self, call: InferenceCall) -> JobRow:
         """Start a call where there is room; where another server was faster, it waits for room again."""
@@ -93,6 +91,10 @@ class HeldCalls:
         except Exception:  # the call was refused, and its caller told so
             return
         await self._plane.completions.abandon(job.id)
+
+
+def _tokens_of(job: JobRow) -> int:
+    return (job.prompt_tokens or 0) + (job.completion_tokens or 0)
 
 
 class HeldCallPart(ServicerPart):

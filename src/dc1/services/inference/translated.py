@@ -9,23 +9,30 @@ from typing import Any, TypeVar
 
 from google.api.httpbody_pb2 import HttpBody
 
+from dc1.domain.access.provider_choice import ProviderChoice
 from dc1.domain.base.json_types import JsonObject, compact
 from dc1.domain.errors import ApiError
-from dc1.domain.inference.calls import InferenceCall
+from dc1.domain.inference.calls import MOST_RETRIES, InferenceCall
 from dc1.domain.inference.dialects.messages_answer import message_of
 from dc1.domain.inference.dialects.messages_request import MessagesCall, read_counted, read_messages
 from dc1.domain.inference.dialects.responses_request import ResponsesCall, read_responses
 from dc1.domain.inference.dialects.responses_stream import response_of
 from dc1.domain.inference.kinds import read_call
 from dc1.domain.inference.usage import uncounted_tokens
+from dc1.domain.jobs.faults import Fault
+from dc1.domain.jobs.states import ErrorCategory, JobStatus
 from dc1.domain.providers.model_abilities import EnginePath
 from dc1.services.api.apart import apart
 from dc1.services.api.call import current_call
+from dc1.services.api.event_stream import CONTENT_TYPE
 from dc1.services.inference.answers import Dialect, streamed, whole_text
-from dc1.services.inference.engine_calls import EngineCallPart
+from dc1.services.inference.engine_calls import EngineCallPart, answer_of
+from dc1.services.inference.engine_dialects import EngineDialect
 from dc1.services.inference.event_dialects import MessagesDialect, ResponsesDialect
+from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import messages_pb2, responses_pb2
 
+_BUSY = frozenset({ErrorCategory.ENGINE_BUSY, ErrorCategory.QUEUE_TIMEOUT})
 T = TypeVar("T")
 C = TypeVar("C", MessagesCall, ResponsesCall)
 
@@ -76,7 +83,7 @@ class TranslatedCalls(EngineCallPart):
         own = None if asked is None else replace(asked.chat, path=path, needs_bodies=True)
         native = await self._native(path, body) if own is None or self._is_native(own) else None
         if native is not None:
-            answers = self._answered(native)
+            answers = self._natively(native, asked, translated)
         elif asked is not None:
             answers = translated(asked)
         else:
@@ -85,6 +92,45 @@ class TranslatedCalls(EngineCallPart):
         async with aclosing(answers) as bodies:
             async for each in bodies:
                 yield each
+
+    async def _natively(
+        self, call: InferenceCall, asked: C | None, translated: Callable[[C], AsyncGenerator[HttpBody, None]]
+    ) -> AsyncGenerator[HttpBody, None]:
+        """Answer a call in its own words; where all who have its path fail it at once, as a chat of others."""
+        completion, begun = None, False
+        try:
+            async with self._calls.held(call) as completion, aclosing(answer_of(completion, goes_on=True)) as bodies:
+                async for body in bodies:
+                    begun = True
+                    yield body
+            return
+        except ApiError as error:
+            failure, chat = error, None
+            if completion is not None and asked is not None and completion.is_silent:
+                chat = self._left_over(completion.job, asked)
+            if chat is None and not begun:
+                raise
+        try:
+            if chat is None:
+                raise failure
+            async with aclosing(translated(chat)) as bodies:
+                async for body in bodies:
+                    yield body
+        except ApiError as error:
+            if not begun:
+                raise
+            # Behind signs of life: headers have left.
+            yield HttpBody(content_type=CONTENT_TYPE, data=EngineDialect(call.path).failure(error, {}))
+
+    def _left_over(self, job: JobRow, asked: C) -> C | None:
+        """Return as a chat a call that engines failed in its own words, None where nobody else may answer it."""
+        retries = MOST_RETRIES - job.retry_count - 1
+        if not _may_go_elsewhere(job) or not asked.chat.routing.may_be_retried or retries < 0:
+            return None
+        tried = frozenset(each for each in (*job.losers, job.provider_id) if each is not None)
+        chat = replace(asked.chat.allowed(ProviderChoice(ignore=tried)), retries=retries)
+        allowed = chat.allowed(current_call().principal.key_limits.providers)
+        return replace(asked, chat=chat) if self._plane.completions.is_served(allowed) else None
 
     async def _native(self, path: EnginePath, body: HttpBody) -> InferenceCall | None:
         """Return a call in its own words; None where it is none, or nobody can be asked it so."""
@@ -113,3 +159,10 @@ class TranslatedCalls(EngineCallPart):
             else:
                 answer = json.loads(await whole_text(completion))
                 yield HttpBody(content_type="application/json", data=compact(whole_of(answer)).encode())
+
+
+def _may_go_elsewhere(job: JobRow) -> bool:
+    """Tell whether a call ended as another provider might not end it, with time left for that one."""
+    if job.status is not JobStatus.FAILED or job.error_category is ErrorCategory.TIMEOUT:
+        return False
+    return job.fault is Fault.PROVIDER or job.error_category in _BUSY

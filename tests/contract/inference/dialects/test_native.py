@@ -1,18 +1,20 @@
 """Messages and Responses in their own words, where an engine has their paths (contract 6.2)."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from dc1.services.inference import completion_stream
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from dc1.testing.poll_daemon import MODEL
 from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered, show
-from tests.contract.inference.chat import CHAT, begin_saying, finish, say_events
+from tests.contract.inference.chat import CHAT, begin, begin_saying, finish, say_events
 from tests.contract.inference.paths import MESSAGES, RESPONSES, having
 
 ASKED: dict[str, Json] = {
@@ -119,6 +121,66 @@ def test_where_nobody_has_the_path_it_is_a_chat(
     finish(daemon, daemon.accept(offer).lease)
     answered(call.result())
     assert "Hello there" in call.result().text
+
+
+@PATHS
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_all_who_have_its_path_fail_is_a_chat_of_others(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, path: str, *, stream: bool
+) -> None:
+    having(daemon, CHAT, path)
+    other = market.connect(market.add_provider())
+    having(other, CHAT)
+    call = pool.submit(renter.post, path, {**ASKED[path], "stream": stream})
+    own = daemon.expect("offer")
+    assert own.assignment.inference_path == path
+    daemon.fail(daemon.accept(own).lease, "it died", category="engine", transient=True)
+    offer = other.expect("offer")
+    assert offer.assignment.inference_path == CHAT
+    finish(other, other.accept(offer).lease)
+    answer = call.result()
+    assert (answer.status_code, "Hello there" in answer.text, '"type":"error"' in answer.text) == (200, True, False)
+    failed, done = renter.job(1), renter.job(2)
+    assert (failed["status"], failed["fault"], done["status"]) == ("failed", "provider", "completed")
+    assert renter.balance() == 1000 - done["actual_cost_halala"]
+
+
+@PATHS
+def test_who_wants_no_other_is_given_none(
+    market: LocalMarket, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, path: str
+) -> None:
+    having(daemon, CHAT, path)
+    having(market.connect(market.add_provider()), CHAT)
+    call = pool.submit(renter.post, path, {**ASKED[path], "provider": {"allow_fallbacks": False}})
+    daemon.fail(begin(daemon), "it died", category="engine", transient=True)
+    assert call.result().status_code == 503
+
+
+@PATHS
+def test_behind_signs_of_life_a_failure_is_an_event_and_others_are_asked(
+    market: LocalMarket,
+    renter: Renter,
+    daemon: StreamDaemon,
+    pool: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    monkeypatch.setattr(completion_stream, "KEEP_ALIVE_SECONDS", 0.05)
+    having(daemon, CHAT, path)
+
+    def fail_one() -> Iterator[str]:
+        begun = pool.submit(begin, daemon)
+        with market.rest.stream(path, method="POST", key=renter.key, json={**ASKED[path], "stream": True}) as response:
+            lines = response.iter_lines()
+            yield next(line for line in lines if line)
+            daemon.fail(begun.result(), "it died", category="engine", transient=True)
+            yield from lines
+
+    assert json.loads([line for line in fail_one() if line.startswith("data: ")][-1][6:])["type"] == "error"
+    other = having(market.connect(market.add_provider()), CHAT)
+    answering = pool.submit(lambda: finish(other, begin(other)))
+    assert "Hello there" in "".join(fail_one())
+    answering.result()
 
 
 def test_what_chat_has_no_words_for_is_for_such_engines_alone(
