@@ -133,7 +133,8 @@ def test_a_file_that_everybody_reads_is_refused(tmp_path: Path) -> None:
 def test_every_secret_of_a_server_may_be_in_a_file() -> None:
     """The admin token's file is the command's; addresses may have a password in them."""
     secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
-    named = {f"DC1_{name.upper()}_FILE" for name in {*secret, "database_url", "database_direct_url"} - {"admin_token"}}
+    addresses = {"database_url", "database_direct_url", "database_read_url"}
+    named = {f"DC1_{name.upper()}_FILE" for name in {*secret, *addresses} - {"admin_token"}}
     assert named == FILE_VARIABLES - {"DC1_CONFIG_FILE"}
 
 

@@ -5,6 +5,8 @@ import asyncio
 from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from dc1.metrics.standby import StandbyMetrics
+
 _SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _GROUPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _BEATS = (1.0, 2.5, 4.0, 5.5, 7.0, 10.0, 15.0, 30.0, 60.0, 120.0)
@@ -32,20 +34,22 @@ class DatabaseMetrics:
         self.group_units = Histogram(
             "dc1_database_group_units", "Units of work that shared a commit of SQLite.", registry=None, buckets=_GROUPS
         )
+        self.standby = StandbyMetrics()
         # Found once: with every unit of work it would take longer than measuring it.
         self._timers = {
-            kind: (self.wait_seconds.labels(kind), self.unit_seconds.labels(kind)) for kind in ("read", "write")
+            kind: (self.wait_seconds.labels(kind), self.unit_seconds.labels(kind))
+            for kind in ("read", "write", "history")
         }
 
     def took(self, kind: str, wait_seconds: float, unit_seconds: float) -> None:
-        """Note a unit of work that ended; `kind` is `read` or `write`."""
+        """Note a unit of work that ended; `kind` is `read`, `write` or `history`."""
         wait, unit = self._timers[kind]
         wait.observe(wait_seconds)
         unit.observe(unit_seconds)
 
     def all(self) -> tuple[MetricWrapperBase, ...]:
         """Return what Prometheus is told."""
-        return self.wait_seconds, self.unit_seconds, self.group_units
+        return self.wait_seconds, self.unit_seconds, self.group_units, *self.standby.all()
 
 
 class BeatMetrics:

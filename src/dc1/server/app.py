@@ -151,6 +151,7 @@ class Application:
             settings.resolved_database_url,
             connections=settings.database_connections,
             direct_url=settings.database_direct_url,
+            read_url=settings.database_read_url,
         )
 
     def _foundation(self, database: Database) -> Foundation:

@@ -36,6 +36,9 @@ class ServingSettings(BaseModel):
         description="`sqlite:///path` or `postgresql://user@host/name`; a SQLite file in `data_dir` when unset.",
     )
     database_direct_url: str | None = Field(default=None, description="PostgreSQL past a pooler by transaction.")
+    database_read_url: str | None = Field(
+        default=None, description="A standby of PostgreSQL that answers lists and history as well as the primary would."
+    )
     database_connections: PositiveInt = Field(
         default=8, description="Most connections to PostgreSQL, or most readers of SQLite, up to four."
     )

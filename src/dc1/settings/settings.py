@@ -23,7 +23,15 @@ _ADMIN_TOKEN_CHARACTERS = 32
 # a tag without a digest is whatever its registry says today.
 _IN_PRODUCTION = {"starter_credit_halala": 0, "topup_enabled": False, "image_digests_required": True}
 
-_IN_FILES = ("secret_key", "edge_secret", "metrics_token", "database_url", "database_direct_url", "smtp_url")
+_IN_FILES = (
+    "secret_key",
+    "edge_secret",
+    "metrics_token",
+    "database_url",
+    "database_direct_url",
+    "database_read_url",
+    "smtp_url",
+)
 """Settings that may be read from a file; so may the admin token, by the command."""
 
 FILE_VARIABLES = frozenset({CONFIG_FILE, *(f"DC1_{name.upper()}_FILE" for name in _IN_FILES)})

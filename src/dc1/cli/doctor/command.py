@@ -93,7 +93,7 @@ def _server() -> Iterator[Finding]:
     try:
         from dc1.settings.settings import Settings, SettingsError
         from dc1.storage.engine.database import UnusableDatabaseError
-        from dc1.storage.transfer.care import examine
+        from dc1.storage.transfer.care import examine, examine_standby
     except ModuleNotFoundError as error:
         yield _not_installed("server", error)
         return
@@ -104,13 +104,21 @@ def _server() -> Iterator[Finding]:
         yield Finding("settings", False, str(error))
         return
     yield Finding("settings", True, "They can be used.")
+    # Past a pooler by transaction, as for `dc1 db check`.
+    primary = settings.database_direct_url or settings.resolved_database_url
     try:
-        # Past a pooler by transaction, as for `dc1 db check`.
-        found = examine(settings.database_direct_url or settings.resolved_database_url)
+        found = examine(primary)
         state = f"{len(found.missing)} revisions behind" if found.missing else "up to date"
         yield Finding("database", not found.problems, "; ".join(found.problems) or f"{found.engine}, {state}.")
     except (UnusableDatabaseError, OSError) as error:
         yield Finding("database", False, str(error))
+    if settings.database_read_url:
+        try:
+            behind = examine_standby(settings.database_read_url, primary)
+            yield Finding("standby", True, f"It follows the database, {behind} bytes behind.")
+        except UnusableDatabaseError as error:
+            # Lists and history come from the primary then, and nothing fails.
+            yield Finding("standby", None, str(error))
     data = Path(settings.data_dir)
     yield disk(data if data.exists() else Path.cwd())
 

@@ -16,7 +16,7 @@ class AuditCalls(ServicerPart):
     async def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, context: Any) -> pb.ListAuditEntriesResponse:
         """List admin calls, newest first."""
         pages = Pages.asked(request)
-        found = await self._plane.db.read(lambda conn: audit.page(conn, limit=pages.limit, offset=pages.offset))
+        found = await self._plane.db.read_history(lambda conn: audit.page(conn, limit=pages.limit, offset=pages.offset))
         entries = [
             pb.AuditEntry(
                 id=row.id,

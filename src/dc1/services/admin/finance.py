@@ -35,7 +35,7 @@ class FinanceCalls(ServicerPart):
         # Back from this moment and not by UTC days as in the reconciliation: who looks here looks for what happened
         # just now.
         since_ms = self._plane.clock.now_ms() - _days(request) * DAY_MS
-        found = await self._plane.db.read(
+        found = await self._plane.db.read_history(
             lambda conn: ledger_reports.entries(conn, since_ms=since_ms, limit=pages.limit, offset=pages.offset)
         )
         return pb.ListFinanceTransactionsResponse(
@@ -64,7 +64,7 @@ class FinanceCalls(ServicerPart):
         today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (_days(request) - 1) * DAY_MS
 
-        trial, problems, known = await self._plane.db.read(
+        trial, problems, known = await self._plane.db.read_history(
             lambda conn: (
                 ledger_audit.trial_balance(conn),
                 ledger_audit.verify(conn),
@@ -81,7 +81,7 @@ class FinanceCalls(ServicerPart):
 
     async def GetTrialBalance(self, request: pb.GetTrialBalanceRequest, context: Any) -> pb.GetTrialBalanceResponse:
         """Add up every account, and check the books against themselves."""
-        trial, problems = await self._plane.db.read(
+        trial, problems = await self._plane.db.read_history(
             lambda conn: (ledger_audit.trial_balance(conn), ledger_audit.verify(conn))
         )
         return pb.GetTrialBalanceResponse(
@@ -109,7 +109,7 @@ class FinanceCalls(ServicerPart):
             found = withdrawals.page(conn, limit=pages.limit, offset=pages.offset, status=status)
             return found, account_links.of_providers(conn, {row.provider_id for row in found.rows})
 
-        found, flags = await self._plane.db.read(with_flags)
+        found, flags = await self._plane.db.read_history(with_flags)
         return pb.ListAllWithdrawalsResponse(
             withdrawals=[_flagged(row, flags.get(row.provider_id, [])) for row in found.rows], total=found.total
         )
@@ -125,7 +125,7 @@ class FinanceCalls(ServicerPart):
         self, request: pb.GetFinanceSummaryRequest, context: Any
     ) -> pb.GetFinanceSummaryResponse:
         """Show where the market's money is."""
-        balances = (await self._plane.db.read(ledger_audit.trial_balance)).balances
+        balances = (await self._plane.db.read_history(ledger_audit.trial_balance)).balances
         # Money enters through these three, whose balances are below zero by what came in.
         sources = (AccountKind.PROMO, AccountKind.EXTERNAL, AccountKind.ADJUSTMENT)
         return pb.GetFinanceSummaryResponse(

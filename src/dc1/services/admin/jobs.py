@@ -44,7 +44,7 @@ class SupervisedJobCalls(ServicerPart):
             page = admin_jobs.latest(conn, wanted, limit=pages.limit, offset=pages.offset)
             return admin_jobs.stats(conn, wanted), page
 
-        stats, page = await self._plane.db.read(read_matching)
+        stats, page = await self._plane.db.read_history(read_matching)
         return pb.ListAllJobsResponse(
             stats=pb.JobStats(
                 total=stats.total,
@@ -81,7 +81,7 @@ class SupervisedJobCalls(ServicerPart):
     async def ListJobEvents(self, request: pb.ListJobEventsRequest, context: Any) -> pb.ListJobEventsResponse:
         """List lifecycle events."""
         read = lifecycle_reader(request)
-        fields = await self._plane.db.read(lambda conn: read(conn, known_job(conn, request.job_id)))
+        fields = await self._plane.db.read_history(lambda conn: read(conn, known_job(conn, request.job_id)))
         return pb.ListJobEventsResponse(**fields)
 
     async def ForceCancelJob(self, request: pb.ForceCancelJobRequest, context: Any) -> pb.ForceCancelJobResponse:
@@ -124,7 +124,7 @@ class SupervisedJobCalls(ServicerPart):
 
     async def ExportAllJobs(self, request: pb.ExportAllJobsRequest, context: Any) -> HttpBody:
         """Send jobs as a file, newest first."""
-        named = await self._plane.db.read(lambda conn: admin_jobs.latest(conn, JobFilter(), limit=_EXPORTED))
+        named = await self._plane.db.read_history(lambda conn: admin_jobs.latest(conn, JobFilter(), limit=_EXPORTED))
         current_call().headers["content-disposition"] = f'attachment; filename="jobs.{request.format or "csv"}"'
         if request.format == "json":
             exported_at = iso(self._plane.clock.now_ms())

@@ -121,7 +121,7 @@ class MonitoringCalls(ServicerPart):
         name = request.period or _DEFAULT_SERIES
         period = SERIES[name]
         first_ms = period.first_ms(self._plane.clock.now_ms())
-        found = await self._plane.db.read(lambda conn: market_minutes.spans(conn, first_ms, period.span_ms))
+        found = await self._plane.db.read_history(lambda conn: market_minutes.spans(conn, first_ms, period.span_ms))
         points = [_series_point(span) for span in found]
         return pb.GetSeriesResponse(period=name, span_seconds=period.span_ms // 1000, points=points)
 
@@ -130,7 +130,7 @@ class MonitoringCalls(ServicerPart):
         days = min(request.days or _REVENUE_DAYS, _MOST_REVENUE_DAYS)
         today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (days - 1) * DAY_MS
-        known = dict(await self._plane.db.read(lambda conn: counters.read_days(conn, first_ms)))
+        known = dict(await self._plane.db.read_history(lambda conn: counters.read_days(conn, first_ms)))
         # A day without a charge has no row and counts as zero.
         every = [(day_ms, known.get(day_ms, Totals())) for day_ms in range(first_ms, today_ms + DAY_MS, DAY_MS)]
         return pb.GetRevenueResponse(
@@ -203,7 +203,7 @@ class MonitoringCalls(ServicerPart):
         """List the events that daemons reported, newest first."""
         since_ms = self._plane.clock.now_ms() - (request.hours or _HOURS) * HOUR_MS
         provider_id = request.provider_id if request.HasField("provider_id") else None
-        events, counts = await self._plane.db.read(
+        events, counts = await self._plane.db.read_history(
             lambda conn: (
                 daemon_events.latest(conn, since_ms, _EVENTS_SHOWN, provider_id),
                 daemon_events.counts(conn, since_ms, provider_id),
@@ -214,7 +214,7 @@ class MonitoringCalls(ServicerPart):
         )
 
     async def _failures(self, now_ms: int) -> dict[int, Failures]:
-        return await self._plane.db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
+        return await self._plane.db.read_history(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
 
 
 def _series_point(span: MarketSpan) -> pb.SeriesPoint:

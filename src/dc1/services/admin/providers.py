@@ -67,10 +67,10 @@ class SupervisedProviderCalls(ServicerPart):
         provider = await self._named(request.provider_id)
         now_ms = self._plane.clock.now_ms()
         unflushed = provider.beats_to_flush
-        stored = await self._plane.db.read(lambda conn: _read(conn, provider.id, now_ms))
+        stored = await self._plane.db.read_history(lambda conn: _read(conn, provider.id, now_ms))
         if provider.beats_to_flush < unflushed:
             # Flushed while it was read: the beats would be missing in both places.
-            stored = await self._plane.db.read(lambda conn: _read(conn, provider.id, now_ms))
+            stored = await self._plane.db.read_history(lambda conn: _read(conn, provider.id, now_ms))
         fleet = self._plane.fleet
         status = provider.status(now_ms, fleet.thresholds)
         # What was heard since the last flush is in memory only, and an admin who looks now wants just that.
@@ -95,7 +95,7 @@ class SupervisedProviderCalls(ServicerPart):
         """List the providers that wait for a decision, longest first."""
         limit = min(request.limit or _WAITING_SHOWN, _MOST_WAITING_SHOWN)
         now_ms = self._plane.clock.now_ms()
-        waiting = await self._plane.db.read(lambda conn: approvals.waiting(conn, limit=limit))
+        waiting = await self._plane.db.read_history(lambda conn: approvals.waiting(conn, limit=limit))
         return pb.ListApprovalQueueResponse(
             # All that wait, not only those shown.
             count=waiting.total,
@@ -109,7 +109,7 @@ class SupervisedProviderCalls(ServicerPart):
     ) -> pb.ListApprovalAuditResponse:
         """List the decisions that were made on a provider, newest first."""
         provider = await self._named(request.provider_id)
-        made = await self._plane.db.read(lambda conn: approvals.decisions(conn, provider.id))
+        made = await self._plane.db.read_history(lambda conn: approvals.decisions(conn, provider.id))
         entries = [
             admin_provider_pb2.ApprovalDecision(
                 at=iso(item.at_ms), actor=item.actor, decision=item.decision, reason=to_value(item.reason)

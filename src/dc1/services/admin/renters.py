@@ -39,7 +39,7 @@ class SupervisedRenterCalls(ServicerPart):
         pages = Pages.asked(request)
         search, status = request.search.strip(), request.status or None
         # The counts are over all renters, whatever is searched for; the pages are over what matches.
-        counts, found = await self._plane.db.read(
+        counts, found = await self._plane.db.read_history(
             lambda conn: (
                 renter_lists.counts(conn),
                 renter_lists.page(conn, limit=pages.limit, offset=pages.offset, search=search, status=status),
@@ -60,7 +60,7 @@ class SupervisedRenterCalls(ServicerPart):
 
         config = self._plane.config
         market = _limits(config.limits.monthly_halala, config.limits.daily_jobs, config.call_limits)
-        return await self._plane.db.read(lambda conn: _inspected(conn, renter_id, now_ms, market))
+        return await self._plane.db.read_history(lambda conn: _inspected(conn, renter_id, now_ms, market))
 
     async def SetRenterLimits(self, request: pb.SetRenterLimitsRequest, context: Any) -> pb.SetRenterLimitsResponse:
         """Set what a renter may spend in a month, submit in a day and call at a time."""
@@ -127,7 +127,7 @@ class SupervisedRenterCalls(ServicerPart):
             # Lists of admins have pages, lists of entries an offset; this one takes both, and the offset wins.
             offset = (request.page - 1) * limit
 
-        page = await self._plane.db.read(
+        page = await self._plane.db.read_history(
             lambda conn: _wallet_page(conn, renter_id, limit=limit, offset=offset, direction=direction)
         )
         return pb.ListRenterLedgerResponse(

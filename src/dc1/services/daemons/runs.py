@@ -206,7 +206,7 @@ class RunCalls(ServicerPart):
             documents = jobs.fitting_specs(conn, ids, max_characters=MOST_DOCUMENTS)
             return [(job, documents.get(job.id)) for job in page.rows], page.total
 
-        found, total = await self._plane.db.read(read_page)
+        found, total = await self._plane.db.read_history(read_page)
         return pb.ListDaemonJobsResponse(jobs=[_daemon_job(job, spec) for job, spec in found], total=total)
 
     async def VerifyTaskHmac(self, request: pb.VerifyTaskHmacRequest, context: Any) -> pb.VerifyTaskHmacResponse:

@@ -41,7 +41,7 @@ class JobHistoryCalls(ServicerPart):
             assert renter is not None
             return rows, results, renter
 
-        rows, results, renter = await self._plane.db.read(read_newest)
+        rows, results, renter = await self._plane.db.read_history(read_newest)
         now_ms = self._plane.clock.now_ms()
         return pb.ListJobHistoryResponse(
             jobs=[_history_entry(job, provider_of_job(self._plane, job), results.get(job.id), now_ms) for job in rows],

@@ -43,7 +43,7 @@ class LiveJobs(LiveSource):
         """Yield the open jobs, the newest first, in pages."""
         audience = self._audience
         wanted = JobFilter(renter_id=audience.renter_id, account_id=audience.account_id, statuses=OPEN)
-        rows = await self._plane.db.read(lambda conn: jobs.latest(conn, wanted, limit=_MOST_JOBS))
+        rows = await self._plane.db.read_history(lambda conn: jobs.latest(conn, wanted, limit=_MOST_JOBS))
         for start in range(0, max(1, len(rows)), _PAGE):
             yield "snapshot", _event(rows[start : start + _PAGE])
 

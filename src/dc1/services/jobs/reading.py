@@ -38,7 +38,9 @@ class JobReadingCalls(OutputCalls):
         limit = min(request.limit or 50, 200)
         await store_shown_starts(self._plane)
         wanted = JobFilter(renter_id=caller_id(), statuses=statuses_of(request.status))
-        page = await self._plane.db.read(lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset))
+        page = await self._plane.db.read_history(
+            lambda conn: jobs.page(conn, wanted, limit=limit, offset=request.offset)
+        )
         found = [job_summary(job, provider_of_job(self._plane, job)) for job in page.rows]
         return job_lists_pb2.ListJobsResponse(total=page.total, limit=limit, offset=request.offset, jobs=found)
 
@@ -70,7 +72,7 @@ class JobReadingCalls(OutputCalls):
             page = job_logs.page(conn, job.id, since=request.since, limit=limit + 1, attempt_number=attempt)
             return job, page
 
-        job, page = await self._plane.db.read(with_lines)
+        job, page = await self._plane.db.read_history(with_lines)
         return pb.ListJobLogsResponse(
             schema_version=SCHEMA_VERSION,
             job_id=job.job_id,
@@ -93,5 +95,5 @@ class JobReadingCalls(OutputCalls):
         """List lifecycle events."""
         read = lifecycle_reader(request)
         principal = current_call().principal
-        fields = await self._plane.db.read(lambda conn: read(conn, readable(conn, request.job_id, principal)))
+        fields = await self._plane.db.read_history(lambda conn: read(conn, readable(conn, request.job_id, principal)))
         return pb.ListJobLifecycleResponse(**fields)

@@ -145,7 +145,7 @@ class ListedProviderCalls(ServicerPart):
         provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
         name = request.period or _DEFAULT_PERIOD
         period, now_ms = PERIODS[name], self._plane.clock.now_ms()
-        spans = await self._plane.db.read(lambda conn: telemetry.read(conn, provider.id, period, now_ms))
+        spans = await self._plane.db.read_history(lambda conn: telemetry.read(conn, provider.id, period, now_ms))
         for at_ms, rollup in self._plane.fleet.telemetry.of(provider.id, period, now_ms).items():
             spans.setdefault(at_ms, Rollup()).add(rollup)
         return pb.GetProviderMetricsResponse(

@@ -99,7 +99,7 @@ class ProviderAccountCalls(ServicerPart):
         provider = await calling_provider(self._plane)
         now_ms = self._plane.clock.now_ms()
 
-        income, answer = await self._plane.db.read(lambda conn: _export(conn, provider.id, now_ms))
+        income, answer = await self._plane.db.read_history(lambda conn: _export(conn, provider.id, now_ms))
         answer.machines.extend(await machine_messages(self._plane, await meant_machines(self._plane, None)))
         # The account as memory knows it, which is ahead of the rows: what daemons report is stored in batches.
         answer.account.CopyFrom(provider_message(self._plane, provider, income))

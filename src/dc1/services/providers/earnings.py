@@ -35,7 +35,7 @@ class EarningsCalls(ServicerPart):
     async def GetEarnings(self, request: pb.GetEarningsRequest, context: Any) -> pb.GetEarningsResponse:
         """Show what the caller has earned."""
         provider = await calling_provider(self._plane)
-        earned = await self._plane.db.read(lambda conn: providers.earnings(conn, provider.id))
+        earned = await self._plane.db.read_history(lambda conn: providers.earnings(conn, provider.id))
         machines = self._plane.fleet.machines(provider.id)
         leases = [lease for machine in machines for lease in self._plane.leases.of_provider(machine.id)]
         # Leases are the jobs that are with the provider, offered or running, so memory can tell without a reading.
@@ -67,7 +67,7 @@ class EarningsCalls(ServicerPart):
         """Show the caller's earnings in three numbers."""
         provider_id = caller_id()
 
-        earned, paid_ms = await self._plane.db.read(
+        earned, paid_ms = await self._plane.db.read_history(
             lambda conn: (providers.earnings(conn, provider_id), withdrawals.last_paid_ms(conn, provider_id))
         )
         return pb.GetEarningsSummaryResponse(
@@ -83,7 +83,7 @@ class EarningsCalls(ServicerPart):
         provider_id, period = caller_id(), request.period or _DEFAULT_PERIOD
         today_ms = day_start_ms(self._plane.clock.now_ms())
         first_ms = today_ms - (_PERIOD_DAYS[period] - 1) * DAY_MS
-        rows = await self._plane.db.read(lambda conn: providers.earnings_by_day(conn, provider_id, first_ms))
+        rows = await self._plane.db.read_history(lambda conn: providers.earnings_by_day(conn, provider_id, first_ms))
         known = {row.day_ms: row for row in rows}
         # A day without earnings has no row and is shown as zero: whoever draws the days must not close the gaps.
         days = range(first_ms, today_ms + DAY_MS, DAY_MS)
@@ -97,7 +97,7 @@ class EarningsCalls(ServicerPart):
         """List the caller's ended jobs with what they earned, newest first."""
         wanted = JobFilter(account_id=caller_id(), statuses=TERMINAL)
         limit = min(request.limit or _JOBS_SHOWN, _MOST_JOBS)
-        page = await self._plane.db.read(lambda conn: jobs.page(conn, wanted, limit=limit))
+        page = await self._plane.db.read_history(lambda conn: jobs.page(conn, wanted, limit=limit))
         return pb.ListProviderJobHistoryResponse(jobs=[_earned_job(job) for job in page.rows], total=page.total)
 
     async def CreateWithdrawal(self, request: pb.CreateWithdrawalRequest, context: Any) -> pb.CreateWithdrawalResponse:
@@ -115,7 +115,9 @@ class EarningsCalls(ServicerPart):
         """List the caller's withdrawals, newest first."""
         provider_id = caller_id()
         limit = min(request.limit or _WITHDRAWALS_SHOWN, _MOST_WITHDRAWALS)
-        page = await self._plane.db.read(lambda conn: withdrawals.page(conn, limit=limit, provider_id=provider_id))
+        page = await self._plane.db.read_history(
+            lambda conn: withdrawals.page(conn, limit=limit, provider_id=provider_id)
+        )
         return pb.ListWithdrawalsResponse(withdrawals=[withdrawal_message(row) for row in page.rows], total=page.total)
 
 

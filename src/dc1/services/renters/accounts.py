@@ -160,7 +160,7 @@ class RenterAccountCalls(ServicerPart):
         """Hand the caller everything that is kept of the account."""
         renter_id = caller_id()
         now_ms = self._plane.clock.now_ms()
-        return await self._plane.db.read(lambda conn: _export(conn, renter_id, now_ms))
+        return await self._plane.db.read_history(lambda conn: _export(conn, renter_id, now_ms))
 
     async def DeleteRenter(self, request: pb.DeleteRenterRequest, context: Any) -> pb.DeleteRenterResponse:
         """Close the caller's account.

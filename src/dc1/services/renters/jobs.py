@@ -58,7 +58,7 @@ class RenterJobCalls(ServicerPart):
             # Of all documents only these: the others of a page may be a hundred MiB.
             return page, jobs.container_specs(conn, [job.id for job in page.rows])
 
-        page, specs = await self._plane.db.read(read_page)
+        page, specs = await self._plane.db.read_history(read_page)
         return pb.ListRenterJobsResponse(
             jobs=[_renter_job(job, specs[job.id]) for job in page.rows],
             total=page.total,
@@ -70,7 +70,7 @@ class RenterJobCalls(ServicerPart):
     async def ExportJobs(self, request: pb.ExportJobsRequest, context: Any) -> HttpBody:
         """Send the caller's newest jobs as a table."""
         wanted = JobFilter(renter_id=caller_id())
-        rows = await self._plane.db.read(lambda conn: jobs.latest(conn, wanted, limit=_MOST_ROWS))
+        rows = await self._plane.db.read_history(lambda conn: jobs.latest(conn, wanted, limit=_MOST_ROWS))
         current_call().headers["content-disposition"] = 'attachment; filename="jobs.csv"'
         return HttpBody(content_type="text/csv; charset=utf-8", data=csv_file(_COLUMNS, [_row(job) for job in rows]))
 

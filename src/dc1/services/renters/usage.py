@@ -38,7 +38,7 @@ class UsageCalls(ServicerPart):
         wanted = self._wanted(request)
         limit, offset = min(request.limit or 100, 1000), request.offset
         # One row more than asked for tells whether there are more.
-        rows = await self._plane.db.read(
+        rows = await self._plane.db.read_history(
             lambda conn: spending.daily_usage(conn, wanted, limit=limit + 1, offset=offset)
         )
         return pb.ListDailyUsageResponse(
@@ -49,7 +49,7 @@ class UsageCalls(ServicerPart):
     async def ExportDailyUsage(self, request: pb.ExportDailyUsageRequest, context: Any) -> HttpBody:
         """Send the same as a table."""
         wanted = self._wanted(request)
-        rows = await self._plane.db.read(lambda conn: spending.daily_usage(conn, wanted, limit=_MOST_ROWS))
+        rows = await self._plane.db.read_history(lambda conn: spending.daily_usage(conn, wanted, limit=_MOST_ROWS))
         current_call().headers["content-disposition"] = 'attachment; filename="usage.csv"'
         return HttpBody(content_type="text/csv; charset=utf-8", data=csv_file(_COLUMNS, map(_cells, rows)))
 

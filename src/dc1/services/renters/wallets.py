@@ -52,7 +52,7 @@ class WalletCalls(ServicerPart):
                 raise errors.forbidden()
             return wallets.entries(conn, renter_id, limit=limit, offset=offset, direction=direction)
 
-        page = await self._plane.db.read(read_entries)
+        page = await self._plane.db.read_history(read_entries)
         return pb.ListRenterTransactionsResponse(
             entries=[wallet_entry(entry) for entry in page.rows], total=page.total, limit=limit, offset=offset
         )
@@ -62,7 +62,7 @@ class WalletCalls(ServicerPart):
         wanted = JobFilter(renter_id=caller_id(), source="v1", answered=True)
         # One row more than asked for tells whether there are more, without counting every call that was ever made.
         limit, offset = min(request.limit or 50, 200), request.offset
-        row, calls = await self._plane.db.read(
+        row, calls = await self._plane.db.read_history(
             lambda conn: (
                 renters.known(conn, wanted.renter_id or 0),
                 jobs.latest(conn, wanted, limit=limit + 1, offset=offset),
@@ -80,7 +80,7 @@ class WalletCalls(ServicerPart):
         now_ms = self._plane.clock.now_ms()
         # Months and days are sums over the same rows by day, so one reading gives both.
         months = _last_months(now_ms)
-        all_time, days = await self._plane.db.read(
+        all_time, days = await self._plane.db.read_history(
             lambda conn: (spending.all_time(conn, renter_id), spending.by_day(conn, renter_id, months[0]))
         )
         return pb.GetSpendingResponse(
@@ -98,7 +98,7 @@ class WalletCalls(ServicerPart):
         period = request.period or _USUAL_PERIOD
         count = _PERIOD_DAYS[period]
         since_ms = day_start_ms(now_ms) - (count - 1) * DAY_MS
-        days, use = await self._plane.db.read(
+        days, use = await self._plane.db.read_history(
             lambda conn: (
                 spending.by_day(conn, renter_id, since_ms),
                 spending.use(conn, renter_id, since_ms, _TOP_GPUS),

@@ -21,7 +21,7 @@ class WebhookCalls(ServicerPart):
         """List the deliveries to the caller, newest first."""
         renter_id = caller_id()
         pages = Pages.asked(request, usual=20, most=100)
-        found = await self._plane.db.read(
+        found = await self._plane.db.read_history(
             lambda conn: webhooks.page(
                 conn,
                 renter_id,

@@ -23,6 +23,7 @@ from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_checks import require_usable
 from dc1.storage.engine.postgres_faults import is_lost, names_no_cause_here, will_not_let_in
 from dc1.storage.engine.sqlite import SqliteBackend
+from dc1.storage.engine.standby.standby import Standby, UnfitStandbyError
 from dc1.storage.engine.unwritable import (
     OutcomeUnknownError,
     UnwritableError,
@@ -76,26 +77,38 @@ class Database:
         self.on_commit: Callable[[], None] = lambda: None
         """Called after each write that other replicas may have to follow."""
         self._backend = backend
+        self._standby: Standby | None = None
         self._probe = WriteProbe(backend.write)
         self._is_of_another_version = False
 
     @classmethod
-    def open(cls, url: str, *, connections: int = 8, direct_url: str | None = None) -> Self:
+    def open(
+        cls, url: str, *, connections: int = 8, direct_url: str | None = None, read_url: str | None = None
+    ) -> Self:
         """Create what is missing (directories, schema up to the newest revision) and open the database.
 
         `connections` bounds the PostgreSQL pool and, at most four of them, the SQLite readers. `direct_url` leads to
-        the same PostgreSQL past a pooler, and must where the pooler lends its connections by transaction. A URL of
+        the same PostgreSQL past a pooler, and must where the pooler lends its connections by transaction. `read_url`
+        leads to a standby of it, of which as many connections are used, or none while it is not there. A URL of
         another engine, an in-memory SQLite database, which readers and the writer could not share, and a database that
         cannot be read or brought up to date is an UnusableDatabaseError; when it is PostgreSQL that does not answer,
         the UnreachableDatabaseError among them.
         """
         parsed = normalised(url)
         metrics = DatabaseMetrics()
-        direct = normalised(direct_url) if direct_url and parsed.get_backend_name() != "sqlite" else None
+        is_shared = parsed.get_backend_name() != "sqlite"
+        direct = normalised(direct_url) if direct_url and is_shared else None
+        # Before anything is opened: an address that cannot be read is told at the start.
+        standby = normalised_standby(read_url) if read_url and is_shared else None
         try:
             if direct is None:
-                return cls(parsed, _open(parsed, connections, metrics), metrics)
-            return cls(parsed, _open_past_a_pooler(parsed, direct, connections), metrics, direct)
+                database = cls(parsed, _open(parsed, connections, metrics), metrics)
+            else:
+                database = cls(parsed, _open_past_a_pooler(parsed, direct, connections), metrics, direct)
+            if standby is not None:
+                primary = database.session_url
+                database._standby = Standby(standby, primary, connections=connections, metrics=metrics.standby)
+            return database
         except (OSError, DBAPIError, psycopg.Error, CommandError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
             if _lacks_room(parsed):
@@ -167,6 +180,18 @@ class Database:
             await self._blame_version(error)
             raise
 
+    async def read_history(self, work: Callable[[Connection], T]) -> T:
+        """Do as `read`, for lists and what is past: on the standby where there is one and it has what `read` would see.
+
+        `work` may run a second time, on the primary, when the standby fails in the middle of it.
+        """
+        if self._standby is not None:
+            try:
+                return await self._measured("history", self._standby.read, work)
+            except UnfitStandbyError:
+                pass
+        return await self.read(work)
+
     async def _measured(
         self, kind: str, run: Callable[[Callable[[Connection], T]], Awaitable[T]], work: Callable[[Connection], T]
     ) -> T:
@@ -209,6 +234,8 @@ class Database:
     async def close(self) -> None:
         """Finish the accepted work and release every connection."""
         self._probe.close()
+        if self._standby is not None:
+            await self._standby.close()
         await asyncio.to_thread(self._backend.close)
 
 
@@ -293,10 +320,7 @@ def normalised(url: str) -> URL:
         UnusableDatabaseError: the engine or the form of the URL is not supported.
     """
     if is_postgres(url):
-        try:
-            return read_address(url)
-        except ValueError as error:
-            raise UnusableDatabaseError(str(error)) from None
+        return _of_postgres(url)
     try:
         parsed = make_url(url)
     # The second for a port that is no number.
@@ -309,3 +333,21 @@ def normalised(url: str) -> URL:
             raise UnusableDatabaseError("a SQLite URL needs a file: sqlite:///path/to/dc1.sqlite3")
         return parsed.set(drivername="sqlite+pysqlite")
     raise UnusableDatabaseError(f"unsupported database engine: {name}")
+
+
+def normalised_standby(url: str) -> URL:
+    """Return the URL of a standby with our driver in it.
+
+    Raises:
+        UnusableDatabaseError: it is none of PostgreSQL, or cannot be read.
+    """
+    if not is_postgres(url):
+        raise UnusableDatabaseError("DC1_DATABASE_READ_URL is not an address of PostgreSQL")
+    return _of_postgres(url, of_standbys=True)
+
+
+def _of_postgres(url: str, *, of_standbys: bool = False) -> URL:
+    try:
+        return read_address(url, of_standbys=of_standbys)
+    except ValueError as error:
+        raise UnusableDatabaseError(str(error)) from None

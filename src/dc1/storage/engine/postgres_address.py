@@ -19,14 +19,16 @@ def is_postgres(text: str) -> bool:
     return bool(_SCHEME.match(text)) or ("://" not in text and "=" in text)
 
 
-def read_address(text: str) -> URL:
+def read_address(text: str, *, of_standbys: bool = False) -> URL:
     """Return an address as a URL whose connections go where libpq would go.
+
+    Of several hosts to the one that takes writes, or to one that follows it, unless the address says what to ask for.
 
     Raises:
         ValueError: it cannot be read; the text shows nothing of it, as a password may stand anywhere in it.
     """
     if _REPEATED_HOST.search(text):
-        return _to_the_primary(make_url(text).set(drivername=_DRIVER))
+        return _to_one_of_several(make_url(text).set(drivername=_DRIVER), of_standbys)
     try:
         given = {name: str(value) for name, value in conninfo_to_dict(_SCHEME.sub("postgresql://", text)).items()}
     except psycopg.Error:
@@ -37,7 +39,7 @@ def read_address(text: str) -> URL:
         )
     names = {"user": "username", "password": "password", "dbname": "database"}
     parts: dict[str, Any] = {name: given.pop(key) for key, name in names.items() if key in given}
-    return _to_the_primary(URL.create(_DRIVER, **parts, **dict(_place(given)), query=given))
+    return _to_one_of_several(URL.create(_DRIVER, **parts, **dict(_place(given)), query=given), of_standbys)
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
@@ -46,16 +48,13 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name != "context"}
 
 
-def _to_the_primary(url: URL) -> URL:
-    """Ask several hosts for the one that takes writes, unless the address says what to ask for.
-
-    A host alone is taken as it is: a standby that is all there is still answers reads.
-    """
+def _to_one_of_several(url: URL, of_standbys: bool) -> URL:
+    # A host alone is taken as it is: a standby that is all there is still answers reads.
     hosts = url.query.get("host", ())
     several = len(hosts) > 1 if isinstance(hosts, tuple) else "," in hosts
     if not several or "target_session_attrs" in url.query:
         return url
-    return url.update_query_dict({"target_session_attrs": "read-write"})
+    return url.update_query_dict({"target_session_attrs": "prefer-standby" if of_standbys else "read-write"})
 
 
 def _place(given: dict[str, str]) -> Iterator[tuple[str, Any]]:

@@ -66,7 +66,7 @@ class Watchdog:
             if not self._used_for(SUSPECTED_AFTER_SECONDS):
                 continue
             patience = ENDED_AFTER_SECONDS if self._answers() else SUSPECTED_AFTER_SECONDS
-            if ended := self._used_for(patience, do=_shut):
+            if ended := self._used_for(patience, do=shut):
                 log.warning("waits for PostgreSQL were ended after %g s: %d", patience, ended)
             # It is asked by a new connection, of which it may have few.
             self._closed.wait(ANSWERS_WITHIN_SECONDS)
@@ -96,7 +96,7 @@ class Watchdog:
 @contextmanager
 def shut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
     """Find a connection lost that is still waited for in the block after so long."""
-    giving_up = threading.Timer(seconds, _shut, [connection])
+    giving_up = threading.Timer(seconds, shut, [connection])
     giving_up.start()
     try:
         yield
@@ -104,7 +104,7 @@ def shut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[
         giving_up.cancel()
 
 
-def _shut(connection: Any) -> None:
+def shut(connection: Any) -> None:
     """Wake whoever waits for this connection, to find it lost."""
     # Its own thread closes it. Through another number for the same socket, as closing that one here would let the next
     # file that is opened have the number.

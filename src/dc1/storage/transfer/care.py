@@ -14,7 +14,8 @@ from dc1.domain.access.roles import Role
 from dc1.storage.accounts import notifications
 from dc1.storage.accounts.notifications import OPERATORS
 from dc1.storage.engine import migrate
-from dc1.storage.engine.database import UnusableDatabaseError, normalised
+from dc1.storage.engine.database import UnusableDatabaseError, normalised, normalised_standby
+from dc1.storage.engine.standby.position import NoPositionError, bytes_behind
 from dc1.storage.transfer import backups, condition, copying
 from dc1.storage.transfer.condition import Condition
 from dc1.storage.transfer.copying import CopiedTable, Progress
@@ -45,6 +46,19 @@ def has_password(url: str) -> bool:
 def examine(url: str) -> Condition:
     """Return what state a database is in, which may be in use."""
     return condition.examine(normalised(url))
+
+
+@_in_words
+def examine_standby(read_url: str, url: str) -> int:
+    """Return how many bytes of the log a standby is behind its primary.
+
+    Raises:
+        UnusableDatabaseError: it is none of this database.
+    """
+    try:
+        return bytes_behind(normalised_standby(read_url), normalised(url))
+    except NoPositionError as error:
+        raise UnusableDatabaseError(f"the standby cannot be used: {error}") from None
 
 
 @_in_words

@@ -1,0 +1,1 @@
+"""A standby of PostgreSQL answers lists and history, once it has what was committed before they were asked for."""
