@@ -1,11 +1,16 @@
 import asyncio
+import time
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from dc1.control.background.telemetry_upkeep import TelemetryUpkeep
 from dc1.control.fleet.telemetry import Telemetry
+from dc1.domain.base.clock import DAY_MS
 from dc1.domain.providers.telemetry import MINUTE_MS, PERIODS, Rollup
-from dc1.storage.engine.database import Database
+from dc1.storage.engine.database import Database, normalised
+from dc1.storage.engine.migrate import downgrade, upgrade
 from dc1.storage.providers import telemetry
 from dc1.testing.clock import ManualClock
 from tests.storage.market import NOW, Market
@@ -89,3 +94,53 @@ async def test_a_flush_that_fails_is_tried_again(market: Market, monkeypatch: py
     await upkeep.stop()
     assert await powers(market, provider) == {MINUTE: 150, MINUTE + MINUTE_MS: 300}
     assert pending.of(provider, HOUR, clock.now_ms()) == {}
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+async def test_a_day_that_is_old_goes_with_its_part_and_no_row_is_lost_before(market: Market) -> None:
+    """Also those of days that no part was made for in time, and while somebody reads all of the table."""
+    provider = await market.provider()
+    today = int(time.time() * 1000) // DAY_MS * DAY_MS
+    days = [today + n * DAY_MS for n in (-1, 0, 1, 3, 30)]
+    for day in days:
+        await market.do(telemetry.store, {day: {provider: reading(1)}})
+
+    async def left() -> list[int]:
+        return sorted(await market.see(telemetry.latest, provider, 99))
+
+    await market.do(telemetry.tend, days[-1], 0)
+    assert await left() == days
+    assert f"provider_minutes_{datetime.fromtimestamp(days[-1] / 1000, UTC):%Y%m%d}" in await market.see(parts)
+    # Held up by a reader for a moment, it is left for the next time, and nobody waits behind it.
+    reader: Engine = create_engine(market.db.url)
+    with reader.connect() as conn, conn.begin():
+        await asyncio.to_thread(conn.execute, text("SELECT count(*) FROM provider_minutes"))
+        await market.do(telemetry.tend, days[-1], today + 2 * DAY_MS)
+        assert await left() == days
+    reader.dispose()
+    await market.do(telemetry.tend, days[-1], today + 2 * DAY_MS)
+    assert await left() == days[3:]
+    await market.do(telemetry.tend, days[-1], days[-1])
+    assert await left() == days[4:]
+    assert "provider_minutes_before" not in await market.see(parts)
+
+
+def parts(conn: Connection) -> set[str]:
+    return {name for name in inspect(conn).get_table_names() if name.startswith("provider_minutes_")}
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+async def test_a_table_is_taken_into_parts_and_back_without_losing_a_row(market: Market, url: str) -> None:
+    provider = await market.provider()
+    minutes = [MINUTE - n * MINUTE_MS for n in range(5)]
+    await market.do(telemetry.store, {minute: {provider: reading(minute)} for minute in minutes})
+    target = normalised(url)
+    await asyncio.to_thread(downgrade, target, "0048")
+    assert await market.see(parts) == set()
+    before = await market.see(telemetry.latest, provider, 9)
+    await asyncio.to_thread(upgrade, target)
+    assert len(before) == 5
+    assert (await market.see(telemetry.latest, provider, 9)).keys() == before.keys()
+    # As it may be written by a server of before, which makes no parts.
+    await market.do(telemetry.store, {MINUTE: {provider: reading(1)}})
+    assert await powers(market, provider)

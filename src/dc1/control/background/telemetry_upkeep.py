@@ -42,4 +42,6 @@ class TelemetryUpkeep:
         await self._db.write(lambda conn: telemetry.store(conn, minutes))
         self._pending.flushed()
         # Apart: what cannot be forgotten now must not have the new minutes stored, and counted, once more.
-        await forget_all(self._db, lambda conn, limit: telemetry.purge(conn, now_ms - RETENTION_MS, limit))
+        old_ms = now_ms - RETENTION_MS
+        await self._db.write(lambda conn: telemetry.tend(conn, now_ms, old_ms))
+        await forget_all(self._db, lambda conn, limit: telemetry.purge(conn, old_ms, limit))

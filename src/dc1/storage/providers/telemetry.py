@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, text
 from dc1.domain.providers.telemetry import METRICS, Period, Rollup
 from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.statements import upsert
+from dc1.storage.schema.partitions import PROVIDER_MINUTES
 from dc1.storage.schema.tables import provider_minutes
 
 Minutes = Mapping[int, Mapping[int, Rollup]]
@@ -31,10 +32,18 @@ def store(conn: Connection, minutes: Minutes) -> None:
         upsert(conn, provider_minutes, ("provider_id", "minute_ms"), add=_SUMS + _COUNTS).run_many(conn, rows)
 
 
+def tend(conn: Connection, now_ms: int, before_ms: int) -> None:
+    """Make room for the next days, and forget at once the days that were over before a time, where those are parts."""
+    PROVIDER_MINUTES.tend(conn, now_ms, before_ms)
+
+
 def purge(conn: Connection, before_ms: int, limit: int) -> int:
-    """Forget the minutes before a time, `limit` of them at most; return how many."""
-    minute = provider_minutes.c.minute_ms
-    return forget_oldest(conn, provider_minutes, minute, minute < before_ms, limit=limit)
+    """Forget the minutes before a time that are in no part of their day, `limit` of them at most; return how many."""
+    forgotten = 0
+    for table in PROVIDER_MINUTES.kept_by_rows(conn):
+        minute = table.c.minute_ms
+        forgotten += forget_oldest(conn, table, minute, minute < before_ms, limit=limit - forgotten)
+    return forgotten
 
 
 def read(conn: Connection, provider_id: int, period: Period, now_ms: int) -> dict[int, Rollup]:
