@@ -7,16 +7,22 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 _DRIVER = "postgresql+psycopg"
 _SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
+# The name of the first parameter: what follows may have anything in it, a password with :// as well.
+_PARAMETERS = re.compile(r"^\s*\w+\s*=")
 # SQLAlchemy's own form of several hosts, of which libpq would take the last.
 _REPEATED_HOST = re.compile(r"[?&]host=.*&host=")
+_UNREADABLE = (
+    "the address of PostgreSQL cannot be read; in a password @ is written as %40, / as %2F, : as %3A, % as %25"
+)
 
 
 def is_postgres(text: str) -> bool:
     """Tell whether this is an address of PostgreSQL: a URL, or libpq's `host=… dbname=…`."""
-    return bool(_SCHEME.match(text)) or ("://" not in text and "=" in text)
+    return bool(_SCHEME.match(text) or _PARAMETERS.match(text))
 
 
 def read_address(text: str, *, of_standbys: bool = False) -> URL:
@@ -27,16 +33,14 @@ def read_address(text: str, *, of_standbys: bool = False) -> URL:
     Raises:
         ValueError: it cannot be read; the text shows nothing of it, as a password may stand anywhere in it.
     """
-    if _REPEATED_HOST.search(text):
-        return _to_one_of_several(make_url(text).set(drivername=_DRIVER), of_standbys)
+    if _SCHEME.match(text) and _REPEATED_HOST.search(text):
+        return _to_one_of_several(_with_repeated_host(text), of_standbys)
     try:
         given = {name: str(value) for name, value in conninfo_to_dict(_SCHEME.sub("postgresql://", text)).items()}
     except psycopg.Error:
         given = {"host": "@"}
     if "@" in given.get("host", ""):
-        raise ValueError(
-            "the address of PostgreSQL cannot be read; in a password @ is written as %40, / as %2F, : as %3A"
-        )
+        raise ValueError(_UNREADABLE)
     names = {"user": "username", "password": "password", "dbname": "database"}
     parts: dict[str, Any] = {name: given.pop(key) for key, name in names.items() if key in given}
     return _to_one_of_several(URL.create(_DRIVER, **parts, **dict(_place(given)), query=given), of_standbys)
@@ -46,6 +50,16 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     """Return what psycopg connects with: the same that the pool's connections come about by."""
     arguments = url.get_dialect()().create_connect_args(url)[1]
     return {name: value for name, value in arguments.items() if name != "context"}
+
+
+def _with_repeated_host(text: str) -> URL:
+    try:
+        url = make_url(text).set(drivername=_DRIVER)
+    except (ArgumentError, ValueError):
+        raise ValueError(_UNREADABLE) from None
+    # Where every message hides it.
+    password = url.query.get("password", url.password)
+    return url.difference_update_query(["password"]).set(password=password if isinstance(password, str) else None)
 
 
 def _to_one_of_several(url: URL, of_standbys: bool) -> URL:
@@ -67,4 +81,6 @@ def _place(given: dict[str, str]) -> Iterator[tuple[str, Any]]:
         if given.pop("host", ""):
             yield "host", host
         if given.pop("port", ""):
+            if not port.isdecimal():
+                raise ValueError(_UNREADABLE)
             yield "port", int(port)
