@@ -1483,6 +1483,7 @@ class ListNotificationChannelsResponse(TypedDict):
 
 class ListOperatorsResponse(TypedDict):
     operators: list[Operator]
+    pagination: Pagination
 
 class ListPricesResponse(TypedDict):
     prices: list[Price]

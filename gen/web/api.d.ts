@@ -179,7 +179,7 @@ export interface Schemas {
   ListMarketProvidersResponse: { providers: Schemas["MarketProvider"][]; total: number; online_count: number; degraded_count: number; timestamp: string; };
   ListModelsResponse: { models: Schemas["OfferedModel"][]; total: number; object: string; data: Schemas["OfferedModel"][]; };
   ListNotificationChannelsResponse: { channels: Schemas["NotificationChannel"][]; events: string[]; };
-  ListOperatorsResponse: { operators: Schemas["Operator"][]; };
+  ListOperatorsResponse: { operators: Schemas["Operator"][]; pagination: Schemas["Pagination"]; };
   ListPricesResponse: { prices: Schemas["Price"][]; };
   ListProviderJobHistoryResponse: { jobs: Schemas["EarnedJob"][]; total: number; };
   ListProviderQueueResponse: { queue: Schemas["QueuedJob"][]; total: number; };
@@ -389,7 +389,7 @@ export interface Routes {
   "POST /admin/jobs/{job_id}/refund": { path: { job_id: string; }; query: undefined; body: { reason: string; }; answer: Schemas["RefundJobResponse"]; event: undefined; };
   "POST /admin/jobs/{job_id}/requeue": { path: { job_id: string; }; query: undefined; body: Record<string, unknown>; answer: Schemas["RequeueJobResponse"]; event: undefined; };
   "GET /admin/metrics": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetMetricsResponse"]; event: undefined; };
-  "GET /admin/operators": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListOperatorsResponse"]; event: undefined; };
+  "GET /admin/operators": { path: undefined; query: { page?: number; limit?: number; }; body: undefined; answer: Schemas["ListOperatorsResponse"]; event: undefined; };
   "POST /admin/operators": { path: undefined; query: undefined; body: Schemas["AddOperatorRequest"]; answer: Schemas["AddOperatorResponse"]; event: undefined; };
   "GET /admin/operators/me": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetOwnOperatorResponse"]; event: undefined; };
   "DELETE /admin/operators/{operator_id}": { path: { operator_id: string; }; query: undefined; body: undefined; answer: Schemas["RevokeOperatorResponse"]; event: undefined; };

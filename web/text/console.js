@@ -9,6 +9,8 @@ export default catalogue(
       "With the key of your account, or an operator's token. It is kept in this tab until you close it or sign out, and nowhere else.",
     key: "Key or token",
     keyHint: "For example",
+    /** @param {string} name */
+    toolToken: (name) => `This token is for the methods of ${name} alone, and opens no console.`,
     noSuchKey: "Nobody has this key. Look whether it was copied whole.",
     signOut: "Sign out",
     ending: "This tab was not used for almost half an hour. You will be signed out in a minute.",
@@ -27,6 +29,7 @@ export default catalogue(
       "بمفتاح حسابك أو برمز المدير. يبقى المفتاح في هذه النافذة إلى أن تغلقها أو تخرج، ولا يُحفظ في أي مكان آخر.",
     key: "المفتاح أو الرمز",
     keyHint: "مثل",
+    toolToken: (name) => `هذا الرمز لطرق ${name} وحدها، ولا يفتح لوحة التحكم.`,
     noSuchKey: "لا صاحب لهذا المفتاح. تأكّد من أنك نسخته كاملًا.",
     signOut: "خروج",
     ending: "لم يستخدم أحد هذه النافذة منذ نصف ساعة تقريبًا، وستُخرَج من حسابك بعد دقيقة.",

@@ -224,14 +224,14 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOperators(self, request, context):
-        """Lists operators, newest first, those whose token was revoked included.
+        """Lists operators by page, newest first, those whose token was revoked included.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOwnOperator(self, request, context):
-        """Says who calls and what they may: of the admin token a name and an id of none.
+        """Says who calls and what they may: of the admin token a name and an id of none. A token for a list of methods may call it, too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

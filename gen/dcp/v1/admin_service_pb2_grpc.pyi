@@ -75,9 +75,9 @@ class AdminServiceStub:
     `Image not found`.
     """
     ListOperators: _grpc.UnaryUnaryMultiCallable[_operator_pb2.ListOperatorsRequest, _operator_pb2.ListOperatorsResponse]
-    """Lists operators, newest first, those whose token was revoked included."""
+    """Lists operators by page, newest first, those whose token was revoked included."""
     GetOwnOperator: _grpc.UnaryUnaryMultiCallable[_operator_pb2.GetOwnOperatorRequest, _operator_pb2.GetOwnOperatorResponse]
-    """Says who calls and what they may: of the admin token a name and an id of none."""
+    """Says who calls and what they may: of the admin token a name and an id of none. A token for a list of methods may call it, too."""
     AddOperator: _grpc.UnaryUnaryMultiCallable[_operator_pb2.AddOperatorRequest, _operator_pb2.AddOperatorResponse]
     """Makes an operator, a person or a tool, and the token, which is shown this once. Fails with ALREADY_EXISTS (409) `Operator name
     taken` while another one of that name is not revoked, and INVALID_ARGUMENT for a method that no operator may call.
@@ -134,9 +134,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     `Image not found`.
     """
     ListOperators: _aio.UnaryUnaryMultiCallable[_operator_pb2.ListOperatorsRequest, _operator_pb2.ListOperatorsResponse]  # type: ignore[assignment]
-    """Lists operators, newest first, those whose token was revoked included."""
+    """Lists operators by page, newest first, those whose token was revoked included."""
     GetOwnOperator: _aio.UnaryUnaryMultiCallable[_operator_pb2.GetOwnOperatorRequest, _operator_pb2.GetOwnOperatorResponse]  # type: ignore[assignment]
-    """Says who calls and what they may: of the admin token a name and an id of none."""
+    """Says who calls and what they may: of the admin token a name and an id of none. A token for a list of methods may call it, too."""
     AddOperator: _aio.UnaryUnaryMultiCallable[_operator_pb2.AddOperatorRequest, _operator_pb2.AddOperatorResponse]  # type: ignore[assignment]
     """Makes an operator, a person or a tool, and the token, which is shown this once. Fails with ALREADY_EXISTS (409) `Operator name
     taken` while another one of that name is not revoked, and INVALID_ARGUMENT for a method that no operator may call.
@@ -268,7 +268,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operator_pb2.ListOperatorsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.ListOperatorsResponse, _abc.Awaitable[_operator_pb2.ListOperatorsResponse]]:
-        """Lists operators, newest first, those whose token was revoked included."""
+        """Lists operators by page, newest first, those whose token was revoked included."""
 
     @_abc_1.abstractmethod
     def GetOwnOperator(
@@ -276,7 +276,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operator_pb2.GetOwnOperatorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.GetOwnOperatorResponse, _abc.Awaitable[_operator_pb2.GetOwnOperatorResponse]]:
-        """Says who calls and what they may: of the admin token a name and an id of none."""
+        """Says who calls and what they may: of the admin token a name and an id of none. A token for a list of methods may call it, too."""
 
     @_abc_1.abstractmethod
     def AddOperator(

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
+from dcp.v1 import pagination_pb2 as dcp_dot_v1_dot_pagination__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64\x63p/v1/operator.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xfe\x03\n\x08Operator\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x34\n\x04name\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0f\n\x07methods\x18\x04 \x03(\t\x12:\n\ntoken_hint\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\ncreated_at\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\ncreated_by\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\nexpires_at\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0clast_used_at\x18\t \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\nrevoked_at\x18\n \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"\x16\n\x14ListOperatorsRequest\"<\n\x15ListOperatorsResponse\x12#\n\toperators\x18\x01 \x03(\x0b\x32\x10.dcp.v1.Operator\"\x17\n\x15GetOwnOperatorRequest\"f\n\x16GetOwnOperatorResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operator\x12(\n\x08may_call\x18\x02 \x03(\x0b\x32\x16.dcp.v1.OperatorMethod\"/\n\x0eOperatorMethod\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05route\x18\x02 \x01(\t\"\xb3\x02\n\x12\x41\x64\x64OperatorRequest\x12\x39\n\x04name\x18\x01 \x01(\tB&\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._@-]{0,63}$\xc8\x01\x01H\x00\x88\x01\x01\x12<\n\x04role\x18\x02 \x01(\tB)\xbaH&r!R\x06viewerR\x07supportR\x07\x66inanceR\x05\x61\x64min\xc8\x01\x01H\x01\x88\x01\x01\x12(\n\x0f\x65xpires_in_days\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc2\x1c(\x01H\x02\x88\x01\x01\x12T\n\x07methods\x18\x04 \x03(\tBC\xbaH\x05\x92\x01\x02\x10\x64\xca\xc1\x18\x37\"5{\"items\": {\"pattern\": \"^[A-Za-z]+/([A-Za-z]+|[*])$\"}}B\x07\n\x05_nameB\x07\n\x05_roleB\x12\n\x10_expires_in_days\"H\n\x13\x41\x64\x64OperatorResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operator\x12\r\n\x05token\x18\x02 \x01(\t\"o\n\x1aRotateOperatorTokenRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12(\n\x0f\x65xpires_in_days\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc2\x1c(\x01H\x00\x88\x01\x01\x42\x12\n\x10_expires_in_days\"P\n\x1bRotateOperatorTokenResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operator\x12\r\n\x05token\x18\x02 \x01(\t\",\n\x15RevokeOperatorRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\"<\n\x16RevokeOperatorResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operatorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64\x63p/v1/operator.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x17\x64\x63p/v1/pagination.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xfe\x03\n\x08Operator\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x34\n\x04name\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x0f\n\x07methods\x18\x04 \x03(\t\x12:\n\ntoken_hint\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\ncreated_at\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\ncreated_by\x18\x07 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\nexpires_at\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0clast_used_at\x18\t \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12:\n\nrevoked_at\x18\n \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"b\n\x14ListOperatorsRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"d\n\x15ListOperatorsResponse\x12#\n\toperators\x18\x01 \x03(\x0b\x32\x10.dcp.v1.Operator\x12&\n\npagination\x18\x02 \x01(\x0b\x32\x12.dcp.v1.Pagination\"\x17\n\x15GetOwnOperatorRequest\"f\n\x16GetOwnOperatorResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operator\x12(\n\x08may_call\x18\x02 \x03(\x0b\x32\x16.dcp.v1.OperatorMethod\"/\n\x0eOperatorMethod\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05route\x18\x02 \x01(\t\"\xb3\x02\n\x12\x41\x64\x64OperatorRequest\x12\x39\n\x04name\x18\x01 \x01(\tB&\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._@-]{0,63}$\xc8\x01\x01H\x00\x88\x01\x01\x12<\n\x04role\x18\x02 \x01(\tB)\xbaH&r!R\x06viewerR\x07supportR\x07\x66inanceR\x05\x61\x64min\xc8\x01\x01H\x01\x88\x01\x01\x12(\n\x0f\x65xpires_in_days\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc2\x1c(\x01H\x02\x88\x01\x01\x12T\n\x07methods\x18\x04 \x03(\tBC\xbaH\x05\x92\x01\x02\x10\x64\xca\xc1\x18\x37\"5{\"items\": {\"pattern\": \"^[A-Za-z]+/([A-Za-z]+|[*])$\"}}B\x07\n\x05_nameB\x07\n\x05_roleB\x12\n\x10_expires_in_days\"H\n\x13\x41\x64\x64OperatorResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operator\x12\r\n\x05token\x18\x02 \x01(\t\"o\n\x1aRotateOperatorTokenRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\x12(\n\x0f\x65xpires_in_days\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc2\x1c(\x01H\x00\x88\x01\x01\x42\x12\n\x10_expires_in_days\"P\n\x1bRotateOperatorTokenResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operator\x12\r\n\x05token\x18\x02 \x01(\t\",\n\x15RevokeOperatorRequest\x12\x13\n\x0boperator_id\x18\x01 \x01(\t\"<\n\x16RevokeOperatorResponse\x12\"\n\x08operator\x18\x01 \x01(\x0b\x32\x10.dcp.v1.Operatorb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +51,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATOR'].fields_by_name['last_used_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_OPERATOR'].fields_by_name['revoked_at']._loaded_options = None
   _globals['_OPERATOR'].fields_by_name['revoked_at']._serialized_options = b'\312\301\030\n\n\006string\020\001'
+  _globals['_LISTOPERATORSREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_LISTOPERATORSREQUEST'].fields_by_name['page']._serialized_options = b'\272H\004\032\002(\001'
+  _globals['_LISTOPERATORSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTOPERATORSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_ADDOPERATORREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_ADDOPERATORREQUEST'].fields_by_name['name']._serialized_options = b'\272H#r\0362\034^[a-z0-9][a-z0-9._@-]{0,63}$\310\001\001'
   _globals['_ADDOPERATORREQUEST'].fields_by_name['role']._loaded_options = None
@@ -60,28 +65,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDOPERATORREQUEST'].fields_by_name['methods']._serialized_options = b'\272H\005\222\001\002\020d\312\301\0307\"5{\"items\": {\"pattern\": \"^[A-Za-z]+/([A-Za-z]+|[*])$\"}}'
   _globals['_ROTATEOPERATORTOKENREQUEST'].fields_by_name['expires_in_days']._loaded_options = None
   _globals['_ROTATEOPERATORTOKENREQUEST'].fields_by_name['expires_in_days']._serialized_options = b'\272H\007\032\005\030\302\034(\001'
-  _globals['_OPERATOR']._serialized_start=115
-  _globals['_OPERATOR']._serialized_end=625
-  _globals['_LISTOPERATORSREQUEST']._serialized_start=627
-  _globals['_LISTOPERATORSREQUEST']._serialized_end=649
-  _globals['_LISTOPERATORSRESPONSE']._serialized_start=651
-  _globals['_LISTOPERATORSRESPONSE']._serialized_end=711
-  _globals['_GETOWNOPERATORREQUEST']._serialized_start=713
-  _globals['_GETOWNOPERATORREQUEST']._serialized_end=736
-  _globals['_GETOWNOPERATORRESPONSE']._serialized_start=738
-  _globals['_GETOWNOPERATORRESPONSE']._serialized_end=840
-  _globals['_OPERATORMETHOD']._serialized_start=842
-  _globals['_OPERATORMETHOD']._serialized_end=889
-  _globals['_ADDOPERATORREQUEST']._serialized_start=892
-  _globals['_ADDOPERATORREQUEST']._serialized_end=1199
-  _globals['_ADDOPERATORRESPONSE']._serialized_start=1201
-  _globals['_ADDOPERATORRESPONSE']._serialized_end=1273
-  _globals['_ROTATEOPERATORTOKENREQUEST']._serialized_start=1275
-  _globals['_ROTATEOPERATORTOKENREQUEST']._serialized_end=1386
-  _globals['_ROTATEOPERATORTOKENRESPONSE']._serialized_start=1388
-  _globals['_ROTATEOPERATORTOKENRESPONSE']._serialized_end=1468
-  _globals['_REVOKEOPERATORREQUEST']._serialized_start=1470
-  _globals['_REVOKEOPERATORREQUEST']._serialized_end=1514
-  _globals['_REVOKEOPERATORRESPONSE']._serialized_start=1516
-  _globals['_REVOKEOPERATORRESPONSE']._serialized_end=1576
+  _globals['_OPERATOR']._serialized_start=140
+  _globals['_OPERATOR']._serialized_end=650
+  _globals['_LISTOPERATORSREQUEST']._serialized_start=652
+  _globals['_LISTOPERATORSREQUEST']._serialized_end=750
+  _globals['_LISTOPERATORSRESPONSE']._serialized_start=752
+  _globals['_LISTOPERATORSRESPONSE']._serialized_end=852
+  _globals['_GETOWNOPERATORREQUEST']._serialized_start=854
+  _globals['_GETOWNOPERATORREQUEST']._serialized_end=877
+  _globals['_GETOWNOPERATORRESPONSE']._serialized_start=879
+  _globals['_GETOWNOPERATORRESPONSE']._serialized_end=981
+  _globals['_OPERATORMETHOD']._serialized_start=983
+  _globals['_OPERATORMETHOD']._serialized_end=1030
+  _globals['_ADDOPERATORREQUEST']._serialized_start=1033
+  _globals['_ADDOPERATORREQUEST']._serialized_end=1340
+  _globals['_ADDOPERATORRESPONSE']._serialized_start=1342
+  _globals['_ADDOPERATORRESPONSE']._serialized_end=1414
+  _globals['_ROTATEOPERATORTOKENREQUEST']._serialized_start=1416
+  _globals['_ROTATEOPERATORTOKENREQUEST']._serialized_end=1527
+  _globals['_ROTATEOPERATORTOKENRESPONSE']._serialized_start=1529
+  _globals['_ROTATEOPERATORTOKENRESPONSE']._serialized_end=1609
+  _globals['_REVOKEOPERATORREQUEST']._serialized_start=1611
+  _globals['_REVOKEOPERATORREQUEST']._serialized_end=1655
+  _globals['_REVOKEOPERATORRESPONSE']._serialized_start=1657
+  _globals['_REVOKEOPERATORRESPONSE']._serialized_end=1717
 # @@protoc_insertion_point(module_scope)

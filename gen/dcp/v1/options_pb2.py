@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x63p/v1/options.proto\x12\x06\x64\x63p.v1\x1a google/protobuf/descriptor.proto\"\xd8\x01\n\x06\x41\x63\x63\x65ss\x12\x1b\n\x05roles\x18\x01 \x03(\x0e\x32\x0c.dcp.v1.Role\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x10\n\x08\x62ody_key\x18\x03 \x01(\t\x12\x33\n\x11\x63redential_errors\x18\x04 \x01(\x0e\x32\x18.dcp.v1.CredentialErrors\x12\x17\n\x0fmaster_key_only\x18\x05 \x01(\x08\x12\x14\n\x0creplaced_key\x18\x06 \x01(\x08\x12+\n\roperator_role\x18\x07 \x01(\x0e\x32\x14.dcp.v1.OperatorRole\"e\n\tRateLimit\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x16\n\x0ewindow_seconds\x18\x03 \x01(\r\x12!\n\x03key\x18\x04 \x01(\x0e\x32\x14.dcp.v1.RateLimitKey\"e\n\x0bHttpContent\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0c\n\x04list\x18\x05 \x01(\x08\":\n\x07\x45xample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x10\n\x08response\x18\x03 \x01(\t\"_\n\tJsonShape\x12\r\n\x05types\x18\x01 \x03(\t\x12\x10\n\x08nullable\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06schema\x18\x04 \x01(\t\x12\x10\n\x08required\x18\x05 \x01(\x08\"z\n\x07Refusal\x12\x13\n\x0bhttp_status\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bopenai_code\x18\x03 \x01(\t\x12\x0f\n\x07text_ar\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0e\x61nthropic_type\x18\x06 \x01(\t\"G\n\x08\x43\x61rriers\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\x18\n\x10query_parameters\x18\x02 \x03(\t\x12\x11\n\tv1_header\x18\x03 \x01(\t\"K\n\tKeyInPath\x12\x10\n\x08variable\x18\x01 \x01(\t\x12\x17\n\x0fquery_parameter\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x65\x61rer_path\x18\x03 \x01(\t\"\x9f\x01\n\x04Rest\x12$\n\nbase_paths\x18\x01 \x03(\x0b\x32\x10.dcp.v1.BasePath\x12\x11\n\troot_only\x18\x02 \x03(\t\x12\x16\n\x0emax_body_bytes\x18\x03 \x01(\r\x12\x12\n\nmax_values\x18\x06 \x01(\r\x12\x14\n\x0c\x65\x64ge_headers\x18\x04 \x03(\t\x12\x1c\n\x14\x65\x64ge_header_prefixes\x18\x05 \x03(\t\"-\n\x08\x42\x61sePath\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*\xcf\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_PUBLIC\x10\x01\x12?\n\x0bROLE_RENTER\x10\x02\x1a.\xf2\xc7\x18*\n\x0cx-renter-key\x12\x03key\x12\nrenter_key\x1a\tx-api-key\x12:\n\rROLE_PROVIDER\x10\x03\x1a\'\xf2\xc7\x18#\n\x0ex-provider-key\x12\x03key\x12\x0cprovider_key\x12#\n\nROLE_ADMIN\x10\x04\x1a\x13\xf2\xc7\x18\x0f\n\rx-admin-token*\x96\x01\n\x0cOperatorRole\x12\x1d\n\x19OPERATOR_ROLE_UNSPECIFIED\x10\x00\x12\x18\n\x14OPERATOR_ROLE_VIEWER\x10\x01\x12\x19\n\x15OPERATOR_ROLE_SUPPORT\x10\x02\x12\x19\n\x15OPERATOR_ROLE_FINANCE\x10\x03\x12\x17\n\x13OPERATOR_ROLE_ADMIN\x10\x04*\xd0\x01\n\x10\x43redentialErrors\x12!\n\x1d\x43REDENTIAL_ERRORS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_HEARTBEAT\x10\x01\x12\x1c\n\x18\x43REDENTIAL_ERRORS_SUBMIT\x10\x02\x12\x1b\n\x17\x43REDENTIAL_ERRORS_ADMIN\x10\x03\x12\x1c\n\x18\x43REDENTIAL_ERRORS_OPENAI\x10\x04\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_ANTHROPIC\x10\x05*b\n\x0cRateLimitKey\x12\x1e\n\x1aRATE_LIMIT_KEY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_KEY_ADDRESS\x10\x01\x12\x16\n\x12RATE_LIMIT_KEY_JOB\x10\x02::\n\x04rest\x12\x1c.google.protobuf.FileOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x0c.dcp.v1.Rest:@\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x0e.dcp.v1.Access:8\n\x0esuccess_status\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\r:G\n\nrate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:=\n\x13internal_error_text\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\t:9\n\x0fidempotency_key\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x08:K\n\x0chttp_content\x12\x1e.google.protobuf.MethodOptions\x18\xba\x87\x03 \x03(\x0b\x32\x13.dcp.v1.HttpContent:C\n\x08\x65xamples\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x87\x03 \x03(\x0b\x32\x0f.dcp.v1.Example:8\n\x0e\x65rror_statuses\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x87\x03 \x03(\r:T\n\x13streamed_rate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimitB\x02\x18\x01:8\n\x0emax_body_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x87\x03 \x01(\r:H\n\x0bkey_in_path\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x87\x03 \x01(\x0b\x32\x11.dcp.v1.KeyInPath:;\n\x11max_message_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xc0\x87\x03 \x01(\r:4\n\nmax_values\x12\x1e.google.protobuf.MethodOptions\x18\xc1\x87\x03 \x01(\r:4\n\ntakes_form\x12\x1e.google.protobuf.MethodOptions\x18\xc2\x87\x03 \x01(\x08:E\n\x07refusal\x12!.google.protobuf.EnumValueOptions\x18\xfd\x88\x03 \x01(\x0b\x32\x0f.dcp.v1.Refusal:G\n\x08\x63\x61rriers\x12!.google.protobuf.EnumValueOptions\x18\xfe\x88\x03 \x01(\x0b\x32\x10.dcp.v1.Carriers:@\n\x04json\x12\x1d.google.protobuf.FieldOptions\x18\x99\x88\x03 \x01(\x0b\x32\x11.dcp.v1.JsonShape:-\n\x04trim\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x88\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x64\x63p/v1/options.proto\x12\x06\x64\x63p.v1\x1a google/protobuf/descriptor.proto\"\xf4\x01\n\x06\x41\x63\x63\x65ss\x12\x1b\n\x05roles\x18\x01 \x03(\x0e\x32\x0c.dcp.v1.Role\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x10\n\x08\x62ody_key\x18\x03 \x01(\t\x12\x33\n\x11\x63redential_errors\x18\x04 \x01(\x0e\x32\x18.dcp.v1.CredentialErrors\x12\x17\n\x0fmaster_key_only\x18\x05 \x01(\x08\x12\x14\n\x0creplaced_key\x18\x06 \x01(\x08\x12+\n\roperator_role\x18\x07 \x01(\x0e\x32\x14.dcp.v1.OperatorRole\x12\x1a\n\x12\x61ny_operator_token\x18\x08 \x01(\x08\"e\n\tRateLimit\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x16\n\x0ewindow_seconds\x18\x03 \x01(\r\x12!\n\x03key\x18\x04 \x01(\x0e\x32\x14.dcp.v1.RateLimitKey\"e\n\x0bHttpContent\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0c\n\x04list\x18\x05 \x01(\x08\":\n\x07\x45xample\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\t\x12\x10\n\x08response\x18\x03 \x01(\t\"_\n\tJsonShape\x12\r\n\x05types\x18\x01 \x03(\t\x12\x10\n\x08nullable\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06schema\x18\x04 \x01(\t\x12\x10\n\x08required\x18\x05 \x01(\x08\"z\n\x07Refusal\x12\x13\n\x0bhttp_status\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bopenai_code\x18\x03 \x01(\t\x12\x0f\n\x07text_ar\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0e\x61nthropic_type\x18\x06 \x01(\t\"G\n\x08\x43\x61rriers\x12\x0e\n\x06header\x18\x01 \x01(\t\x12\x18\n\x10query_parameters\x18\x02 \x03(\t\x12\x11\n\tv1_header\x18\x03 \x01(\t\"K\n\tKeyInPath\x12\x10\n\x08variable\x18\x01 \x01(\t\x12\x17\n\x0fquery_parameter\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x65\x61rer_path\x18\x03 \x01(\t\"\x9f\x01\n\x04Rest\x12$\n\nbase_paths\x18\x01 \x03(\x0b\x32\x10.dcp.v1.BasePath\x12\x11\n\troot_only\x18\x02 \x03(\t\x12\x16\n\x0emax_body_bytes\x18\x03 \x01(\r\x12\x12\n\nmax_values\x18\x06 \x01(\r\x12\x14\n\x0c\x65\x64ge_headers\x18\x04 \x03(\t\x12\x1c\n\x14\x65\x64ge_header_prefixes\x18\x05 \x03(\t\"-\n\x08\x42\x61sePath\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t*\xcf\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_PUBLIC\x10\x01\x12?\n\x0bROLE_RENTER\x10\x02\x1a.\xf2\xc7\x18*\n\x0cx-renter-key\x12\x03key\x12\nrenter_key\x1a\tx-api-key\x12:\n\rROLE_PROVIDER\x10\x03\x1a\'\xf2\xc7\x18#\n\x0ex-provider-key\x12\x03key\x12\x0cprovider_key\x12#\n\nROLE_ADMIN\x10\x04\x1a\x13\xf2\xc7\x18\x0f\n\rx-admin-token*\x96\x01\n\x0cOperatorRole\x12\x1d\n\x19OPERATOR_ROLE_UNSPECIFIED\x10\x00\x12\x18\n\x14OPERATOR_ROLE_VIEWER\x10\x01\x12\x19\n\x15OPERATOR_ROLE_SUPPORT\x10\x02\x12\x19\n\x15OPERATOR_ROLE_FINANCE\x10\x03\x12\x17\n\x13OPERATOR_ROLE_ADMIN\x10\x04*\xd0\x01\n\x10\x43redentialErrors\x12!\n\x1d\x43REDENTIAL_ERRORS_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_HEARTBEAT\x10\x01\x12\x1c\n\x18\x43REDENTIAL_ERRORS_SUBMIT\x10\x02\x12\x1b\n\x17\x43REDENTIAL_ERRORS_ADMIN\x10\x03\x12\x1c\n\x18\x43REDENTIAL_ERRORS_OPENAI\x10\x04\x12\x1f\n\x1b\x43REDENTIAL_ERRORS_ANTHROPIC\x10\x05*b\n\x0cRateLimitKey\x12\x1e\n\x1aRATE_LIMIT_KEY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RATE_LIMIT_KEY_ADDRESS\x10\x01\x12\x16\n\x12RATE_LIMIT_KEY_JOB\x10\x02::\n\x04rest\x12\x1c.google.protobuf.FileOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x0c.dcp.v1.Rest:@\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x0e.dcp.v1.Access:8\n\x0esuccess_status\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\r:G\n\nrate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimit:=\n\x13internal_error_text\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\t:9\n\x0fidempotency_key\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\x08:K\n\x0chttp_content\x12\x1e.google.protobuf.MethodOptions\x18\xba\x87\x03 \x03(\x0b\x32\x13.dcp.v1.HttpContent:C\n\x08\x65xamples\x12\x1e.google.protobuf.MethodOptions\x18\xbb\x87\x03 \x03(\x0b\x32\x0f.dcp.v1.Example:8\n\x0e\x65rror_statuses\x12\x1e.google.protobuf.MethodOptions\x18\xbc\x87\x03 \x03(\r:T\n\x13streamed_rate_limit\x12\x1e.google.protobuf.MethodOptions\x18\xbd\x87\x03 \x01(\x0b\x32\x11.dcp.v1.RateLimitB\x02\x18\x01:8\n\x0emax_body_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x87\x03 \x01(\r:H\n\x0bkey_in_path\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x87\x03 \x01(\x0b\x32\x11.dcp.v1.KeyInPath:;\n\x11max_message_bytes\x12\x1e.google.protobuf.MethodOptions\x18\xc0\x87\x03 \x01(\r:4\n\nmax_values\x12\x1e.google.protobuf.MethodOptions\x18\xc1\x87\x03 \x01(\r:4\n\ntakes_form\x12\x1e.google.protobuf.MethodOptions\x18\xc2\x87\x03 \x01(\x08:E\n\x07refusal\x12!.google.protobuf.EnumValueOptions\x18\xfd\x88\x03 \x01(\x0b\x32\x0f.dcp.v1.Refusal:G\n\x08\x63\x61rriers\x12!.google.protobuf.EnumValueOptions\x18\xfe\x88\x03 \x01(\x0b\x32\x10.dcp.v1.Carriers:@\n\x04json\x12\x1d.google.protobuf.FieldOptions\x18\x99\x88\x03 \x01(\x0b\x32\x11.dcp.v1.JsonShape:-\n\x04trim\x12\x1d.google.protobuf.FieldOptions\x18\x9a\x88\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,32 +40,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLE'].values_by_name["ROLE_ADMIN"]._serialized_options = b'\362\307\030\017\n\rx-admin-token'
   _globals['streamed_rate_limit']._loaded_options = None
   _globals['streamed_rate_limit']._serialized_options = b'\030\001'
-  _globals['_ROLE']._serialized_start=1132
-  _globals['_ROLE']._serialized_end=1339
-  _globals['_OPERATORROLE']._serialized_start=1342
-  _globals['_OPERATORROLE']._serialized_end=1492
-  _globals['_CREDENTIALERRORS']._serialized_start=1495
-  _globals['_CREDENTIALERRORS']._serialized_end=1703
-  _globals['_RATELIMITKEY']._serialized_start=1705
-  _globals['_RATELIMITKEY']._serialized_end=1803
+  _globals['_ROLE']._serialized_start=1160
+  _globals['_ROLE']._serialized_end=1367
+  _globals['_OPERATORROLE']._serialized_start=1370
+  _globals['_OPERATORROLE']._serialized_end=1520
+  _globals['_CREDENTIALERRORS']._serialized_start=1523
+  _globals['_CREDENTIALERRORS']._serialized_end=1731
+  _globals['_RATELIMITKEY']._serialized_start=1733
+  _globals['_RATELIMITKEY']._serialized_end=1831
   _globals['_ACCESS']._serialized_start=67
-  _globals['_ACCESS']._serialized_end=283
-  _globals['_RATELIMIT']._serialized_start=285
-  _globals['_RATELIMIT']._serialized_end=386
-  _globals['_HTTPCONTENT']._serialized_start=388
-  _globals['_HTTPCONTENT']._serialized_end=489
-  _globals['_EXAMPLE']._serialized_start=491
-  _globals['_EXAMPLE']._serialized_end=549
-  _globals['_JSONSHAPE']._serialized_start=551
-  _globals['_JSONSHAPE']._serialized_end=646
-  _globals['_REFUSAL']._serialized_start=648
-  _globals['_REFUSAL']._serialized_end=770
-  _globals['_CARRIERS']._serialized_start=772
-  _globals['_CARRIERS']._serialized_end=843
-  _globals['_KEYINPATH']._serialized_start=845
-  _globals['_KEYINPATH']._serialized_end=920
-  _globals['_REST']._serialized_start=923
-  _globals['_REST']._serialized_end=1082
-  _globals['_BASEPATH']._serialized_start=1084
-  _globals['_BASEPATH']._serialized_end=1129
+  _globals['_ACCESS']._serialized_end=311
+  _globals['_RATELIMIT']._serialized_start=313
+  _globals['_RATELIMIT']._serialized_end=414
+  _globals['_HTTPCONTENT']._serialized_start=416
+  _globals['_HTTPCONTENT']._serialized_end=517
+  _globals['_EXAMPLE']._serialized_start=519
+  _globals['_EXAMPLE']._serialized_end=577
+  _globals['_JSONSHAPE']._serialized_start=579
+  _globals['_JSONSHAPE']._serialized_end=674
+  _globals['_REFUSAL']._serialized_start=676
+  _globals['_REFUSAL']._serialized_end=798
+  _globals['_CARRIERS']._serialized_start=800
+  _globals['_CARRIERS']._serialized_end=871
+  _globals['_KEYINPATH']._serialized_start=873
+  _globals['_KEYINPATH']._serialized_end=948
+  _globals['_REST']._serialized_start=951
+  _globals['_REST']._serialized_end=1110
+  _globals['_BASEPATH']._serialized_start=1112
+  _globals['_BASEPATH']._serialized_end=1157
 # @@protoc_insertion_point(module_scope)

@@ -173,6 +173,7 @@ class Access(_message.Message):
     MASTER_KEY_ONLY_FIELD_NUMBER: _builtins.int
     REPLACED_KEY_FIELD_NUMBER: _builtins.int
     OPERATOR_ROLE_FIELD_NUMBER: _builtins.int
+    ANY_OPERATOR_TOKEN_FIELD_NUMBER: _builtins.int
     body_key: _builtins.str
     """Name of a request field that may carry the credential when no header and no query parameter does."""
     credential_errors: Global___CredentialErrors.ValueType
@@ -185,6 +186,8 @@ class Access(_message.Message):
     """
     operator_role: Global___OperatorRole.ValueType
     """The least that an operator must be; one who is less is refused with 403 `ROLE_MISSING`. Every method with the role admin says it."""
+    any_operator_token: _builtins.bool
+    """True when an operator's token is good enough whatever methods it is for: who has one may always ask whose it is."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Role.ValueType]:
         """Roles that may call; a caller needs one of them."""
@@ -203,10 +206,11 @@ class Access(_message.Message):
         master_key_only: _builtins.bool = ...,
         replaced_key: _builtins.bool = ...,
         operator_role: Global___OperatorRole.ValueType = ...,
+        any_operator_token: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_key", b"body_key", "credential_errors", b"credential_errors", "master_key_only", b"master_key_only", "operator_role", b"operator_role", "replaced_key", b"replaced_key", "roles", b"roles", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_operator_token", b"any_operator_token", "body_key", b"body_key", "credential_errors", b"credential_errors", "master_key_only", b"master_key_only", "operator_role", b"operator_role", "replaced_key", b"replaced_key", "roles", b"roles", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

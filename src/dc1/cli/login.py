@@ -1,7 +1,6 @@
 """`dc1 login`, `logout` and `profiles`: keys that commands need not be told again."""
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +9,13 @@ import typer
 from dc1.cli.commands import Commands, Insecure, host_of, require_private
 from dc1.cli.errors import CommandError
 from dc1.cli.output import listing, notes
-from dc1.client import DEFAULT_URL, Client, ForbiddenError, Target
-from dc1.client.credentials import Role, role_of
+from dc1.client import DEFAULT_URL, Client, Target
+from dc1.client.credentials import OWN_PAGES, role_of
 from dc1.client.profiles import DEFAULT_PROFILE, Profile, forget_profile, keep_profile, read_profiles
 from dc1.secret_files import SecretFileError, cleaned, read_secret
 
 app = Commands()
 
-# What each may read whose key is good; a scoped one may be forbidden to, which says as much.
-_OWN_PAGES: dict[Role, str] = {"renter": "/renters/balance", "provider": "/providers/me", "admin": "/admin/dashboard"}
 Name = Annotated[str, typer.Argument(metavar="[PROFILE]", help="Under which name.", show_default=True)]
 
 # Not `url`, which is filled in from profiles: a login makes one, and must not need it.
@@ -48,8 +45,8 @@ def login(
     require_private(host_of(url), not url.lower().startswith("http:"), insecure)
     key = _key(key_file)
     role = role_of(key)
-    with Client(Target(url, key, role)) as client, suppress(ForbiddenError):
-        client.get(_OWN_PAGES[role])
+    with Client(Target(url, key, role)) as client:
+        client.get(OWN_PAGES[role])
     # After the server took it: a mistyped key is told here and not by the next command.
     file = keep_profile(name, Profile(url, role, key))
     notes.print(f"Logged in to {url} as {role}: profile {name} in {file}.", soft_wrap=True)

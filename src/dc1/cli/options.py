@@ -53,6 +53,7 @@ IdempotencyKey = Annotated[
 ]
 
 Page = Annotated[int, typer.Option(help="Which page, from 1.", min=1)]
+PageSize = Annotated[int, typer.Option("--limit", help="How many a page.", min=1, max=200)]
 Limit = Annotated[int, typer.Option(help="How many at most.", min=1, max=100)]
 Offset = Annotated[int, typer.Option(help="How many to pass over, from the newest.", min=0)]
 

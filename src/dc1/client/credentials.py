@@ -20,6 +20,8 @@ _VARIABLES: Mapping[Role, str] = {
     "provider": "DC1_PROVIDER_KEY",
     "admin": "DC1_ADMIN_TOKEN",
 }
+# Where each is told whose key it is, whatever else that key may do: a scoped one, or a token for a list of methods.
+OWN_PAGES: Mapping[Role, str] = {"renter": "/renters/me", "provider": "/providers/me", "admin": "/admin/operators/me"}
 _PREFIXES: Mapping[str, Role] = {"dc1-renter-": "renter", "dc1-sk-": "renter", "dc1-provider-": "provider"}
 
 

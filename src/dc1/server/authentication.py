@@ -268,7 +268,7 @@ def _not_admitted(options: MethodOptions, credential: Credential) -> ApiError:
 def require_rights(options: MethodOptions, principal: Principal) -> None:
     """Refuse an operator, a scoped key or a machine's that lacks what the method asks for, with a 403 that names it."""
     if principal.operator is not None:
-        principal.operator.require(options.name, options.operator_role)
+        principal.operator.require(options.name, options.operator_role, options.admits_any_operator)
     # Who has taken a machine over has its key, and must be neither paid nor able to change who is.
     if options.master_key_only and principal.owner_id is not None:
         raise errors.scope_missing(_MASTER_KEY)

@@ -84,12 +84,13 @@ class MethodOptions:
     """The options of one method, `Service/Method`.
 
     `roles` is empty for a method that declares no access and is refused to everybody; `operator_role` is the least that
-    an operator must be.
+    an operator must be, and with `admits_any_operator` the list of methods of such a token is not asked.
     """
 
     name: str = ""
     roles: frozenset[Role] = frozenset()
     operator_role: OperatorRole = OperatorRole.ADMIN
+    admits_any_operator: bool = False
     scopes: tuple[str, ...] = ()
     body_key: str = ""
     body_key_number: int = 0
@@ -160,6 +161,7 @@ def _read(method: MethodDescriptor) -> MethodOptions:
     return MethodOptions(
         name=short_name(method),
         operator_role=least_role(access),
+        admits_any_operator=access.any_operator_token,
         roles=frozenset(_ROLES[role] for role in access.roles if role in _ROLES),
         scopes=tuple(access.scopes),
         body_key=access.body_key,

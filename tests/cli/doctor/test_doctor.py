@@ -27,7 +27,7 @@ def findings(told: str) -> dict[str, str]:
 
 
 def test_a_renter_for_whom_all_is_well(server: ScriptedServer, run: Run) -> None:
-    server.on("GET /renters/balance", Reply({}))
+    server.on("GET /renters/me", Reply({}))
 
     result = run("doctor", "renter")
 
@@ -36,8 +36,14 @@ def test_a_renter_for_whom_all_is_well(server: ScriptedServer, run: Run) -> None
     assert " bad " not in result.stdout
 
 
+def test_a_tools_token_is_good_though_it_opens_little(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /admin/operators/me", Reply({}))
+
+    assert " good " in findings(run("doctor", "operator").stdout)["key"]
+
+
 def test_a_key_that_is_not_taken(server: ScriptedServer, run: Run) -> None:
-    server.on("GET /renters/balance", Reply({"error": "Invalid API key"}, 401))
+    server.on("GET /renters/me", Reply({"error": "Invalid API key"}, 401))
 
     result = run("doctor", "renter")
 
@@ -85,7 +91,7 @@ def test_behind_a_proxy_it_need_not_be_found_without(server: ScriptedServer, mon
 
 
 def test_scripts_read_json(server: ScriptedServer, run: Run) -> None:
-    server.on("GET /renters/balance", Reply({"error": "Invalid API key"}, 401))
+    server.on("GET /renters/me", Reply({"error": "Invalid API key"}, 401))
 
     result = run("doctor", "renter", "--json")
 
@@ -132,7 +138,7 @@ def test_an_owner_is_told_of_driver_engine_and_disk(server: ScriptedServer, run:
 
 
 def test_an_operator_is_told_of_settings_and_database(server: ScriptedServer, run: Run, tmp_path: Path) -> None:
-    server.on("GET /admin/dashboard", Reply({}))
+    server.on("GET /admin/operators/me", Reply({}))
 
     told = findings(run("doctor", "operator", DC1_DATABASE_URL=f"sqlite:///{tmp_path}/none.sqlite3").stdout)
     assert "bad" in told["database"]

@@ -13,7 +13,14 @@ UNSAID: dict[str, str | None] = {**NO_KEYS, "DC1_URL": None}
 
 @pytest.fixture(autouse=True)
 def _answers(server: ScriptedServer) -> None:
-    for path in ("/renters/balance", "/providers/me", "/admin/dashboard", "/renters/pricing"):
+    for path in (
+        "/renters/me",
+        "/renters/balance",
+        "/providers/me",
+        "/admin/operators/me",
+        "/admin/dashboard",
+        "/renters/pricing",
+    ):
         server.on(f"GET {path}", Reply({}))
 
 
@@ -43,17 +50,26 @@ def test_a_profile_that_is_named_comes_before_the_environment(server: ScriptedSe
 
 
 def test_a_key_that_is_refused_is_not_kept(server: ScriptedServer, run: Run) -> None:
-    server.on("GET /renters/balance", Reply({"error": "Invalid API key"}, 401))
+    server.on("GET /renters/me", Reply({"error": "Invalid API key"}, 401))
 
     assert run("login", stdin="dc1-renter-wrong\n").exit_code == 1
     assert run("login", stdin=" \n").exit_code == 1
     assert run("profiles").stdout.startswith("No profile")
 
 
-def test_a_scoped_key_that_may_not_see_the_balance_is_good(server: ScriptedServer, run: Run) -> None:
-    server.on("GET /renters/balance", Reply({"error": "Forbidden"}, 403))
+@pytest.mark.parametrize("key", ["dc1-sk-inference", "dc1-operator-tool"])
+def test_a_key_that_may_see_little_is_good(server: ScriptedServer, run: Run, key: str) -> None:
+    for path in ("/renters/balance", "/admin/dashboard"):
+        server.on(f"GET {path}", Reply({"error": "Forbidden"}, 403))
 
-    assert run("login", stdin="dc1-sk-inference\n").exit_code == 0
+    assert run("login", stdin=f"{key}\n").exit_code == 0
+
+
+def test_where_operators_may_not_call_from_no_token_is_kept(server: ScriptedServer, run: Run) -> None:
+    server.on("GET /admin/operators/me", Reply({"error": "Access denied: IP not in allowlist"}, 403))
+
+    assert "allowlist" in run("login", stdin="a token\n").stderr
+    assert run("profiles").stdout.startswith("No profile")
 
 
 def test_profiles_are_listed_without_keys_and_forgotten(run: Run, tmp_path: Path) -> None:

@@ -137,9 +137,13 @@ def test_a_tools_token_is_for_its_methods_only(channel: grpc.Channel, add: Add) 
         method.name for method in OF_ADMINS if not answer(channel, method, tool.token).startswith("Operator")
     ]
     reading = [m.name for m in OF_ADMINS if m.containing_service.name == "AdminFinanceService" and least(m) == "viewer"]
-    assert sorted(answered_ones) == sorted([*reading, "ExportAllJobs"])
+    # And whose it is, which any token is told.
+    own = ["ExportAllJobs", "GetOwnOperator"]
+    assert sorted(answered_ones) == sorted([*reading, *own])
     refused(tool.get("/admin/overview"), 403, "Operator token is not for: AdminService/GetOverview")
-    refused(tool.get("/admin/operators/me"), 403, code="METHOD_NOT_GRANTED")
+    refused(tool.get("/admin/overview"), 403, code="METHOD_NOT_GRANTED")
+    told = answered(tool.get("/admin/operators/me"))
+    assert {each["method"].partition("/")[2] for each in told["may_call"]} == {*reading, *own}
 
 
 def test_who_calls_hears_what_they_may(market: LocalMarket, add: Add) -> None:
@@ -237,6 +241,17 @@ def test_a_token_is_good_in_no_carrier_of_others(market: LocalMarket, add: Add, 
     refused(market.rest.get("/jobs/active", headers={carrier: admin.token}), 401)
     refused(market.rest.get("/jobs/active", params={"key": admin.token}), 401)
     answered(market.rest.get("/jobs/active", headers={"authorization": f"Bearer {admin.token}"}))
+
+
+def test_operators_are_listed_by_page(market: LocalMarket, add: Add) -> None:
+    numbers = [add(f"paged-{turn}", "viewer")[0] for turn in range(3)]
+    first, second = (
+        answered(market.admin.get("/admin/operators", params={"page": page, "limit": 2})) for page in (1, 2)
+    )
+    assert [one["id"] for one in first["operators"]] == numbers[:0:-1]
+    assert second["operators"][0]["id"] == numbers[0]
+    assert first["pagination"]["total"] == numbers[0] + 2
+    refused(market.admin.get("/admin/operators", params={"page": 0}), 400)
 
 
 def _listed(market: LocalMarket, number: int) -> Json:

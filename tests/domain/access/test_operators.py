@@ -39,6 +39,13 @@ def test_what_an_operator_lacks_is_said(who: Operator, said: str | None) -> None
     assert caught is None or (caught.value.status, caught.value.message) == (403, said)
 
 
+def test_what_any_token_is_good_for_asks_for_the_role_alone() -> None:
+    tool = operator(OperatorRole.VIEWER, "AdminJobService/ExportAllJobs")
+    tool.require("AdminService/GetOwnOperator", OperatorRole.VIEWER, any_token=True)
+    assert tool.may_call("AdminService/GetOwnOperator", OperatorRole.VIEWER, any_token=True)
+    assert not tool.may_call("AdminService/GetOwnOperator", OperatorRole.FINANCE, any_token=True)
+
+
 def test_a_pattern_stands_for_a_method_or_a_service() -> None:
     assert is_named_by("AdminService/GetOverview", "AdminService/*")
     assert not is_named_by("AdminServiceX/GetOverview", "AdminService/*")

@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
+import { moreOf } from "../../components/act.js";
 import { Badge } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { ask } from "../../components/dialog.js";
@@ -12,17 +13,21 @@ import { complain, toast } from "../../components/toast.js";
 import { word } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { ago, day } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useMore } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["Operator"]} Operator */
 
 const USUAL_DAYS = 90;
+const PAGE = 100;
 
 export default function Operators() {
   const t = texts();
-  const operators = useLoad((signal) => call("GET /admin/operators", { signal }));
+  const operators = useMore(async (page, signal) => {
+    const told = await call("GET /admin/operators", { query: { page: page + 1, limit: PAGE }, signal });
+    return { rows: told.operators, hasMore: page + 1 < told.pagination.pages, told };
+  });
   const [token, setToken] = useState("");
   /** @param {{token: string}} made */
   const show = (made) => {
@@ -52,7 +57,7 @@ export default function Operators() {
         h(Code, { label: t.token, children: token }),
       ),
     h("p", { class: "acts" }, h("button", { type: "button", class: "main", onClick: add }, t.addOperator)),
-    loaded(operators, ({ operators: rows }) => listed(rows, operators.reload, show)),
+    loaded(operators, ({ rows, more }) => h("div", null, listed(rows, operators.reload, show), moreOf(more))),
   );
 }
 

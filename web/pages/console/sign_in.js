@@ -24,6 +24,8 @@ async function holder(key) {
     return { key, role: "owner", name: provider.name };
   }
   const { operator, may_call } = await call("GET /admin/operators/me", { key });
+  // A tool has methods of its own, and no pages.
+  if (operator.methods.length) throw new Error(texts().toolToken(operator.name ?? ""));
   const routes = may_call.map(({ route }) => route);
   const role = /** @type {import("../../runtime/session.js").OperatorRole} */ (operator.role);
   return { key, role: "admin", name: operator.name ?? "", operator: role, routes };
@@ -32,7 +34,6 @@ async function holder(key) {
 export default function SignIn() {
   const t = texts();
   const [error, setError] = useState(/** @type {unknown} */ (undefined));
-  // A tool's token is known, and told that it is for something else.
   const isUnknown = error instanceof ApiError && (error.status === 401 || (error.status === 403 && !error.code));
   /** @param {FormData} given */
   const send = (given) => holder(String(given.get("key")).trim()).then(begin, setError);

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from dc1.cli.commands import Commands
-from dc1.cli.options import AdminToken, AsJson, IdempotencyKey, Page, Url, admin_target
+from dc1.cli.options import AdminToken, AsJson, IdempotencyKey, Page, PageSize, Url, admin_target
 from dc1.cli.output import emit, facts, listing, moment, money, page_of, sar
 from dc1.client import DEFAULT_URL, Client, path
 
@@ -15,7 +15,6 @@ app = Commands()
 Role = Annotated[Literal["provider", "renter"], typer.Argument(help="Whose account.")]
 AccountId = Annotated[int, typer.Argument(metavar="ID", help="The account's id.", min=1)]
 # These lists have up to 200 entries a page, twice as many as a renter's.
-PageSize = Annotated[int, typer.Option("--limit", help="How many a page.", min=1, max=200)]
 
 
 @app.command("renters")

@@ -7,7 +7,7 @@ import typer
 
 from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError
-from dc1.cli.options import AdminToken, AsJson, Url, admin_target
+from dc1.cli.options import AdminToken, AsJson, Page, PageSize, Url, admin_target
 from dc1.cli.output import emit, facts, listing, moment, notes
 from dc1.client import DEFAULT_URL, Client, path
 
@@ -21,10 +21,16 @@ Expires = Annotated[
 
 
 @app.command("list")
-def operators_list(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def operators_list(
+    page: Page = 1,
+    limit: PageSize = 50,
+    token: AdminToken = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
     """List everybody, newest first."""
     with Client(admin_target(url, token)) as client:
-        emit(client.get("/admin/operators"), as_json, _show_operators)
+        emit(client.get("/admin/operators", page=page, limit=limit), as_json, _show_operators)
 
 
 @app.command("me")

@@ -24,6 +24,7 @@ from dc1.cli.options import (
 from dc1.cli.output import encodable, listing
 from dc1.client import DEFAULT_URL, Client, ClientError, Target
 from dc1.client.calls import http_options
+from dc1.client.credentials import OWN_PAGES, Role
 
 app = Commands(help="Say what is wrong between this machine and a marketplace.", no_args_is_help=True)
 
@@ -31,20 +32,20 @@ app = Commands(help="Say what is wrong between this machine and a marketplace.",
 @app.command("renter")
 def doctor_renter(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Look at the way to the marketplace, the clock and the key."""
-    _tell([*_way(url), _key(renter_target, url, key, "/renters/balance")], as_json)
+    _tell([*_way(url), _key(renter_target, url, key, "renter")], as_json)
 
 
 @app.command("owner")
 def doctor_owner(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Look at the same, at the card's driver, a container engine and the disk."""
-    way = [*_way(url), _key(provider_target, url, key, "/providers/me")]
+    way = [*_way(url), _key(provider_target, url, key, "provider")]
     _tell([*way, *_machine(), disk(Path.home())], as_json)
 
 
 @app.command("operator")
 def doctor_operator(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Look at the same, at settings, database and books, and at the disk."""
-    _tell([*_way(url), _key(admin_target, url, token, "/admin/dashboard"), *_server()], as_json)
+    _tell([*_way(url), _key(admin_target, url, token, "admin"), *_server()], as_json)
 
 
 def _way(url: str) -> Iterator[Finding]:
@@ -53,13 +54,13 @@ def _way(url: str) -> Iterator[Finding]:
     return connection(url)
 
 
-def _key(target: Callable[[str, str | None], Target], url: str, key: str | None, path: str) -> Finding:
+def _key(target: Callable[[str, str | None], Target], url: str, key: str | None, role: Role) -> Finding:
     if not key:
         return Finding("key", None, "None is given.")
     # Once: who looks for what is wrong should not wait for it to mend itself.
     try:
         with Client(target(url, key), retries=0) as client:
-            client.get(path)
+            client.get(OWN_PAGES[role])
     except ClientError as error:
         return Finding("key", False, str(error))
     return Finding("key", True, "The marketplace takes it.")

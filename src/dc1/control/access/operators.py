@@ -1,7 +1,6 @@
 """The operators of the market, all of them in memory: there are few, and who is revoked must be so at once."""
 
 import asyncio
-from collections.abc import Sequence
 
 from dc1.control.access.key_watch import KeyWatch
 from dc1.control.periodic import Periodic
@@ -13,6 +12,7 @@ from dc1.domain.errors import invalid_field, operator_not_found
 from dc1.storage.admin import operators
 from dc1.storage.admin.operators import NewOperator, OperatorRow
 from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.row_mapping import Page
 
 _USE_SECONDS = 30.0
 
@@ -70,10 +70,15 @@ class Operators:
             return None
         return Operator(row.id, row.name, row.role, row.methods, key_id)
 
-    async def list_all(self) -> Sequence[OperatorRow]:
-        """Return every operator there ever was, newest first, with the uses of the last seconds."""
+    async def page(self, *, limit: int, offset: int) -> Page[OperatorRow]:
+        """Return operators, newest first, of all that there ever were, with the uses of the last seconds."""
         await self.store_use()
-        return await self._database.read(operators.list_all)
+        return await self._database.read(lambda conn: operators.page(conn, limit=limit, offset=offset))
+
+    async def get(self, operator_id: int) -> OperatorRow:
+        """Return an operator that there is, with the uses of the last seconds."""
+        await self.store_use()
+        return await self._database.read(lambda conn: operators.get(conn, operator_id))
 
     async def add(self, new: NewOperator, caller: Operator | None) -> tuple[OperatorRow, str]:
         """Make an operator and return it with its token; raises `Operator name taken`.

@@ -51,8 +51,8 @@ class Operator:
         """What the audit trail calls them: a name may be given again, the number never is."""
         return f"{self.name} #{self.id}"
 
-    def require(self, method: str, least: OperatorRole) -> None:
-        """Let the operator call a method that asks for a role.
+    def require(self, method: str, least: OperatorRole, any_token: bool = False) -> None:
+        """Let the operator call a method that asks for a role, and may be one for `any_token`.
 
         Raises:
             role_missing: The operator's role is less; the 403 names the least that may.
@@ -60,12 +60,12 @@ class Operator:
         """
         if not self.role.includes(least):
             raise role_missing(least)
-        if not self._names(method):
+        if not any_token and not self._names(method):
             raise method_not_granted(method)
 
-    def may_call(self, method: str, least: OperatorRole) -> bool:
-        """Tell whether the operator may call a method that asks for a role."""
-        return self.role.includes(least) and self._names(method)
+    def may_call(self, method: str, least: OperatorRole, any_token: bool = False) -> bool:
+        """Tell whether `require` lets the operator call a method."""
+        return self.role.includes(least) and (any_token or self._names(method))
 
     def _names(self, method: str) -> bool:
         return self.methods is None or any(is_named_by(method, pattern) for pattern in self.methods)

@@ -38,9 +38,13 @@ def short_name(method: MethodDescriptor) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AdminMethod:
-    """A method with the role admin: the least that may call it, and its verb and path over REST."""
+    """A method with the role admin: the least that may call it, and its verb and path over REST.
+
+    `any_token` is whether one that is for other methods may call it as well.
+    """
 
     least: OperatorRole
+    any_token: bool
     route: str
 
 
@@ -55,7 +59,7 @@ def admin_methods() -> Mapping[str, AdminMethod]:
     for method in (method for service in services for method in service.methods):
         access = method.GetOptions().Extensions[options_pb2.access]
         if options_pb2.ROLE_ADMIN in access.roles:
-            found[short_name(method)] = AdminMethod(least_role(access), _route(method))
+            found[short_name(method)] = AdminMethod(least_role(access), access.any_operator_token, _route(method))
     return dict(sorted(found.items()))
 
 

@@ -10,6 +10,7 @@ from dc1.domain.base.clock import DAY_MS, iso
 from dc1.domain.errors import invalid_field, operator_not_found
 from dc1.services.admin.admin_methods import admin_methods
 from dc1.services.api.call import current_call
+from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, time_value, to_value
 from dc1.storage.admin.operators import NewOperator, OperatorRow
@@ -21,8 +22,11 @@ class OperatorCalls(ServicerPart):
 
     async def ListOperators(self, request: pb.ListOperatorsRequest, context: Any) -> pb.ListOperatorsResponse:
         """List everybody, newest first."""
-        rows = await self._plane.credentials.operators.list_all()
-        return pb.ListOperatorsResponse(operators=[_message(row) for row in rows])
+        pages = Pages.asked(request)
+        found = await self._plane.credentials.operators.page(limit=pages.limit, offset=pages.offset)
+        return pb.ListOperatorsResponse(
+            operators=[_message(row) for row in found.rows], pagination=pages.of(found.total)
+        )
 
     async def GetOwnOperator(self, request: pb.GetOwnOperatorRequest, context: Any) -> pb.GetOwnOperatorResponse:
         """Say who calls and what they may."""
@@ -30,12 +34,11 @@ class OperatorCalls(ServicerPart):
         may_call = [
             pb.OperatorMethod(method=name, route=method.route)
             for name, method in admin_methods().items()
-            if operator is None or operator.may_call(name, method.least)
+            if operator is None or operator.may_call(name, method.least, method.any_token)
         ]
         if operator is None:
             return pb.GetOwnOperatorResponse(operator=_admin_token(), may_call=may_call)
-        rows = await self._plane.credentials.operators.list_all()
-        own = next(row for row in rows if row.id == operator.id)
+        own = await self._plane.credentials.operators.get(operator.id)
         return pb.GetOwnOperatorResponse(operator=_message(own), may_call=may_call)
 
     async def AddOperator(self, request: pb.AddOperatorRequest, context: Any) -> pb.AddOperatorResponse:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.domain.access.keys import NewKey
 from dc1.domain.access.operators import Operator, OperatorRole
 from dc1.domain.errors import admin_access_denied, operator_name_taken, operator_not_found
-from dc1.storage.engine.row_mapping import Shape, inserted_id
+from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
 from dc1.storage.schema.tables import operators
 
 
@@ -70,7 +70,7 @@ def add(conn: Connection, new: NewOperator, key: NewKey, now_ms: int) -> Operato
     except IntegrityError as error:
         # Another replica gave the name since we looked.
         raise operator_name_taken() from error
-    return _get(conn, operator_id)
+    return get(conn, operator_id)
 
 
 def require_current(conn: Connection, caller: Operator | None, now_ms: int) -> None:
@@ -116,18 +116,20 @@ def replace_token(conn: Connection, operator_id: int, key: NewKey, expires_at_ms
     """Give an operator another token; the old one is good no more."""
     values = {"key_id": key.key_id, "key_hash": key.key_hash, "expires_at_ms": expires_at_ms}
     conn.execute(update(operators).where(operators.c.id == operator_id).values(**values))
-    return _get(conn, operator_id)
+    return get(conn, operator_id)
 
 
 def revoke(conn: Connection, operator_id: int, now_ms: int) -> OperatorRow:
     """Stop an operator's token for good; one that is revoked keeps its time."""
     conn.execute(update(operators).where(operators.c.id == operator_id, _IN_FORCE).values(revoked_at_ms=now_ms))
-    return _get(conn, operator_id)
+    return get(conn, operator_id)
 
 
-def list_all(conn: Connection) -> Sequence[OperatorRow]:
-    """Return every operator there ever was, newest first."""
-    return _shape.all(conn.execute(select(*_shape.columns).order_by(operators.c.id.desc())))
+def page(conn: Connection, *, limit: int, offset: int = 0) -> Page[OperatorRow]:
+    """Return operators, newest first, of all that there ever were."""
+    query = select(*_shape.columns).order_by(operators.c.id.desc()).limit(limit).offset(offset)
+    total = conn.execute(select(func.count()).select_from(operators)).scalar_one()
+    return Page(_shape.all(conn.execute(query)), total)
 
 
 def in_force(conn: Connection) -> Sequence[OperatorRow]:
@@ -142,7 +144,8 @@ def touch_many(conn: Connection, used: Mapping[int, int]) -> None:
         conn.execute(_TOUCH, [{"used": operator_id, "at": at} for operator_id, at in sorted(used.items())])
 
 
-def _get(conn: Connection, operator_id: int) -> OperatorRow:
+def get(conn: Connection, operator_id: int) -> OperatorRow:
+    """Return an operator that there is."""
     row = _shape.first(conn.execute(select(*_shape.columns).where(operators.c.id == operator_id)))
     assert row is not None
     return row
