@@ -182,6 +182,7 @@ class Harness:
     normalisers: dict[str, Callable[[Any], None]] = field(default_factory=dict)
     background: list[Background] = field(default_factory=list)
     release: Callable[[], None] = lambda: None
+    has_others: bool = False
     extra_services: list[Service] = field(default_factory=list)
 
     async def start(self, **chosen: Any) -> Running:
@@ -204,6 +205,7 @@ class Harness:
                 services=[*self._services(calls), *self.extra_services],
                 background=self.background,
                 release=self.release,
+                has_others=lambda: self.has_others,
             )
 
         app = Application(settings, build, self.clock)

@@ -110,6 +110,22 @@ async def test_a_drain_refuses_new_calls_finishes_those_in_flight_and_then_sends
     await server.channel.close()
 
 
+async def test_beside_others_a_server_that_stops_takes_calls_until_edges_know(harness: Harness) -> None:
+    harness.has_others = True
+    server = await harness.start()
+    stub: Any = health_pb2_grpc.HealthStub(server.channel)
+    watching = stub.Watch(health_pb2.HealthCheckRequest())
+    draining = asyncio.create_task(server.app.drain(1, notice_seconds=0.5))
+    async with asyncio.timeout(10):
+        async for seen in watching:
+            if seen.status == NOT_SERVING:
+                break
+    late = await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=server.accounts.renter)
+    assert late.code is grpc.StatusCode.OK
+    await asyncio.wait_for(draining, 10)
+    await server.channel.close()
+
+
 async def test_a_drain_cuts_off_what_outlasts_its_grace(harness: Harness) -> None:
     entered, cut = asyncio.Event(), asyncio.Event()
 

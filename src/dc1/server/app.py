@@ -90,15 +90,18 @@ class Application:
         """Wait until a part ends by itself, which none should: the server would answer and nothing behind it move."""
         await self._registry.ended()
 
-    async def drain(self, grace_seconds: float | None = None) -> None:
+    async def drain(self, grace_seconds: float | None = None, *, notice_seconds: float = 0.0) -> None:
         """Stop gracefully: say NOT_SERVING, finish the calls in flight, send daemons elsewhere, then stop the parts.
 
-        Calls that take longer than `grace_seconds`, by default the setting `drain_seconds`, are cut off.
+        Calls that take longer than `grace_seconds`, by default the setting `drain_seconds`, are cut off. Beside other
+        servers new ones are taken for `notice_seconds` more, in which edges hear that they are to go there.
         """
         grace = self._settings.drain_seconds if grace_seconds is None else grace_seconds
         _log.info("draining", grace_seconds=grace)
         # First, so that whoever asks before a new call goes elsewhere.
         await self._health.enter_graceful_shutdown()
+        if notice_seconds and self._registry.has_others():
+            await asyncio.sleep(notice_seconds)
         self._registry.drain()
         calls_ended = await self._end_calls(grace)
         # Only now: a call under /v1 is answered by a daemon on its stream, and would be lost with it.

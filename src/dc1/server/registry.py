@@ -138,13 +138,14 @@ async def _nothing() -> None:
 class Registry:
     """The parts of a server.
 
-    Background parts start in order and stop in reverse. `drain` sends readers elsewhere when a stop begins,
-    `stop_calls` ends what daemons still answer after the grace, and `release` sends the daemons elsewhere. `ended`
-    waits until a background part ends by itself, which none should.
+    Background parts start in order and stop in reverse. `has_others` tells whether other servers share the database.
+    `drain` sends readers elsewhere when a stop begins, `stop_calls` ends what daemons still answer after the grace, and
+    `release` sends the daemons elsewhere. `ended` waits until a background part ends by itself, which none should.
     """
 
     services: Sequence[Service]
     background: Sequence[Background] = ()
+    has_others: Callable[[], bool] = lambda: False
     drain: Callable[[], None] = lambda: None
     stop_calls: Callable[[], Awaitable[None]] = _nothing
     release: Callable[[], None] = lambda: None
@@ -171,6 +172,7 @@ def build(foundation: Foundation) -> Registry:
     return Registry(
         services=[Service.of(make(parts)) for make in SERVICERS],
         background=[*_background(parts, settings), *_metrics(parts, settings, foundation.call_metrics)],
+        has_others=lambda: bool(plane.replicas.others),
         drain=plane.drain,
         stop_calls=plane.stop_calls,
         release=plane.release,

@@ -32,6 +32,10 @@ from dc1.tracing import start_tracing, stop_tracing
 
 _log = structlog.get_logger(__name__)
 
+_NOTICE_SECONDS = 2.0
+"""How long edges may send calls to a server that has said that it stops: they ask twice a second, and believe the third
+answer (envoy/envoy.yaml)."""
+
 Serving = Callable[[Settings, asyncio.Event, str | None], Awaitable[None]]
 """Serves until the event is set; the text is an admin token made for this run, printed once a server takes it."""
 
@@ -122,7 +126,7 @@ async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str |
     try:
         await _until_stop_or_death(stop, _death_of_server(server))
     finally:
-        await server.drain()
+        await server.drain(notice_seconds=_NOTICE_SECONDS)
 
 
 async def serve_number(settings: Settings, stop: asyncio.Event, made_token: str | None, *, number: int | None) -> None:
