@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv man gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos compat fuzz soak lock format clean
+.PHONY: help venv man gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos compat fuzz soak upgrade lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -16,7 +16,7 @@ WORKERS ?= $(shell cores=$$(nproc); workers=$$(( cores + (cores + 1) / 2 )); ech
 UNIT := tests/domain tests/control tests/codegen tests/docs tests/house
 # Container images like to switch this on; then each of the hundred processes that tests start would compile all of dc1 again,
 # which takes it a second.
-unit test compat chaos soak fuzz: export PYTHONDONTWRITEBYTECODE :=
+unit test compat chaos soak upgrade fuzz: export PYTHONDONTWRITEBYTECODE :=
 # What the protos must stay compatible with: the newest release, kept here so that a checkout without tags or history can tell.
 BASE ?= $(shell ls proto/released/*.binpb | sort -V | tail -1)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
@@ -109,6 +109,9 @@ chaos: $(VENV)/.dev ## kill, stall and confuse every part for longer; make chaos
 
 compat: $(VENV)/.dev ## every client that people have, installed and run unmodified; make compat ARGS="-k litellm"
 	@$(BIN)/python -m pytest -m "clients or not clients" --timeout 1500 tests/compat $(ARGS)
+
+upgrade: $(VENV)/.dev ## replace older servers under calls, none of which may fail; make upgrade ARGS="--before HEAD~20"
+	@$(BIN)/python -m tests.upgrade $(ARGS)
 
 soak: $(VENV)/.dev ## a market at work for ten minutes; make soak ARGS="--minutes 60"
 	@$(BIN)/python -m tests.soak $(ARGS)

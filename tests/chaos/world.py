@@ -70,11 +70,14 @@ class ServerSeat:
         # Some by the socket and some by TCP would be two kinds of upstreams; replicas are apart where they are real.
         self.grpc_port = free_port()
         self._settings = {**settings, "DC1_GRPC_PORT": str(self.grpc_port), "DC1_EDGE_SECRET": EDGE_SECRET}
+        self.python_path: str | None = None
+        """Where the code lies that it is started from, if not beside the tests."""
         self.present: Process | None = None
 
     def start(self) -> None:
+        code = {} if self.python_path is None else {"PYTHONPATH": self.python_path}
         self.present = self._world.spawn(
-            f"server-{self._number}", (*DC1, "serve"), self._settings, self._world.logs_of_servers
+            f"server-{self._number}", (*DC1, "serve"), self._settings | code, self._world.logs_of_servers
         )
 
     def kill(self) -> None:
