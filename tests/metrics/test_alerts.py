@@ -66,6 +66,8 @@ def in_order(named: list[str]) -> list[str]:
 def test_promtool_takes_rules_and_configuration() -> None:
     assert f"{len(alerts())} rules found" in promtool("check", "rules", str(RULES))
     promtool("check", "config", str(OPS / "prometheus/prometheus.yml"))
+    # Its token is made where it runs.
+    promtool("check", "config", "--syntax-only", str(OPS / "prometheus/compose.yml"))
 
 
 def test_each_alert_comes_when_it_should_and_not_otherwise() -> None:

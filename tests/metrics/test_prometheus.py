@@ -16,13 +16,8 @@ from tests.docs.pages import ROOT
 
 # Two are usual; a machine that stands still for a while must not fail it.
 _SECONDS = 60.0
-CONFIGURATION = """
-global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}
-rule_files: [alerts.yml]
-scrape_configs:
-  - job_name: dc1
-    static_configs: [{{ targets: ["127.0.0.1:{port}"] }}]
-"""
+_PATIENT = "scrape_interval: 15s"
+_HASTY = "scrape_interval: 200ms\n  scrape_timeout: 200ms\n  evaluation_interval: 200ms"
 
 
 @contextmanager
@@ -31,9 +26,10 @@ def prometheus(directory: Path, port: int) -> Iterator[httpx.Client]:
     if binary is None:
         pytest.skip("There is no Prometheus here (Debian: apt install prometheus).")
     rules = (ROOT / "ops/prometheus/alerts.yml").read_text(encoding="utf-8")
+    configuration = (ROOT / "ops/prometheus/prometheus.yml").read_text(encoding="utf-8")
     # A minute of patience is for people.
     (directory / "alerts.yml").write_text(re.sub(r"for: \d+m", "for: 0s", rules))
-    (directory / "prometheus.yml").write_text(CONFIGURATION.format(port=port))
+    (directory / "prometheus.yml").write_text(configuration.replace(_PATIENT, _HASTY).replace("9464", str(port)))
     log = directory / "log"
     options = (f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}")
     with log.open("w") as written:

@@ -22,7 +22,10 @@ COMPOSE = OPS / "compose.yaml"
 OVERLAYS = sorted(path.parent for path in OPS.glob("kubernetes/**/kustomization.yaml"))
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 VARIABLES = COMMAND_VARIABLES | FILE_VARIABLES | {f"DC1_{name.upper()}" for name in Settings.model_fields}
-SECRETS = ("DC1_ADMIN_TOKEN", "DC1_SECRET_KEY", "DC1_EDGE_SECRET", "POSTGRES_PASSWORD")
+SECRETS = (
+    *("DC1_ADMIN_TOKEN", "DC1_SECRET_KEY", "DC1_EDGE_SECRET", "DC1_METRICS_TOKEN", "POSTGRES_PASSWORD"),
+    "GRAFANA_PASSWORD",
+)
 
 
 def said(*command: str, **variables: str) -> list[dict[str, Any]]:
@@ -63,14 +66,40 @@ def test_the_compose_file_is_read_by_its_tool_and_names_what_there_is() -> None:
             assert {name for name in service["environment"] if name.startswith("DC1_")} <= VARIABLES
             # Nothing but its volume and memory is written, and nothing may be gained.
             assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
-        assert "healthcheck" in service or not ours
+        assert "healthcheck" in service
         if (test := service.get("healthcheck", {}).get("test", [])) and "dc1" in test[:2]:
             require_command(test[2:])
         sources = [volume.partition(":")[0] for volume in service.get("volumes", ()) if volume.startswith(".")]
         assert [source for source in sources if not (OPS / source).exists()] == []
         # Whoever opens them to others puts TLS before them.
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ()))
-    assert {"postgres", "server-1", "server-2", "edge", "daemon"} <= set(services)
+    assert {"postgres", "server-1", "server-2", "edge", "daemon", "prometheus", "grafana"} == set(services)
+
+
+def test_prometheus_reads_the_parts_of_the_compose_file_where_they_tell() -> None:
+    services = composed(**dict.fromkeys(SECRETS, "x" * 40))["services"]
+    jobs = yaml.safe_load((OPS / "prometheus/compose.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    static = [
+        tuple(target.split(":")) for job in jobs for each in job.get("static_configs", ()) for target in each["targets"]
+    ]
+    found = [
+        (name, str(each["port"])) for job in jobs for each in job.get("dns_sd_configs", ()) for name in each["names"]
+    ]
+    told = {
+        (name, address.rpartition(":")[2])
+        for name, service in services.items()
+        for variable, address in service.get("environment", {}).items()
+        if variable.endswith("METRICS_ADDRESS")
+    }
+    assert {*static, *found} == told
+    # It writes the token where its configuration reads it.
+    files = {job["authorization"]["credentials_file"] for job in jobs}
+    assert [f" > {file};" in " ".join(services["prometheus"]["command"]) for file in files] == [True]
+    source = yaml.safe_load((OPS / "grafana/provisioning/datasources/prometheus.yaml").read_text(encoding="utf-8"))
+    assert source["datasources"][0]["url"] == "http://prometheus:9090"
+    boards = yaml.safe_load((OPS / "grafana/provisioning/dashboards/dc1.yaml").read_text(encoding="utf-8"))
+    path = boards["providers"][0]["options"]["path"]
+    assert any(f":{path}/" in volume for volume in services["grafana"]["volumes"])
 
 
 @pytest.mark.parametrize("missing", SECRETS)
