@@ -143,7 +143,7 @@ class MarketServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name.
+        """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name. With an ETag, as the list of providers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

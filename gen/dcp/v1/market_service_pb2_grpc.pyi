@@ -47,7 +47,7 @@ class MarketServiceStub:
     The answer has an ETag; a REST call that names it in If-None-Match is answered with 304 and no body until something in it changes.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.ListModelsRequest, _market_service_pb2.ListModelsResponse]
-    """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name."""
+    """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name. With an ETag, as the list of providers."""
     GetProviderLiveness: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetProviderLivenessRequest, _market_service_pb2.GetProviderLivenessResponse]
     """Shows whether a provider is alive. Fails with NOT_FOUND for an unknown provider."""
     GetProviderMetrics: _grpc.UnaryUnaryMultiCallable[_market_service_pb2.GetProviderMetricsRequest, _market_service_pb2.GetProviderMetricsResponse]
@@ -91,7 +91,7 @@ class MarketServiceAsyncStub(MarketServiceStub):
     The answer has an ETag; a REST call that names it in If-None-Match is answered with 304 and no body until something in it changes.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_market_service_pb2.ListModelsRequest, _market_service_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name."""
+    """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name. With an ETag, as the list of providers."""
     GetProviderLiveness: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetProviderLivenessRequest, _market_service_pb2.GetProviderLivenessResponse]  # type: ignore[assignment]
     """Shows whether a provider is alive. Fails with NOT_FOUND for an unknown provider."""
     GetProviderMetrics: _aio.UnaryUnaryMultiCallable[_market_service_pb2.GetProviderMetricsRequest, _market_service_pb2.GetProviderMetricsResponse]  # type: ignore[assignment]
@@ -156,7 +156,7 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _market_service_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_market_service_pb2.ListModelsResponse, _abc.Awaitable[_market_service_pb2.ListModelsResponse]]:
-        """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name."""
+        """Lists the models that approved providers have on disk or serve, by the number of providers online, then by name. With an ETag, as the list of providers."""
 
     @_abc_1.abstractmethod
     def GetProviderLiveness(

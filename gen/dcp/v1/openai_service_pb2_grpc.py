@@ -126,7 +126,7 @@ class OpenAIServiceServicer:
 
     def ListServedModels(self, request, context):
         """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
-        whether or not it has room at the moment.
+        whether or not it has room at the moment. The answer has an ETag; who names it in If-None-Match is answered with 304 until something in it changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

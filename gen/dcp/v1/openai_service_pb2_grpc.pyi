@@ -43,7 +43,7 @@ class OpenAIServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OpenAIServiceAsyncStub: ...
     ListServedModels: _grpc.UnaryUnaryMultiCallable[_openai_service_pb2.ListServedModelsRequest, _openai_service_pb2.ListServedModelsResponse]
     """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
-    whether or not it has room at the moment.
+    whether or not it has room at the moment. The answer has an ETag; who names it in If-None-Match is answered with 304 until something in it changes.
     """
     GetServedModel: _grpc.UnaryUnaryMultiCallable[_openai_service_pb2.GetServedModelRequest, _openai_service_pb2.ServedModel]
     """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`)."""
@@ -115,7 +115,7 @@ class OpenAIServiceAsyncStub(OpenAIServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListServedModels: _aio.UnaryUnaryMultiCallable[_openai_service_pb2.ListServedModelsRequest, _openai_service_pb2.ListServedModelsResponse]  # type: ignore[assignment]
     """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
-    whether or not it has room at the moment.
+    whether or not it has room at the moment. The answer has an ETag; who names it in If-None-Match is answered with 304 until something in it changes.
     """
     GetServedModel: _aio.UnaryUnaryMultiCallable[_openai_service_pb2.GetServedModelRequest, _openai_service_pb2.ServedModel]  # type: ignore[assignment]
     """Shows a model that can be called now, by its name, which may have slashes. One that nobody offers is NOT_FOUND (`model_not_found`)."""
@@ -190,7 +190,7 @@ class OpenAIServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_openai_service_pb2.ListServedModelsResponse, _abc.Awaitable[_openai_service_pb2.ListServedModelsResponse]]:
         """Lists the models that can be called now, by name. A model is there while an approved provider whose daemon is on the stream offers it,
-        whether or not it has room at the moment.
+        whether or not it has room at the moment. The answer has an ETag; who names it in If-None-Match is answered with 304 until something in it changes.
         """
 
     @_abc_1.abstractmethod

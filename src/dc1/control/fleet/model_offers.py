@@ -9,7 +9,7 @@ from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import Approval, ProviderStatus
-from dc1.domain.providers.model_abilities import ModelAbilities
+from dc1.domain.providers.model_abilities import KnownAbilities, ModelAbilities
 
 
 @dataclass(slots=True)
@@ -57,21 +57,43 @@ def offer_of_model(fleet: Fleet, model: str, now_ms: int) -> ModelOffer:
     return _offers(fleet, known, now_ms).get(model.lower(), ModelOffer(model))
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What lists of models take from one provider: equal to what it was until a list of them changes."""
+
+    models: tuple[str, ...]
+    is_online: bool
+    vram_mib: int | None
+    price_bps: int
+    abilities: KnownAbilities | None
+
+
+def offered_by(fleet: Fleet, provider: Provider, now_ms: int) -> Offered | None:
+    """Return what a provider offers of its models; None of one that no list of them counts."""
+    # Paused and offline ones count as well: this says what the market has, `online` what can be had now.
+    if provider.approval is not Approval.APPROVED or provider.suspended:
+        return None
+    return Offered(
+        provider.models,
+        provider.status(now_ms, fleet.thresholds) is ProviderStatus.ONLINE,
+        provider.vram_mib,
+        provider.price_bps(fleet.prices),
+        provider.abilities if provider.presence.stream_open else None,
+    )
+
+
 def _offers(fleet: Fleet, providers: Iterable[Provider], now_ms: int) -> dict[str, ModelOffer]:
     offers: dict[str, ModelOffer] = {}
     for provider in providers:
-        # Paused and offline ones count as well: this says what the market has, `online` what can be had now.
-        if provider.approval is not Approval.APPROVED or provider.suspended:
+        if (offered := offered_by(fleet, provider, now_ms)) is None:
             continue
-        online = provider.status(now_ms, fleet.thresholds) is ProviderStatus.ONLINE
-        price_bps = provider.price_bps(fleet.prices)
         # By the lower-cased name, as placement compares (contract 4.3), so one provider with two spellings counts once.
-        for name, model in {model.lower(): model for model in provider.models}.items():
+        for name, model in {model.lower(): model for model in offered.models}.items():
             offer = offers.setdefault(name, ModelOffer(model))
             offer.total += 1
-            offer.online += online
-            offer.note_vram(provider.vram_mib)
-            if provider.presence.stream_open:
-                offer.note_abilities(provider.abilities.of_model(name))
-            offer.prices_bps += price_bps
+            offer.online += offered.is_online
+            offer.note_vram(offered.vram_mib)
+            if offered.abilities is not None:
+                offer.note_abilities(offered.abilities.of_model(name))
+            offer.prices_bps += offered.price_bps
     return offers

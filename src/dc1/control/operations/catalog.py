@@ -101,6 +101,11 @@ class Catalog:
         """Return what tokens of a model cost under /v1: what an admin set, else the setting's price for each."""
         return self._token_prices.get(model.lower()) or TokenPrices.of(self._config.token_price(model))
 
+    @property
+    def prices_of_tokens(self) -> Mapping[str, TokenPrices]:
+        """What admins set, by model: equal to what it was until one of them changes."""
+        return self._token_prices
+
     async def set_token_prices(self, model: str, prices: TokenPrices) -> TokenPriceRow:
         """Set what tokens of a model cost from the next call on."""
         now_ms = self._clock.now_ms()

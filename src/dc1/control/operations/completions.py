@@ -1,7 +1,7 @@
 """Calls under /v1: which models can be called, and a call's way to a daemon that answers it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -87,13 +87,16 @@ class Completions:
         """Return the models that can be called now, as spelled by a daemon, and when each was first offered."""
         found: dict[str, str] = {}
         for provider in self._fleet:
-            # The cheap look first: a view of every provider for every list of models would cost far more.
-            new = [model for model in provider.models if model.lower() not in found] if _is_there(provider) else ()
-            for model in new:
-                if self._serves(provider, requirement_of_model(model)):
-                    found[model.lower()] = model
+            for model in self.served_by(provider):
+                found.setdefault(model.lower(), model)
         now_ms = self._clock.now_ms()
         return {model: self._fleet.offered.first_ms(model) or now_ms for _, model in sorted(found.items())}
+
+    def served_by(self, provider: Provider) -> Sequence[str]:
+        """Return the models of a provider that can be called now, as its daemon spells them."""
+        # The cheap look first: a view of every provider for every list of models would cost far more.
+        models = provider.models if _is_there(provider) else ()
+        return [model for model in models if self._serves(provider, requirement_of_model(model))]
 
     def one_served(self, model: str) -> tuple[str, int]:
         """Return a model that can be called now, as spelled by a daemon, and when it was first offered.

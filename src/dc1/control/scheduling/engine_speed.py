@@ -19,6 +19,9 @@ LEAST_CALLS = 3
 STALE_MS = 3_600_000
 """An engine of which nothing was heard for so long is not known any more."""
 
+_FRESH_MS = STALE_MS // 60
+"""So much later at most a list shows that an engine is not known any more."""
+
 _EQUAL = 1.1
 """A tenth is no difference: all callers who prefer speed would be in each other's way at one engine."""
 
@@ -53,6 +56,12 @@ class EngineSpeeds:
         self._run_counts = run_counts
         self._records: dict[tuple[str, int], _Record] = {}
         self._of_model: dict[str, dict[int, _Record]] = {}
+        self._changes = 0
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Which version the figures of all are now; they go stale in time as well."""
+        return self._changes, self._clock.now_ms() // _FRESH_MS
 
     def note(self, provider_id: int, model: str, pace: RelayedPace, *, is_here: bool) -> None:
         """Take over what was seen of a call; `is_here` tells whether its daemon is on a stream of this server."""
@@ -68,6 +77,7 @@ class EngineSpeeds:
         record.heard_ms = self._clock.now_ms()
         # Here and not where it is asked for: there are many who look, at every call.
         record.figures = SpeedFigures(_median(record.ttfts_ms), _median(record.rates), len(record.ttfts_ms))
+        self._changes += 1
 
     def of(self, provider_id: int, model: str) -> SpeedFigures:
         """Return what is known of a provider's engine."""

@@ -1,26 +1,30 @@
 """OpenAIService: inference for programs that speak the OpenAI chat API."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeAlias
 
 from google.api.httpbody_pb2 import HttpBody
 
-from dc1.control.fleet.model_offers import offer_of_model
+from dc1.control.fleet.model_offers import Offered, offer_of_model, offered_by
+from dc1.control.fleet.provider import Provider
 from dc1.domain.base.json_types import compact
 from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.states import JobType
 from dc1.domain.providers.model_abilities import CHAT_ALONE, EnginePath
 from dc1.services.api.apart import apart
+from dc1.services.api.parts import Parts
 from dc1.services.api.values import from_struct
 from dc1.services.inference.audio import AudioCalls
 from dc1.services.inference.engine_calls import answer_of
 from dc1.services.inference.models import capabilities_of, model_figures, parameters_of, speed_fields
 from dc1.services.inference.translated import TranslatedCalls
 from dc1.services.inference.typed_chat import TypedChatCalls
+from dc1.services.public.kept_answers import KeptAnswers
+from dc1.services.public.machine_facts import MachineFacts
 from dc1.storage.jobs.job_records import JobRow
 from dcp.v1 import openai_calls_pb2 as calls_pb
 from dcp.v1 import openai_service_pb2 as pb
@@ -42,10 +46,25 @@ _Request: TypeAlias = (
 class OpenAIServicer(TranslatedCalls, AudioCalls, TypedChatCalls, OpenAIServiceServicer):
     """Models, the calls that engines take on paths of their own, and what is translated to them."""
 
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._served = MachineFacts(self._plane, self._served_by)
+        self._models: KeptAnswers[pb.ListServedModelsResponse] = KeptAnswers()
+
+    def _served_by(self, provider: Provider) -> tuple[Offered, Sequence[str]] | None:
+        offered = offered_by(self._plane.fleet, provider, self._plane.clock.now_ms())
+        return None if offered is None else (offered, self._plane.completions.served_by(provider))
+
     async def ListServedModels(self, request: pb.ListServedModelsRequest, context: Any) -> pb.ListServedModelsResponse:
         """List the models that can be called now."""
-        served = self._plane.completions.served()
-        return pb.ListServedModelsResponse(object="list", data=[self._model(*one) for one in served.items()])
+
+        def build() -> pb.ListServedModelsResponse:
+            served = self._plane.completions.served()
+            return pb.ListServedModelsResponse(object="list", data=[self._model(*one) for one in served.items()])
+
+        catalog, speeds = self._plane.catalog, self._plane.dispatcher.speeds
+        told = (self._served.version, speeds.version, catalog.prices_of_tokens, catalog.rate(JobType.LLM_INFERENCE))
+        return self._models.answer(told, request, build)
 
     async def GetServedModel(self, request: pb.GetServedModelRequest, context: Any) -> pb.ServedModel:
         """Show a model that can be called now."""

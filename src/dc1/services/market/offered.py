@@ -3,7 +3,7 @@
 from typing import Any
 
 from dc1.control.control_plane import ControlPlane
-from dc1.control.fleet.model_offers import ModelOffer, model_offers
+from dc1.control.fleet.model_offers import ModelOffer, model_offers, offered_by
 from dc1.domain import errors
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
@@ -11,9 +11,11 @@ from dc1.domain.jobs.states import JOB_TYPES, JobType
 from dc1.domain.jobs.templates import TEMPLATES, Template
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.services.api.paging import sliced
-from dc1.services.api.parts import ServicerPart
+from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import to_struct
 from dc1.services.inference.models import model_figures
+from dc1.services.public.kept_answers import KeptAnswers
+from dc1.services.public.machine_facts import MachineFacts
 from dc1.storage.admin import catalog
 from dc1.storage.admin.catalog import ImageRow
 from dcp.v1 import market_service_pb2 as pb
@@ -22,14 +24,24 @@ from dcp.v1 import market_service_pb2 as pb
 class OfferedCalls(ServicerPart):
     """Answers without a credential, on everything but providers."""
 
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        fleet, clock = self._plane.fleet, self._plane.clock
+        self._offered = MachineFacts(self._plane, lambda provider: offered_by(fleet, provider, clock.now_ms()))
+        self._models: KeptAnswers[pb.ListModelsResponse] = KeptAnswers()
+
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models that approved providers have on disk or serve."""
-        offers = model_offers(self._plane.fleet, self._plane.clock.now_ms()).values()
         rate = self._plane.catalog.rate(JobType.LLM_INFERENCE)
-        found = sorted(offers, key=lambda offer: (-offer.online, offer.model.lower()))
-        models = [_model(offer, rate) for offer in sliced(found, request)]
-        # Twice: some clients read `models`, others `data`, as the OpenAI API has it (contract 8).
-        return pb.ListModelsResponse(object="list", models=models, data=models, total=len(found))
+
+        def build() -> pb.ListModelsResponse:
+            offers = model_offers(self._plane.fleet, self._plane.clock.now_ms()).values()
+            found = sorted(offers, key=lambda offer: (-offer.online, offer.model.lower()))
+            models = [_model(offer, rate) for offer in sliced(found, request)]
+            # Twice: some clients read `models`, others `data`, as the OpenAI API has it (contract 8).
+            return pb.ListModelsResponse(object="list", models=models, data=models, total=len(found))
+
+        return self._models.answer((self._offered.version, rate), request, build)
 
     async def GetPricing(self, request: pb.GetPricingRequest, context: Any) -> pb.GetPricingResponse:
         """Show the rates that billing uses."""

@@ -18,10 +18,10 @@ from dc1.services.api.call import current_call
 from dc1.services.api.paging import sliced
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import message_json, row_id, time_value, to_value
-from dc1.services.market.kept_answers import KeptAnswers
 from dc1.services.market.offered import minute_rates
 from dc1.services.market.public_rows import PublicRows
 from dc1.services.providers.messages import price_per_hour_sar, public_fields
+from dc1.services.public.kept_answers import KeptAnswers
 from dc1.storage.providers import telemetry
 from dcp.v1 import market_service_pb2 as pb
 
@@ -36,29 +36,40 @@ class ListedProviderCalls(ServicerPart):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
-        self._rows = PublicRows(parts.plane)
+        self._rows = PublicRows(parts.plane, self._available_provider)
+        self._market_rows = PublicRows(parts.plane, self._market_provider)
         self._lists: KeptAnswers[pb.ListAvailableProvidersResponse] = KeptAnswers()
         self._arrays: KeptAnswers[httpbody_pb2.HttpBody] = KeptAnswers()
+        self._markets: KeptAnswers[pb.ListMarketProvidersResponse] = KeptAnswers()
 
     async def ListMarketProviders(
         self, request: pb.ListMarketProvidersRequest, context: Any
     ) -> pb.ListMarketProvidersResponse:
         """List the providers that can be given work now, with their record and their prices."""
-        rates = minute_rates(self._plane)
-        found = self._found(request)
-        listed = [self._market_provider(provider, rates) for provider in sliced(found, request)]
-        online = sum(provider.is_live for provider in listed)
-        return pb.ListMarketProvidersResponse(
-            providers=listed,
-            total=len(found),
-            online_count=online,
-            # Bookable is online or degraded and nothing else (contract 4.4).
-            degraded_count=len(listed) - online,
-            timestamp=iso(self._plane.clock.now_ms()),
-        )
-
-    def _market_provider(self, provider: Provider, rates: dict[str, int]) -> pb.MarketProvider:
         now_ms = self._plane.clock.now_ms()
+
+        def build() -> pb.ListMarketProvidersResponse:
+            found = self._found(request)
+            shown = sliced(found, request)
+            answer = pb.ListMarketProvidersResponse(
+                providers=self._market_rows.of(shown), total=len(found), timestamp=iso(now_ms)
+            )
+            for row, provider in zip(answer.providers, shown, strict=True):
+                # 0 and not null: whoever is in this list has been heard (contract 4.4).
+                row.heartbeat_age_seconds = provider.presence.age_seconds(now_ms) or 0
+            answer.online_count = sum(row.is_live for row in answer.providers)
+            # Bookable is online or degraded and nothing else (contract 4.4).
+            answer.degraded_count = len(shown) - answer.online_count
+            return answer
+
+        # Once a second, for the ages in it: a beat changes one of them, and nobody counts those by less.
+        return self._markets.answer((self._market_rows.version, now_ms // 1000), request, build)
+
+    def _available_provider(self, provider: Provider) -> pb.AvailableProvider:
+        return pb.AvailableProvider(**public_fields(self._plane, provider))
+
+    def _market_provider(self, provider: Provider) -> pb.MarketProvider:
+        now_ms, rates = self._plane.clock.now_ms(), minute_rates(self._plane)
         shared = public_fields(self._plane, provider)
         price_bps = provider.price_bps(self._plane.fleet.prices)
         score = shared["reliability_score"]
@@ -66,8 +77,6 @@ class ListedProviderCalls(ServicerPart):
         since_ms = liveness.degraded_since_ms(provider.presence, now_ms, self._plane.fleet.thresholds)
         return pb.MarketProvider(
             **shared,
-            # 0 and not null: whoever is in this list has been heard (contract 4.4).
-            heartbeat_age_seconds=provider.presence.age_seconds(now_ms) or 0,
             degraded_since=time_value(since_ms),
             run_mode=provider.run_mode,
             reputation_score=score,

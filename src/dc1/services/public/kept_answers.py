@@ -27,11 +27,14 @@ class KeptAnswers(Generic[M]):
     """The answers of one method, by its request; those of an older version are forgotten."""
 
     def __init__(self) -> None:
-        self._version = -1
+        self._version: object = None
         self._kept: dict[bytes, _Kept[M]] = {}
 
-    def answer(self, version: int, request: Message, build: Callable[[], M]) -> M:
-        """Return the answer to the running call, with its ETag: nothing but 304 to a caller of REST who has it."""
+    def answer(self, version: object, request: Message, build: Callable[[], M]) -> M:
+        """Return the answer to the running call, with its ETag: nothing but 304 to a caller of REST who has it.
+
+        A version is anything that equals itself until the answers change.
+        """
         kept = self._of(version, request.SerializeToString(deterministic=True), build)
         call = current_call()
         call.headers["etag"] = kept.etag
@@ -40,7 +43,7 @@ class KeptAnswers(Generic[M]):
             return type(kept.message)()
         return kept.message
 
-    def _of(self, version: int, asked: bytes, build: Callable[[], M]) -> _Kept[M]:
+    def _of(self, version: object, asked: bytes, build: Callable[[], M]) -> _Kept[M]:
         if version != self._version:
             self._version, self._kept = version, {}
         kept = self._kept.get(asked)

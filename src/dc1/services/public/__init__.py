@@ -1,0 +1,1 @@
+"""What everybody is told the same: built once a change of what it tells."""
