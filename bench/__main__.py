@@ -19,6 +19,7 @@ from bench.lists import measure_lists
 from bench.operators.dashboard import measure_dashboard
 from bench.operators.overview import measure_overview
 from bench.places import ENGINES, Place, places
+from bench.profile.measure import measure_profile, profile_table
 from bench.reaction import measure_reaction
 from bench.report import Figure, as_json, markdown, table
 from bench.streams import measure_streams
@@ -68,7 +69,9 @@ MEASUREMENTS: dict[str, Measurement] = {
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller and shorter, to see that it works.")] = False,
     engine: Annotated[list[str] | None, typer.Option(help=f"Only this engine: {', '.join(ENGINES)}.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help=f"Only this: {', '.join(MEASUREMENTS)}.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"Only this: {', '.join(MEASUREMENTS)}, or a call with --profile.")
+    ] = None,
     daemons: Annotated[int | None, typer.Option(help="Streams of the large fleet.")] = None,
     clients: Annotated[int | None, typer.Option(help="Callers at once where a rate is measured.")] = None,
     seconds: Annotated[float | None, typer.Option(help="How long each rate is measured.")] = None,
@@ -81,6 +84,7 @@ def main(
     against: Annotated[
         Literal["litellm"] | None, typer.Option(help="Measure this gateway of /v1 too, installed for that alone.")
     ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Print instead where the CPU of a call goes.")] = False,
     as_json_file: Annotated[Path | None, typer.Option("--json", help="Write every number to this file.")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the table to this file.")] = None,
     directory: Annotated[Path, typer.Option(help="Where SQLite's databases are made; the disk counts.")] = Path(
@@ -105,6 +109,11 @@ def main(
     )
     console, findings = Console(soft_wrap=True), {}
     with places(engine or ENGINES, directory) as where:
+        if profile:
+            for place in where:
+                found = measure_profile(place, scale.clients, scale.seconds, scale.small_market, only)
+                console.print(profile_table(place.engine, asyncio.run(found)))
+            return
         for place in where:
             findings[place.engine] = _measure(console, place, scale, only or list(MEASUREMENTS))
     machine = f"One server on {os.cpu_count()} cores of {_processor()}, Python {platform.python_version()}"

@@ -9,11 +9,11 @@ from bench.report import Figure, rate
 from bench.rest import request
 from bench.seeding import copy_providers
 
-_PATH = "/renters/available-providers"
+LIST_PATH = "/renters/available-providers"
 _ASKED = {
-    "whole": (_PATH, {}),
-    "by 50": (f"{_PATH}?limit=50", {}),
-    "to who has it": (_PATH, {"if-none-match": "*"}),
+    "whole": (LIST_PATH, {}),
+    "by 50": (f"{LIST_PATH}?limit=50", {}),
+    "to who has it": (LIST_PATH, {"if-none-match": "*"}),
 }
 
 

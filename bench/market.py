@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from bench.children import Child, Usage
 from bench.places import Place
@@ -17,6 +17,8 @@ from dc1.edge import EdgeConfig, Envoy
 from dc1.storage.engine.database import Connection, Database
 
 T = TypeVar("T")
+Seed: TypeAlias = Callable[[Connection, int], T]
+"""Fills a new market, at a time, and returns what its callers need."""
 
 ADMIN_TOKEN = "bench"
 QUERIES = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
@@ -85,9 +87,7 @@ class BenchMarket:
 
 
 @asynccontextmanager
-async def bench_market(
-    place: Place, seed: Callable[[Connection, int], T], *, counting: bool = False
-) -> AsyncIterator[tuple[BenchMarket, T]]:
+async def bench_market(place: Place, seed: Seed[T], *, counting: bool = False) -> AsyncIterator[tuple[BenchMarket, T]]:
     """Serve a new market that `seed` fills; yields it and what `seed` returned. `counting` is of SQL statements."""
     url = place.new_database()
     database = Database.open(url)

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,41 +10,23 @@ import httpx
 
 from bench.children import program
 from bench.completions.stub_engine import MODEL
+from bench.installed import installed
 from dc1.testing.edge import free_port
 
 VERSION = "1.100.5"
-_REQUIREMENTS = (f"litellm[proxy]=={VERSION}",)
+_REQUIREMENT = f"litellm[proxy]=={VERSION}"
 _STARTS_IN_SECONDS = 120
-
-
-async def _run(*command: str) -> None:
-    child = await asyncio.create_subprocess_exec(*command)
-    if await child.wait():
-        raise RuntimeError(f"{' '.join(command)} failed")
-
-
-async def _installed() -> Path:
-    """Return where LiteLLM is, once it is installed: kept between runs, for it takes a minute."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = caches / "dc1-bench" / f"litellm-{VERSION}"
-    # Last of all, so that what was interrupted is made anew.
-    whole = home / "whole"
-    if not whole.exists():
-        await _run(sys.executable, "-m", "venv", "--clear", str(home))
-        await _run(str(home / "bin" / "python"), "-m", "pip", "install", "-qq", *_REQUIREMENTS)
-        whole.touch()
-    return home
 
 
 @asynccontextmanager
 async def litellm_proxy(directory: Path, engine_port: int) -> AsyncIterator[tuple[int, int]]:
     """Serve the engine's model as a proxy does by default, with one process; yields its port and process id."""
-    home, port = await _installed(), free_port()
+    litellm, port = await installed("litellm", _REQUIREMENT), free_port()
     model = {"model": f"openai/{MODEL}", "api_base": f"http://127.0.0.1:{engine_port}/v1", "api_key": "none"}
     config = directory / "litellm.json"
     # JSON is YAML too.
     config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": model}]}))
-    command = [str(home / "bin" / "python"), str(home / "bin" / "litellm"), "--config", str(config)]
+    command = [str(litellm), "--config", str(config)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     async with program(command, directory / "litellm.log") as pid:
         await _until_ready(port)

@@ -1,0 +1,1 @@
+"""Where the CPU of a call goes, phase by phase: `make bench ARGS=--profile`."""
