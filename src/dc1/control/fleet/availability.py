@@ -176,6 +176,7 @@ class Availability:
         """Whom work could be given to if they were there."""
         self.changes: ChangeLog[int] = ChangeLog()
         """Which providers changed, by id: whatever becomes of one passes here."""
+        self._views: dict[int, ProviderView] = {}
         self._scheduled: dict[int, Provider] = {}
         self._minute = 0
         self._refusing: dict[int, Provider] = {}
@@ -184,20 +185,27 @@ class Availability:
         """Take over what became of a provider."""
         self.changes.note(provider.id)
         view = provider.view(self._clock.now_ms(), self._thresholds, self._prices)
-        _keep(self.bookable, view, is_in=view.bookable)
-        _keep(self.approved, view, is_in=view.approval is Approval.APPROVED and not provider.suspended)
         if provider.run_mode is RunMode.SCHEDULED:
             self._scheduled[provider.id] = provider
         else:
             self._scheduled.pop(provider.id, None)
         if view.reluctance is not None and not provider.is_idle:
             self._refusing[provider.id] = provider
-        self.local.put(view)
         if provider.stream_replica is None:
             self.remote.drop(provider.id)
         else:
             # The view shows it as full, which is right for this server only.
             self.remote.put(replace(view, occupied=provider.occupied, calls=provider.calls))
+        # Every beat comes by here, and hardly any changes what placement looks at.
+        if view != self._views.get(provider.id):
+            self._views[provider.id] = view
+            self._place(view)
+
+    def _place(self, view: ProviderView) -> None:
+        _keep(self.bookable, view, is_in=view.bookable)
+        is_there = view.approval is Approval.APPROVED and view.status is not ProviderStatus.SUSPENDED
+        _keep(self.approved, view, is_in=is_there)
+        self.local.put(view)
 
     def take_rescheduled(self) -> list[Provider]:
         """Return whose schedule may have opened or closed since the last call: all that have one, once a minute."""

@@ -41,13 +41,21 @@ def as_number(value: JsonValue) -> Decimal | None:
         return None
 
 
+def as_found(value: JsonValue) -> Number | None:
+    """Return the finite number that a JSON value holds, a number as it is: nothing exact is calculated of it."""
+    # Of a bool the type is another. By way of decimals the dozen figures of a beat took a sixth of its time.
+    if type(value) is float or type(value) is int:
+        return value if -sys.float_info.max <= value <= sys.float_info.max else None
+    return as_number(value)
+
+
 def as_integer(value: JsonValue) -> int | None:
     """Return the integer that a JSON value holds; `10.0` is one, `10.5` is none."""
     number = as_number(value)
     return int(number) if number is not None and number == number.to_integral_value() else None
 
 
-def plain(number: Decimal) -> int | float:
+def plain(number: Number) -> int | float:
     """Return a number as JSON prints it best: an integer where it is whole and exact."""
-    whole = abs(number) < MAX_EXACT_INTEGER and number == number.to_integral_value()
+    whole = -MAX_EXACT_INTEGER < number < MAX_EXACT_INTEGER and number == int(number)
     return int(number) if whole else float(number)

@@ -1,11 +1,11 @@
 """What cards say of their health: which may be given no work, and what slows the others down."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TypeAlias
 
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue
-from dc1.domain.base.numeric import as_integer, as_number, plain
+from dc1.domain.base.numeric import as_found, as_integer, as_number, plain
 
 IDLE = "gpu_idle"
 """The reason of a clock that is low because nothing is to be done, which is no throttling."""
@@ -108,7 +108,7 @@ def _shown(card: JsonObject) -> JsonObject:
 
 def kind_of(card: JsonObject) -> tuple[JsonValue, int | None]:
     """Return what cards are sold as: their name, and their VRAM in whole GB."""
-    vram_mib = as_number(card.get("gpu_vram_mib"))
+    vram_mib = as_found(card.get("gpu_vram_mib"))
     return card.get("gpu_name"), None if vram_mib is None else round(vram_mib / 1024)
 
 
@@ -128,7 +128,12 @@ def failure_of(card: JsonObject) -> str | None:
 
 def failing_cards(gpu_status: JsonObject | None) -> dict[CardId, str]:
     """Return the cards that are sold and can be given no work, each with the reason."""
-    return {card_id(card): words for card in offered_cards(gpu_status) if (words := failure_of(card)) is not None}
+    return failing_of(offered_cards(gpu_status))
+
+
+def failing_of(found: Iterable[JsonObject]) -> dict[CardId, str]:
+    """Return those of some cards that can be given no work, each with the reason."""
+    return {card_id(card): words for card in found if (words := failure_of(card)) is not None}
 
 
 def xids(card: JsonObject) -> Iterator[int]:

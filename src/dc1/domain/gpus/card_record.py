@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.gpus.card_health import card_id, failing_cards, offered_cards, slowed_by
+from dc1.domain.gpus.card_health import card_id, failing_cards, failing_of, offered_cards, slowed_by
 from dc1.domain.gpus.clock_history import ClockHistory, loaded_clock_mhz
 
 _TOLD_AGAIN_MS = 60_000
@@ -39,7 +39,7 @@ class CardRecord:
         if not offered and gpu_status.get("gpus_present") != 0:
             return
         self.heard_ms = now_ms
-        present, failing = {card_id(card) for card in offered}, failing_cards(gpu_status)
+        present, failing = {card_id(card) for card in offered}, failing_of(offered)
         if failing.keys() - self.failing.keys() or self._present - present:
             self.failed_at_ms = now_ms
         is_new, self._present, self.failing = failing != self.failing, present, failing

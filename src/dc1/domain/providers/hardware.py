@@ -85,6 +85,7 @@ def gpu_name(reported: str | None, vram_mib: int | None = None) -> str | None:
     return _A100 if size is None else _A100_80 if size[1] == "80" else _A100_40
 
 
+@lru_cache(maxsize=4096)
 def canonical_gpu_type(reported: str | None, vram_mib: int | None = None) -> str | None:
     """Return the type that placement compares: the canonical name without spaces, in upper case."""
     return squashed(gpu_name(reported, vram_mib) or "") or None

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonObject, JsonValue, is_oversized
-from dc1.domain.base.numeric import as_integer, as_number, plain
+from dc1.domain.base.numeric import as_found, as_integer, plain
 from dc1.domain.errors import gpu_info_not_object, gpu_status_not_object, invalid_field
 from dc1.domain.gpus.card_health import cards, offered_cards
 
@@ -95,10 +94,14 @@ class Facts:
     @property
     def has_gpu(self) -> bool:
         """Whether they are those of a machine with a GPU, be its model known or not."""
-        return any(self.hardware)
+        # A beat asks thirty times, in one way or another.
+        return bool(self.gpu_name or self.vram_mib or self.gpu_count)
 
     def updated(self, newer: "Facts") -> "Facts":
         """Return these facts with those that `newer` knows."""
+        # Nearly every beat says what the one before it said.
+        if newer == self:
+            return self
         known = {item.name: getattr(newer, item.name) for item in fields(newer)}
         return replace(self, **{name: value for name, value in known.items() if value is not None})
 
@@ -143,10 +146,10 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
     model_cache = body.get("model_cache")
     resource_spec = body.get("resource_spec")
     for name in ("gpu_status", "gpu_info", "gpu_spec", "resource_spec", "model_cache"):
-        if is_oversized(body.get(name)):
+        if (sent := body.get(name)) is not None and is_oversized(sent):
             raise invalid_field(name, "must be at most 256 KiB of JSON")
     facts = _facts(gpu_status or {}, gpu_info)
-    if metric_of(gpu_status, "gpus_present") != 0:
+    if (gpu_spec or resource_spec) and metric_of(gpu_status, "gpus_present") != 0:
         # A description may outlive the card that it describes; what was looked at now has the last word.
         facts = specified(gpu_spec, resource_spec).updated(facts)
     return Report(
@@ -223,10 +226,10 @@ def _cleaned(sent: JsonObject, ranges: Mapping[str, _Range]) -> JsonObject:
 
 
 def _metric(sent: JsonValue, allowed: _Range) -> int | float | None:
-    number: Decimal | int | None = as_integer(sent) if allowed.whole else as_number(sent)
-    if number is None or not allowed.low <= number <= allowed.high:
+    number = as_found(sent)
+    if number is None or not allowed.low <= number <= allowed.high or (allowed.whole and number != int(number)):
         return None
-    return plain(Decimal(number))
+    return plain(number)
 
 
 def _short_text(sent: JsonValue, limit: int) -> str | None:

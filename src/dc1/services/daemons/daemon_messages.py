@@ -162,6 +162,14 @@ class DaemonMessages:
         self.carries_bodies = state.carries_bodies
         self.begins_with_offers = state.begins_with_offers
 
+    def is_in_step(self, state: pb.DaemonState) -> bool:
+        """Tell whether a state has what was decided here and nothing else, so that nothing need be stored for it."""
+        leases = self._plane.leases.of_provider(self._provider.id)
+        if not leases:
+            return True
+        held = {(item.lease.job_id, item.lease.attempt_number) for item in state.leases}
+        return all(lease.running and (lease.job_id, lease.attempt) in held for lease in leases)
+
     async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
         """Start what the daemon accepted and we missed, and take from it what it does not know any more."""
         held = {(item.lease.job_id, item.lease.attempt_number): item.phase for item in state.leases}

@@ -72,7 +72,11 @@ class MessageFollower:
         if kind not in _OF_A_JOB:
             # The whole state of the daemon, which has to find ours as what it said before has left it.
             await self._idle()
-            await self._work.run(self._follow(message))
+            if kind == "beat" and self._messages.is_in_step(message.beat.state):
+                # Waits for nothing, so that nothing of it can be cut off.
+                await self._follow(message)
+            else:
+                await self._work.run(self._follow(message))
             return
         job_id: str = getattr(message, kind).lease.job_id
         before = self._last_of_job.get(job_id)

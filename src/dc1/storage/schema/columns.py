@@ -1,6 +1,5 @@
 """The metadata of all tables, and column types that keep values exactly, the same way on both engines."""
 
-import json
 import logging
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, CheckConstraint, Column, Dialect, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import TypeDecorator
 
-from dc1.domain.base.json_types import MAX_EXACT_INTEGER, parse_strictly
+from dc1.domain.base.json_types import MAX_EXACT_INTEGER, compact, parse_strictly
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ class ExactJson(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """Write the value as compact JSON."""
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return None if value is None else compact(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Read the value back."""

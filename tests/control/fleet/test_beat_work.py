@@ -1,0 +1,53 @@
+"""What a beat costs, counted in calls of functions, which are as many on every machine."""
+
+import sys
+from types import FrameType
+from typing import Any
+
+from dc1.control.fleet.fleet import Fleet
+from dc1.control.fleet.provider import Provider
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.providers.liveness import Approval, Channel, Presence, Thresholds
+from dc1.domain.providers.reports import read_report
+from dc1.testing.clock import ManualClock
+
+_MOST_CALLS = 320
+
+
+def _beat(fleet: Fleet, provider: Provider, temp_c: int) -> None:
+    card = {"index": 0, "gpu_uuid": "GPU-5a1e", "gpu_name": "NVIDIA H100", "gpu_vram_mib": 81559, "temp_c": temp_c}
+    status: JsonObject = {
+        **card,
+        "free_vram_mib": 60321,
+        "gpu_util_pct": 30 + temp_c % 7,
+        "power_w": 412.5,
+        "gpu_count": 1,
+        "driver_version": "550.54.15",
+        "daemon_version": "3.3.0",
+        "all_gpus": [card],
+    }
+    report = read_report({"gpu_status": status, "cached_models": ["a/model", "b/model"]})
+    fleet.presence.stream_beat(provider, report, frozenset({"llm_inference"}), draining=False)
+
+
+def test_a_beat_that_changes_nothing_but_measurements_is_cheap() -> None:
+    fleet = Fleet(ManualClock(1_774_206_000_000), Thresholds())
+    presence = Presence(Channel.STREAM, stream_open=True)
+    provider = Provider(1, "P", "p@example.sa", "H100", "linux", 0, approval=Approval.APPROVED, presence=presence)
+    fleet.add(provider)
+    for temp_c in (50, 51):
+        _beat(fleet, provider, temp_c)
+    called = 0
+
+    def count(_frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal called
+        called += event == "call"
+
+    sys.setprofile(count)
+    try:
+        _beat(fleet, provider, 52)
+    finally:
+        sys.setprofile(None)
+    assert provider.gpu_status is not None
+    assert provider.gpu_status["temp_c"] == 52
+    assert called <= _MOST_CALLS
