@@ -200,6 +200,8 @@ class ControlPlane:
         """Return a provider, also one that another replica registered just now; raises `Provider not found`."""
         if self.fleet.get(provider_id) is None:
             await self.catch_up()
+        # Whoever asks here for a machine shows its jobs, or moves them.
+        await self.replicas.take_over(provider_id)
         return self.fleet.known(provider_id)
 
     def open_stream(self, session: Session, provider: Provider) -> None:

@@ -10,7 +10,7 @@ from dc1.control.cluster.heard_events import HeardEvents
 from dc1.control.cluster.waiting_texts import WaitingTexts
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.inference.events import AnswerEvent
-from dc1.storage.cluster.change_feed import Shared, SharedEvent, SharedTokens, read_payload
+from dc1.storage.cluster.change_feed import Heard, SharedEvent, SharedTokens, read_payload
 
 ROW = 7
 
@@ -26,9 +26,9 @@ def chunk(*contents: str, offset: int = 0, is_last: bool = False) -> TokenChunk:
     return TokenChunk(2, "".join(contents), 3, 0, events, event_offset=offset, is_last=is_last)
 
 
-def notified(texts: WaitingTexts) -> list[Shared]:
+def notified(texts: WaitingTexts) -> list[Heard]:
     """What another replica reads of all that waits, by notifications that PostgreSQL takes."""
-    heard: list[Shared] = []
+    heard: list[Heard] = []
     while taken := texts.take():
         told = {"from": "a", "tokens": [], "events": []}
         for item in taken:
@@ -40,7 +40,7 @@ def notified(texts: WaitingTexts) -> list[Shared]:
     return heard
 
 
-def put_together(heard: list[Shared], events: HeardEvents) -> list[TokenChunk]:
+def put_together(heard: list[Heard], events: HeardEvents) -> list[TokenChunk]:
     found = (events.take(item) for item in heard if isinstance(item, SharedEvent))
     return [each for each in found if each is not None]
 

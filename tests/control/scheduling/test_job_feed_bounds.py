@@ -33,7 +33,7 @@ async def test_news_comes_in_order_and_once() -> None:
             job_feed.publish(2, item)
         assert await subscription.next(1) == news
         assert await subscription.next(0) == []
-    assert job_feed.subscribed_rows() == []
+    assert job_feed.read_rows() == []
 
 
 @pytest.mark.parametrize("length", [1, 200, 2000])

@@ -23,10 +23,10 @@ def during_the_next_write(market: SmallMarket, monkeypatch: pytest.MonkeyPatch, 
     """Let something happen on the loop after a command has begun its write and before it hears of the commit."""
     write = Database.write
 
-    async def with_act(self: Database, work: Any) -> Any:
+    async def with_act(self: Database, work: Any, **options: Any) -> Any:
         monkeypatch.undo()
         act()
-        return await write(self, work)
+        return await write(self, work, **options)
 
     monkeypatch.setattr(type(market.db), "write", with_act)
 

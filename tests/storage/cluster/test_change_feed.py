@@ -33,8 +33,10 @@ async def test_it_tells_of_jobs_accounts_and_keys_once(market: Market) -> None:
 
     found = await news(market, start)
 
-    assert [row.id for row in found.jobs] == [job.id]
-    assert list(found.specs) == [job.id]
+    assert [fact.row_id for fact in found.jobs] == [job.id]
+    ((row, spec),) = await market.see(change_feed.followed, [job.id])
+    assert row == job
+    assert spec is not None
     assert [row.id for row in found.providers] == [provider]
     assert found.renter_ids == [], "what nobody can have in memory is no news"
     after = await news(market, found.horizon)
@@ -43,7 +45,7 @@ async def test_it_tells_of_jobs_accounts_and_keys_once(market: Market) -> None:
     await market.do(providers.set_paused, provider, True)
     await market.do(renters.set_status, renter, "suspended")
     found = await news(market, after.horizon)
-    assert [(row.id, row.status) for row in found.jobs] == [(job.id, "cancelled")]
+    assert [(fact.row_id, fact.status) for fact in found.jobs] == [(job.id, "cancelled")]
     assert [row.is_paused for row in found.providers] == [True]
     assert found.renter_ids == [renter]
 
@@ -69,14 +71,14 @@ async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Mar
     try:
         later = await market.submit(other_renter)
         found = await news(market, start)
-        assert later.id in [row.id for row in found.jobs]
-        assert slow.id not in [row.id for row in found.jobs]
+        assert later.id in [fact.row_id for fact in found.jobs]
+        assert slow.id not in [fact.row_id for fact in found.jobs]
     finally:
         go_on.set()
     await committing
     found = await news(market, found.horizon)
-    assert (slow.id, "cancelled") in [(row.id, row.status) for row in found.jobs]
-    assert quick.id not in [row.id for row in found.jobs]
+    assert (slow.id, "cancelled") in [(fact.row_id, fact.status) for fact in found.jobs]
+    assert quick.id not in [fact.row_id for fact in found.jobs]
     assert (await news(market, found.horizon)).jobs == []
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dc1.domain.access.call_use import CallUse
 from dc1.storage.cluster.change_feed import Notifications, SharedTokens, read_payload
+from dc1.storage.cluster.news import News
 from dc1.storage.engine.database import Database
 
 EARLY, LATE = SharedTokens(7, 1, "said right after Start", 4, 0), SharedTokens(7, 1, " and later", 2, 22)
@@ -40,6 +41,11 @@ ODD = st.one_of(
             *[st.none() | st.booleans() | st.integers()] * 4, st.text() | st.none(), st.booleans(), st.integers(0, 1)
         ),
     ),
+    st.builds(
+        lambda ids, wants: json.dumps({"from": "b", "tokens": [], "news": {"jobs": ids, "wants": wants}}),
+        st.lists(JSON, max_size=3) | JSON,
+        st.dictionaries(st.sampled_from(["rows", "renters", "accounts", "everybody", "room"]), JSON),
+    ),
     st.sampled_from(["[" * 100_000, "NaN", '{"tokens":[[1e999,1,"",1,1]]}']),
 )
 
@@ -49,6 +55,9 @@ def test_any_payload_is_read_as_text_or_as_nothing(payload: str) -> None:
     sender, tokens = read_payload(payload)
     assert isinstance(sender, str)
     for item in tokens:
+        if isinstance(item, News):
+            assert all(type(row_id) is int for row_id in (*item.jobs, *item.lines, *item.watch))
+            continue
         if isinstance(item, CallUse):
             assert all(type(number) is int and abs(number) < 2**53 for number in astuple(item)[2:])
             continue

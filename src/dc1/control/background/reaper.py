@@ -13,6 +13,7 @@ from dc1.control.periodic import every
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.leases import Lease
+from dc1.domain.jobs.states import JobStatus
 from dc1.storage.accounts import idempotency
 from dc1.storage.engine.purging import forget_all
 from dc1.storage.jobs import jobs
@@ -83,9 +84,10 @@ class Reaper:
         now_ms = self._clock.now_ms()
         held_up: set[int] = set()
         seen: set[int] = set()
-        while due := [job.id for job in await self._due(now_ms, len(held_up)) if job.id not in seen]:
+        while found := [job for job in await self._due(now_ms, len(held_up)) if job.id not in seen]:
+            due = [job.id for job in found]
             seen.update(due)
-            held_up.update(row_id for row_id in due if self._is_awaited(row_id, now_ms))
+            held_up.update(job.id for job in found if self._is_awaited(job, now_ms))
             # A daemon that just came back is about to say how its runs ended: those have another round.
             await _each(
                 self._attempts.enforce_deadline(row_id) for row_id in due if row_id not in held_up | self._held_up
@@ -104,11 +106,17 @@ class Reaper:
         provider = self._fleet.get(lease.provider_id)
         return not is_new and (provider is None or not self._fleet.view(provider).bookable)
 
-    def _is_awaited(self, row_id: int, now_ms: int) -> bool:
-        """Tell whether a run may have ended while its daemon had no server, and has a while to come back."""
-        lease = self._leases.of_job(row_id)
-        provider = None if lease is None or not lease.running else self._fleet.get(lease.provider_id)
-        return provider is not None and provider.presence.awaited(now_ms)
+    def _is_awaited(self, job: JobRow, now_ms: int) -> bool:
+        """Tell whether a run may have ended while its daemon had no server, and has a while to come back.
+
+        One that is known to another server only is that server's to end, while it lives.
+        """
+        lease = self._leases.of_job(job.id)
+        is_running = job.status is JobStatus.RUNNING if lease is None else lease.running
+        provider = self._fleet.get(job.provider_id or 0) if is_running else None
+        if provider is None:
+            return False
+        return provider.presence.awaited(now_ms) or (lease is None and provider.stream_replica is not None)
 
     async def _purge(self) -> None:
         now_ms = self._clock.now_ms()

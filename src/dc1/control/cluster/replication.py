@@ -8,14 +8,18 @@ cannot both succeed; this module brings memory up to date afterwards.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
 import structlog
 
+from dc1.control.cluster.concerns import Concerns
 from dc1.control.cluster.heard_events import HeardEvents
+from dc1.control.cluster.held_streams import HeldStreams
+from dc1.control.cluster.living_replicas import LivingReplicas
+from dc1.control.cluster.telling import Telling
 from dc1.control.cluster.waiting_texts import WaitingTexts
 from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
@@ -31,23 +35,21 @@ from dc1.domain.access.call_use import CallUse
 from dc1.domain.access.roles import Role
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.cluster import change_feed, replicas
-from dc1.storage.cluster.change_feed import Changes, Notifications, Shared, SharedEvent
-from dc1.storage.cluster.replicas import ReplicaExpiries, StreamChange
-from dc1.storage.engine.database import Connection
+from dc1.storage.cluster.change_feed import Changes, Heard, Notifications, SharedEvent, SharedTokens
+from dc1.storage.cluster.held_jobs import held_jobs
+from dc1.storage.cluster.news import News
 from dc1.storage.jobs import job_logs
 from dc1.storage.providers.providers import ProviderRow
 
 log = structlog.get_logger(__name__)
 
-_TTL_MS = 5_000
 _RENEW_SECONDS = 1.0
-_STEP_MS = 2_500
-"""Half of the time to live: what is less ends nobody's word."""
 _STREAM_FLUSH_SECONDS = 0.1
 _ROUND_SECONDS = 1.0
 _READ_AGAIN = 100_000
 """Transactions before the end of a database that went back: more than a standby is ever behind."""
 
+_JOBS_AT_ONCE = 500
 _SETTLE_SECONDS = 0.002
 """How long changes gather before they are told or read: a burst costs one round."""
 
@@ -68,28 +70,31 @@ class Replication:
         self._credentials = credentials
         self._notifications = Notifications(core.db.session_url, self.replica_id)
         self._horizon = 0
-        self._alive: frozenset[str] = frozenset()
-        self._streams: dict[int, StreamChange] = {}
-        self._opened_ms: dict[int, int] = {}
+        self._living = LivingReplicas(core, self.replica_id)
+        self._held = HeldStreams(core.db, self.replica_id)
         self._committed = asyncio.Event()
         self._heard = asyncio.Event()
         self._reading = asyncio.Lock()
         self._reads_begun = 0
         self._read_at = time.monotonic()
         self._read_done = 0
-        self._renewed_at = time.monotonic()
-        self._judge_from = 0.0
-        self._ahead_ms = 0
-        self._database_ms: int | None = None
         self._lines: dict[int, int] = {}
         self._texts = WaitingTexts()
+        self._telling = Telling(core, self.replica_id, lambda: self.others, self._committed.set)
+        self._concerns = Concerns(core, dispatcher.versions)
+        self._told: set[int] = set()
+        self._was_told = asyncio.Event()
+        dispatcher.tell_others = self._telling.moved
+        dispatcher.leaves = self._concerns.leaves
+        # Machines that are served here from now on, until their jobs are read.
+        self._arriving: set[int] = set()
         self._events = HeardEvents()
         self._heard_uses: list[Callable[[CallUse], None]] = []
 
     @property
     def others(self) -> frozenset[str]:
         """The other replicas that live."""
-        return self._alive - {self.replica_id}
+        return self._living.others
 
     @property
     def lag_seconds(self) -> float | None:
@@ -101,11 +106,11 @@ class Replication:
         # Before the others know of us, who from then on tell us what they read out: it is told once.
         await self._notifications.subscribe()
         self._horizon = await self._db.read(change_feed.horizon)
-        await self._renew_once()
+        await self._living.renew()
         # At once, and not with their next round, for until they know of us they tell us nothing.
         await self._notifications.send()
         await self._db.write(replicas.purge)
-        self._db.on_commit = self._committed.set
+        self._db.on_commit = self._telling.look
 
     async def run(self) -> None:
         """Renew, tell and follow until cancelled."""
@@ -113,8 +118,8 @@ class Replication:
             stack.push_async_callback(self._leave)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._notifications.listen(self._hear))
-                group.create_task(every(_RENEW_SECONDS, self._renew_once, self._catalog.load))
-                group.create_task(every(_STREAM_FLUSH_SECONDS, self._store_streams))
+                group.create_task(every(_RENEW_SECONDS, self._living.renew, self._catalog.load, self._say_wants))
+                group.create_task(every(_STREAM_FLUSH_SECONDS, self._held.store))
                 group.create_task(whenever(self._committed, self._send, settle_seconds=_SETTLE_SECONDS))
                 # Without a notification, too: one that was lost must cost a moment and never a change.
                 following = whenever(
@@ -124,37 +129,22 @@ class Replication:
                     at_least_every_seconds=_ROUND_SECONDS,
                 )
                 group.create_task(following)
+                group.create_task(whenever(self._was_told, self._follow_told, settle_seconds=_SETTLE_SECONDS))
 
     async def _leave(self) -> None:
-        await self._store_streams()
+        await self._held.store()
         await self._db.write(lambda conn: replicas.remove(conn, self.replica_id))
         await self._notifications.send()
         await self._notifications.close()
 
-    # Streams that are held here
-
     def stream_opened(self, provider_id: int, instance: str) -> None:
         """Note that this replica holds a provider's stream."""
         # By the database's clock: which of two replicas opened the later one must not hang on how their clocks go.
-        opened_ms = self._clock.now_ms() + self._ahead_ms
-        self._opened_ms[provider_id] = opened_ms
-        self._streams[provider_id] = StreamChange(provider_id, opened_ms, None, instance)
+        self._held.opened(provider_id, self._living.database_ms(), instance)
 
     def stream_closed(self, provider_id: int, lost_ms: int) -> None:
         """Note that the stream ended."""
-        opened_ms = self._opened_ms.pop(provider_id, lost_ms)
-        self._streams[provider_id] = StreamChange(provider_id, opened_ms, lost_ms)
-
-    async def _store_streams(self) -> None:
-        """Store every stream that opened or ended since the last time, at once."""
-        batch, self._streams = list(self._streams.values()), {}
-        if not batch:
-            return
-        try:
-            await self._db.write(lambda conn: replicas.store_streams(conn, self.replica_id, batch))
-        except BaseException:
-            self._streams = {item.provider_id: item for item in batch} | self._streams
-            raise
+        self._held.closed(provider_id, lost_ms)
 
     # Telling
 
@@ -163,6 +153,14 @@ class Replication:
         if self.others:
             self._texts.add(row_id, tokens)
             self._committed.set()
+
+    def hear_of_room(self, waits: Callable[[], bool]) -> None:
+        """Be told of room at other servers while `waits` says that calls wait for it here."""
+        self._telling.waits_for_room = waits
+
+    def want_room(self) -> None:
+        """Say that a call begins to wait for room."""
+        self._telling.want()
 
     def share_use(self, use: CallUse) -> None:
         """Tell what a caller used of its limits under /v1."""
@@ -174,34 +172,58 @@ class Replication:
         """Call `heard` with what callers used at other servers."""
         self._heard_uses.append(heard)
 
-    async def _send(self) -> None:
-        if self.others:
-            await self._notifications.send(self._texts.take())
-            # What one notification does not carry goes with the next one.
-            if self._texts:
-                self._committed.set()
+    async def _say_wants(self) -> None:
+        self._committed.set()
 
-    def _hear(self, shared: Sequence[Shared]) -> None:
+    async def _send(self) -> None:
+        if not self.others:
+            return
+        for name, news in self._telling.take():
+            await self._notifications.send([news], to=name)
+        if texts := self._texts.take():
+            await self._notifications.send([*texts, News(self.replica_id)])
+        # What one notification does not carry goes with the next one.
+        if self._texts or self._telling:
+            self._committed.set()
+
+    def _hear(self, shared: Sequence[Heard]) -> None:
+        # Of a server of before, or of somebody who makes no sense: it may be anything.
+        if not any(isinstance(item, News) for item in shared):
+            self._heard.set()
         for item in shared:
-            if isinstance(item, CallUse):
+            if isinstance(item, News):
+                self._hear_news(item)
+            elif isinstance(item, CallUse):
                 for heard in self._heard_uses:
                     heard(item)
-                continue
-            tokens = (
-                self._events.take(item)
-                if isinstance(item, SharedEvent)
-                else TokenChunk(item.attempt, item.text, item.count, item.offset)
-            )
-            if tokens is None:
-                continue
-            # Whoever hangs up here, or ends the call by hand, pays what was said at the daemon's replica.
-            lease = self._leases.of_job(item.row_id)
-            show = partial(self._show, lease, item.row_id, tokens)
-            if lease is None:
-                show()
-            elif not lease.pass_on(show):
-                self._job_feed.publish(item.row_id, Lagged())
-        self._heard.set()
+            else:
+                self._hear_said(item)
+
+    def _hear_news(self, news: News) -> None:
+        self._telling.heard(news)
+        if news.look:
+            self._heard.set()
+        if news.jobs:
+            self._told.update(news.jobs)
+            self._was_told.set()
+        for row_id in news.lines:
+            self._job_feed.publish(row_id, Lagged())
+
+    def _hear_said(self, item: SharedTokens | SharedEvent) -> None:
+        tokens = (
+            self._events.take(item)
+            if isinstance(item, SharedEvent)
+            else TokenChunk(item.attempt, item.text, item.count, item.offset)
+        )
+        if tokens is None:
+            return
+        # Whoever hangs up here, or ends the call by hand, pays what was said at the daemon's replica.
+        lease = self._leases.of_job(item.row_id)
+        show = partial(self._show, lease, item.row_id, tokens)
+        if lease is None:
+            show()
+        elif not lease.pass_on(show):
+            self._job_feed.publish(item.row_id, Lagged())
 
     def _show(self, lease: Lease | None, row_id: int, tokens: TokenChunk) -> None:
         if lease is not None and lease.attempt == tokens.attempt:
@@ -209,6 +231,22 @@ class Replication:
         self._job_feed.publish(row_id, tokens)
 
     # Following
+
+    async def take_over(self, provider_id: int) -> None:
+        """Know every job of a machine that another server serves, or did until now."""
+        if self._concerns.is_elsewhere(provider_id):
+            self._concerns.follow(provider_id)
+            self._arriving.add(provider_id)
+        if provider_id in self._arriving:
+            await self.catch_up()
+
+    def jobs_elsewhere(self, provider_id: int | None = None) -> tuple[int, int]:
+        """Return how many jobs that are not known here are offered and run, on one machine or on all."""
+        return self._concerns.counts(provider_id)
+
+    def busy_elsewhere(self) -> int:
+        """Return on how many machines such jobs run."""
+        return self._concerns.busy()
 
     async def catch_up(self) -> bool:
         """Follow everything that was committed before this call; calls that come together share one reading."""
@@ -234,18 +272,68 @@ class Replication:
             start = max(0, changes.horizon - _READ_AGAIN)
             changes = await self._db.read(lambda conn: change_feed.since(conn, start))
         # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
-        self._alive |= changes.alive
+        self._living.seen(changes.alive)
         if changes.has_operators:
             await self._credentials.operators.load()
-        if self._apply(changes, decisions):
+        followed = self._apply(changes, decisions)
+        await self._follow([fact.row_id for fact in changes.jobs if self._concerns.concerns(fact)])
+        await self._take_over()
+        # Not before the jobs, which are looked for again where they could not be read.
+        if followed:
             self._horizon = changes.horizon
+        await self._count()
         await self._follow_logs()
+
+    async def _take_over(self) -> None:
+        """Know the jobs of the machines that are served here now."""
+        if not self._arriving:
+            return
+        arriving = set(self._arriving)
+        held = await self._db.read(lambda conn: change_feed.held(conn, arriving))
+        self._arriving -= arriving
+        for provider_id in arriving:
+            self._concerns.followed(provider_id)
+        for job, spec in held:
+            self._dispatcher.take_over(job, spec)
+
+    async def _count(self) -> None:
+        """Know how much is taken of the machines that others serve, where something moved."""
+        machines = self._concerns.to_count()
+        if not machines:
+            return
+        known = self._concerns.known_jobs(machines)
+        try:
+            self._concerns.counted(await self._db.read(lambda conn: held_jobs(conn, machines, known)))
+        except BaseException:
+            self._concerns.count_again(machines)
+            raise
+        # Whatever came meanwhile may have been counted twice, and what went, not at all.
+        if known != self._concerns.known_jobs(machines):
+            self._concerns.count_again(machines)
+
+    async def _follow_told(self) -> None:
+        told, self._told = self._told, set()
+        await self._follow(told)
+
+    async def _follow(self, row_ids: Collection[int]) -> None:
+        """Follow jobs as they are by now, which may be later than what was heard of them."""
+        ids = sorted(row_ids)
+        for start in range(0, len(ids), _JOBS_AT_ONCE):
+            part = ids[start : start + _JOBS_AT_ONCE]
+            for job, spec in await self._db.read(partial(change_feed.followed, row_ids=part)):
+                # One that another server registered since comes with the next look, and its job too.
+                if job.provider_id is None or self._fleet.get(job.provider_id) is not None:
+                    self._dispatcher.follow(job, spec, heard=True)
+                else:
+                    self._heard.set()
+                if self._job_feed.is_read(job.id):
+                    self._telling.reads(job.id)
 
     async def _follow_logs(self) -> None:
         """Make the readers here of jobs that run elsewhere look for new lines."""
         # Lines are not told: a flood of them would crowd out everything else that is. One query says for all jobs with
         # readers here how many lines there are.
-        elsewhere = [row_id for row_id in self._job_feed.subscribed_rows() if not self._runs_here(row_id)]
+        elsewhere = [row_id for row_id in self._job_feed.read_rows() if not self._runs_here(row_id)]
         if not elsewhere:
             self._lines.clear()
             return
@@ -262,8 +350,6 @@ class Replication:
     def _apply(self, changes: Changes, decisions: int) -> bool:
         """Follow the changes; False when something has to be read again."""
         followed = [self._apply_provider(row, decisions) for row in changes.providers]
-        for job in changes.jobs:
-            self._dispatcher.follow(job, changes.specs.get(job.id))
         self._apply_keys(changes.keys)
         for renter_id in changes.renter_ids:
             self._credentials.invalidate_account(Role.RENTER, renter_id)
@@ -283,65 +369,16 @@ class Replication:
             return False
         if row.deleted_at_ms is not None:
             self._credentials.invalidate_account(Role.PROVIDER, row.id)
-        if here and row.stream_replica in self.others and (row.stream_opened_ms or 0) > self._opened_ms.get(row.id, 0):
+        if here and row.stream_replica in self.others and (row.stream_opened_ms or 0) > self._held.opened_ms(row.id):
             self._sessions.end(row.id, EndReason.REPLACED)
         elif here and (row.deleted_at_ms is not None or row.approval_status != Approval.APPROVED):
             self._sessions.end(row.id, EndReason.ACCESS_REVOKED)
+        known = self._fleet.get(row.id)
+        if not here and known is not None and known.stream_replica is not None and row.id not in self._arriving:
+            self._concerns.leave(row.id)
         self._dispatcher.wake(row.id)
         return True
 
-    # Living
-
     async def confirm_lost(self, provider: Provider) -> None:
         """Wait on for a provider that another replica has heard, or that could not be heard without a database."""
-        thresholds = self._fleet.thresholds
-        gone = await self._db.read(
-            partial(
-                replicas.gone,
-                provider_ids=[provider.id],
-                grace_ms=thresholds.stream_grace_seconds * 1000,
-                silence_ms=thresholds.offline_seconds * 1000,
-                now_ms=self._clock.now_ms(),
-            )
-        )
-        if not gone:
-            self._fleet.presence.not_lost(provider)
-        elif time.monotonic() < self._judge_from or self._is_out_of_touch():
-            self._fleet.presence.await_return(provider)
-
-    def _is_out_of_touch(self) -> bool:
-        return time.monotonic() - self._renewed_at > _TTL_MS / 2000
-
-    async def _renew_once(self) -> None:
-        found, here_ms = await self._db.write(self._renewal)
-        stepped = self._note_difference(found.now_ms - here_ms)
-        alive = found.alive()
-        # After an outage of the database, or a step of its clock, everybody's word has expired: let them all speak
-        # before judging.
-        if stepped or self._is_out_of_touch():
-            self._judge_from = time.monotonic() + 2 * _TTL_MS / 1000
-        self._renewed_at = time.monotonic()
-        if self._renewed_at < self._judge_from:
-            self._alive |= alive
-            return
-        dead = self._alive - alive - {self.replica_id}
-        self._alive = alive
-        if dead:
-            log.info("replicas_died", count=len(dead))
-            self._fleet.presence.replica_died(dead, self._clock.now_ms())
-
-    def _note_difference(self, ahead_ms: int) -> bool:
-        """Note how the database's clock differs from this server's, and tell whether it stepped since the last look.
-
-        A step is not followed: streams that open after one that went back would seem older than those before.
-        """
-        known, self._database_ms = self._database_ms, ahead_ms
-        stepped = known is not None and abs(ahead_ms - known) > _STEP_MS
-        if known is None:
-            self._ahead_ms = ahead_ms
-        elif not stepped:
-            self._ahead_ms += ahead_ms - known
-        return stepped
-
-    def _renewal(self, conn: Connection) -> tuple[ReplicaExpiries, int]:
-        return replicas.renew(conn, self.replica_id, _TTL_MS), self._clock.now_ms()
+        await self._living.confirm_lost(provider)

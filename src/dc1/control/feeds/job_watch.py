@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -65,19 +65,40 @@ class JobWatch:
         """`account_of` tells whose account a machine is in."""
         self._account_of = account_of
         self._watchers: defaultdict[Audience, set[WatchedJobs]] = defaultdict(set)
+        self.tell_watchers: Callable[[JobRow, int | None], None] = lambda job, account_id: None
+        """Called with each job that was moved here and the account whose machine has it, for watchers elsewhere."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when somebody begins to watch."""
         self.started = 0
         """Runs that began, since the server started."""
         self.ended = 0
         """Jobs that ended, since the server started."""
 
-    def moved(self, job: JobRow, *, starts: bool = False) -> None:
-        """Tell of a job as it was stored; `starts` says that its run has just begun."""
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody watches jobs here."""
+        return bool(self._watchers)
+
+    @property
+    def audiences(self) -> Collection[Audience]:
+        """Whose jobs are watched here."""
+        return self._watchers.keys()
+
+    def passed(self, *, ran: bool) -> None:
+        """Count a job that came and went while nobody here looked, and its run if it had any."""
+        self.started += ran
+        self.ended += 1
+
+    def moved(self, job: JobRow, *, starts: bool = False, heard: bool = False) -> None:
+        """Tell of a job as it was stored; `starts` says that its run has just begun, `heard` that it was elsewhere."""
         self.started += starts
         self.ended += job.is_terminal
-        if not self._watchers:
-            return
         machine_id = job.provider_id or job.last_provider_id
         account_id = None if machine_id is None else self._account_of(machine_id)
+        if not heard:
+            self.tell_watchers(job, account_id)
+        if not self._watchers:
+            return
         audiences = [EVERYBODY, Audience(renter_id=job.renter_id)]
         if account_id is not None:
             audiences.append(Audience(account_id=account_id))
@@ -91,6 +112,7 @@ class JobWatch:
         """Watch somebody's jobs for the length of the context."""
         watcher = WatchedJobs()
         self._watchers[audience].add(watcher)
+        self.changed()
         try:
             yield watcher
         finally:

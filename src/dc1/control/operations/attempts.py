@@ -91,7 +91,7 @@ class Attempts:
             started = start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, slots, now_ms)
             return started or (running_in(conn, lease.row_id, lease.provider_id, lease.attempt) if may_run else None)
 
-        job = await self._db.write(work)
+        job = await self._db.write(work, is_told=False)
         if job is None:
             if self._leases.is_current(lease):
                 self._dispatcher.end_lease(lease.row_id)
@@ -131,10 +131,10 @@ class Attempts:
         async with lease.changing:
             if lease.running or not self._leases.is_current(lease):
                 return None
-            goes_on = self._retries.may_follow(lease)
-            again_seconds = self._retries.queue_seconds(lease.assignment.job) if goes_on else None
-            unclaim = partial(lifecycle.unclaim, reason=reason, again_seconds=again_seconds)
-            job = await self._db.write(lambda conn: unclaim(conn, lease.row_id, lease.provider_id, now_ms))
+            again_seconds = self._retries.again_seconds(lease)
+            unclaim = partial(lifecycle.unclaim, reason=reason, again_seconds=again_seconds, now_ms=now_ms)
+            take = partial(unclaim, job_id=lease.row_id, provider_id=lease.provider_id)
+            job = await self._db.write(take, is_told=False)
             if job is None or not self._dispatcher.learn(job):
                 return None
             self._run_counts.returned()
@@ -173,7 +173,7 @@ class Attempts:
         return await self._noted(work)
 
     async def _noted(self, work: Callable[[Connection], JobRow]) -> JobRow:
-        self._dispatcher.tell(job := await self._db.write(work))
+        self._dispatcher.tell(job := await self._db.write(work, is_told=False))
         return job
 
     async def append_logs(
@@ -193,7 +193,7 @@ class Attempts:
             rows = job_logs.append(conn, job.id, job.attempt_number, lines, batch)
             return Logged(job, job.attempt_number, rows)
 
-        logged = await self._db.write(work)
+        logged = await self._db.write(work, is_told=False)
         if logged.rows:
             self._job_feed.publish(logged.job.id, LogLines(logged.rows))
         return logged
@@ -265,7 +265,7 @@ class Attempts:
 
         with self._leases.settling(*row_ids) as said:
             relayed = next(iter(said.values()), NOTHING_RELAYED)
-            before, moved = await self._db.write(partial(work, relayed=relayed))
+            before, moved = await self._db.write(partial(work, relayed=relayed), is_told=False)
             self.left(moved, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         promoted_on = before.provider_id if self._dispatcher.has_work_for(before.provider_id) else None
         return ReportReceipt(moved.job, retried=moved.job.status == JobStatus.QUEUED, promoted_on=promoted_on)
@@ -294,8 +294,7 @@ class Attempts:
     async def lose_calls(self, provider: Provider) -> None:
         """Take the calls from a daemon that went without a word, which another one can answer while it is awaited."""
         for lease in self._leases.of_provider(provider.id):
-            is_call = lease.assignment.job.source is JobSource.V1
-            if is_call and self._retries.may_follow(lease):
+            if lease.assignment.job.source is JobSource.V1 and self._retries.may_follow(lease):
                 await self.lose(lease, "The provider disconnected")
 
     async def provider_lost(self, provider: Provider) -> None:
@@ -319,7 +318,7 @@ class Attempts:
         # A job waits for whoever comes, the one that it names too (contract 4.1); a call has a caller who waits.
         may_retry = self._retries.may_follow(lease)
         with self._leases.settling(lease.row_id):
-            moved = await self._db.write(partial(lose, may_retry=may_retry))
+            moved = await self._db.write(partial(lose, may_retry=may_retry), is_told=False)
             if moved is None:
                 return False
             self.left(moved, lease.provider_id, StopReason.SUPERSEDED)
@@ -356,6 +355,7 @@ class Attempts:
         if self._fleet.view(provider).takes_new_work:
             self._dispatcher.wake(provider.id)
             return
+        await self._replicas.take_over(provider.id)
         for lease in self._leases.of_provider(provider.id):
             # What says something runs, though another server may not have stored that yet.
             if not (lease.running or lease.relayed.tokens):
@@ -363,6 +363,7 @@ class Attempts:
 
     async def evict(self, provider: Provider, reason: str, *, by_operator: bool = False) -> int:
         """Take everything from a provider that may no longer run jobs; return how many jobs went back to the queue."""
+        await self._replicas.take_over(provider.id)
         held = self._leases.of_provider(provider.id)
         return sum([await self.lose(lease, reason, by_operator=by_operator) for lease in held])
 
@@ -374,7 +375,7 @@ class Attempts:
         again_seconds = self._queue_deadline_seconds
         end = partial(lifecycle.end_overdue, job_id=row_id, now_ms=now_ms, queue_deadline_seconds=again_seconds)
         with self._leases.settling(row_id) as said:
-            moved = await self._db.write(partial(end, relayed=said[row_id]))
+            moved = await self._db.write(partial(end, relayed=said[row_id]), is_told=False)
             if moved is not None:
                 # A job that goes back to the queue has no provider any more; its lease still names the one it had.
                 provider_id = moved.job.provider_id if lease is None else lease.provider_id

@@ -74,6 +74,7 @@ class Completions:
         self._queue = CallQueue(self._place, dispatcher.unplace)
         dispatcher.tell_of_room = self._queue.serve_soon
         dispatcher.next_of = self._next_of
+        replicas.hear_of_room(lambda: len(self._queue) > 0)
         # Calls somebody waits for, by row id.
         self._answered: dict[int, InferenceCall] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -142,6 +143,7 @@ class Completions:
         seconds = self._config.completion_queue_seconds
         if refusal.code is not OpenAICode.NO_CAPACITY_AVAILABLE or not seconds:
             raise refusal
+        self._replicas.want_room()
         reserved = await self._queue.wait(renter_id, requirement, seconds)
         if reserved is None:
             raise refusal
@@ -228,7 +230,7 @@ class Completions:
 
         await self._attempts.starts.store(*sorted(answered))
         with self._leases.settling(*answered) as said:
-            for moved, provider_id in await self._db.write(partial(work, said=said)):
+            for moved, provider_id in await self._db.write(partial(work, said=said), is_told=False):
                 self._attempts.left(moved, provider_id, StopReason.CANCELLED)
 
     async def end_orphans(self) -> None:

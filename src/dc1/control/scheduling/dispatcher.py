@@ -16,15 +16,14 @@ from dc1.control.scheduling.estimates import Estimates
 from dc1.control.scheduling.job_feed import StateChanged
 from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.control.scheduling.job_versions import JobVersions
-from dc1.control.scheduling.leases import Assignment, Lease
-from dc1.control.scheduling.scheduler import Match, Scheduler
+from dc1.control.scheduling.leases import AnswerTimes, Assignment, Lease
+from dc1.control.scheduling.scheduler import Declines, Match, Scheduler
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, Room
 from dc1.domain.jobs.queue_order import queue_key
 from dc1.domain.jobs.states import OPEN, ErrorCategory, JobSource, JobStatus
-from dc1.domain.providers.liveness import Channel
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
@@ -48,25 +47,30 @@ class Dispatcher:
         self._run_counts = core.run_counts
         self._job_traces = core.job_traces
         self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
+        self.answers = AnswerTimes(core.clock, core.fleet, core.leases, self._offer_timeout_ms)
         self.queue = JobQueue()
         self.estimates = Estimates(core, self.queue)
         self._scheduler = Scheduler(core.clock, core.fleet, self.queue, self._offer_timeout_ms)
-        self._versions = JobVersions()
-        self._declined: dict[int, dict[int, int]] = {}
+        self.versions = JobVersions()
+        self._declines = Declines()
         self._dispatching = asyncio.Lock()
         self.tell_of_room: Callable[[], None] = lambda: None
         """Called when there may be room for who waits in no queue of ours."""
         self.next_of: Callable[[JobRow, frozenset[int]], int | None] = lambda job, avoid: None
         """Who shall have a job next that waits again, None for nobody now."""
+        self.tell_others: Callable[[JobRow, int | None, bool], None] = lambda job, held_by, waited: None
+        """Called with each job that was moved here, who had it before, and whether it may wait in others' queues."""
+        self.leaves: Callable[[JobRow], bool] = lambda job: False
+        """Tell whether another server serves a job, and this one has nothing to do with it."""
         self.speeds = EngineSpeeds(core.clock, core.run_counts)
         self.health = EngineHealth(core.clock, core.config.completion_timeout_seconds * 1000)
 
     async def load(self) -> None:
         """Read the queue and the leases that were in force when the server last stopped."""
         queued = await self._db.read(jobs.load_queue)
-        active = await self._db.read(jobs.load_active)
+        active = [job for job in await self._db.read(jobs.load_active) if not self.leaves(job)]
         for job in queued:
-            self.learn(job)
+            self.learn(job, heard=True)
             self._enqueue(job, job.losers)
         for start in range(0, len(active), _CLAIMS_PER_TRANSACTION):
             part = active[start : start + _CLAIMS_PER_TRANSACTION]
@@ -75,7 +79,7 @@ class Dispatcher:
                 # A provider that another replica registered since the fleet was read comes with the feed, and its job
                 # too.
                 provider = self._fleet.get(_provider_of(job))
-                if provider is not None and self.learn(job):
+                if provider is not None and self.learn(job, heard=True):
                     self.queue.remove(job.id)
                     self._restore(job, specs[job.id])
                     self._fleet.presence.await_return(provider)
@@ -97,27 +101,35 @@ class Dispatcher:
         self._leases.add(lease)
         session = self._sessions.get(provider_id)
         if not running and session is not None:
-            self._set_answer_time(lease)
-            session.offer(lease.assignment, self.seconds_to_answer(lease))
+            self.answers.expect(lease)
+            session.offer(lease.assignment, self.answers.seconds_left(lease))
 
-    def learn(self, job: JobRow) -> bool:
-        """Note a job as it was stored; False when memory has followed it that far already."""
-        if not self._versions.learn(job):
+    def learn(self, job: JobRow, *, heard: bool = False, waited: bool = False) -> bool:
+        """Note a job as it was stored; False when memory has followed it that far already.
+
+        `heard` of from another server, it is nothing to tell the others; `waited` says that it did until now.
+        """
+        if not self.versions.learn(job):
             return False
         lease = self._leases.of_job(job.id)
+        if not heard:
+            held_by = None if lease is None else lease.provider_id
+            self.tell_others(job, held_by, waited or job.id in self.queue)
         # A phase of a run that another server heard comes here, too, and begins nothing.
         is_known = lease is not None and lease.running and lease.attempt == job.attempt_number
-        self._job_watch.moved(job, starts=job.status == JobStatus.RUNNING and not is_known)
+        starts = job.status == JobStatus.RUNNING and not is_known
+        self._job_watch.moved(job, starts=starts, heard=heard)
         return True
 
     def tell(self, job: JobRow) -> None:
         """Tell whoever watches a job that its run goes on, in another phase or served somewhere."""
+        self.versions.learn(job)
         self._job_feed.publish(job.id, StateChanged())
         self._job_watch.moved(job)
 
-    def follow(self, job: JobRow, spec: JobSpec | None) -> None:
+    def follow(self, job: JobRow, spec: JobSpec | None, *, heard: bool = False) -> None:
         """Follow a job that another replica may have moved; what is older than what is known here changes nothing."""
-        if not self.learn(job):
+        if not self.learn(job, heard=heard):
             return
         lease = self._leases.of_job(job.id)
         if job.status == JobStatus.QUEUED:
@@ -149,7 +161,20 @@ class Dispatcher:
             return
         if lease is not None:
             self.end_lease(job.id, StopReason.SUPERSEDED)
-        self._restore(job, spec)
+        if self.leaves(job):
+            self.versions.end(job.id, job.event_sequence)
+        else:
+            self._restore(job, spec)
+
+    def take_over(self, job: JobRow, spec: JobSpec) -> None:
+        """Know a job of a machine that this server serves from now on, be it that it heard of the job before."""
+        if self._leases.of_job(job.id) is not None:
+            self.follow(job, spec, heard=True)
+            return
+        self.versions.follow_again(job)
+        if self.learn(job, heard=True):
+            self.queue.remove(job.id)
+            self._restore(job, spec)
 
     # Slots
 
@@ -208,21 +233,8 @@ class Dispatcher:
         """Let a job wait that its provider will not run; asked again at once, it would say the same."""
         now_ms = self._clock.now_ms()
         until_ms = now_ms + self._offer_timeout_ms
-        # With those who declined it before: two that decline whatever comes would pass it to and fro without a pause,
-        # and each time is a row in the job's lifecycle.
-        before = self._declined.pop(job.id, {})
-        still = {other: until for other, until in before.items() if until > now_ms} | {provider_id: until_ms}
-        self._declined[job.id] = still
-        self._forget_declined(now_ms)
+        still = self._declines.note(job.id, provider_id, until_ms, now_ms)
         self.requeued(job, still, until_ms)
-
-    def _forget_declined(self, now_ms: int) -> None:
-        # In the order of the last refusal, so whatever is over is in front.
-        while self._declined:
-            oldest = next(iter(self._declined))
-            if max(self._declined[oldest].values()) > now_ms:
-                return
-            del self._declined[oldest]
 
     def forget(self, job: JobRow) -> None:
         """Take a job out of the queue that ended while it waited."""
@@ -327,10 +339,10 @@ class Dispatcher:
             still_queued = {job.id for job in refused if job is not None and job.status == JobStatus.QUEUED}
             return [None if job is None else (job, specs[job.id]) for job in claimed], still_queued
 
-        results, still_queued = await self._db.write(work)
+        results, still_queued = await self._db.write(work, is_told=False)
         self._run_counts.claimed(results)
         for match, result in zip(matches, results, strict=True):
-            if result is not None and self.learn(result[0]):
+            if result is not None and self.learn(result[0], waited=True):
                 self._offer(*result)
                 continue
             # Also when the claim succeeded and the feed told of it first: `follow` has taken slots for the lease by
@@ -370,29 +382,11 @@ class Dispatcher:
         lease = Lease(given, job.provider_id, attempt, pace=RelayedPace.begun(job.source, self._clock.now_ms()))
         self._run_counts.offered()
         self._leases.add(lease)
-        self._set_answer_time(lease)
+        self.answers.expect(lease)
         self._job_feed.publish(job.id, StateChanged())
         session = self._sessions.get(lease.provider_id)
         if session is not None:
-            session.offer(lease.assignment, self.seconds_to_answer(lease))
-
-    def await_answers(self, provider_id: int) -> None:
-        """Start the time to answer of every offer that a daemon finds when its stream opens."""
-        for lease in self._leases.of_provider(provider_id):
-            if not lease.running and lease.answer_by_ms is None:
-                self._set_answer_time(lease)
-
-    def _set_answer_time(self, lease: Lease) -> None:
-        # A daemon that polls is given its job when it asks; only a stream is expected to answer.
-        provider = self._fleet.get(lease.provider_id)
-        if provider is not None and provider.presence.channel is Channel.STREAM:
-            lease.answer_by_ms = self._clock.now_ms() + self._offer_timeout_ms
-
-    def seconds_to_answer(self, lease: Lease) -> float:
-        """Return how long the daemon may still take to accept an offer."""
-        if lease.answer_by_ms is None:
-            return self._offer_timeout_ms / 1000
-        return max(0.0, (lease.answer_by_ms - self._clock.now_ms()) / 1000)
+            session.offer(lease.assignment, self.answers.seconds_left(lease))
 
 
 def _provider_of(job: JobRow) -> int:

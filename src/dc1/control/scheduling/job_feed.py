@@ -6,7 +6,7 @@ database, so a slow reader costs neither a job nor another reader anything.
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -132,6 +132,10 @@ class JobFeed:
         self._unheard: deque[tuple[int, TokenChunk]] = deque()
         self._unheard_size = 0
         self.closing = False
+        self.tell_readers: Callable[[int, JobUpdate], None] = lambda row_id, update: None
+        """Called with each update, for whoever reads a job at another server."""
+        self.begun: Callable[[int], None] = lambda row_id: None
+        """Called when a job has its first reader here."""
 
     def close(self) -> None:
         """Wake everybody up: who only follows a job can do so from the next server."""
@@ -139,9 +143,13 @@ class JobFeed:
         for row_id in self._subscriptions:
             self.publish(row_id, StateChanged())
 
-    def subscribed_rows(self) -> list[int]:
-        """Return the row ids of the jobs that somebody subscribed to."""
+    def read_rows(self) -> list[int]:
+        """Return the row ids of the jobs that somebody reads here."""
         return list(self._subscriptions)
+
+    def is_read(self, row_id: int) -> bool:
+        """Tell whether anybody reads a job here."""
+        return row_id in self._subscriptions
 
     def has_caller(self, row_id: int) -> bool:
         """Tell whether whoever is answered by a job reads it here."""
@@ -149,6 +157,7 @@ class JobFeed:
 
     def publish(self, row_id: int, update: JobUpdate) -> None:
         """Hand an update of a job to everybody who subscribed to it."""
+        self.tell_readers(row_id, update)
         # `get`, as a look-up in a defaultdict would keep an empty set for every job that ever did anything.
         subscriptions = self._subscriptions.get(row_id, ())
         for subscription in subscriptions:
@@ -198,7 +207,10 @@ class JobFeed:
             for kept_id, update in self._unheard:
                 if kept_id == row_id:
                     subscription.put(update)
+        is_first = not self.is_read(row_id)
         self._subscriptions[row_id].add(subscription)
+        if is_first:
+            self.begun(row_id)
         try:
             yield subscription
         finally:

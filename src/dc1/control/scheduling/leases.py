@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from dc1.control.fleet.fleet import Fleet
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.base.clock import Clock
 from dc1.domain.inference.kept_events import KeptEvents
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
 from dc1.domain.jobs.placement import Room
+from dc1.domain.providers.liveness import Channel
 from dc1.storage.jobs.claims import UnstoredStart
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 
@@ -225,3 +228,32 @@ class Leases:
     def unanswered(self, now_ms: int) -> list[Lease]:
         """Return the offers that nobody answered in time."""
         return [lease for lease in self.offered() if lease.answer_by_ms is not None and lease.answer_by_ms <= now_ms]
+
+
+class AnswerTimes:
+    """Until when daemons are to answer what they are offered."""
+
+    def __init__(self, clock: Clock, fleet: Fleet, leases: Leases, timeout_ms: int) -> None:
+        self._clock = clock
+        self._fleet = fleet
+        self._leases = leases
+        self._timeout_ms = timeout_ms
+
+    def expect(self, lease: Lease) -> None:
+        """Start the time to answer an offer."""
+        # A daemon that polls is given its job when it asks; only a stream is expected to answer.
+        provider = self._fleet.get(lease.provider_id)
+        if provider is not None and provider.presence.channel is Channel.STREAM:
+            lease.answer_by_ms = self._clock.now_ms() + self._timeout_ms
+
+    def await_all(self, provider_id: int) -> None:
+        """Start the time to answer of every offer that a daemon finds when its stream opens."""
+        for lease in self._leases.of_provider(provider_id):
+            if not lease.running and lease.answer_by_ms is None:
+                self.expect(lease)
+
+    def seconds_left(self, lease: Lease) -> float:
+        """Return how long the daemon may still take to accept an offer."""
+        if lease.answer_by_ms is None:
+            return self._timeout_ms / 1000
+        return max(0.0, (lease.answer_by_ms - self._clock.now_ms()) / 1000)

@@ -36,6 +36,18 @@ class Replicas(Protocol):
         """
         ...
 
+    async def take_over(self, provider_id: int) -> None:
+        """Know every job of a machine that another server serves, or did until now."""
+        ...
+
+    def jobs_elsewhere(self, provider_id: int | None = None) -> tuple[int, int]:
+        """Return how many jobs that are not known here are offered and run, on one machine or on all."""
+        ...
+
+    def busy_elsewhere(self) -> int:
+        """Return on how many machines such jobs run."""
+        ...
+
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
         ...
@@ -46,6 +58,14 @@ class Replicas(Protocol):
 
     def hear_uses(self, heard: Callable[[CallUse], None]) -> None:
         """Call `heard` with what callers used at other servers."""
+        ...
+
+    def hear_of_room(self, waits: Callable[[], bool]) -> None:
+        """Be told of room at other servers while `waits` says that calls wait for it here."""
+        ...
+
+    def want_room(self) -> None:
+        """Say that a call begins to wait for room."""
         ...
 
     async def confirm_lost(self, provider: Provider) -> None:
@@ -77,6 +97,17 @@ class NoReplicas:
         """Return False: memory knows all that was committed."""
         return False
 
+    async def take_over(self, provider_id: int) -> None:
+        """Know them: nobody else serves a machine."""
+
+    def jobs_elsewhere(self, provider_id: int | None = None) -> tuple[int, int]:
+        """Return none."""
+        return 0, 0
+
+    def busy_elsewhere(self) -> int:
+        """Return none."""
+        return 0
+
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Leave it at the readers here."""
 
@@ -85,6 +116,12 @@ class NoReplicas:
 
     def hear_uses(self, heard: Callable[[CallUse], None]) -> None:
         """Hear of nothing."""
+
+    def hear_of_room(self, waits: Callable[[], bool]) -> None:
+        """Hear of nothing."""
+
+    def want_room(self) -> None:
+        """Tell nobody."""
 
     async def confirm_lost(self, provider: Provider) -> None:
         """Let a provider be lost: its daemon could have spoken to nobody else."""

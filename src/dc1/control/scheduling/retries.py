@@ -26,6 +26,10 @@ class Retries:
         """Return how long a job may wait for another provider."""
         return self._call_queue_seconds if job.source is JobSource.V1 else self._queue_seconds
 
+    def again_seconds(self, lease: Lease) -> float | None:
+        """Return how long a job that nobody took may wait for another provider, None where it may not."""
+        return self.queue_seconds(lease.assignment.job) if self.may_follow(lease) else None
+
     def may_follow(self, lease: Lease) -> bool:
         """Tell whether a job that its provider lost may wait for another attempt: a call for another provider only."""
         return lease.assignment.job.source is not JobSource.V1 or self.others_fit(lease)

@@ -1,6 +1,7 @@
 """Which waiting job goes to which provider with a free slot, decided in memory: the database has the last word."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -112,3 +113,28 @@ class Scheduler:
             return False
         other = self._fleet.availability.remote.best(job.requirement, avoid=job.avoid)
         return other is not None and other not in job.avoid
+
+
+class Declines:
+    """Who declined which waiting job lately, and until when each of them is not asked again."""
+
+    def __init__(self) -> None:
+        self._until_ms: dict[int, dict[int, int]] = {}
+
+    def note(self, row_id: int, provider_id: int, until_ms: int, now_ms: int) -> Collection[int]:
+        """Note a refusal, and return everybody whose refusal still counts."""
+        # With those who declined it before: two that decline whatever comes would pass it to and fro without a pause,
+        # and each time is a row in the job's lifecycle.
+        before = self._until_ms.pop(row_id, {})
+        still = {other: until for other, until in before.items() if until > now_ms} | {provider_id: until_ms}
+        self._until_ms[row_id] = still
+        self._forget(now_ms)
+        return still
+
+    def _forget(self, now_ms: int) -> None:
+        # In the order of the last refusal, so whatever is over is in front.
+        while self._until_ms:
+            oldest = next(iter(self._until_ms))
+            if max(self._until_ms[oldest].values()) > now_ms:
+                return
+            del self._until_ms[oldest]

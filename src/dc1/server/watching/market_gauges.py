@@ -67,7 +67,8 @@ class MarketGauges:
         yield gauge("dc1_queue_jobs", "Jobs that wait for a machine, by the card they ask for.", depths, "gpu_type")
         yield gauge("dc1_queue_oldest_seconds", "How long the oldest of them has waited.", ages, "gpu_type")
         leases = self._plane.leases
-        states: Values = {"running": leases.running, "offered": len(leases) - leases.running}
+        offered, running = self._plane.replicas.jobs_elsewhere()
+        states: Values = {"running": leases.running + running, "offered": len(leases) - leases.running + offered}
         yield gauge("dc1_leases", "Jobs that machines hold, as this server knows.", states, "state")
         yield gauge(
             "dc1_replication_lag_seconds",

@@ -46,10 +46,11 @@ class LiveQueue(LiveSource):
 
     def _state(self) -> JsonObject:
         leases, queue = self._plane.leases, self._plane.dispatcher.queue
+        offered, running = self._plane.replicas.jobs_elsewhere()
         return {
             "queued": len(queue),
-            "offered": len(leases) - leases.running,
-            "running": leases.running,
+            "offered": len(leases) - leases.running + offered,
+            "running": leases.running + running,
             "by_gpu_type": self._waiting(),
         }
 

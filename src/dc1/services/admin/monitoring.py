@@ -105,7 +105,8 @@ class MonitoringCalls(ServicerPart):
         fleet = self._plane.fleet
         return pb.ProviderMetrics(
             online=fleet.lists.online(),
-            active=len({lease.provider_id for lease in self._plane.leases if lease.running}),
+            active=len({lease.provider_id for lease in self._plane.leases if lease.running})
+            + self._plane.replicas.busy_elsewhere(),
             registered=figures.statuses[ProviderStatus.REGISTERED],
             total_registered=len(fleet),
             pending_approval=figures.awaiting_approval,
@@ -176,7 +177,8 @@ class MonitoringCalls(ServicerPart):
             last_heartbeat=time_value(presence.last_heartbeat_ms),
             heartbeat_age_seconds=to_value(presence.age_seconds(now_ms)),
             status=status,
-            jobs_running=sum(lease.running for lease in self._plane.leases.of_provider(provider.id)),
+            jobs_running=sum(lease.running for lease in self._plane.leases.of_provider(provider.id))
+            + self._plane.replicas.jobs_elsewhere(provider.id)[1],
             jobs_failed_24h=failures.count,
             container_restart_count=provider.container_restart_count or 0,
             model_cache_disk_mb=metric_of(provider.model_cache, "used_mb") or 0,

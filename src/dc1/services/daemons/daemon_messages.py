@@ -82,8 +82,9 @@ class DaemonMessages:
         """Take the daemon's state, take from it what it lost, and welcome it."""
         self._fold(hello.state)
         # The database knows leases that another replica gave out and we have not heard of yet.
+        await self._plane.replicas.take_over(self._provider.id)
         await self._plane.catch_up()
-        self._plane.dispatcher.await_answers(self._provider.id)
+        self._plane.dispatcher.answers.await_all(self._provider.id)
         # At once: nothing was said on this stream before, so that a run which a Hello does not list is lost. Only a
         # beat can have been on its way before the lease.
         await self._reconcile(hello.state, lost_after=1)
@@ -207,7 +208,7 @@ class DaemonMessages:
                 # An assignment may be 100 KB, and a beat comes every few seconds.
                 desired.offered.append(lease_ref(*attempt))
             else:
-                left = self._plane.dispatcher.seconds_to_answer(lease)
+                left = self._plane.dispatcher.answers.seconds_left(lease)
                 images = self._plane.catalog.images_by_type
                 offer = self.offer(lease.assignment, images, left)
                 size += offer.ByteSize()

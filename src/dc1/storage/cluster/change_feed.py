@@ -9,20 +9,23 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any, TypeAlias
 
 import psycopg
-from sqlalchemy import URL, BigInteger, Connection, Text, cast, func, select
+from psycopg import sql
+from sqlalchemy import URL, BigInteger, Connection, Text, bindparam, cast, func, select
 
 from dc1.containment import contained
 from dc1.domain.access.call_use import CallUse
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.jobs.states import OPEN
 from dc1.storage.cluster import replicas
+from dc1.storage.cluster.news import News
 from dc1.storage.engine.postgres import patience
 from dc1.storage.engine.postgres_address import connect_arguments
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import jobs as job_reads
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
 from dc1.storage.providers.providers import ProviderRow, provider_shape
@@ -40,16 +43,39 @@ _IS_READ_ONLY = "SELECT current_setting('transaction_read_only')::boolean"
 
 
 @dataclass(frozen=True, slots=True)
+class JobFact:
+    """A job that moved: its version, its state, how many runs of it began, and who has it, or had it and lost it."""
+
+    row_id: int
+    event_sequence: int
+    status: str
+    source: str
+    attempt_number: int
+    provider_id: int | None
+    last_provider_id: int | None
+
+
+_FACTS = PreparedStatement(
+    select(*(jobs.c["id" if field.name == "row_id" else field.name] for field in fields(JobFact))).where(
+        jobs.c.changed_xid >= bindparam("start", type_=BigInteger),
+        # That its documents are gone is no news of a job: thousands at a time would push out what is.
+        jobs.c.documents_erased_at_ms.is_(None),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What was committed since a horizon, the horizon to ask from next time, and the replicas that live.
 
     `keys` tells of each key that changed, by its id, whether it was stopped, `has_operators` whether any operator did.
+    Of jobs there is just enough to tell whom they concern: most are served elsewhere, and a row of theirs would cost
+    every server a third of what the job costs its own.
     """
 
     horizon: int
     alive: frozenset[str]
-    jobs: list[JobRow]
-    specs: dict[int, JobSpec]
+    jobs: list[JobFact]
     providers: list[ProviderRow]
     keys: dict[str, bool]
     renter_ids: list[int]
@@ -68,17 +94,12 @@ def since(conn: Connection, start: int) -> Changes:
     The horizon is before `start` when the database went back, as it does when a standby that lacked the newest
     transactions was promoted: what was stamped between the two is not among the changes then.
     """
-    # That its documents are gone is no news of a job: thousands at a time would push out what is.
-    news = (jobs.c.changed_xid >= start, jobs.c.documents_erased_at_ms.is_(None))
-    changed = job_shape.all(conn.execute(select(*job_shape.columns).where(*news)))
     changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
     return Changes(
         # Of the same snapshot as the rows: whatever commits later is stamped at or after it.
         horizon=horizon(conn),
         alive=replicas.read(conn).alive(),
-        jobs=changed,
-        # Nobody hands out a job that has ended, so its documents stay where they are.
-        specs=job_reads.specs(conn, [job.id for job in changed if job.status in OPEN]),
+        jobs=[JobFact(*row) for row in _FACTS.rows(conn, {"start": start})],
         providers=provider_shape.all(
             conn.execute(select(*provider_shape.columns).where(providers.c.changed_xid >= start))
         ),
@@ -87,6 +108,22 @@ def since(conn: Connection, start: int) -> Changes:
         has_operators=conn.execute(select(operators.c.id).where(operators.c.changed_xid >= start).limit(1)).first()
         is not None,
     )
+
+
+def followed(conn: Connection, row_ids: Collection[int]) -> list[tuple[JobRow, JobSpec | None]]:
+    """Return jobs as they are now, and the documents of those that are open."""
+    found = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.id.in_(row_ids))))
+    # Nobody hands out a job that has ended, so its documents stay where they are.
+    specs = job_reads.specs(conn, [job.id for job in found if job.status in OPEN])
+    return [(job, specs.get(job.id)) for job in found]
+
+
+def held(conn: Connection, provider_ids: Collection[int]) -> list[tuple[JobRow, JobSpec]]:
+    """Return what these machines hold, with its documents."""
+    query = select(*job_shape.columns).where(jobs.c.provider_id.in_(provider_ids), job_reads.LEASED)
+    found = job_shape.all(conn.execute(query))
+    specs = job_reads.specs(conn, [job.id for job in found])
+    return [(job, specs[job.id]) for job in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +155,10 @@ class SharedEvent:
 
 
 Shared: TypeAlias = SharedTokens | SharedEvent | CallUse
+Heard: TypeAlias = Shared | News
 
 
-def read_payload(payload: str) -> tuple[str, list[Shared]]:
+def read_payload(payload: str) -> tuple[str, list[Heard]]:
     """Return who sent a notification and what it shares; of what cannot be read nothing.
 
     Anybody who may use the database may notify. An odd notification is a call to read anew, as every other; were it
@@ -135,9 +173,13 @@ def read_payload(payload: str) -> tuple[str, list[Shared]]:
     # An older server tells of none.
     events = told["events"] if isinstance(told.get("events"), list) else []
     uses = told["uses"] if isinstance(told.get("uses"), list) else []
-    found: list[Shared] = [SharedEvent(*item) for item in events if _is_event(item)]
+    found: list[Heard] = [SharedEvent(*item) for item in events if _is_event(item)]
     found += (CallUse(*item) for item in uses if _is_use(item))
-    return str(told.get("from")), [*found, *(SharedTokens(*item) for item in told["tokens"] if _is_tokens(item))]
+    sender = str(told.get("from"))
+    # Before what is said of a job that it tells of.
+    if (news := News.read(sender, told.get("news"))) is not None:
+        found.insert(0, news)
+    return sender, [*found, *(SharedTokens(*item) for item in told["tokens"] if _is_tokens(item))]
 
 
 def _is_tokens(item: object) -> bool:
@@ -168,6 +210,11 @@ def _are_counts(*numbers: object) -> bool:
     return all(isinstance(each, int) and type(each) is int and 0 <= each < MAX_EXACT_INTEGER for each in numbers)
 
 
+def _channel_of(replica_id: str) -> str:
+    """Return where one server alone is told something."""
+    return f"dc1_{replica_id}"
+
+
 class Notifications:
     """Tells the other replicas that something changed, and what text runs generate, and hears it from them."""
 
@@ -178,20 +225,26 @@ class Notifications:
         self._sender: psycopg.AsyncConnection[tuple[object, ...]] | None = None
         self._ear: psycopg.AsyncConnection[tuple[object, ...]] | None = None
 
-    async def send(self, shared: Sequence[Shared] = ()) -> None:
-        """Notify the others; a failure is left to the followers' own rounds to heal, and tokens are shown or lost."""
+    async def send(self, shared: Sequence[Heard] = (), *, to: str | None = None) -> None:
+        """Notify the others, or the one that is named.
+
+        A failure is left to the followers' own rounds to heal, and tokens are shown or lost.
+        """
         tokens = [astuple(item) for item in shared if isinstance(item, SharedTokens)]
         events = [astuple(item) for item in shared if isinstance(item, SharedEvent)]
         uses = [astuple(item) for item in shared if isinstance(item, CallUse)]
-        more = {name: items for name, items in (("events", events), ("uses", uses)) if items}
+        more: dict[str, Any] = {name: items for name, items in (("events", events), ("uses", uses)) if items}
+        news = next((item for item in shared if isinstance(item, News)), None)
+        more |= {} if news is None else {"news": news.to_tell()}
         payload = json.dumps({"from": self._replica_id, "tokens": tokens, **more})
+        channel = _CHANNEL if to is None else _channel_of(to)
         # Twice, for a connection that was ended while nothing was said is found out by the first thing that is.
         for _ in range(_TRIES):
             try:
                 if self._sender is None or self._sender.closed:
                     self._sender = await self._connect()
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    told = await self._sender.execute(f"{_IS_READ_ONLY}, pg_notify(%s, %s)", (_CHANNEL, payload))
+                    told = await self._sender.execute(f"{_IS_READ_ONLY}, pg_notify(%s, %s)", (channel, payload))
                     row = await told.fetchone()
                 if row is not None and not row[0]:
                     return
@@ -207,7 +260,7 @@ class Notifications:
         except psycopg.Error as error:
             log.warning("not listening yet: %s", type(error).__name__)
 
-    async def listen(self, heard: Callable[[Sequence[Shared]], None]) -> None:
+    async def listen(self, heard: Callable[[Sequence[Heard]], None]) -> None:
         """Call `heard` for each notification of another replica, and after each reconnection, until cancelled."""
         pause = 0.05
         while True:
@@ -247,7 +300,8 @@ class Notifications:
 
     async def _listening(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         connection = await self._connect()
-        await connection.execute(f"LISTEN {_CHANNEL}")
+        for channel in (_CHANNEL, _channel_of(self._replica_id)):
+            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         return connection
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:

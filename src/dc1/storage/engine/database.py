@@ -135,8 +135,10 @@ class Database:
             return UnwritableReason.SCHEMA_CHANGED
         return await self._probe.check(patience_seconds)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, is_told: bool = True) -> T:
         """Run `work` in one transaction and return its result once that is durable.
+
+        Unless `is_told` is False, as where others hear of it otherwise or need not know, `on_commit` is called.
 
         Whatever `work` raises undoes its own effects and no other unit's, and is raised here. `work` may run
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
@@ -166,7 +168,8 @@ class Database:
         finally:
             hanging.cancel()
         # Once it is durable: whoever is told earlier would look and find nothing new.
-        self.on_commit()
+        if is_told:
+            self.on_commit()
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:

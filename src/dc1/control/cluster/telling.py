@@ -1,0 +1,188 @@
+"""What this server tells the others of jobs: each of what concerns it, and of which it wants to be told itself.
+
+A job is news to whoever holds its machine's stream, to whoever has readers of it, and while it waits to everybody. All
+else comes with the next look of each server, and so does what is lost on its way.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from dc1.control.feeds.job_watch import EVERYBODY, Audience
+from dc1.control.scheduling.core import Core
+from dc1.control.scheduling.job_feed import JobUpdate, Lagged, LogLines, StateChanged
+from dc1.domain.jobs.states import JobSource, JobStatus
+from dc1.storage.cluster.news import MOST_IDS, News, Wants
+from dc1.storage.jobs.job_records import JobRow
+
+WANTS_SECONDS = 2.0
+"""How often a server says what it wants to be told; it may have been lost, or be new to who has joined."""
+_FORGOTTEN_SECONDS = 3 * WANTS_SECONDS
+
+
+class _Interest:
+    """What one other server wants to be told."""
+
+    def __init__(self) -> None:
+        self.heard_at = time.monotonic()
+        self.rows: set[int] = set()
+        self.audiences: frozenset[Audience] = frozenset()
+        self.room = False
+
+    def take(self, wants: Wants) -> None:
+        """Put what it wants in the place of what it wanted."""
+        self.heard_at = time.monotonic()
+        self.rows, self.room = set(wants.rows), wants.room
+        renters = (Audience(renter_id=each) for each in wants.renters)
+        accounts = (Audience(account_id=each) for each in wants.accounts)
+        self.audiences = frozenset((*renters, *accounts, *([EVERYBODY] if wants.everybody else ())))
+
+
+class Telling:
+    """Gathers what is to be told until it is sent, and knows who wants to hear what."""
+
+    def __init__(
+        self, core: Core, replica_id: str, others: Callable[[], Collection[str]], wake: Callable[[], None]
+    ) -> None:
+        """`others` are the servers that live, and `wake` has what was gathered sent soon."""
+        self._replica_id = replica_id
+        self._others = others
+        self._wake = wake
+        self._fleet = core.fleet
+        self._leases = core.leases
+        self._sessions = core.sessions
+        self._job_feed = core.job_feed
+        self._job_watch = core.job_watch
+        self._interests: dict[str, _Interest] = {}
+        # By whom it is for, and under None what is for all.
+        self._jobs: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._lines: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._watch: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._look = False
+        self._wants_at = 0.0
+        self.waits_for_room: Callable[[], bool] = lambda: False
+        """Whether calls wait here for a machine that has room."""
+        core.job_feed.tell_readers = self._updated
+        core.job_feed.begun = self.reads
+        core.job_watch.tell_watchers = self._watched
+        core.job_watch.changed = self.want
+
+    # What is told
+
+    def look(self) -> None:
+        """Have everybody read what else than jobs has changed."""
+        self._look = True
+        self._wake()
+
+    def moved(self, job: JobRow, held_by: int | None, waited: bool) -> None:
+        """Tell of a job that was moved here, and was with `held_by` or `waited` before."""
+        others = self._others()
+        if not others:
+            return
+        # A server of before would never say what it wants, and hears what everybody is told. Of calls each counts the
+        # text, for whoever ends one pays by it.
+        is_everybody_s = waited or job.status == JobStatus.QUEUED or job.source is JobSource.V1
+        is_everybody_s = is_everybody_s or not self._interests.keys() >= set(others)
+        whom: set[str | None] = {None} if is_everybody_s else {*self._holders(job.provider_id, held_by)}
+        if None not in whom and (job.is_terminal or job.status == JobStatus.QUEUED):
+            whom.update(name for name, each in self._interests.items() if each.room)
+        self._tell(self._jobs, job.id, whom)
+
+    def _holders(self, *provider_ids: int | None) -> Iterator[str | None]:
+        """Yield who serves these machines, None where that may be any of the others."""
+        for provider_id in provider_ids:
+            provider = None if provider_id is None else self._fleet.get(provider_id)
+            if provider_id is None or self._sessions.get(provider_id) is not None:
+                continue
+            yield None if provider is None else provider.stream_replica
+
+    def _updated(self, row_id: int, update: JobUpdate) -> None:
+        for name, interest in self._interests.items():
+            if row_id in interest.rows and isinstance(update, StateChanged):
+                self._tell(self._jobs, row_id, [name])
+            elif row_id in interest.rows and isinstance(update, LogLines | Lagged):
+                self._tell(self._lines, row_id, [name])
+
+    def _watched(self, job: JobRow, account_id: int | None) -> None:
+        audiences = {EVERYBODY, Audience(renter_id=job.renter_id), Audience(account_id=account_id)}
+        whom = [name for name, interest in self._interests.items() if not interest.audiences.isdisjoint(audiences)]
+        self._tell(self._jobs, job.id, whom)
+
+    def _tell(self, what: defaultdict[str | None, set[int]], row_id: int, whom: Iterable[str | None]) -> None:
+        for name in whom:
+            what[name].add(row_id)
+            self._wake()
+
+    # What is wanted
+
+    def want(self) -> None:
+        """Say soon what this server wants to be told."""
+        self._wants_at = 0.0
+        self._wake()
+
+    def reads(self, row_id: int) -> None:
+        """Say that a job is read here, if it is not served here as well."""
+        lease = self._leases.of_job(row_id)
+        if not self._others() or (lease is not None and self._sessions.get(lease.provider_id) is not None):
+            return
+        # Known before the run says anything: this leaves with the news of the job, or after it on one connection.
+        self._tell(self._watch, row_id, set(self._holders(None if lease is None else lease.provider_id)) or {None})
+
+    def _wanted(self) -> Wants:
+        rows = [row_id for row_id in self._job_feed.read_rows() if not self._is_served_here(row_id)]
+        audiences = self._job_watch.audiences
+        renters = [each.renter_id for each in audiences if each.renter_id is not None]
+        accounts = [each.account_id for each in audiences if each.account_id is not None]
+        room = self.waits_for_room()
+        if len(rows) + len(renters) + len(accounts) > MOST_IDS:
+            return Wants(tuple(rows[:MOST_IDS]), everybody=True, room=room)
+        return Wants(tuple(rows), tuple(renters), tuple(accounts), EVERYBODY in audiences, room)
+
+    def _is_served_here(self, row_id: int) -> bool:
+        lease = self._leases.of_job(row_id)
+        return lease is not None and self._sessions.get(lease.provider_id) is not None
+
+    def heard(self, news: News) -> None:
+        """Take what another server wants to be told."""
+        if news.wants is not None:
+            self._interests.setdefault(news.replica, _Interest()).take(news.wants)
+        elif news.watch:
+            self._interests.setdefault(news.replica, _Interest()).rows.update(news.watch)
+
+    def readers(self, row_id: int) -> list[str]:
+        """Return where else a job is read."""
+        return [name for name, interest in self._interests.items() if row_id in interest.rows]
+
+    # What is sent
+
+    def take(self) -> list[tuple[str | None, News]]:
+        """Return what is to be told now and to whom, None for all; what does not fit is kept for the next time."""
+        now = time.monotonic()
+        living, old = self._others(), now - _FORGOTTEN_SECONDS
+        self._interests = {
+            name: each for name, each in self._interests.items() if name in living and each.heard_at > old
+        }
+        wants = self._wanted() if now - self._wants_at >= WANTS_SECONDS else None
+        if wants is not None:
+            self._wants_at = now
+        look, self._look = self._look, False
+        found: list[tuple[str | None, News]] = []
+        if look or wants is not None:
+            found.append((None, News(self._replica_id, look, wants=wants)))
+        for name in {None, *self._jobs, *self._lines, *self._watch}:
+            jobs, lines, watch = (_some(ids, name) for ids in (self._jobs, self._lines, self._watch))
+            if jobs or lines or watch:
+                found.append((name, News(self._replica_id, jobs=jobs, lines=lines, watch=watch)))
+        return found
+
+    def __bool__(self) -> bool:
+        return self._look or any((*self._jobs.values(), *self._lines.values(), *self._watch.values()))
+
+
+def _some(gathered: defaultdict[str | None, set[int]], name: str | None) -> tuple[int, ...]:
+    """Take out as many ids for somebody as a third of a piece of news may have."""
+    ids = gathered.pop(name, set())
+    taken = tuple(ids.pop() for _ in range(min(len(ids), MOST_IDS // 3)))
+    if ids:
+        gathered[name] = ids
+    return taken
