@@ -115,7 +115,7 @@ _TEXTS: Mapping[NotificationEvent, Mapping[Language, str]] = {
     },
     NotificationEvent.MACHINE_MISMATCH: {
         "en": "Machine {machine_id} ({name}) cannot be the GPU that it reports, and waits for an operator's decision.",
-        "ar": "لا يطابق الجهاز {machine_id} ({name}) كرت الشاشة المعلن عنه، وهو بانتظار قرار المشغّل.",
+        "ar": "لا يطابق الجهاز {machine_id} ({name}) البطاقة المعلن عنها، وهو بانتظار قرار المشغّل.",
     },
     NotificationEvent.FLEET_ALERT: {
         "en": "{reason} at {count} machines: {machine_ids}",
@@ -132,7 +132,7 @@ _TEXTS: Mapping[NotificationEvent, Mapping[Language, str]] = {
     # Nothing of the account: whoever registered may not be who reads this.
     NotificationEvent.CONFIRMATION: {
         "en": "{code} is the code that lets the market send notifications here. If you did not ask for it, do nothing.",
-        "ar": "{code} هو الرمز الذي يأذن للسوق بإرسال الإشعارات إلى هنا. إن لم تطلبه فلا تفعل شيئاً.",
+        "ar": "{code} هو الرمز الذي يأذن للسوق بإرسال الإشعارات إلى هنا. إن لم تطلبه فلا تفعل شيئًا.",
     },
 }
 

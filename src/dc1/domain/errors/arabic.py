@@ -40,7 +40,7 @@ _TEXTS: Mapping[str, str] = {
     "Renter API key required (Authorization: Bearer, x-renter-key or x-api-key)": (
         "مفتاح المستأجر مطلوب (Authorization: Bearer أو x-renter-key أو x-api-key)"
     ),
-    "Invalid or inactive renter API key": "مفتاح المستأجر غير صالح أو موقوف",
+    "Invalid or inactive renter API key": "مفتاح المستأجر غير صالح أو معلّق",
     "Admin access denied": "الدخول مقصور على المدير",
     "Admin token not configured": "لم يُضبط رمز المدير على هذا الخادم",
     "Access denied: IP not in allowlist": "الدخول مرفوض: عنوان IP ليس في قائمة المسموح لهم",
@@ -50,7 +50,7 @@ _TEXTS: Mapping[str, str] = {
     "Wrong key type: renter key cannot be used on provider endpoint": (
         "نوع المفتاح خاطئ: لا يصلح مفتاح المستأجر لمسارات المزود"
     ),
-    "Account suspended": "الحساب موقوف",
+    "Account suspended": "الحساب معلّق",
     "Forbidden": "لا تملك صلاحية الوصول إلى هذا",
     "Not found": "غير موجود",
     "File not found": "الملف غير موجود",
@@ -77,7 +77,7 @@ _TEXTS: Mapping[str, str] = {
     "An account has at most {most} channels": "لا يتسع الحساب لأكثر من {most} قنوات إشعار",
     "Channel is not confirmed": "لم تؤكَّد قناة الإشعارات بعد",
     "This is not the code that was mailed": "ليس هذا هو الرمز المرسل بالبريد",
-    "The code is no longer valid: remove the channel and add it again": "لم يعد الرمز صالحاً: أزل القناة وأضفها ثانية",
+    "The code is no longer valid: remove the channel and add it again": "لم يعد الرمز صالحًا: أزل القناة وأضفها ثانية",
     "Delivery not found": "لا يوجد إرسال بهذا المعرّف",
     "Delivery is still pending": "ما زال هذا الإرسال قيد المحاولة",
     "No webhook_url is set": "لم يُضبط webhook_url لهذا الحساب",

@@ -8,8 +8,8 @@ from dc1.domain.jobs import failure_texts, states
 
 _FAILURES: Mapping[str, str] = {
     states.JOB_TIMED_OUT: "انتهت مهلة المهمة",
-    states.NO_WORK_SHOWN: "لم يُظهر المزود عملاً حتى انتهت المهلة",
-    states.NOTHING_HANDED_BACK: "لم يسلّم المزود شيئاً",
+    states.NO_WORK_SHOWN: "لم يُظهر المزود عملًا حتى انتهت المهلة",
+    states.NOTHING_HANDED_BACK: "لم يسلّم المزود شيئًا",
     states.PARTLY_LOST: "ضاع جزء من الأجوبة في الطريق",
     states.SOMETHING_ELSE: "سلّم المزود غير ما طُلب",
     states.NO_PROVIDER_IN_TIME: "لم يتوفر مزود في الوقت المحدد",
@@ -27,7 +27,7 @@ _FAILURES: Mapping[str, str] = {
     "The provider's disk failed": "تعطّل قرص المزود",
     "The provider lost its GPU": "فقد المزود بطاقته",
     "The server stopped while the job ran": "توقف الخادم أثناء تنفيذ المهمة",
-    "The server stopped while the call ran": "توقف الخادم أثناء النداء",
+    "The server stopped while the call ran": "توقف الخادم أثناء الطلب",
     "An operator ended the job": "أنهى مشغّل المهمة",
     "CUDA out of memory": "نفدت ذاكرة CUDA",
     f"{failure_texts.PROMPT_TOO_LONG} {{count}} tokens of context": "السؤال أطول من سياق النموذج، وهو {count} رمز",
@@ -39,12 +39,12 @@ _FAILURES: Mapping[str, str] = {
     "The result has more than {count} values": "في النتيجة أكثر من {count} قيمة",
     "The result is not JSON": "النتيجة ليست JSON",
     "What follows DC1_RESULT_JSON: is not {what}": "ما بعد DC1_RESULT_JSON: ليس JSON كما ينبغي",
-    "params.{name} must be a number from {least} to {most}": "يجب أن يكون params.{name} عدداً من {least} إلى {most}",
+    "params.{name} must be a number from {least} to {most}": "يجب أن يكون params.{name} عددًا من {least} إلى {most}",
     "params.prompt or params.messages is required": "params.prompt أو params.messages مطلوب",
     "params.messages has more than {count} entries": "في params.messages أكثر من {count} عنصر",
     "params.messages must hold objects": "يجب أن تكون عناصر params.messages كائنات",
-    "params.messages: role must be one of {roles}": "params.messages: يجب أن يكون role واحداً من {roles}",
-    "params.messages: content must be text": "params.messages: يجب أن يكون content نصاً",
+    "params.messages: role must be one of {roles}": "params.messages: يجب أن يكون role واحدًا من {roles}",
+    "params.messages: content must be text": "params.messages: يجب أن يكون content نصًا",
     "params.messages: only text content is supported": "params.messages: لا يُدعم إلا المحتوى النصي",
     "container_spec.image is required for this kind of job": "container_spec.image مطلوب لهذا النوع من المهام",
     "The name or value of an environment variable is not valid": "اسم متغير بيئة أو قيمته غير صالح",
@@ -57,7 +57,7 @@ _FAILURES: Mapping[str, str] = {
     "The job needs a GPU and the provider can give it none": "تحتاج المهمة بطاقة وليس عند المزود ما يعطيها",
     "{taken} of the provider's {count} slots are taken": "مواضع المزود {count} والمشغول منها {taken}",
     "The provider's engine takes {count} calls at once and is at {taken}": (
-        "يقبل محرك المزود {count} من النداءات معاً وعنده منها {taken}"
+        "يقبل محرك المزود {count} من الطلبات معًا وعنده منها {taken}"
     ),
     "The model is not served by the provider": "لا يخدم المزود هذا النموذج",
     "The image is not approved by the provider": "لم يعتمد المزود هذه الصورة",
@@ -74,7 +74,7 @@ _WAITS: Mapping[str, str] = {
     "1 machine fits and is busy": "جهاز واحد مناسب وهو مشغول",
     "2 machines fit, both busy": "جهازان مناسبان وكلاهما مشغول",
     "{count} machines fit, all busy": "الأجهزة المناسبة {count} وكلها مشغولة",
-    "the named machine would fit and {is} not there now": "الجهاز المسمى مناسب وليس متصلاً الآن",
+    "the named machine would fit and {is} not there now": "الجهاز المسمى مناسب وليس متصلًا الآن",
     "the named machine cannot run it": "لا يستطيع الجهاز المسمى تنفيذها",
     "no machine that is there meets all of its conditions": "لا يستوفي شروطها كلها جهاز متصل",
     "no machine is there": "لا يوجد جهاز",
@@ -91,11 +91,11 @@ _NEARLY: Mapping[str, str] = {
     "would fit and cost more than the job is held for": "وكلفتها أكثر مما حُجز للمهمة",
     "would fit and the key allows none of them": "ولا يسمح المفتاح بأي منها",
     "would fit and had the job before": "وكانت المهمة عندها من قبل",
-    "would fit and can only be given a command or a prompt of text": "ولا تُعطى إلا أمراً أو سؤالاً نصياً",
-    "would fit and runs nothing for longer than {most} seconds": "ولا تشغّل شيئاً أكثر من {most} ثانية",
+    "would fit and can only be given a command or a prompt of text": "ولا تُعطى إلا أمرًا أو سؤالًا نصيًا",
+    "would fit and runs nothing for longer than {most} seconds": "ولا تشغّل شيئًا أكثر من {most} ثانية",
 }
 _BILL: Mapping[str, str] = {
-    "Pulling and loading (free)": "التنزيل والتحميل (مجاناً)",
+    "Pulling and loading (free)": "التنزيل والتحميل (مجانًا)",
     "Tokens": "الرموز",
     "Running": "التشغيل",
 }

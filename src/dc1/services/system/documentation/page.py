@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from dc1.assets import parse_yaml
-from dc1.services.system.documentation.foreign import foreign
+from dc1.services.system.documentation.foreign import described
 from dc1.services.system.documentation.markup import Html, code, join, link, paragraphs, text
 from dc1.services.system.documentation.opening import PLACES, opening
 from dc1.services.system.documentation.operations import ROLES, Route, details, index_of, routes
@@ -100,7 +100,7 @@ def _service(tag: dict[str, Any], every: list[Route], document: dict[str, Any], 
     return join(
         [
             f'<section><h2 id="tag-{escape(tag["name"])}">{escape(tag["name"])}</h2>',
-            foreign(paragraphs(tag.get("description", "")), words),
+            described(tag.get("description", ""), words),
             *[details(route, document, words) for route in own],
             "</section>",
         ]
@@ -110,7 +110,7 @@ def _service(tag: dict[str, Any], every: list[Route], document: dict[str, Any], 
 def _schemas(document: dict[str, Any], words: Words) -> Html:
     shown = [
         f'<article id="{escape(anchor(name))}"><h3>{code(name)}</h3>'
-        f"{foreign(paragraphs(schema.get('description', '')), words)}{fields(schema, words, is_request=False)}</article>"
+        f"{described(schema.get('description', ''), words)}{fields(schema, words, is_request=False)}</article>"
         for name, schema in sorted(document["components"]["schemas"].items())
     ]
     return join([f'<section><h2 id="schemas">{text(words["schemas"])}</h2>', *shown, "</section>"])
