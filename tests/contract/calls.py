@@ -86,7 +86,10 @@ CALLS: Mapping[str, Call] = {
         ("GetJob", "GetJobStatus", "ListJobExecutions", "ListJobLifecycle", "ListJobLogs", "CancelJob"), PLAIN
     ),
     **dict.fromkeys(("StreamJob", "StreamJobLifecycle", "StreamJobLogs"), Call(job="completed")),
-    **dict.fromkeys(("StreamFleet", "StreamJobs", "StreamMachines", "StreamQueue"), Call(query={"once": "true"})),
+    **dict.fromkeys(
+        ("StreamFleet", "StreamFleetAlerts", "StreamJobs", "StreamMachines", "StreamQueue"),
+        Call(query={"once": "true"}),
+    ),
     **dict.fromkeys(("GetJobInvoice", "GetJobOutput"), Call(job="completed")),
     "GetJobOutputImage": Call(job="image"),
     "CompleteJob": Call({}, job="running"),
@@ -138,6 +141,7 @@ CALLS: Mapping[str, Call] = {
     **dict.fromkeys(("ListPrices", "ListProviderQueue", "ListProviders", "ListRenterLedger", "ListRenters"), PLAIN),
     **dict.fromkeys(("ApproveProvider", "ForceCancelJob", "ResetProviderKey", "ResetRenterKey"), PLAIN),
     **dict.fromkeys(("SuspendProvider", "SuspendRenter", "UnsuspendProvider", "UnsuspendRenter"), PLAIN),
+    **dict.fromkeys(("DrainProvider", "UndrainProvider"), PLAIN),
     **dict.fromkeys(("ListOperators", "GetOwnOperator", "RevokeOperator"), PLAIN),
     "AddOperator": Call(lambda scene: {"name": scene.operator_name(), "role": "viewer"}),
     "RotateOperatorToken": Call({}),

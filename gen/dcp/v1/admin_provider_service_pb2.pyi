@@ -629,6 +629,114 @@ class UnsuspendProviderResponse(_message.Message):
 Global___UnsuspendProviderResponse: _TypeAlias = UnsuspendProviderResponse  # noqa: Y015
 
 @_typing.final
+class DrainProviderRequest(_message.Message):
+    """Whom to drain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Account id."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainProviderRequest: _TypeAlias = DrainProviderRequest  # noqa: Y015
+
+@_typing.final
+class DrainProviderResponse(_message.Message):
+    """The provider takes no new work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    SLOTS_USED_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    status: _builtins.str
+    """The provider's status now."""
+    slots_used: _builtins.int
+    """GPUs and calls that its jobs still take there; it is empty at 0."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+        status: _builtins.str = ...,
+        slots_used: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id", "slots_used", b"slots_used", "status", b"status", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainProviderResponse: _TypeAlias = DrainProviderResponse  # noqa: Y015
+
+@_typing.final
+class UndrainProviderRequest(_message.Message):
+    """Whom to let have work again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Account id."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndrainProviderRequest: _TypeAlias = UndrainProviderRequest  # noqa: Y015
+
+@_typing.final
+class UndrainProviderResponse(_message.Message):
+    """The provider takes work again, unless something else keeps it away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Always true."""
+    provider_id: _builtins.int
+    """Account id."""
+    status: _builtins.str
+    """The provider's status now."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        provider_id: _builtins.int = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id", "status", b"status", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndrainProviderResponse: _TypeAlias = UndrainProviderResponse  # noqa: Y015
+
+@_typing.final
 class SetProviderStatusRequest(_message.Message):
     """What to set a provider to."""
 

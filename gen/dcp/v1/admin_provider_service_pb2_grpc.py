@@ -88,6 +88,16 @@ class AdminProviderServiceStub:
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.UnsuspendProviderRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.UnsuspendProviderResponse.FromString,
                 _registered_method=True)
+        self.DrainProvider = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/DrainProvider',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.DrainProviderRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.DrainProviderResponse.FromString,
+                _registered_method=True)
+        self.UndrainProvider = channel.unary_unary(
+                '/dcp.v1.AdminProviderService/UndrainProvider',
+                request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.UndrainProviderRequest.SerializeToString,
+                response_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.UndrainProviderResponse.FromString,
+                _registered_method=True)
         self.SetProviderStatus = channel.unary_unary(
                 '/dcp.v1.AdminProviderService/SetProviderStatus',
                 request_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.SetProviderStatusRequest.SerializeToString,
@@ -206,6 +216,21 @@ class AdminProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrainProvider(self, request, context):
+        """Drains a provider: it is given no new work, what runs there is finished, and offers that were not accepted are taken back. Its owner's
+        own pause stays as it is. Drained again it stays so. Fails with NOT_FOUND for an unknown one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndrainProvider(self, request, context):
+        """Lets a drained provider have work again, unless its owner paused it. Fails with NOT_FOUND for an unknown one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetProviderStatus(self, request, context):
         """Suspends a provider or ends its suspension. Fails with NOT_FOUND for an unknown one.
         """
@@ -311,6 +336,16 @@ def add_AdminProviderServiceServicer_to_server(servicer, server):
                     servicer.UnsuspendProvider,
                     request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.UnsuspendProviderRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.UnsuspendProviderResponse.SerializeToString,
+            ),
+            'DrainProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainProvider,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.DrainProviderRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.DrainProviderResponse.SerializeToString,
+            ),
+            'UndrainProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndrainProvider,
+                    request_deserializer=dcp_dot_v1_dot_admin__provider__service__pb2.UndrainProviderRequest.FromString,
+                    response_serializer=dcp_dot_v1_dot_admin__provider__service__pb2.UndrainProviderResponse.SerializeToString,
             ),
             'SetProviderStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.SetProviderStatus,
@@ -620,6 +655,60 @@ class AdminProviderService:
             '/dcp.v1.AdminProviderService/UnsuspendProvider',
             dcp_dot_v1_dot_admin__provider__service__pb2.UnsuspendProviderRequest.SerializeToString,
             dcp_dot_v1_dot_admin__provider__service__pb2.UnsuspendProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/DrainProvider',
+            dcp_dot_v1_dot_admin__provider__service__pb2.DrainProviderRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.DrainProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndrainProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dcp.v1.AdminProviderService/UndrainProvider',
+            dcp_dot_v1_dot_admin__provider__service__pb2.UndrainProviderRequest.SerializeToString,
+            dcp_dot_v1_dot_admin__provider__service__pb2.UndrainProviderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,12 @@ class AdminProviderServiceStub:
     """
     UnsuspendProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.UnsuspendProviderRequest, _admin_provider_service_pb2.UnsuspendProviderResponse]
     """Ends a suspension. Fails with NOT_FOUND for an unknown provider."""
+    DrainProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.DrainProviderRequest, _admin_provider_service_pb2.DrainProviderResponse]
+    """Drains a provider: it is given no new work, what runs there is finished, and offers that were not accepted are taken back. Its owner's
+    own pause stays as it is. Drained again it stays so. Fails with NOT_FOUND for an unknown one.
+    """
+    UndrainProvider: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.UndrainProviderRequest, _admin_provider_service_pb2.UndrainProviderResponse]
+    """Lets a drained provider have work again, unless its owner paused it. Fails with NOT_FOUND for an unknown one."""
     SetProviderStatus: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.SetProviderStatusRequest, _admin_provider_service_pb2.SetProviderStatusResponse]
     """Suspends a provider or ends its suspension. Fails with NOT_FOUND for an unknown one."""
     ResetProviderKey: _grpc.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ResetProviderKeyRequest, _admin_provider_service_pb2.ResetProviderKeyResponse]
@@ -127,6 +133,12 @@ class AdminProviderServiceAsyncStub(AdminProviderServiceStub):
     """
     UnsuspendProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.UnsuspendProviderRequest, _admin_provider_service_pb2.UnsuspendProviderResponse]  # type: ignore[assignment]
     """Ends a suspension. Fails with NOT_FOUND for an unknown provider."""
+    DrainProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.DrainProviderRequest, _admin_provider_service_pb2.DrainProviderResponse]  # type: ignore[assignment]
+    """Drains a provider: it is given no new work, what runs there is finished, and offers that were not accepted are taken back. Its owner's
+    own pause stays as it is. Drained again it stays so. Fails with NOT_FOUND for an unknown one.
+    """
+    UndrainProvider: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.UndrainProviderRequest, _admin_provider_service_pb2.UndrainProviderResponse]  # type: ignore[assignment]
+    """Lets a drained provider have work again, unless its owner paused it. Fails with NOT_FOUND for an unknown one."""
     SetProviderStatus: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.SetProviderStatusRequest, _admin_provider_service_pb2.SetProviderStatusResponse]  # type: ignore[assignment]
     """Suspends a provider or ends its suspension. Fails with NOT_FOUND for an unknown one."""
     ResetProviderKey: _aio.UnaryUnaryMultiCallable[_admin_provider_service_pb2.ResetProviderKeyRequest, _admin_provider_service_pb2.ResetProviderKeyResponse]  # type: ignore[assignment]
@@ -244,6 +256,24 @@ class AdminProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_provider_service_pb2.UnsuspendProviderResponse, _abc.Awaitable[_admin_provider_service_pb2.UnsuspendProviderResponse]]:
         """Ends a suspension. Fails with NOT_FOUND for an unknown provider."""
+
+    @_abc_1.abstractmethod
+    def DrainProvider(
+        self,
+        request: _admin_provider_service_pb2.DrainProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.DrainProviderResponse, _abc.Awaitable[_admin_provider_service_pb2.DrainProviderResponse]]:
+        """Drains a provider: it is given no new work, what runs there is finished, and offers that were not accepted are taken back. Its owner's
+        own pause stays as it is. Drained again it stays so. Fails with NOT_FOUND for an unknown one.
+        """
+
+    @_abc_1.abstractmethod
+    def UndrainProvider(
+        self,
+        request: _admin_provider_service_pb2.UndrainProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_provider_service_pb2.UndrainProviderResponse, _abc.Awaitable[_admin_provider_service_pb2.UndrainProviderResponse]]:
+        """Lets a drained provider have work again, unless its owner paused it. Fails with NOT_FOUND for an unknown one."""
 
     @_abc_1.abstractmethod
     def SetProviderStatus(

@@ -391,6 +391,7 @@ class EstimateJobResponse(_message.Message):
     MACHINES_FIELD_NUMBER: _builtins.int
     EXPECTED_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    REASON_AR_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     quote_halala: _builtins.float
@@ -403,6 +404,8 @@ class EstimateJobResponse(_message.Message):
     """How many machines fit and are there, busy ones included."""
     machines_free: _builtins.int
     """How many of these have room now."""
+    reason_ar: _builtins.str
+    """That in Arabic, for callers who like it best. Absent otherwise."""
     @_builtins.property
     def factors(self) -> Global___RateFactors:
         """What that minute is the product of."""
@@ -432,12 +435,15 @@ class EstimateJobResponse(_message.Message):
         machines: _abc.Iterable[Global___EstimatedMachine] | None = ...,
         expected_wait_seconds: _struct_pb2.Value | None = ...,
         reason: _struct_pb2.Value | None = ...,
+        reason_ar: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_wait_seconds", b"expected_wait_seconds", "factors", b"factors", "reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason_ar", b"_reason_ar", "expected_wait_seconds", b"expected_wait_seconds", "factors", b"factors", "reason", b"reason", "reason_ar", b"reason_ar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_wait_seconds", b"expected_wait_seconds", "factors", b"factors", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "machines", b"machines", "machines_fitting", b"machines_fitting", "machines_free", b"machines_free", "quote_halala", b"quote_halala", "quote_sar", b"quote_sar", "reason", b"reason", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason_ar", b"_reason_ar", "expected_wait_seconds", b"expected_wait_seconds", "factors", b"factors", "hold_rate_halala_per_minute", b"hold_rate_halala_per_minute", "machines", b"machines", "machines_fitting", b"machines_fitting", "machines_free", b"machines_free", "quote_halala", b"quote_halala", "quote_sar", b"quote_sar", "reason", b"reason", "reason_ar", b"reason_ar", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reason_ar: _TypeAlias = _typing.Literal["reason_ar"]  # noqa: Y015
+    _WhichOneofArgType__reason_ar: _TypeAlias = _typing.Literal["_reason_ar", b"_reason_ar"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason_ar) -> _WhichOneofReturnType__reason_ar | None: ...
 
 Global___EstimateJobResponse: _TypeAlias = EstimateJobResponse  # noqa: Y015
 

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from dcp.v1 import monitoring_pb2 as _monitoring_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -108,6 +109,58 @@ class StreamQueueRequest(_message.Message):
 Global___StreamQueueRequest: _TypeAlias = StreamQueueRequest  # noqa: Y015
 
 @_typing.final
+class StreamFleetAlertsRequest(_message.Message):
+    """What is wrong in the fleet, to be followed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ONCE_FIELD_NUMBER: _builtins.int
+    once: _builtins.bool
+    """True to have what there is now and then the end, instead of what changes from there on."""
+    def __init__(
+        self,
+        *,
+        once: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["once", b"once"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamFleetAlertsRequest: _TypeAlias = StreamFleetAlertsRequest  # noqa: Y015
+
+@_typing.final
+class AlertsEvent(_message.Message):
+    """The data of an event that follows what operators should look at: all of it, each time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: _builtins.int
+    AWAITING_APPROVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[_monitoring_pb2.FleetAlert]:
+        """What is wrong now, longest first."""
+
+    @_builtins.property
+    def awaiting_approval(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Machines that wait for a decision, by id."""
+
+    def __init__(
+        self,
+        *,
+        alerts: _abc.Iterable[_monitoring_pb2.FleetAlert] | None = ...,
+        awaiting_approval: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "awaiting_approval", b"awaiting_approval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertsEvent: _TypeAlias = AlertsEvent  # noqa: Y015
+
+@_typing.final
 class MachinesEvent(_message.Message):
     """The data of an event that follows machines: all there are, in pages, in those named `snapshot`; in those named `change` the ones that
     said or did something since the last, each as it is now.
@@ -161,6 +214,7 @@ class LiveMachine(_message.Message):
     REPUTATION_SCORE_FIELD_NUMBER: _builtins.int
     TOPS_INT8_FIELD_NUMBER: _builtins.int
     HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
+    HARDWARE_NOTICE_AR_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Id of the machine, which is a provider's."""
     owner_id: _builtins.int
@@ -219,6 +273,10 @@ class LiveMachine(_message.Message):
     def hardware_notice(self) -> _struct_pb2.Value:
         """What is wrong with its GPU, in a sentence; null when nothing is known to be."""
 
+    @_builtins.property
+    def hardware_notice_ar(self) -> _struct_pb2.Value:
+        """The same in Arabic, made of the same facts; null when nothing is, or in words that the market does not know."""
+
     def __init__(
         self,
         *,
@@ -244,10 +302,11 @@ class LiveMachine(_message.Message):
         reputation_score: _builtins.int = ...,
         tops_int8: _struct_pb2.Value | None = ...,
         hardware_notice: _struct_pb2.Value | None = ...,
+        hardware_notice_ar: _struct_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_util_pct", b"gpu_util_pct", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "power_w", b"power_w", "temp_c", b"temp_c", "tops_int8", b"tops_int8"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "gpu_util_pct", b"gpu_util_pct", "hardware_notice", b"hardware_notice", "hardware_notice_ar", b"hardware_notice_ar", "last_heartbeat", b"last_heartbeat", "power_w", b"power_w", "temp_c", b"temp_c", "tops_int8", b"tops_int8"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "daemon_version", b"daemon_version", "gpu_count", b"gpu_count", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_util_pct", b"gpu_util_pct", "hardware_notice", b"hardware_notice", "id", b"id", "is_closed", b"is_closed", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "owner_id", b"owner_id", "power_w", b"power_w", "reputation_score", b"reputation_score", "slots", b"slots", "slots_used", b"slots_used", "status", b"status", "temp_c", b"temp_c", "tops_int8", b"tops_int8", "vram_mib", b"vram_mib", "vram_used_mib", b"vram_used_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "daemon_version", b"daemon_version", "gpu_count", b"gpu_count", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_util_pct", b"gpu_util_pct", "hardware_notice", b"hardware_notice", "hardware_notice_ar", b"hardware_notice_ar", "id", b"id", "is_closed", b"is_closed", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "owner_id", b"owner_id", "power_w", b"power_w", "reputation_score", b"reputation_score", "slots", b"slots", "slots_used", b"slots_used", "status", b"status", "temp_c", b"temp_c", "tops_int8", b"tops_int8", "vram_mib", b"vram_mib", "vram_used_mib", b"vram_used_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -737,6 +737,8 @@ class FleetAlert(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    DETAIL_AR_FIELD_NUMBER: _builtins.int
+    PROVIDER_NAME_FIELD_NUMBER: _builtins.int
     provider_id: _builtins.int
     """Account id."""
     reason: _builtins.str
@@ -750,9 +752,15 @@ class FleetAlert(_message.Message):
     """
     since: _builtins.str
     """Since when, ISO-8601 UTC."""
+    provider_name: _builtins.str
+    """What its owner calls the machine."""
     @_builtins.property
     def detail(self) -> _struct_pb2.Value:
         """More of it in words: which card fails and of what, or what was measured and may have slowed the card down; null where there is no more."""
+
+    @_builtins.property
+    def detail_ar(self) -> _struct_pb2.Value:
+        """The same in Arabic, made of the same facts; null where there is no more, or words that the market does not know."""
 
     def __init__(
         self,
@@ -761,10 +769,12 @@ class FleetAlert(_message.Message):
         reason: _builtins.str = ...,
         since: _builtins.str = ...,
         detail: _struct_pb2.Value | None = ...,
+        detail_ar: _struct_pb2.Value | None = ...,
+        provider_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_ar", b"detail_ar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "provider_id", b"provider_id", "reason", b"reason", "since", b"since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_ar", b"detail_ar", "provider_id", b"provider_id", "provider_name", b"provider_name", "reason", b"reason", "since", b"since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

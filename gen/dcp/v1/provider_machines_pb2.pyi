@@ -46,6 +46,7 @@ class Machine(_message.Message):
     ASK_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     GPU_SOURCE_FIELD_NUMBER: _builtins.int
+    IS_DRAINED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Its id, by which renters name it too. That of the first machine is the account's."""
     owner_id: _builtins.int
@@ -80,6 +81,8 @@ class Machine(_message.Message):
     """When it was added, ISO-8601 UTC."""
     gpu_source: _builtins.str
     """Whose word on the GPU this is: claimed, reported or measured."""
+    is_drained: _builtins.bool
+    """Whether an admin keeps new work away, whatever its owner does; it is shown as paused."""
     @_builtins.property
     def rejected_reason(self) -> _struct_pb2.Value:
         """Why it was rejected; null otherwise."""
@@ -120,10 +123,11 @@ class Machine(_message.Message):
         ask: _builtins.float = ...,
         created_at: _builtins.str = ...,
         gpu_source: _builtins.str = ...,
+        is_drained: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["daemon_version", b"daemon_version", "last_heartbeat", b"last_heartbeat", "location", b"location", "rejected_reason", b"rejected_reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "ask", b"ask", "created_at", b"created_at", "daemon_version", b"daemon_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "owner_id", b"owner_id", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_status", b"approval_status", "ask", b"ask", "created_at", b"created_at", "daemon_version", b"daemon_version", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_vram_mib", b"gpu_vram_mib", "id", b"id", "is_drained", b"is_drained", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "location", b"location", "name", b"name", "owner_id", b"owner_id", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "status", b"status", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -72,6 +72,7 @@ class Provider(_message.Message):
     HARDWARE_NOTICE_FIELD_NUMBER: _builtins.int
     GPUS_FIELD_NUMBER: _builtins.int
     PRICE_PER_HOUR_SAR_FIELD_NUMBER: _builtins.int
+    HARDWARE_NOTICE_AR_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -122,6 +123,8 @@ class Provider(_message.Message):
     """Whose machine it is: the id of the owner's account, which is that of its first machine."""
     price_per_hour_sar: _builtins.float
     """What an hour of inference on one of its GPUs costs in the standard class, in SAR, by its ask; that of every list."""
+    hardware_notice_ar: _builtins.str
+    """The notice in Arabic, for callers who like that best. Absent otherwise."""
     @_builtins.property
     def last_heartbeat(self) -> _struct_pb2.Value:
         """When the server last heard of the daemon, ISO-8601 UTC; null before the first time."""
@@ -267,12 +270,15 @@ class Provider(_message.Message):
         hardware_notice: _struct_pb2.Value | None = ...,
         gpus: _struct_pb2.Value | None = ...,
         price_per_hour_sar: _builtins.float = ...,
+        hardware_notice_ar: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "tops_int8", b"tops_int8", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hardware_notice_ar", b"_hardware_notice_ar", "active_job", b"active_job", "approved_at", b"approved_at", "daemon_version", b"daemon_version", "gpu_metrics", b"gpu_metrics", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "hardware_notice_ar", b"hardware_notice_ar", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "performance", b"performance", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "temp_limit_c", b"temp_limit_c", "tops_int8", b"tops_int8", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "price_per_hour_sar", b"price_per_hour_sar", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hardware_notice_ar", b"_hardware_notice_ar", "active_job", b"active_job", "approval_status", b"approval_status", "approved_at", b"approved_at", "ask", b"ask", "cached_models", b"cached_models", "daemon_version", b"daemon_version", "email", b"email", "gpu_count", b"gpu_count", "gpu_metrics", b"gpu_metrics", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpu_usage_cap_pct", b"gpu_usage_cap_pct", "gpu_vram_mib", b"gpu_vram_mib", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "hardware_notice_ar", b"hardware_notice_ar", "id", b"id", "is_live", b"is_live", "is_paused", b"is_paused", "last_heartbeat", b"last_heartbeat", "memory_gbps", b"memory_gbps", "month_earnings_halala", b"month_earnings_halala", "name", b"name", "owner_id", b"owner_id", "performance", b"performance", "price_per_hour_sar", b"price_per_hour_sar", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "run_mode", b"run_mode", "scheduled_end", b"scheduled_end", "scheduled_start", b"scheduled_start", "second_daemon_at", b"second_daemon_at", "status", b"status", "supported_compute_types", b"supported_compute_types", "temp_limit_c", b"temp_limit_c", "today_earnings_halala", b"today_earnings_halala", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "uptime_pct", b"uptime_pct", "uptime_percent", b"uptime_percent", "verification", b"verification", "vram_reserve_gb", b"vram_reserve_gb", "week_earnings_halala", b"week_earnings_halala"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__hardware_notice_ar: _TypeAlias = _typing.Literal["hardware_notice_ar"]  # noqa: Y015
+    _WhichOneofArgType__hardware_notice_ar: _TypeAlias = _typing.Literal["_hardware_notice_ar", b"_hardware_notice_ar"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hardware_notice_ar) -> _WhichOneofReturnType__hardware_notice_ar | None: ...
 
 Global___Provider: _TypeAlias = Provider  # noqa: Y015
 

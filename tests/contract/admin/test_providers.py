@@ -34,6 +34,7 @@ DETAIL: Json = {
         "rejected_reason": or_null(text),
         "is_paused": flag,
         "is_suspended": flag,
+        "is_drained": flag,
         "provider_ip": or_null(text),
         "provider_hostname": or_null(text),
         "cached_models": [text],
@@ -75,7 +76,7 @@ QUEUE: Json = {
     ],
 }
 UNKNOWN = ("0", "999", "-1", "nope")
-ACTIONS = ("suspend", "unsuspend", "rotate-key")
+ACTIONS = ("suspend", "unsuspend", "drain", "undrain", "rotate-key")
 
 
 def suspend(admin: Admin, provider_id: int) -> Json:

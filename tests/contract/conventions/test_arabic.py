@@ -50,6 +50,19 @@ def test_a_refusal_in_arabic(quiet_market: LocalMarket, verb: str, path: str, ca
     assert english.content == plain.content
 
 
+def test_why_nobody_would_start_a_job_and_what_is_wrong_with_a_gpu_is_told_in_arabic(quiet_market: LocalMarket) -> None:
+    renter, provider = quiet_market.add_renter(), quiet_market.add_provider()
+    wanted = {**J3, "gpu_requirements": {"gpu_type": "H200"}}
+    asked = [renter.post("/jobs/estimate", wanted, headers=headers).json() for headers in (ARABIC, {})]
+    assert [told.get("reason_ar") for told in asked] == ["ليس في جهاز هذه البطاقة", None]
+    assert asked[0]["reason"] == asked[1]["reason"]
+    provider.heartbeat({"gpu_status": {"gpu_name": "RTX 4090", "gpu_uuid": "GPU-1", "xid_errors": [79]}})
+    path = f"/admin/providers/{provider.id}"
+    for told in (provider.get("/providers/me", headers=ARABIC), quiet_market.admin.get(path, headers=ARABIC)):
+        assert told.json()["provider"]["hardware_notice_ar"].startswith("لا تُعطى البطاقة GPU-1 عملًا: Xid 79")
+    assert "hardware_notice_ar" not in provider.account()
+
+
 def test_what_the_market_says_of_a_job_is_told_in_arabic_beside_the_english(quiet_market: LocalMarket) -> None:
     market = quiet_market
     renter, provider = market.add_renter(), market.add_provider()

@@ -14,8 +14,10 @@ from dc1.testing.rest import Json
 from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.sse import Events, events
 from dcp.v1 import live_pb2 as pb
+from dcp.v1 import monitoring_pb2
 from tests.contract.expect import answered
 
+ALERTS = "/admin/fleet/alerts/stream"
 FLEET, MACHINES, JOBS, QUEUE = (
     "/admin/providers/stream",
     "/providers/me/machines/stream",
@@ -124,7 +126,34 @@ def test_the_queue_as_it_grows_and_shrinks(quiet_market: LocalMarket) -> None:
             started, ended = started + data["started"], ended + data["ended"]
 
 
-@pytest.mark.parametrize("path", [FLEET, JOBS, QUEUE])
+def test_what_is_wrong_in_the_fleet_and_who_waits_as_it_becomes_so(quiet_market: LocalMarket) -> None:
+    provider = quiet_market.add_provider()
+    with events(quiet_market.rest, ALERTS, key=ADMIN_TOKEN) as stream:
+        first = stream.next()
+        assert (first.name, stream.next().name) == ("alerts", "ready")
+        is_written_as(first.data, pb.AlertsEvent())
+        broken = {"gpu_name": "RTX 4090", "gpu_vram_mib": 24564, "gpu_uuid": "GPU-1", "ecc_uncorrected_new": 2}
+        provider.heartbeat({**REPORT, "gpu_status": broken})
+        waits = quiet_market.register_provider()
+        told = next(
+            event.data
+            for event in stream
+            if waits.id in event.data["awaiting_approval"]
+            and any(alert["provider_id"] == provider.id for alert in event.data["alerts"])
+        )
+    alert = next(alert for alert in told["alerts"] if alert["provider_id"] == provider.id)
+    is_written_as(alert, monitoring_pb2.FleetAlert())
+    assert alert["detail"] == "GPU GPU-1 is given no work: 2 new uncorrected ECC errors"
+    assert alert["detail_ar"] == "لا تُعطى البطاقة GPU-1 عملًا: أخطاء ECC الجديدة غير المصححة 2"
+    (listed,) = (
+        each
+        for each in answered(quiet_market.admin.get("/admin/fleet/alerts"))["alerts"]
+        if each["provider_id"] == provider.id
+    )
+    assert listed == alert
+
+
+@pytest.mark.parametrize("path", [FLEET, JOBS, QUEUE, ALERTS])
 def test_once_ends_with_what_there_is(quiet_market: LocalMarket, path: str) -> None:
     with events(quiet_market.rest, path, key=ADMIN_TOKEN, params={"once": "true"}) as stream:
         told = list(stream)

@@ -11,6 +11,7 @@ from dc1.control.probing.channels import Challenge
 from dc1.control.scheduling.probe_messages import Begin, End, Prepare, ProbeMessage, Ready, Unable
 from dc1.domain.probe import rounds
 from dc1.domain.probe.rounds import Kind
+from dc1.domain.providers.liveness import NO_PAUSE, Pause
 from dc1.domain.providers.measurements import Device
 from dc1.domain.providers.preferences import RunMode
 from tests.control.probing.test_prober import Pretender, ProbedDaemon, over, pretender
@@ -112,9 +113,9 @@ async def test_a_machine_that_polls_is_measured_with_its_neighbour_on_the_stream
     polling = await market.provider(gpus=0)
     market.heartbeat(polling, {"gpu_status": {"gpus_present": 0}})
     control = market.control.prober
-    streaming.daemon.provider.paused = polling.paused = True
+    streaming.daemon.provider.pauses = polling.pauses = Pause.OWNER
     assert await control.challenge(polling, ADDRESS) is None
-    streaming.daemon.provider.paused = polling.paused = False
+    streaming.daemon.provider.pauses = polling.pauses = NO_PAUSE
     control.ask(streaming.daemon.provider)
     given = await control.challenge(polling, ADDRESS)
     assert given is not None

@@ -60,12 +60,14 @@ async def test_a_job_of_several_gpus_needs_as_many_slots(market: Market) -> None
     assert (await market.submit(renter, provider_id=provider, slots=4, gpu_count=2)).status == "pending"
 
 
-@pytest.mark.parametrize("state", ["paused", "suspended", "rejected", "deleted"])
+@pytest.mark.parametrize("state", ["paused", "drained", "suspended", "rejected", "deleted"])
 async def test_no_work_for_a_provider_that_is(market: Market, state: str) -> None:
     renter, provider = await market.renter(), await market.provider()
     job = await market.submit(renter)
     if state == "paused":
         await market.do(providers.set_paused, provider, True)
+    elif state == "drained":
+        await market.do(providers.set_drained, provider, True)
     elif state == "suspended":
         await market.do(owners.set_suspended, provider, True)
     elif state == "rejected":

@@ -1,4 +1,4 @@
-"""`dc1 admin renters`, `credit`, `suspend`, `unsuspend` and `audit`."""
+"""`dc1 admin renters`, `credit`, `suspend`, `unsuspend`, `drain`, `undrain` and `audit`."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ app = Commands()
 
 # A choice, so that a typing error is answered here with what there is and calls no route of another name.
 Role = Annotated[Literal["provider", "renter"], typer.Argument(help="Whose account.")]
+ProviderId = Annotated[int, typer.Argument(metavar="PROVIDER", help="The provider's id.", min=1)]
 AccountId = Annotated[int, typer.Argument(metavar="ID", help="The account's id.", min=1)]
 # These lists have up to 200 entries a page, twice as many as a renter's.
 
@@ -114,6 +115,24 @@ def admin_unsuspend(
         emit(client.post(path("admin", f"{role}s", account, "unsuspend")), as_json, _show_status)
 
 
+@app.command("drain")
+def admin_drain(
+    provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
+    """Give a provider no new work. What it runs is finished there."""
+    with Client(admin_target(url, token)) as client:
+        emit(client.post(path("admin", "providers", provider, "drain")), as_json, _show_drain)
+
+
+@app.command("undrain")
+def admin_undrain(
+    provider: ProviderId, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
+    """Let a drained provider have work again."""
+    with Client(admin_target(url, token)) as client:
+        emit(client.post(path("admin", "providers", provider, "undrain")), as_json, _show_status)
+
+
 @app.command("audit")
 def admin_audit(
     page: Page = 1,
@@ -154,6 +173,10 @@ def _show_renters(body: dict[str, Any]) -> None:
 
 def _show_status(body: dict[str, Any]) -> None:
     facts({"status": body["status"]})
+
+
+def _show_drain(body: dict[str, Any]) -> None:
+    facts({"status": body["status"], "still in use": body["slots_used"]})
 
 
 def _show_audit(body: dict[str, Any]) -> None:

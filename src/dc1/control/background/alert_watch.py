@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from dc1.control.background.fault_watch import FaultWatch
 from dc1.control.fleet.provider import Provider
@@ -26,12 +27,22 @@ from dc1.storage.engine.database import Connection
 _NO_FAILURES = Failures(0, 0)
 # More often than is done anything, as the market's clock is not the loop's: a test moves it by hand.
 _LOOK_SECONDS = 1.0
+# Of who watches all the time; failed jobs of a day are many rows, and none of them is news.
+_FAILURES_SECONDS = 60.0
 _AT_ONCE = 500
 _NAMED = 20
 _OWNERS_EVENTS = {
     AlertReason.PROVIDER_OFFLINE: NotificationEvent.MACHINE_OFFLINE,
     AlertReason.GPU_MISMATCH: NotificationEvent.MACHINE_MISMATCH,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What operators should look at: what is wrong, longest first, and the machines that wait for a decision, by id."""
+
+    alerts: Sequence[tuple[Provider, Alert]] = ()
+    awaiting_approval: Sequence[int] = ()
 
 
 class AlertWatch:
@@ -44,14 +55,37 @@ class AlertWatch:
         self._fleet = core.fleet
         self._fault_watch = fault_watch
         self._last_minute = 0
+        self._sharing = asyncio.Lock()
+        self._attention = Attention()
+        self._attention_at: float | None = None
+        self._failures: Mapping[int, Failures] = {}
+        self._failures_at: float | None = None
 
     async def run(self) -> None:
         """Look until cancelled."""
         await every(_LOOK_SECONDS, self._look_each_minute)
 
+    async def attention(self, most_seconds: float) -> Attention:
+        """Return what operators should look at, as it was so long ago at most: all who watch share one look."""
+        # The loop's time and not the market's clock: it is about what a look costs.
+        clock = asyncio.get_running_loop().time
+        async with self._sharing:
+            if self._attention_at is None or clock() - self._attention_at >= most_seconds:
+                if self._failures_at is None or clock() - self._failures_at >= _FAILURES_SECONDS:
+                    self._failures, self._failures_at = await self._read_failures(self._clock.now_ms()), clock()
+                alerts = await self._found(self._clock.now_ms(), self._failures)
+                waiting = sorted(each.id for each in self._fleet if each.awaits_approval)
+                self._attention, self._attention_at = Attention(_by_age(alerts), waiting), clock()
+            return self._attention
+
     async def current(self, now_ms: int) -> list[tuple[Provider, Alert]]:
-        """Return what is wrong with machines that may work; nobody need act for others."""
-        failures = await self._db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
+        """Return what is wrong with machines that may work, longest first; nobody need act for others."""
+        return _by_age(await self._found(now_ms, await self._read_failures(now_ms)))
+
+    async def _read_failures(self, now_ms: int) -> dict[int, Failures]:
+        return await self._db.read(lambda conn: monitoring.failures_by_provider(conn, now_ms - DAY_MS))
+
+    async def _found(self, now_ms: int, failures: Mapping[int, Failures]) -> list[tuple[Provider, Alert]]:
         found: list[tuple[Provider, Alert]] = []
         for number, provider in enumerate(list(self._fleet)):
             if provider.approval is Approval.APPROVED and not provider.suspended:
@@ -114,6 +148,11 @@ class AlertWatch:
                 notifications.tell(conn, Role.ADMIN, OPERATORS, NotificationEvent.FLEET_ALERT, told, now_ms)
 
         await self._db.write(tell)
+
+
+def _by_age(found: Iterable[tuple[Provider, Alert]]) -> list[tuple[Provider, Alert]]:
+    """Return alerts by what has been wrong for longest; by id where it began together, so that the order is stable."""
+    return sorted(found, key=lambda item: (item[1].since_ms, item[0].id))
 
 
 def _by_reason(found: Iterable[tuple[int, AlertReason]]) -> list[JsonObject]:

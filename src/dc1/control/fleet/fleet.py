@@ -16,7 +16,7 @@ from dc1.domain.errors import provider_not_found
 from dc1.domain.jobs.placement import ProviderView, Room
 from dc1.domain.money.machine_prices import DEFAULT_BOUNDS, AskBounds
 from dc1.domain.money.machine_terms import MachineTerms, PriceBasis
-from dc1.domain.providers.liveness import Approval, Presence, Thresholds
+from dc1.domain.providers.liveness import Approval, Pause, Presence, Thresholds
 from dc1.domain.providers.measurements import Measurement
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import Facts
@@ -145,9 +145,9 @@ class Fleet:
         self.reports.gpu_counts.update(provider)
         self._decided(provider)
 
-    def set_paused(self, provider: Provider, paused: bool) -> None:
-        """Stop new work for a provider, or let it have some again."""
-        provider.paused = paused
+    def set_paused(self, provider: Provider, paused: bool, by: Pause = Pause.OWNER) -> None:
+        """Stop new work for a provider, or let it have some again once nobody else stops it."""
+        provider.pauses = provider.pauses | by if paused else provider.pauses & ~by
         self._decided(provider)
 
     def set_suspended(self, provider: Provider, suspended: bool) -> None:

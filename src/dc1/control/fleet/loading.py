@@ -7,7 +7,7 @@ from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
 from dc1.domain.gpus.card_record import CardRecord
 from dc1.domain.jobs.states import COMPUTE_TYPES
-from dc1.domain.providers.liveness import Channel, Presence
+from dc1.domain.providers.liveness import NO_PAUSE, Channel, Pause, Presence
 from dc1.domain.providers.measurements import Device, Measurement
 from dc1.domain.providers.model_abilities import KnownAbilities
 from dc1.domain.providers.preferences import Preferences
@@ -50,7 +50,7 @@ def provider_from_row(row: ProviderRow, beats_of_week: int = 0, *, replicas: Col
         approved_at_ms=row.approved_at_ms,
         rejected_reason=row.rejected_reason,
         suspended=row.is_suspended or row.owner_suspended or row.deleted_at_ms is not None,
-        paused=row.is_paused,
+        pauses=(Pause.OWNER if row.is_paused else NO_PAUSE) | (Pause.ADMIN if row.is_drained else NO_PAUSE),
         deleted=row.deleted_at_ms is not None,
         preferences=_preferences(row),
         preload_model=row.preload_model,

@@ -32,7 +32,7 @@ _ACCOUNT_FIELDS = (
     "approved_at_ms",
     "rejected_reason",
     "suspended",
-    "paused",
+    "pauses",
     "deleted",
     "preferences",
     "preload_model",
@@ -81,7 +81,7 @@ class Provider:
     approved_at_ms: int | None = None
     rejected_reason: str | None = None
     suspended: bool = False
-    paused: bool = False
+    pauses: liveness.Pause = liveness.NO_PAUSE
     deleted: bool = False
     preferences: Preferences = field(default_factory=Preferences)
     preload_model: str | None = None
@@ -264,7 +264,7 @@ class Provider:
     def status(self, now_ms: int, thresholds: Thresholds) -> ProviderStatus:
         """Return the status that lists show."""
         return liveness.status(
-            self.presence, now_ms, suspended=self.suspended, paused=self.paused, thresholds=thresholds
+            self.presence, now_ms, suspended=self.suspended, paused=bool(self.pauses), thresholds=thresholds
         )
 
     def liveness(self, now_ms: int, thresholds: Thresholds) -> Liveness:

@@ -388,4 +388,4 @@ def _stopped(conn: Connection, job: JobRow, now_ms: int, relayed: RelayedText) -
 
 def _is_there(provider: Provider) -> bool:
     """Tell at little cost whether a provider is worth a closer look."""
-    return provider.presence.stream_open and not (provider.paused or provider.suspended)
+    return provider.presence.stream_open and not (provider.pauses or provider.suspended)

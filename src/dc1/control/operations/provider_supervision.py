@@ -17,7 +17,7 @@ from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.roles import Role
-from dc1.domain.providers.liveness import Approval
+from dc1.domain.providers.liveness import Approval, Pause
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import notifications
 from dc1.storage.engine.database import Connection
@@ -99,6 +99,20 @@ class ProviderSupervision:
         """Let a machine have work again, with an owner all machines that are not suspended by themselves."""
         for machine in await self._store_suspension(provider, suspended=False):
             await self._attempts.bookability_changed(machine)
+
+    async def drain(self, provider: Provider) -> None:
+        """Give a machine no new work; what runs goes on, and offers that were not accepted are taken back."""
+        await self._set_drained(provider, drained=True)
+
+    async def undrain(self, provider: Provider) -> None:
+        """Let a machine have work again, unless its owner paused it."""
+        await self._set_drained(provider, drained=False)
+
+    async def _set_drained(self, provider: Provider, *, drained: bool) -> None:
+        if not await self._db.write(lambda conn: providers.set_drained(conn, provider.id, drained)):
+            raise errors.provider_not_found()
+        self._fleet.set_paused(provider, drained, Pause.ADMIN)
+        await self._attempts.bookability_changed(provider)
 
     async def _store_suspension(self, provider: Provider, *, suspended: bool) -> list[Provider]:
         """Store it, and return whom it concerns, as far as they are known here."""

@@ -167,7 +167,7 @@ class Prober:
 
     def _may_be_measured(self, provider: Provider) -> bool:
         # What an owner keeps for itself now is not used for this either.
-        is_kept = provider.paused or provider.reluctance(self._clock.now_ms()) is not None
+        is_kept = bool(provider.pauses) or provider.reluctance(self._clock.now_ms()) is not None
         return not is_kept and self._is_free(provider)
 
     def _is_new(self, provider: Provider) -> bool:

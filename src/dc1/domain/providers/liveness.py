@@ -1,7 +1,7 @@
 """Liveness tells whether a provider is there, and whether it may be given work."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
 
 from dc1 import defaults
 
@@ -31,6 +31,17 @@ class ProviderStatus(StrEnum):
     ONLINE = "online"
     DEGRADED = "degraded"
     OFFLINE = "offline"
+
+
+class Pause(Flag):
+    """Who keeps new work from a machine while it finishes what it runs; each ends what it began, and nobody else's."""
+
+    OWNER = auto()
+    ADMIN = auto()
+
+
+NO_PAUSE = Pause(0)
+"""Of a machine that nobody keeps work from."""
 
 
 class Channel(StrEnum):

@@ -12,6 +12,7 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import ProviderStatus
 from dc1.domain.providers.reports import metric_of
 from dc1.domain.providers.telemetry import MINUTE_MS, Period
+from dc1.services.admin.live_alerts import LiveAlerts, fleet_alerts
 from dc1.services.admin.live_queue import LiveQueue
 from dc1.services.api.edge_refusals import EdgeCounts
 from dc1.services.api.live_stream import watch
@@ -187,19 +188,13 @@ class MonitoringCalls(ServicerPart):
     async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
         """List what is wrong in the fleet now, longest first."""
         current = await self._plane.alert_watch.current(self._plane.clock.now_ms())
-        # What has been wrong for longest comes first; by id where it began together, so that the order is stable.
-        found = sorted(current, key=lambda item: (item[1].since_ms, item[0].id))
-        return pb.ListFleetAlertsResponse(
-            alerts=[
-                pb.FleetAlert(
-                    provider_id=provider.id,
-                    reason=alert.reason,
-                    since=iso(alert.since_ms),
-                    detail=to_value(alert.detail),
-                )
-                for provider, alert in found
-            ]
-        )
+        return pb.ListFleetAlertsResponse(alerts=fleet_alerts(current))
+
+    def StreamFleetAlerts(
+        self, request: live_pb2.StreamFleetAlertsRequest, context: Any
+    ) -> AsyncGenerator[HttpBody, None]:
+        """Stream what is wrong in the fleet, and who waits for a decision, as it changes."""
+        return watch(self._plane, LiveAlerts(self._plane), once=request.once)
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:
         """List the events that daemons reported, newest first."""

@@ -134,6 +134,20 @@ class SupervisedProviderCalls(ServicerPart):
         await self._plane.provider_supervision.unsuspend(provider)
         return pb.UnsuspendProviderResponse(success=True, provider_id=provider.id, status=self._status(provider))
 
+    async def DrainProvider(self, request: pb.DrainProviderRequest, context: Any) -> pb.DrainProviderResponse:
+        """Give a provider no more work, and let it finish what it runs."""
+        provider = await self._named(request.provider_id)
+        await self._plane.provider_supervision.drain(provider)
+        return pb.DrainProviderResponse(
+            success=True, provider_id=provider.id, status=self._status(provider), slots_used=provider.occupied
+        )
+
+    async def UndrainProvider(self, request: pb.UndrainProviderRequest, context: Any) -> pb.UndrainProviderResponse:
+        """Let a drained provider have work again."""
+        provider = await self._named(request.provider_id)
+        await self._plane.provider_supervision.undrain(provider)
+        return pb.UndrainProviderResponse(success=True, provider_id=provider.id, status=self._status(provider))
+
     async def SetProviderStatus(
         self, request: pb.SetProviderStatusRequest, context: Any
     ) -> pb.SetProviderStatusResponse:

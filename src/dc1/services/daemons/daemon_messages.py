@@ -190,7 +190,7 @@ class DaemonMessages:
         desired = pb.Desired(
             sequence=sequence,
             beat_interval_seconds=interval_seconds or config.beat_interval_seconds,
-            paused=self._provider.paused,
+            paused=bool(self._provider.pauses),
             preload_model=self._provider.preload_model,
             latest_version=config.daemon_latest_version,
             min_version=config.daemon_min_version,

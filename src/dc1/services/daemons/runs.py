@@ -67,7 +67,7 @@ class RunCalls(ServicerPart):
     def _reason(self, provider: Provider, admission: Admission) -> str:
         reluctance = self._plane.fleet.view(provider).reluctance
         # The contract's codes have no word for the owner's preferences; the text says what keeps the daemon from work.
-        hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.paused
+        hindered = admission in (Admission.PROVIDER_BUSY, Admission.PROVIDER_PAUSED) and not provider.pauses
         return reluctance if hindered and reluctance is not None else _REASONS[admission]
 
     async def ReportProgress(self, request: pb.ReportProgressRequest, context: Any) -> pb.ReportProgressResponse:

@@ -7,11 +7,12 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.operations.submission import Submitted
 from dc1.control.scheduling.estimates import Estimate
 from dc1.domain.access.roles import Role
+from dc1.domain.jobs.arabic import JOB_PHRASES
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobStatus, JobType
 from dc1.domain.jobs.submission import JobOrder, SubmitBody, accept
 from dc1.domain.money.machine_prices import HUNDRED, UNIT_PRICE_BPS
 from dc1.domain.money.pricing import halala_to_sar, rate_per_minute
-from dc1.services.api.call import caller_id, caller_limits, caller_scoped_key, current_call
+from dc1.services.api.call import caller_id, caller_limits, caller_scoped_key, current_call, prefers_arabic
 from dc1.services.api.hooks import normalised_by
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import NULL, to_value
@@ -139,6 +140,7 @@ def _estimate_answer(plane: ControlPlane, estimate: Estimate) -> pb.EstimateJobR
         machines=_machines(plane, estimate),
         expected_wait_seconds=to_value(estimate.wait_seconds),
         reason=to_value(seen.reason),
+        reason_ar=JOB_PHRASES.in_arabic(seen.reason) if seen.reason and prefers_arabic() else None,
     )
 
 

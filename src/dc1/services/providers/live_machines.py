@@ -8,6 +8,7 @@ from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import time_text
 from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.gpus.arabic import hardware_in_arabic
 from dc1.domain.providers.machine_grading import vram_used_mib
 from dc1.domain.providers.reports import metric_of
 from dc1.services.api.live_stream import LiveSource
@@ -110,5 +111,6 @@ def live_machine(plane: ControlPlane, provider: Provider, now_ms: int) -> JsonOb
         "slots_used": provider.occupied,
         "reputation_score": provider.reputation(now_ms),
         "tops_int8": None if measured is None else measured.tops_int8,
-        "hardware_notice": provider.hardware_notice,
+        "hardware_notice": (notice := provider.hardware_notice),
+        "hardware_notice_ar": hardware_in_arabic(notice),
     }

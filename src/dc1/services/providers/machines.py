@@ -14,7 +14,7 @@ from dc1.domain.base.clock import iso
 from dc1.domain.money.machine_prices import HUNDRED
 from dc1.domain.money.shared_traits import network
 from dc1.domain.providers.hardware import canonical_gpu_type, canonical_os, is_of_gpu_type
-from dc1.domain.providers.liveness import Liveness
+from dc1.domain.providers.liveness import Liveness, Pause
 from dc1.services.api.call import caller_id, current_call
 from dc1.services.api.live_stream import watch
 from dc1.services.api.parts import Parts, ServicerPart
@@ -145,7 +145,8 @@ def _machine(plane: ControlPlane, machine: Provider, earned_halala: int) -> pb.M
         gpu_source=machine.gpu_source,
         location=to_value(machine.location),
         is_live=plane.fleet.presence.liveness(machine) is Liveness.ONLINE,
-        is_paused=machine.paused,
+        is_paused=Pause.OWNER in machine.pauses,
+        is_drained=Pause.ADMIN in machine.pauses,
         last_heartbeat=time_value(machine.presence.last_heartbeat_ms),
         daemon_version=to_value(machine.facts.daemon_version),
         reputation_score=machine.reputation(now_ms),

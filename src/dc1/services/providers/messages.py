@@ -9,16 +9,18 @@ from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.engine_speed import EngineSpeeds
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso, month_start_ms
+from dc1.domain.gpus.arabic import hardware_in_arabic
 from dc1.domain.gpus.card_health import shown_cards
 from dc1.domain.jobs.placement import vram_gb
 from dc1.domain.money.machine_prices import HUNDRED
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.alerts import lately
-from dc1.domain.providers.liveness import Liveness, ProviderStatus
+from dc1.domain.providers.liveness import Liveness, Pause, ProviderStatus
 from dc1.domain.providers.machine_grading import vram_used_mib
 from dc1.domain.providers.mismatches import MISMATCH
 from dc1.domain.providers.preferences import Preferences
 from dc1.domain.providers.reports import metric_of
+from dc1.services.api.call import prefers_arabic
 from dc1.services.api.values import NULL, message_json, time_value, to_value
 from dc1.services.inference.models import speed_fields
 from dc1.storage.engine.database import Connection
@@ -68,7 +70,7 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         gpu_count=provider.gpu_count,
         last_heartbeat=time_value(provider.presence.last_heartbeat_ms),
         daemon_version=to_value(provider.facts.daemon_version),
-        is_paused=provider.paused,
+        is_paused=Pause.OWNER in provider.pauses,
         approval_status=provider.approval,
         approved_at=time_value(provider.approved_at_ms),
         rejected_reason=to_value(provider.rejected_reason),
@@ -94,10 +96,15 @@ def provider_message(plane: ControlPlane, provider: Provider, income: Income) ->
         probe_outcome=to_value(provider.probe_outcome),
         **hardware_fields(provider),
         hardware_notice=to_value(provider.hardware_notice),
+        hardware_notice_ar=_notice_ar(provider),
         gpus=to_value(shown_cards(provider.gpu_status)),
         # The preferences lie flat among the other fields, under the names they have in an answer of their own.
         **{field.name: value for field, value in wishes.ListFields()},
     )
+
+
+def _notice_ar(provider: Provider) -> str | None:
+    return hardware_in_arabic(provider.hardware_notice) if prefers_arabic() else None
 
 
 def _gpu_metrics(provider: Provider) -> pb.GpuMetrics:
@@ -163,7 +170,8 @@ def inspected_provider(
         location=to_value(provider.location),
         approved_at=time_value(provider.approved_at_ms),
         rejected_reason=to_value(provider.rejected_reason),
-        is_paused=provider.paused,
+        is_paused=Pause.OWNER in provider.pauses,
+        is_drained=Pause.ADMIN in provider.pauses,
         is_suspended=provider.suspended,
         provider_ip=to_value(provider.provider_ip),
         provider_hostname=to_value(provider.provider_hostname),
@@ -180,6 +188,7 @@ def inspected_provider(
         probe_outcome=to_value(provider.probe_outcome),
         **hardware_fields(provider),
         hardware_notice=to_value(provider.hardware_notice),
+        hardware_notice_ar=_notice_ar(provider),
         gpus=to_value(shown_cards(provider.gpu_status)),
         engine_speeds=_speeds(provider, speeds),
     )

@@ -104,7 +104,7 @@ class ProviderCalls(ServicerPart):
             min_version=config.daemon_min_version,
             approval_status=provider.approval,
             approved=True,
-            is_paused=provider.paused,
+            is_paused=bool(provider.pauses),
             preload_model=NULL
             if provider.preload_model is None
             else to_value({"model_name": provider.preload_model, "status": "downloading"}),

@@ -39,6 +39,7 @@ _LOCK_PROVIDER = PreparedStatement(
         providers.c.is_suspended.is_(False),
         providers.c.owner_suspended.is_(False),
         providers.c.is_paused.is_(False),
+        providers.c.is_drained.is_(False),
         providers.c.deleted_at_ms.is_(None),
     )
     .with_for_update(key_share=True)

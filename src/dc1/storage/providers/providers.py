@@ -104,6 +104,7 @@ class ProviderRow:
     is_suspended: bool
     owner_suspended: bool
     is_paused: bool
+    is_drained: bool
     run_mode: RunMode
     scheduled_start: str | None
     scheduled_end: str | None
@@ -231,6 +232,11 @@ def _decide(conn: Connection, provider_id: int, values: dict[str, Any], *, only_
 def set_paused(conn: Connection, provider_id: int, paused: bool) -> bool:
     """Pause or resume; False when there is no such provider."""
     return _set(conn, provider_id, is_paused=paused)
+
+
+def set_drained(conn: Connection, provider_id: int, drained: bool) -> bool:
+    """Keep new work away by an admin's wish, or not any more; False when there is no such provider."""
+    return _set(conn, provider_id, is_drained=drained)
 
 
 def set_preload(conn: Connection, provider_id: int, model: str | None, now_ms: int) -> bool:

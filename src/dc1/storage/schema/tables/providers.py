@@ -64,6 +64,8 @@ providers = Table(
     # That of the owner, beside the machine's own, so that each is lifted by itself.
     Column("owner_suspended", Boolean, nullable=False, server_default=false()),
     Column("is_paused", Boolean, nullable=False, server_default=false()),
+    # By an admin, beside the owner's own, so that neither ends the other's.
+    Column("is_drained", Boolean, nullable=False, server_default=false()),
     Column("run_mode", StoredEnum(RunMode), nullable=False, server_default=RunMode.ALWAYS_ON.value),
     Column("scheduled_start", Text),
     Column("scheduled_end", Text),
