@@ -12,7 +12,7 @@ const KEPT = "dc1.language";
 /** @param {string | null} name @returns {name is Language} */
 const isLanguage = (name) => name === "en" || name === "ar";
 
-/** A text of the market's in the reader's language. @param {string | null | undefined} english @param {string | undefined} arabic */
+/** A text of the market's in the reader's language. @param {string | null | undefined} english @param {string | null | undefined} arabic */
 export const inLanguage = (english, arabic) => (language.value === "ar" && arabic) || (english ?? "");
 
 /** What the reader chose here before, or else the first of the browser's languages that there is. @returns {Language} */

@@ -23,6 +23,11 @@ export function useMachines(route) {
   return { ...live, rows };
 }
 
+/** @typedef {import("./api.js").Schemas["LiveJob"]} LiveJob */
+
+/** The jobs that who is signed in may see, as they move: the open ones, and those that ended while the page was open. */
+export const useJobs = () => useLive("GET /jobs/stream", (event) => /** @type {LiveJob[] | undefined} */ (event.jobs));
+
 /**
  * Follow a stream whose events are `snapshot`, `ready` and `change`, and keep its things by their numbers.
  *
@@ -74,3 +79,32 @@ export function useLive(route, thingsOf, inputs = []) {
   }, inputs);
   return state;
 }
+
+/**
+ * Follow a stream each event of which tells everything anew.
+ *
+ * @template {keyof import("./api.js").Routes} R
+ * @template T
+ * @param {R} route
+ * @param {(event: NonNullable<import("./api.js").Routes[R]["event"]>) => T | undefined} of what an event tells; others, such as `ready`, are passed over
+ * @returns {{told: T | undefined, isLive: boolean, error: unknown}} `told` is undefined before the first
+ */
+export function useLatest(route, of) {
+  const [told, setTold] = useState(/** @type {T | undefined} */ (undefined));
+  const [isLive, setLive] = useState(false);
+  const [error, setError] = useState(/** @type {unknown} */ (undefined));
+  useEffect(() => {
+    const leaving = new AbortController();
+    /** @type {any} */
+    const given = { signal: leaving.signal };
+    follow(route, given, (event) => setTold((before) => of(event) ?? before), setLive).catch(
+      (refused) => leaving.signal.aborted || setError(refused),
+    );
+    return () => leaving.abort();
+  }, [route]);
+  return { told, isLive, error };
+}
+
+/** What operators should look at: what is wrong in the fleet, and which machines wait for a decision. */
+export const useAttention = () =>
+  useLatest("GET /admin/fleet/alerts/stream", (event) => ("alerts" in event ? event : undefined));

@@ -1,6 +1,6 @@
 // Texts of an admin's pages.
 
-import { catalogue } from "../runtime/language.js";
+import { catalogue, plural } from "../runtime/language.js";
 
 export default catalogue(
   {
@@ -83,6 +83,14 @@ export default catalogue(
     unsuspend: "End the suspension",
     suspendQuestion: "Suspend it? Jobs that run there go elsewhere.",
     suspendRenterQuestion: "Suspend this renter? Its keys stop at once.",
+    drain: "Drain",
+    undrain: "End the draining",
+    drainQuestion: "Give this machine no new work? What runs there is finished.",
+    drained: "It takes no new work.",
+    undrained: "It takes work again.",
+    draining: (/** @type {string} */ shown, /** @type {number} */ count) =>
+      plural(count, { one: "Drained: one job still runs here.", other: `Drained: ${shown} jobs still run here.` }),
+    isEmpty: "Drained: nothing of the market runs here any more.",
     suspended: "Suspended.",
     unsuspended: "The suspension has ended.",
     probe: "Probe",
@@ -110,6 +118,8 @@ export default catalogue(
     fault: "Fault",
     submitted: "Submitted",
     noJobs: "No job matches.",
+    newJobs: (/** @type {string} */ shown, /** @type {number} */ count) =>
+      plural(count, { one: "Show a new job", other: `Show ${shown} new jobs` }),
     ofThese: (/** @type {string} */ shown, /** @type {string} */ total) => `${shown} of ${total}`,
     balance: "Balance",
     held: "Held",
@@ -246,6 +256,19 @@ export default catalogue(
     unsuspend: "إنهاء التعليق",
     suspendQuestion: "أتريد تعليقه؟ تنتقل مهامه الجارية إلى غيره.",
     suspendRenterQuestion: "أتريد تعليق هذا المستأجر؟ تتوقف مفاتيحه فورًا.",
+    drain: "إخلاء",
+    undrain: "إنهاء الإخلاء",
+    drainQuestion: "أتريد ألا يُعطى هذا الجهاز عملًا جديدًا؟ تكتمل المهام الجارية فيه.",
+    drained: "لن يأخذ عملًا جديدًا.",
+    undrained: "عاد يأخذ العمل.",
+    draining: (/** @type {string} */ shown, /** @type {number} */ count) =>
+      plural(count, {
+        one: "في الإخلاء: بقيت مهمة واحدة جارية هنا.",
+        two: "في الإخلاء: بقيت مهمتان جاريتان هنا.",
+        few: `في الإخلاء: بقيت ${shown} مهام جارية هنا.`,
+        other: `في الإخلاء: بقيت ${shown} مهمة جارية هنا.`,
+      }),
+    isEmpty: "أُخلي الجهاز: لا مهمة للسوق جارية فيه.",
     suspended: "عُلّق.",
     unsuspended: "انتهى التعليق.",
     probe: "فحص الأداء",
@@ -272,6 +295,13 @@ export default catalogue(
     fault: "الخطأ",
     submitted: "أُرسلت",
     noJobs: "لا مهمة تطابق.",
+    newJobs: (/** @type {string} */ shown, /** @type {number} */ count) =>
+      plural(count, {
+        one: "عرض مهمة جديدة",
+        two: "عرض مهمتين جديدتين",
+        few: `عرض ${shown} مهام جديدة`,
+        other: `عرض ${shown} مهمة جديدة`,
+      }),
     ofThese: (/** @type {string} */ shown, /** @type {string} */ total) => `${shown} من ${total}`,
     balance: "الرصيد",
     held: "المحجوز",

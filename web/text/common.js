@@ -96,7 +96,7 @@ export default catalogue(
       offline: "غير متصل",
       approved: "معتمد",
       rejected: "مرفوض",
-      suspended: "موقوف",
+      suspended: "معلّق",
       active: "نشط",
       registered: "مسجّل",
       paused: "متوقف مؤقتًا",

@@ -23,7 +23,7 @@ export default catalogue(
     added: "Added.",
     none: "You are told nowhere yet.",
     sent: "Last arrived",
-    failed: "Not arrived",
+    failed: "Did not arrive",
     waits: "Nothing sent yet",
     test: "Test",
     confirm: "Confirm",
@@ -40,12 +40,12 @@ export default catalogue(
   },
   {
     title: "الإشعارات",
-    note: "تصلك الأخبار دون أن تبحث عنها: بالبريد أو سلاك أو تيليغرام، أو بنداء إلى عنوان تملكه.",
+    note: "تصلك الأخبار دون أن تبحث عنها: بالبريد أو سلاك أو تيليغرام، أو بطلب يُرسل إلى عنوان تملكه.",
     kind: "الوسيلة",
     kinds: { email: "البريد الإلكتروني", slack: "سلاك", telegram: "تيليغرام", webhook: "عنوان على الويب" },
     target: "إلى أين",
     targetHints: {
-      email: "عنوان حسابك، وللمدير أن يكتب أي عنوان.",
+      email: "عنوان حسابك، وللمشغّل أن يكتب أي عنوان.",
       slack: "عنوان الويب هوك الوارد الذي أنشأه لك سلاك.",
       telegram: "رمز البوت ثم شرطة مائلة ثم المحادثة.",
       webhook: "عنوان آمن (HTTPS) وحده، ويُرسل إليه ‏JSON.",

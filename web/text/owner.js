@@ -83,6 +83,7 @@ export default catalogue(
     forAll: "For all of your machines, from the next job on.",
     installNote: "On the machine with the GPU; the key is the machine's. The daemon needs no open port.",
     notice: "What was found of its GPU",
+    drained: "The market's operators give this machine no new work for now. What runs there is finished, and paid.",
   },
   {
     home: "الرئيسية",
@@ -163,5 +164,6 @@ export default catalogue(
     forAll: "لكل أجهزتك، ابتداءً من المهمة التالية.",
     installNote: "على الجهاز الذي فيه البطاقة، وبمفتاح الجهاز نفسه. ولا يحتاج البرنامج إلى منفذ مفتوح.",
     notice: "ما وُجد في بطاقته",
+    drained: "لا يعطي مشغّلو السوق هذا الجهاز عملًا جديدًا في الوقت الحاضر. تكتمل مهامه الجارية ويُحسب كسبها.",
   },
 );

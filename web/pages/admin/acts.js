@@ -55,7 +55,29 @@ export async function suspend(id, done) {
 export function unsuspend(id, done) {
   const path = { provider_id: id };
   return call("POST /admin/providers/{provider_id}/unsuspend", { path, body: {} }).then(() => {
-    toast(texts().unsuspended);
+    toast(texts().unsuspended, () =>
+      call("POST /admin/providers/{provider_id}/suspend", { path, body: {} }).then(done),
+    );
+    done();
+  }, complain);
+}
+
+/** @param {number} id @param {Done} done */
+export async function drain(id, done) {
+  const t = texts();
+  if (!(await ask({ title: t.drainQuestion, act: t.drain }))) return;
+  const path = { provider_id: id };
+  await call("POST /admin/providers/{provider_id}/drain", { path, body: {} }).then(() => {
+    toast(t.drained, () => call("POST /admin/providers/{provider_id}/undrain", { path, body: {} }).then(done));
+    done();
+  }, complain);
+}
+
+/** @param {number} id @param {Done} done */
+export function undrain(id, done) {
+  const path = { provider_id: id };
+  return call("POST /admin/providers/{provider_id}/undrain", { path, body: {} }).then(() => {
+    toast(texts().undrained, () => call("POST /admin/providers/{provider_id}/drain", { path, body: {} }).then(done));
     done();
   }, complain);
 }

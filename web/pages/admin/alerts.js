@@ -2,25 +2,25 @@
 
 import { h } from "../../vendor/preact.js";
 import { Badge } from "../../components/badge.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
-import { call } from "../../runtime/api.js";
-import { ago, number } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { ago } from "../../runtime/format.js";
+import { inLanguage } from "../../runtime/language.js";
+import { useAttention } from "../../runtime/live.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 
-const EVERY_SECONDS = 15;
-
 export default function Alerts() {
   const t = texts();
-  const alerts = useLoad((signal) => call("GET /admin/fleet/alerts", { signal }), [], EVERY_SECONDS);
+  const { told, isLive, error } = useAttention();
   return h(
     "div",
     null,
     h("h1", null, t.alerts),
-    loaded(alerts, ({ alerts: rows }) =>
+    h(Liveness, { isLive, error }),
+    loaded({ value: told, error }, ({ alerts: rows }) =>
       table({
         caption: t.alerts,
         rows,
@@ -28,7 +28,7 @@ export default function Alerts() {
         keyOf: (row) => `${row.provider_id} ${row.reason}`,
         href: (row) => `#/machines/${row.provider_id}`,
         columns: [
-          { key: "machine", title: t.machine, cell: (row) => number(row.provider_id), width: 100 },
+          { key: "machine", title: t.machine, cell: (row) => h("bdi", null, row.provider_name), width: 150 },
           {
             key: "reason",
             title: t.reason,
@@ -37,7 +37,12 @@ export default function Alerts() {
             width: 190,
           },
           { key: "since", title: t.since, cell: (row) => ago(row.since), sort: (row) => row.since, width: 140 },
-          { key: "detail", title: t.detail, cell: (row) => h("bdi", null, row.detail ?? ""), isExtra: true },
+          {
+            key: "detail",
+            title: t.detail,
+            cell: (row) => h("bdi", null, inLanguage(row.detail, row.detail_ar)),
+            isExtra: true,
+          },
         ],
       }),
     ),

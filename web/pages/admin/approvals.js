@@ -2,30 +2,34 @@
 
 import { h } from "../../vendor/preact.js";
 import { Badge } from "../../components/badge.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { duration } from "../../runtime/format.js";
+import { useAttention } from "../../runtime/live.js";
 import { useLoad } from "../../runtime/load.js";
 import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { approve, reject } from "./acts.js";
 
-const EVERY_SECONDS = 30;
+const SHOWN = 100;
 
 export default function Approvals() {
   const t = texts();
+  const { told, isLive, error } = useAttention();
+  // Asked for when the market says that others wait, and not again and again.
   const queue = useLoad(
-    (signal) => call("GET /admin/providers/approval-queue", { query: { limit: 100 }, signal }),
-    [],
-    EVERY_SECONDS,
+    (signal) => call("GET /admin/providers/approval-queue", { query: { limit: SHOWN }, signal }),
+    [told?.awaiting_approval.join()],
   );
   return h(
     "div",
     null,
     h("h1", null, t.approvals),
+    h(Liveness, { isLive, error }),
     loaded(queue, ({ providers }) =>
       table({
         caption: t.approvals,

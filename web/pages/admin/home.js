@@ -1,17 +1,16 @@
 // The market as it is now, by its streams, and how it came there.
 
 import { h } from "../../vendor/preact.js";
-import { useEffect, useState } from "../../vendor/hooks.js";
+import { useState } from "../../vendor/hooks.js";
 import { SelectField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { MoneyPlot, Plot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
-import { complain } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
-import { follow } from "../../runtime/events.js";
 import { duration, number, sar } from "../../runtime/format.js";
+import { useLatest } from "../../runtime/live.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 
@@ -22,13 +21,17 @@ const EVERY_SECONDS = 60;
 
 export default function Home() {
   const t = texts();
-  const [queue, isLive] = useQueue();
+  const {
+    told: queue,
+    isLive,
+    error,
+  } = useLatest("GET /admin/queue/stream", (event) => ("queued" in event ? event : undefined));
   const overview = useLoad((signal) => call("GET /admin/overview", { signal }), [], EVERY_SECONDS);
   return h(
     "div",
     null,
     h("h1", null, t.home),
-    h(Liveness, { isLive }),
+    h(Liveness, { isLive, error }),
     loaded(overview, (told) =>
       h(Figures, {
         of: [
@@ -44,23 +47,6 @@ export default function Home() {
     h("section", { "aria-labelledby": "waiting" }, h("h2", { id: "waiting" }, t.waiting), queue && waiting(queue)),
     h(Series, null),
   );
-}
-
-/** @returns {[Schemas["QueueEvent"] | undefined, boolean]} the queue as it is, and whether it is told of at once */
-function useQueue() {
-  const [queue, setQueue] = useState(/** @type {Schemas["QueueEvent"] | undefined} */ (undefined));
-  const [isLive, setLive] = useState(false);
-  useEffect(() => {
-    const leaving = new AbortController();
-    follow(
-      "GET /admin/queue/stream",
-      { signal: leaving.signal },
-      (event) => "queued" in event && setQueue(event),
-      setLive,
-    ).catch((error) => leaving.signal.aborted || complain(error));
-    return () => leaving.abort();
-  }, []);
-  return [queue, isLive];
 }
 
 /** @param {Schemas["QueueEvent"]} queue */

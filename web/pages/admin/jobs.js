@@ -1,16 +1,18 @@
 // Jobs of all renters: filtered by the server, page by page.
 
 import { h } from "../../vendor/preact.js";
-import { useState } from "../../vendor/hooks.js";
-import { moreOf } from "../../components/act.js";
+import { useEffect, useMemo, useState } from "../../vendor/hooks.js";
+import { Act, moreOf } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { StatusField, TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { jobId, word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number } from "../../runtime/format.js";
+import { useJobs } from "../../runtime/live.js";
 import { useMore } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
@@ -19,7 +21,7 @@ import { useSettled } from "./settled.js";
 /** @typedef {import("../../runtime/api.js").Schemas["AdminJob"]} AdminJob */
 
 const PAGE = 100;
-const EVERY_SECONDS = 15;
+const RELOAD_MS = 15_000;
 const STATES = /** @type {const} */ (["queued", "pending", "running", "completed", "failed", "cancelled"]);
 
 export default function Jobs() {
@@ -34,19 +36,22 @@ export default function Jobs() {
       return { rows: told.jobs, hasMore: page + 1 < told.pagination.pages, told };
     },
     [status, search],
-    EVERY_SECONDS,
   );
+  const { rows: moving, isLive, error } = useJobs();
+  const { rows, newer } = useMemo(() => merged(jobs.value?.rows ?? [], moving ?? []), [jobs.value, moving]);
+  useReload(jobs, rows);
   return h(
     "div",
     null,
     h("h1", null, t.jobs),
+    h(Liveness, { isLive, error }),
     h(
       "div",
       { class: "filters", role: "search" },
       h(TextField, { label: t.search, type: "search", value: text, set: setText }),
       h(StatusField, { label: t.status, value: status, set: setStatus, states: STATES, any: t.anyState }),
     ),
-    loaded(jobs, ({ rows, told: { stats }, more }) =>
+    loaded(jobs, ({ told: { stats }, more }) =>
       h(
         "div",
         null,
@@ -59,11 +64,44 @@ export default function Jobs() {
             [t.charged, money(stats.total_revenue_halala)],
           ],
         }),
+        newer > 0 &&
+          !status &&
+          !search &&
+          h(
+            "p",
+            { class: "acts" },
+            h(Act, { act: jobs.reload, kind: "plain", children: t.newJobs(number(newer), newer) }),
+          ),
         listed(rows),
         moreOf(more),
       ),
     ),
   );
+}
+
+/**
+ * What was listed, as it is now by the stream, and how many have come since.
+ *
+ * @param {AdminJob[]} listed @param {import("../../runtime/live.js").LiveJob[]} moving
+ */
+function merged(listed, moving) {
+  const known = new Map(moving.map((job) => [job.id, job]));
+  const newest = listed.reduce((most, job) => Math.max(most, job.id), 0);
+  const rows = listed.map((job) => {
+    const now = known.get(job.id);
+    return now && now.status !== job.status ? { ...job, status: now.status, cost_halala: now.cost_halala } : job;
+  });
+  return { rows, newer: newest ? moving.filter((job) => job.id > newest).length : 0 };
+}
+
+/** Ask again, a while after a listed job ended: whose fault it was, and the sums, no stream tells. @param {{value: {rows: AdminJob[]} | undefined, reload: () => void}} jobs @param {AdminJob[]} rows */
+function useReload(jobs, rows) {
+  const isOld = rows.some((job, at) => job.status !== jobs.value?.rows[at]?.status);
+  useEffect(() => {
+    if (!isOld) return undefined;
+    const timer = setTimeout(jobs.reload, RELOAD_MS);
+    return () => clearTimeout(timer);
+  }, [isOld, jobs.value]);
 }
 
 /** @param {AdminJob[]} rows */

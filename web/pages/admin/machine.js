@@ -11,11 +11,12 @@ import { word } from "../../components/word.js";
 import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent } from "../../runtime/format.js";
+import { inLanguage } from "../../runtime/language.js";
 import { useLoad } from "../../runtime/load.js";
 import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
-import { approve, clearMismatch, probe, reject, suspend, unsuspend } from "./acts.js";
+import { approve, clearMismatch, drain, probe, reject, suspend, undrain, unsuspend } from "./acts.js";
 import { newestJobs } from "./newest_jobs.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
@@ -60,7 +61,18 @@ function Detail({ provider, uptime }) {
       " ",
       h("bdi", { class: "quiet" }, provider.email),
     ),
-    provider.hardware_notice && h("p", { class: "notice bad" }, h("bdi", null, provider.hardware_notice)),
+    provider.is_drained &&
+      h(
+        "p",
+        { class: "notice" },
+        provider.slots_used ? t.draining(number(provider.slots_used), provider.slots_used) : t.isEmpty,
+      ),
+    provider.hardware_notice &&
+      h(
+        "p",
+        { class: "notice bad" },
+        h("bdi", null, inLanguage(provider.hardware_notice, provider.hardware_notice_ar)),
+      ),
     h(Figures, {
       of: [
         [
@@ -102,6 +114,8 @@ function Acts({ provider, done }) {
     may("POST /admin/providers/{provider_id}/clear-mismatch") &&
       provider.verification === "mismatch" &&
       button(t.clearMismatch, () => clearMismatch(id, done)),
+    may("POST /admin/providers/{provider_id}/drain") &&
+      (provider.is_drained ? button(t.undrain, () => undrain(id, done)) : button(t.drain, () => drain(id, done))),
     may("POST /admin/providers/{provider_id}/suspend") &&
       (provider.is_suspended
         ? button(t.unsuspend, () => unsuspend(id, done))

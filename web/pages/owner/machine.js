@@ -13,6 +13,7 @@ import { Telemetry } from "../../components/telemetry.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent, time } from "../../runtime/format.js";
+import { inLanguage } from "../../runtime/language.js";
 import { useLoad } from "../../runtime/load.js";
 import { go } from "../../runtime/router.js";
 import common from "../../text/common.js";
@@ -48,7 +49,13 @@ export default function Machine({ params }) {
       ? [
           h("p", { key: "state" }, h(Status, { of: live.status }), " ", h(Status, { of: live.approval_status })),
           live.hardware_notice &&
-            h("p", { key: "notice", class: "notice bad" }, t.notice, ": ", h("bdi", null, live.hardware_notice)),
+            h(
+              "p",
+              { key: "notice", class: "notice bad" },
+              t.notice,
+              ": ",
+              h("bdi", null, inLanguage(live.hardware_notice, live.hardware_notice_ar)),
+            ),
           h(Figures, {
             key: "figures",
             of: [
@@ -71,6 +78,7 @@ export default function Machine({ params }) {
         ? h(
             "div",
             null,
+            machine.is_drained && h("p", { class: "notice" }, t.drained),
             h("p", null, t.total, ": ", money(machine.total_earnings_halala)),
             h(Acts, { machine, reload: listed.reload, shown: setKey }),
           )

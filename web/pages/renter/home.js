@@ -7,10 +7,11 @@ import { loaded } from "../../components/notice.js";
 import { MoneyPlot } from "../../components/plot.js";
 import { call } from "../../runtime/api.js";
 import { money, number } from "../../runtime/format.js";
+import { useJobs } from "../../runtime/live.js";
 import { useLoad } from "../../runtime/load.js";
 import { session } from "../../runtime/session.js";
 import texts from "../../text/renter.js";
-import { jobTable, useJobs } from "./job_rows.js";
+import { jobTable } from "./job_rows.js";
 
 export default function Home() {
   const t = texts();

@@ -5,7 +5,6 @@ import { Status } from "../../components/badge.js";
 import { jobId, jobType } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { ago, money } from "../../runtime/format.js";
-import { useLive } from "../../runtime/live.js";
 import texts from "../../text/renter.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["LiveJob"]} LiveJob */
@@ -14,9 +13,6 @@ import texts from "../../text/renter.js";
  *
  * @typedef {Pick<LiveJob, "id" | "job_id" | "job_type" | "model" | "status" | "progress_phase" | "cost_halala" | "submitted_at">} JobFacts
  */
-
-/** The jobs of whoever is signed in, as they move: the open ones, and those that ended while the page was open. */
-export const useJobs = () => useLive("GET /jobs/stream", (event) => /** @type {LiveJob[] | undefined} */ (event.jobs));
 
 /** @param {JobFacts[]} rows @param {string} caption @param {string} empty */
 export function jobTable(rows, caption, empty) {

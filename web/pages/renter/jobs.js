@@ -7,9 +7,10 @@ import { StatusField } from "../../components/field.js";
 import { Liveness } from "../../components/liveness.js";
 import { Refused } from "../../components/notice.js";
 import { call } from "../../runtime/api.js";
+import { useJobs } from "../../runtime/live.js";
 import { useMore } from "../../runtime/load.js";
 import texts from "../../text/renter.js";
-import { jobTable, useJobs } from "./job_rows.js";
+import { jobTable } from "./job_rows.js";
 
 /** @typedef {import("./job_rows.js").JobFacts} JobFacts */
 

@@ -9,6 +9,7 @@ import { said } from "../../components/notice.js";
 import { complain, toast } from "../../components/toast.js";
 import { call } from "../../runtime/api.js";
 import { duration, money, number } from "../../runtime/format.js";
+import { inLanguage } from "../../runtime/language.js";
 import { useLoad } from "../../runtime/load.js";
 import { go } from "../../runtime/router.js";
 import texts from "../../text/renter.js";
@@ -172,7 +173,7 @@ function Estimate({ wanted }) {
         [t.wait, duration(told?.expected_wait_seconds)],
       ],
     }),
-    told?.reason && h("p", { class: "notice" }, h("bdi", null, told.reason)),
+    told?.reason && h("p", { class: "notice" }, h("bdi", null, inLanguage(told.reason, told.reason_ar))),
     error !== undefined && h("p", { class: "notice bad" }, h("bdi", null, said(error))),
   );
 }

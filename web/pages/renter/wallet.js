@@ -9,10 +9,10 @@ import { MoneyPlot } from "../../components/plot.js";
 import { walletTable } from "../../components/wallet.js";
 import { call } from "../../runtime/api.js";
 import { money } from "../../runtime/format.js";
+import { useJobs } from "../../runtime/live.js";
 import { useLoad, useMore } from "../../runtime/load.js";
 import common from "../../text/common.js";
 import texts from "../../text/renter.js";
-import { useJobs } from "./job_rows.js";
 
 const PAGE = 100;
 
