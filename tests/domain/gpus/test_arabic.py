@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.gpus.arabic import hardware_in_arabic
 from dc1.domain.gpus.card_health import FATAL_XIDS, slowed_by
 from dc1.domain.gpus.card_record import CardRecord
 from dc1.domain.providers.measurements import Device, Measurement
 from dc1.domain.providers.mismatches import in_words, mismatches_of
 
-HELD = {
+HELD: JsonObject = {
     "gpu_name": "RTX 4090",
     "throttle_reasons": ["hw_thermal_slowdown"],
     "power_limit_w": 300,
