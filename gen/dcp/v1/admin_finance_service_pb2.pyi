@@ -794,7 +794,7 @@ class AdminWithdrawal(_message.Message):
     amount_sar: _builtins.float
     """The same in SAR."""
     iban: _builtins.str
-    """Where to."""
+    """Where to; to operators who do not pay it, its country and last four digits."""
     status: _builtins.str
     """One of pending, processing, paid, failed, rejected."""
     created_at: _builtins.str

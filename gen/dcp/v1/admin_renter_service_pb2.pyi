@@ -297,7 +297,7 @@ class InspectedRenter(_message.Message):
 
     @_builtins.property
     def webhook_url(self) -> _struct_pb2.Value:
-        """Where webhooks go; null when none is set."""
+        """Where webhooks go, to operators who only look no more than the host; null when none is set."""
 
     @_builtins.property
     def own_limits(self) -> Global___RenterLimits:

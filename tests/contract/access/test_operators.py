@@ -18,6 +18,8 @@ from dcp.v1 import options_pb2
 from tests.contract.expect import answered, fields, refused, show
 from tests.contract.protocol import METHODS
 
+_WEBHOOK = "https://1.1.1.1/hooks/secret"
+_IBAN = "SA0380000000608010167519"
 ROLES = ("viewer", "support", "finance", "admin")
 INCLUDED = {"viewer": {"viewer"}, "support": {"viewer", "support"}, "finance": {"viewer", "finance"}, "admin": {*ROLES}}
 
@@ -161,6 +163,27 @@ def test_who_calls_hears_what_they_may(market: LocalMarket, add: Add) -> None:
     of_token = answered(market.admin.get("/admin/operators/me"))
     assert show(of_token["operator"], "id", "role") == {"id": None, "role": "admin"}
     assert len(of_token["may_call"]) == len(OF_ADMINS)
+
+
+def test_who_only_looks_sees_no_account_and_no_address_in_full(market: LocalMarket, add: Add) -> None:
+    renter, owner = market.add_renter(), market.add_provider()
+    renter.top_up(10_000)
+    job = renter.submit(duration_minutes=120, max_duration_seconds=7200)
+    assert market.next_job(owner)["id"] == job["id"]
+    market.advance(7000)
+    owner.heartbeat()
+    owner.result(job["id"])
+    answered(owner.post("/providers/me/withdraw", {"amount_halala": 1000, "iban": _IBAN}), 201)
+    answered(market.rest.patch("/renters/settings", {"webhook_url": _WEBHOOK}, key=renter.key))
+    seen = {}
+    for role in ROLES:
+        operator = add(f"who-{role}", role)[1]
+        (payout,) = answered(operator.get("/admin/withdrawals"))["withdrawals"]
+        inspected = answered(operator.get(f"/admin/renters/{renter.id}"))["renter"]
+        seen[role] = payout["iban"] == _IBAN, inspected["webhook_url"] == _WEBHOOK
+        assert payout["iban"].endswith("7519")
+        assert inspected["webhook_url"].startswith("https://1.1.1.1/")
+    assert seen == {"viewer": (False, False), "support": (False, True), "finance": (True, False), "admin": (True, True)}
 
 
 def test_a_token_is_shown_once_and_replaced_or_revoked_at_once(market: LocalMarket, add: Add) -> None:

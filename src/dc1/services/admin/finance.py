@@ -3,11 +3,13 @@
 from typing import Any
 
 from dc1.domain import errors
+from dc1.domain.access.operators import OperatorRole
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
 from dc1.domain.money.bookkeeping import AccountKind
 from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.money.shared_traits import SharedTrait
-from dc1.domain.money.withdrawals import WithdrawalStatus
+from dc1.domain.money.withdrawals import WithdrawalStatus, iban_hint
+from dc1.services.api.call import current_call
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
@@ -201,8 +203,8 @@ def _withdrawal(row: WithdrawalRow) -> dict[str, Any]:
         "amount_sar": halala_to_sar(row.amount_halala),
         "cash_halala": row.cash_halala,
         "promo_halala": row.promo_halala,
-        # The whole account, unlike in the provider's own lists: operators pay to it.
-        "iban": row.iban,
+        # The whole account, unlike in the provider's own lists, for those who pay to it.
+        "iban": row.iban if current_call().principal.acts_as(OperatorRole.FINANCE) else iban_hint(row.iban),
         "status": row.status,
         "reason": to_value(row.reason),
         "bank_reference": to_value(row.bank_reference),

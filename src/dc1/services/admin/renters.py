@@ -6,8 +6,11 @@ from dc1.control.operations.renter_supervision import BulkUpdate, RenterAction
 from dc1.domain import errors
 from dc1.domain.access.call_limits import CallLimits
 from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.notifications import ChannelKind, hint_of
+from dc1.domain.access.operators import OperatorRole
 from dc1.domain.base.clock import iso
 from dc1.domain.money.pricing import halala_to_sar
+from dc1.services.api.call import current_call
 from dc1.services.api.paging import Pages
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
@@ -60,7 +63,13 @@ class SupervisedRenterCalls(ServicerPart):
 
         config = self._plane.config
         market = _limits(config.limits.monthly_halala, config.limits.daily_jobs, config.call_limits)
-        return await self._plane.db.read_history(lambda conn: _inspected(conn, renter_id, now_ms, market))
+        inspected = await self._plane.db.read_history(lambda conn: _inspected(conn, renter_id, now_ms, market))
+        renter = inspected.renter
+        if not current_call().principal.acts_as(OperatorRole.SUPPORT) and renter.webhook_url.string_value:
+            # Whatever follows the host may be what opens the address.
+            host = hint_of(ChannelKind.WEBHOOK, renter.webhook_url.string_value)
+            renter.webhook_url.string_value = f"https://{host}/…"
+        return inspected
 
     async def SetRenterLimits(self, request: pb.SetRenterLimitsRequest, context: Any) -> pb.SetRenterLimitsResponse:
         """Set what a renter may spend in a month, submit in a day and call at a time."""

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, KeyLimits
-from dc1.domain.access.operators import Operator
+from dc1.domain.access.operators import Operator, OperatorRole
 from dc1.domain.access.roles import Role
 from dc1.domain.base.languages import ARABIC, preferred
 from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
@@ -47,6 +47,10 @@ class Principal:
     def actor(self) -> str:
         """What the records call an admin: the operator, or the fingerprint of the admin token."""
         return self.fingerprint if self.operator is None else self.operator.actor
+
+    def acts_as(self, role: OperatorRole) -> bool:
+        """Tell whether an admin may see what is for operators of a role; the admin token is for everything."""
+        return self.operator is None or self.operator.role.includes(role)
 
 
 ANYBODY = Principal(Role.PUBLIC)
