@@ -141,6 +141,10 @@ class Admission(TypedDict):
     reason_code: str
     reason: str
 
+class AlertsEvent(TypedDict):
+    alerts: list[FleetAlert]
+    awaiting_approval: list[int]
+
 class AnthropicError(TypedDict):
     type: str
     error: AnthropicErrorDetail
@@ -587,6 +591,12 @@ class DispatchProvider(TypedDict):
     id: int
     name: str
 
+class DrainProviderResponse(TypedDict):
+    success: bool
+    provider_id: int
+    status: str
+    slots_used: int
+
 class EarnedJob(TypedDict):
     job_id: str
     job_type: str
@@ -648,6 +658,7 @@ class EstimateJobResponse(TypedDict):
     machines: list[EstimatedMachine]
     expected_wait_seconds: int | None
     reason: str | None
+    reason_ar: NotRequired[str]
 
 class EstimatedMachine(TypedDict):
     provider_id: int
@@ -698,6 +709,8 @@ class FleetAlert(TypedDict):
     reason: str
     since: str
     detail: str | None
+    detail_ar: str | None
+    provider_name: str
 
 class FleetHealth(TypedDict):
     total: int
@@ -1098,6 +1111,8 @@ class InspectedProvider(TypedDict):
     hardware_notice: str | None
     gpus: list[Any]
     engine_speeds: list[EngineSpeed]
+    is_drained: bool
+    hardware_notice_ar: NotRequired[str]
 
 class InspectedRenter(TypedDict):
     id: int
@@ -1602,6 +1617,7 @@ class LiveMachine(TypedDict):
     reputation_score: int
     tops_int8: float | None
     hardware_notice: str | None
+    hardware_notice_ar: str | None
 
 class LiveReady(TypedDict):
     ts: str
@@ -1651,6 +1667,7 @@ class Machine(TypedDict):
     ask: float
     created_at: str
     gpu_source: str
+    is_drained: bool
 
 class MachinesEvent(TypedDict):
     machines: list[LiveMachine]
@@ -1978,6 +1995,7 @@ class Provider(TypedDict):
     hardware_notice: str | None
     gpus: list[Any]
     price_per_hour_sar: float
+    hardware_notice_ar: NotRequired[str]
 
 class ProviderHealth(TypedDict):
     id: int
@@ -2681,6 +2699,11 @@ class TranscriptionUsage(TypedDict):
     input_tokens: int
     output_tokens: int
     total_tokens: int
+
+class UndrainProviderResponse(TypedDict):
+    success: bool
+    provider_id: int
+    status: str
 
 class UnsuspendProviderResponse(TypedDict):
     success: bool

@@ -28,6 +28,11 @@ export function Badge({ kind = "plain", children }) {
   return h("span", { class: `badge ${kind}` }, children);
 }
 
+/** What operators decided of a machine: one that is pending waits for people, and a pending job for a machine. @param {{of: string}} props */
+export function Approval({ of }) {
+  return of === "pending" ? h(Badge, { kind: "warn", children: texts().awaitsApproval }) : h(Status, { of });
+}
+
 /** The state of a job, a machine or an account; one that has no text yet is shown as it is. @param {{of: string}} props */
 export function Status({ of }) {
   /** @type {Record<string, string>} */

@@ -13,6 +13,8 @@ import { Toasts } from "./toast.js";
 /** @typedef {import("../vendor/preact.js").ComponentChild} Child */
 /** @typedef {import("../runtime/router.js").Entry} Entry */
 
+const MOST_LINKS_IN_LINE = 9;
+
 /** @param {{entries: Entry[], home: string, name: string, aside?: Child}} props `aside` stands beside the choices */
 export function Layout({ entries, home, name, aside }) {
   const t = texts();
@@ -35,7 +37,7 @@ export function Layout({ entries, home, name, aside }) {
     h("a", { class: "skip", href: "#main", onClick: skip }, t.skip),
     h(
       "header",
-      null,
+      { class: links.length > MOST_LINKS_IN_LINE ? "many" : "" },
       h("a", { class: "name", href: home }, name),
       h("nav", { "aria-label": t.pages }, h("ul", null, links)),
       h(
@@ -83,8 +85,12 @@ function Shown({ entries }) {
     isFirst.current = false;
     scrollTo(0, 0);
     mend();
-    // The menu is wider than a phone.
-    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    // The menu is wider than a phone, also than one that was turned.
+    const show = () =>
+      document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    show();
+    addEventListener("resize", show);
+    return () => removeEventListener("resize", show);
   }, [path.value]);
   const Page = page.entry === found?.entry ? page.show : undefined;
   useEffect(() => {

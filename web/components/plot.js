@@ -36,6 +36,9 @@ const at = (seconds, options) => new Intl.DateTimeFormat(locale(), options).form
 /** Where a line stands now, which is told as long as nobody points at an older place of it. @param {(number | null)[]} values */
 const latest = (values) => values.findLast((value) => value != null) ?? null;
 
+/** A text as a canvas draws it, where lines run from left to right: one that runs the other way says so. @param {string} text */
+const isolated = (text) => (text && language.value === "ar" ? `\u2067${text}\u2069` : text);
+
 /** @param {boolean} isDaily */
 const dayOf = (isDaily) =>
   isDaily ? { month: "short", day: "numeric", timeZone: "UTC" } : { month: "short", day: "numeric" };
@@ -59,7 +62,7 @@ function options(place, { times, series, told, isDaily }) {
         gap: 8,
         values: (_, splits) => {
           const isLong = isDaily || (splits.at(-1) ?? 0) - (splits[0] ?? 0) >= DAY_SECONDS;
-          return splits.map((seconds) => at(seconds, isLong ? day : hour));
+          return splits.map((seconds) => isolated(at(seconds, isLong ? day : hour)));
         },
       },
       {
@@ -71,7 +74,7 @@ function options(place, { times, series, told, isDaily }) {
         values: (_, splits) =>
           splits
             .map((value) => (value == null ? "" : told(value)))
-            .map((text, index, all) => (text === all[index - 1] ? "" : text)),
+            .map((text, index, all) => (text === all[index - 1] ? "" : isolated(text))),
       },
     ],
     series: [

@@ -55,6 +55,11 @@ class AdminServiceStub:
                 request_serializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.SerializeToString,
                 response_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.FromString,
                 _registered_method=True)
+        self.StreamFleetAlerts = channel.unary_stream(
+                '/dcp.v1.AdminService/StreamFleetAlerts',
+                request_serializer=dcp_dot_v1_dot_live__pb2.StreamFleetAlertsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.StreamQueue = channel.unary_stream(
                 '/dcp.v1.AdminService/StreamQueue',
                 request_serializer=dcp_dot_v1_dot_live__pb2.StreamQueueRequest.SerializeToString,
@@ -148,6 +153,16 @@ class AdminServiceServicer:
 
     def GetMetrics(self, request, context):
         """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamFleetAlerts(self, request, context):
+        """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
+        `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,6 +293,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetMetrics,
                     request_deserializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.FromString,
                     response_serializer=dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.SerializeToString,
+            ),
+            'StreamFleetAlerts': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamFleetAlerts,
+                    request_deserializer=dcp_dot_v1_dot_live__pb2.StreamFleetAlertsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'StreamQueue': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamQueue,
@@ -433,6 +453,33 @@ class AdminService:
             '/dcp.v1.AdminService/GetMetrics',
             dcp_dot_v1_dot_monitoring__pb2.GetMetricsRequest.SerializeToString,
             dcp_dot_v1_dot_monitoring__pb2.GetMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamFleetAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dcp.v1.AdminService/StreamFleetAlerts',
+            dcp_dot_v1_dot_live__pb2.StreamFleetAlertsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class AdminServiceStub:
     """Shows the market in eight numbers."""
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]
     """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+    StreamFleetAlerts: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamFleetAlertsRequest, _httpbody_pb2.HttpBody]
+    """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
+    `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     StreamQueue: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamQueueRequest, _httpbody_pb2.HttpBody]
     """Streams the queue as server-sent events: how it is at once, as `queue`, then `ready`, then at most once a second, as `queue`, how it is
     whenever that is different, with what began and ended meanwhile.
@@ -104,6 +110,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Shows the market in eight numbers."""
     GetMetrics: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]  # type: ignore[assignment]
     """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+    StreamFleetAlerts: _aio.UnaryStreamMultiCallable[_live_pb2.StreamFleetAlertsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
+    `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+    Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+    connection alive.
+    """
     StreamQueue: _aio.UnaryStreamMultiCallable[_live_pb2.StreamQueueRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Streams the queue as server-sent events: how it is at once, as `queue`, then `ready`, then at most once a second, as `queue`, how it is
     whenever that is different, with what began and ended meanwhile.
@@ -178,6 +190,18 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_monitoring_pb2.GetMetricsResponse, _abc.Awaitable[_monitoring_pb2.GetMetricsResponse]]:
         """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
+
+    @_abc_1.abstractmethod
+    def StreamFleetAlerts(
+        self,
+        request: _live_pb2.StreamFleetAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
+        `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+        Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
+        connection alive.
+        """
 
     @_abc_1.abstractmethod
     def StreamQueue(

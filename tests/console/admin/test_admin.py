@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter, answered
-from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.poll_daemon import REPORT, PollDaemon
 from dc1.testing.server import ADMIN_TOKEN
 from tests.console.visitor import Visitors, pay_for_two_hours
 
@@ -53,6 +53,7 @@ def test_a_machine_is_approved_from_the_queue(town: LocalMarket, renter: Renter,
         page.goto(f"{visitor.url}/console#/approvals")
         row = page.locator("tbody tr").filter(has_text=NASTY)
         row.get_by_role("button", name="Approve").click()
+        page.get_by_role("dialog").get_by_role("button", name="Approve").click()
         expect(page.locator(".toast")).to_contain_text("approved")
         expect(row).to_have_count(0)
         page.goto(f"{visitor.url}/console#/machines")
@@ -75,6 +76,60 @@ def test_a_suspension_is_asked_for_and_taken_back(machine: PollDaemon, visitors:
     assert machine.account()["status"] != "suspended"
 
 
+def test_a_machine_is_drained_and_the_act_taken_back(machine: PollDaemon, visitors: Visitors) -> None:
+    with visitors.one() as visitor, visitors.one("ar") as owner:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/machines/{machine.id}")
+        page.get_by_role("button", name="Drain").click()
+        page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+        expect(page.locator(".notice")).to_contain_text("Drained: ")
+        theirs = owner.sign_in(machine.key)
+        theirs.goto(f"{visitor.url}/console#/machines/{machine.id}")
+        expect(theirs.locator(".notice")).to_contain_text("لا يعطي مشغّلو السوق هذا الجهاز عملًا جديدًا")
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator(".notice")).to_have_count(0)
+        expect(theirs.locator(".notice")).to_have_count(0)
+    assert machine.account()["status"] != "paused"
+
+
+def test_what_becomes_of_listed_jobs_is_told_and_new_ones_are_shown_when_asked_for(
+    town: LocalMarket, renter: Renter, visitors: Visitors
+) -> None:
+    listed = renter.submit(gpu_requirements={"gpu_type": "H200"})
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/jobs")
+        row = page.locator("tbody tr").filter(has_text=listed["job_id"])
+        expect(row).to_contain_text("Queued")
+        expect(page.locator(".liveness.live")).to_be_visible()
+        renter.cancel(listed["job_id"])
+        expect(row).to_contain_text("Cancelled")
+        new = renter.submit(gpu_requirements={"gpu_type": "H200"})
+        page.get_by_role("button", name="Show a new job").click()
+        expect(page.locator("tbody")).to_contain_text(new["job_id"])
+    renter.cancel(new["job_id"])
+
+
+def test_what_waits_and_what_is_wrong_is_told_as_it_becomes_so(
+    town: LocalMarket, machine: PollDaemon, visitors: Visitors
+) -> None:
+    with visitors.one("ar", "dark") as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/approvals")
+        visitor.settled()
+        late = town.register_provider(name="Late")
+        expect(page.locator("tbody")).to_contain_text("Late")
+        answered(town.admin.patch(f"/admin/providers/{late.id}/approve", {}))
+        expect(page.locator("main")).not_to_contain_text("Late")
+        page.goto(f"{visitor.url}/console#/alerts")
+        visitor.settled()
+        failing = {"gpu_name": "RTX 4090", "gpu_vram_mib": 24564, "gpu_uuid": "GPU-1", "xid_errors": [79]}
+        machine.heartbeat({**REPORT, "gpu_status": failing})
+        expect(page.locator("tbody")).to_contain_text("انفصلت البطاقة عن الناقل")
+        visitor.finds_whole("admin-alerts-one")
+    machine.heartbeat()
+
+
 def test_a_payout_is_taken_up_and_paid_with_its_reference(
     renter: Renter, machine: PollDaemon, visitors: Visitors
 ) -> None:
@@ -82,6 +137,7 @@ def test_a_payout_is_taken_up_and_paid_with_its_reference(
         page = visitor.sign_in(ADMIN_TOKEN)
         page.goto(f"{visitor.url}/console#/money")
         page.get_by_role("button", name="Take up").click()
+        page.get_by_role("dialog").get_by_role("button", name="Take up").click()
         page.get_by_role("button", name="Paid").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Bank reference").fill("SARIE-7")

@@ -18,10 +18,12 @@ export async function reasonFor(title, act, text) {
 }
 
 /** @param {number} id @param {Done} done */
-export function approve(id, done) {
+export async function approve(id, done) {
+  const t = texts();
+  if (!(await ask({ title: t.approveQuestion, act: t.approve }))) return;
   const path = { provider_id: id };
-  return call("PATCH /admin/providers/{provider_id}/approve", { path, body: {} }).then(() => {
-    toast(texts().approved);
+  await call("PATCH /admin/providers/{provider_id}/approve", { path, body: {} }).then(() => {
+    toast(t.approved);
     done();
   }, complain);
 }
@@ -52,12 +54,12 @@ export async function suspend(id, done) {
 }
 
 /** @param {number} id @param {Done} done */
-export function unsuspend(id, done) {
+export async function unsuspend(id, done) {
+  const t = texts();
+  if (!(await ask({ title: t.unsuspendQuestion, act: t.unsuspend }))) return;
   const path = { provider_id: id };
-  return call("POST /admin/providers/{provider_id}/unsuspend", { path, body: {} }).then(() => {
-    toast(texts().unsuspended, () =>
-      call("POST /admin/providers/{provider_id}/suspend", { path, body: {} }).then(done),
-    );
+  await call("POST /admin/providers/{provider_id}/unsuspend", { path, body: {} }).then(() => {
+    toast(t.unsuspended, () => call("POST /admin/providers/{provider_id}/suspend", { path, body: {} }).then(done));
     done();
   }, complain);
 }
@@ -74,10 +76,12 @@ export async function drain(id, done) {
 }
 
 /** @param {number} id @param {Done} done */
-export function undrain(id, done) {
+export async function undrain(id, done) {
+  const t = texts();
+  if (!(await ask({ title: t.undrainQuestion, act: t.undrain }))) return;
   const path = { provider_id: id };
-  return call("POST /admin/providers/{provider_id}/undrain", { path, body: {} }).then(() => {
-    toast(texts().undrained, () => call("POST /admin/providers/{provider_id}/drain", { path, body: {} }).then(done));
+  await call("POST /admin/providers/{provider_id}/undrain", { path, body: {} }).then(() => {
+    toast(t.undrained, () => call("POST /admin/providers/{provider_id}/drain", { path, body: {} }).then(done));
     done();
   }, complain);
 }

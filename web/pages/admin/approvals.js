@@ -41,25 +41,6 @@ export default function Approvals() {
           { key: "name", title: t.name, cell: (row) => h("bdi", null, row.name), width: 150 },
           { key: "gpu", title: t.gpu, cell: (row) => h("bdi", null, row.gpu_model ?? "–"), isExtra: true, width: 150 },
           {
-            key: "acts",
-            title: "",
-            cell: (row) => [
-              may("PATCH /admin/providers/{provider_id}/approve") &&
-                h(
-                  "button",
-                  { key: "yes", type: "button", class: "plain", onClick: () => approve(row.id, queue.reload) },
-                  t.approve,
-                ),
-              may("PATCH /admin/providers/{provider_id}/reject") &&
-                h(
-                  "button",
-                  { key: "no", type: "button", class: "plain", onClick: () => reject(row.id, queue.reload) },
-                  t.reject,
-                ),
-            ],
-            width: 180,
-          },
-          {
             key: "source",
             title: t.source,
             cell: (row) => word(words().gpuSources, row.gpu_source),
@@ -77,6 +58,25 @@ export default function Approvals() {
             ],
             isExtra: true,
             width: 170,
+          },
+          {
+            key: "acts",
+            title: "",
+            cell: (row) => [
+              may("PATCH /admin/providers/{provider_id}/approve") &&
+                h(
+                  "button",
+                  { key: "yes", type: "button", class: "plain", onClick: () => approve(row.id, queue.reload) },
+                  t.approve,
+                ),
+              may("PATCH /admin/providers/{provider_id}/reject") &&
+                h(
+                  "button",
+                  { key: "no", type: "button", class: "plain", onClick: () => reject(row.id, queue.reload) },
+                  t.reject,
+                ),
+            ],
+            width: 180,
           },
         ],
       }),

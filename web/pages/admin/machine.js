@@ -2,7 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { Act } from "../../components/act.js";
-import { Status } from "../../components/badge.js";
+import { Approval, Status } from "../../components/badge.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
 import { Telemetry } from "../../components/telemetry.js";
@@ -57,7 +57,7 @@ function Detail({ provider, uptime }) {
       null,
       h(Status, { of: provider.status }),
       " ",
-      h(Status, { of: provider.approval_status }),
+      h(Approval, { of: provider.approval_status }),
       " ",
       h("bdi", { class: "quiet" }, provider.email),
     ),

@@ -2,7 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useMemo, useState } from "../../vendor/hooks.js";
-import { Badge, Status } from "../../components/badge.js";
+import { Approval, Badge, Status } from "../../components/badge.js";
 import { StatusField, TextField } from "../../components/field.js";
 import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
@@ -92,10 +92,10 @@ function listed(rows) {
       {
         key: "approval",
         title: t.approval,
-        cell: (row) => h(Status, { of: row.approval_status }),
+        cell: (row) => h(Approval, { of: row.approval_status }),
         sort: (row) => row.approval_status,
         isExtra: true,
-        width: 110,
+        width: 140,
       },
       heard,
     ],

@@ -73,6 +73,11 @@ async function move(payout, status, done) {
   const t = texts();
   /** @type {{status: Next, reason?: string, bank_reference?: string}} */
   const body = { status };
+  if (
+    status === "processing" &&
+    !(await ask({ title: t.processQuestion, text: money(payout.amount_halala), act: t.process }))
+  )
+    return;
   if (status === "rejected") {
     const reason = await reasonFor(t.refuseQuestion, t.refuse);
     if (!reason) return;
@@ -104,7 +109,7 @@ function listed(rows, done) {
         key: "provider",
         title: t.provider,
         cell: (row) => h("a", { href: `#/machines/${row.provider_id}` }, h("bdi", null, row.provider_name)),
-        width: 150,
+        width: 130,
       },
       {
         key: "state",
@@ -113,9 +118,9 @@ function listed(rows, done) {
         width: 115,
       },
       { key: "amount", title: t.amount, cell: (row) => money(row.amount_halala), isNumber: true, width: 115 },
-      { key: "acts", title: "", cell: (row) => acts(row, done), width: 210 },
+      { key: "acts", title: "", cell: (row) => acts(row, done), width: 170 },
       { key: "cash", title: t.cash, cell: (row) => money(row.cash_halala), isNumber: true, isExtra: true, width: 115 },
-      { key: "iban", title: t.iban, cell: (row) => h("bdi", null, row.iban), isExtra: true, width: 230 },
+      { key: "iban", title: t.iban, cell: (row) => h("bdi", null, row.iban), isExtra: true, width: 225 },
       {
         key: "flags",
         title: t.flags,

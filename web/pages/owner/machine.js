@@ -3,7 +3,7 @@
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
 import { Act } from "../../components/act.js";
-import { Status } from "../../components/badge.js";
+import { Approval, Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
@@ -47,7 +47,7 @@ export default function Machine({ params }) {
       ),
     live
       ? [
-          h("p", { key: "state" }, h(Status, { of: live.status }), " ", h(Status, { of: live.approval_status })),
+          h("p", { key: "state" }, h(Status, { of: live.status }), " ", h(Approval, { of: live.approval_status })),
           live.hardware_notice &&
             h(
               "p",
