@@ -23,23 +23,27 @@ _INTERPRETERS = {
     ".sh": ["bash"],
     ".py": [sys.executable, "-W", "error"],
     ".mjs": ["node"],
+    ".ts": ["node"],
+    "": [],
 }
+# The environment's own Node first, which reads TypeScript.
+_PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
-def run(name: str, market: LocalMarket, *arguments: str, **keys: str) -> str:
+def run(name: str | Path, market: LocalMarket, *arguments: str, **keys: str) -> str:
     """What an example prints; `keys` are environment variables beside the addresses and the admin token."""
-    interpreter, *options = _INTERPRETERS[Path(name).suffix]
-    program = shutil.which(interpreter)
+    command = [*_INTERPRETERS[Path(name).suffix], str(ROOT / "examples" / name), *arguments]
+    program = shutil.which(command[0], path=_PATH)
     if program is None:
-        pytest.skip(f"there is no {interpreter} on this machine")
+        pytest.skip(f"there is no {command[0]} on this machine")
     environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": _PATH,
         "DC1_URL": market.edge.url,
         "DC1_TARGET": market.edge.target,
         "DC1_ADMIN_TOKEN": ADMIN_TOKEN,
         **keys,
     }
-    command = [program, *options, str(ROOT / "examples" / name), *arguments]
+    command[0] = program
     ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=_SECONDS)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
     return ended.stdout
@@ -127,15 +131,47 @@ def test_verify_webhook_reads_the_standard_headers() -> None:
     assert not found["is_standard"](secret, body, standard_headers(secret, "whd_1", now - 600, body))
 
 
-def test_watch_job_by_generated_code(market: LocalMarket) -> None:
-    # Offline, from the descriptors that are committed.
-    subprocess.run([Path(sys.executable).parent / "buf", "generate"], cwd=ROOT, check=True, timeout=_SECONDS)
+def generate(*options: str) -> None:
+    """Make code of the descriptors that are committed, offline."""
+    subprocess.run([Path(sys.executable).parent / "buf", "generate", *options], cwd=ROOT, check=True, timeout=_SECONDS)
+
+
+def watches_a_job(market: LocalMarket, program: str | Path) -> None:
     renter, daemon = market.add_renter(), market.connect(market.add_provider())
     with ThreadPoolExecutor(1) as pool:
         pool.submit(serve, daemon, "It scatters ", "blue light.")
-        output = run("watch_job.mjs", market, "Why is the sea blue?", DC1_RENTER_KEY=renter.key)
+        output = run(program, market, "Why is the sea blue?", DC1_RENTER_KEY=renter.key)
 
     assert output == f"It scatters blue light. {renter.job(1)['actual_cost_halala']} halala\n"
+
+
+def test_watch_job_in_typescript(market: LocalMarket) -> None:
+    generate()
+    # Without the settings that are the console's, and with types as a project of somebody else has them.
+    strict = ("--ignoreConfig", "--strict", "--noEmit", "--skipLibCheck", "--target", "es2023", "--module", "nodenext")
+    node = Path(sys.executable).parent / "node"
+    compiler = [node, "node_modules/.bin/tsc", *strict, "--types", "", "examples/watch_job.ts"]
+    compiled = subprocess.run(compiler, cwd=ROOT, check=False, capture_output=True, text=True, timeout=_SECONDS)
+    assert compiled.returncode == 0, compiled.stdout
+
+    watches_a_job(market, "watch_job.ts")
+
+
+@pytest.mark.timeout(900)
+def test_watch_job_in_go(market: LocalMarket, tmp_path: Path) -> None:
+    """With Debian's packages of Go's libraries: they need no proxy for modules."""
+    libraries = Path("/usr/share/gocode")
+    wanted = [tool for tool in ("go", "protoc-gen-go", "protoc-gen-go-grpc") if shutil.which(tool) is None]
+    if wanted or not (libraries / "src/google.golang.org/grpc").is_dir():
+        pytest.skip(f"there is no {' '.join(wanted) or 'golang-google-grpc-dev'} on this machine")
+    generate("--template", "buf.gen.go.yaml")
+    places = {"GOPATH": f"{ROOT}/build/generate/go:{libraries}", "GOCACHE": str(tmp_path / "cache")}
+    program, source = tmp_path / "watch_job", ROOT / "examples" / "watch_job.go"
+    build = ["go", "build", "-o", str(program), str(source)]
+    # The most of it are the libraries, compiled as on a machine that never had any Go.
+    subprocess.run(build, cwd=ROOT, check=True, timeout=840, env={**os.environ, "GO111MODULE": "off", **places})
+
+    watches_a_job(market, program)
 
 
 def test_dashboard_by_grpcurl(market: LocalMarket) -> None:
