@@ -94,6 +94,17 @@ def test_where_many_install_at_once_it_waits_for_its_turn(rest: Rest, edge: Edge
     assert run.stderr.splitlines()[-1] == "dc1: The provider's key is needed once: --key-file FILE."
 
 
+def test_a_key_that_the_market_does_not_take_changes_nothing(rest: Rest, edge: Edge, home: Path) -> None:
+    key, kept = home / "key", home / ".config/dc1/provider-key"
+    key.write_text("dc1-provider-0123456789abcdef0123456789abcdef\n")
+    kept.parent.mkdir(parents=True)
+    kept.write_text("the one of before")
+    run = as_owner(script(rest), home, "--url", f"http://{edge.target}", "--key-file", str(key))
+    assert f"The marketplace does not take the key in {key};" in run.stderr
+    assert [path.read_text() for path in kept.parent.iterdir()] == ["the one of before"]
+    assert not (home / ".local").exists()
+
+
 def test_of_a_script_that_came_in_part_nothing_runs(rest: Rest, home: Path) -> None:
     lines = script(rest).splitlines(keepends=True)
     for count in range(1, len(lines), 5):

@@ -108,14 +108,25 @@ look_around() {
   if has_systemd; then say "  systemd: yes"; else say "  systemd: no; the daemon runs as a plain process"; fi
 }
 
+# As root the daemon is another user, to whom a Python in somebody's home directory is closed: by its rights, or by the unit.
+usable() {
+  "$1" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 1
+  [ -n "$as_root" ] || return 0
+  setpriv --reuid 65534 --regid 65534 --clear-groups "$1" -c '
+import os, sys
+sys.exit(any((os.path.realpath(path) + "/").startswith(("/root/", "/home/", "/run/user/")) for path in (sys.executable, sys.base_prefix)))
+  ' 2>/dev/null
+}
+
 python() {
-  for candidate in python3 python3.13 python3.12 python3.11; do
-    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-      command -v "$candidate"
-      return
-    fi
+  passed=''
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11 /usr/local/bin/python3 /usr/bin/python3; do
+    found=$(command -v "$candidate") || continue
+    if usable "$found"; then say "$found"; return; fi
+    passed=$found
   done
-  fail "Python 3.11 or newer is needed (on Debian: apt install python3)."
+  [ -z "$as_root" ] || [ -z "$passed" ] || say "dc1: $passed was passed over: too old, or of a home directory that the user dc1 cannot read." >&2
+  fail "Python 3.11 or newer is needed${as_root:+ that every user can run} (on Debian: apt install python3)."
 }
 
 # By Python, which is there in any case, and never without comparing hashes.
@@ -150,6 +161,29 @@ for line in hashes.split("\n"):
 PROGRAM
 }
 
+# What the marketplace knows of whose key that file holds: its status, when it was heard last, and its approval; nothing where it cannot be asked.
+heard() {
+  "$python" - "$url" "$1" <<'PROGRAM'
+import json, pathlib, sys, urllib.error, urllib.request
+url, key = sys.argv[1:]
+
+class Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        # Who answers there would be told the key.
+        return None
+
+asked = urllib.request.Request(url + "/providers/me", headers={"x-provider-key": pathlib.Path(key).read_text().strip()})
+try:
+    with urllib.request.build_opener(Stay).open(asked, timeout=10) as answer:
+        provider = json.load(answer)["provider"]
+except urllib.error.HTTPError as error:
+    sys.exit(print("refused") if error.code == 401 else None)
+except (OSError, ValueError, KeyError):
+    sys.exit()
+print(provider["status"], provider["last_heartbeat"], provider["approval_status"])
+PROGRAM
+}
+
 # By the pip that came along, or by Python's own where the marketplace has none to send.
 install() {
   set -- --python "$release/bin/python" --disable-pip-version-check install --quiet --no-compile --root-user-action ignore "$@"
@@ -179,14 +213,18 @@ install_release() {
   ln -sfn "releases/${release##*/}/bin" "$home/bin"
 }
 
+is_private() {
+  case $url in
+    https://*|http://localhost|http://localhost[:/]*|http://127.*|http://\[::1\]*) ;;
+    *) return 1 ;;
+  esac
+}
+
 check_addresses() {
   case $url in http://*|https://*) ;; *) fail "--url has to begin with https:// or http://: $url" ;; esac
   case $url$engine_url in *[\'\"\\[:space:]]*) fail "Neither address may have quotes, backslashes or blanks in it." ;; esac
   # As the daemon itself would say, again and again.
-  case $url in
-    https://*|http://localhost|http://localhost[:/]*|http://127.*|http://\[::1\]*) ;;
-    *) [ -n "$insecure" ] || fail "$url would be spoken to in clear, and everybody on the way could read the key: use https://, or say --insecure if the way is private." ;;
-  esac
+  is_private || [ -n "$insecure" ] || fail "$url would be spoken to in clear, and everybody on the way could read the key: use https://, or say --insecure if the way is private."
 }
 
 make_user() {
@@ -201,6 +239,10 @@ write_config() {
   if [ -n "$key_file" ]; then
     [ -r "$key_file" ] || fail "$key_file cannot be read."
     (umask 077; cat -- "$key_file" > "$config/provider-key.new")
+    if [ "$(heard "$config/provider-key.new")" = refused ]; then
+      rm "$config/provider-key.new"
+      fail "The marketplace does not take the key in $key_file; was it copied as a whole, and is it a provider's?"
+    fi
     mv "$config/provider-key.new" "$config/provider-key"
   fi
   [ -s "$config/provider-key" ] || fail "The provider's key is needed once: --key-file FILE."
@@ -246,7 +288,6 @@ TEXT
 
 start_plain() {
   mkdir -p "$state"
-  ! running || stop
   command='set -a; . "$1/daemon.env"; set +a; HOME=$2; umask 077; cd "$2"
     nohup "$3/bin/dc1" daemon --key-file "$1/provider-key" >> "$4" 2>&1 < /dev/null & echo $! > "$5"'
   set -- sh -c "$command" sh "$config" "$state" "$home" "$log" "$pid_file"
@@ -273,6 +314,36 @@ start() {
   fi
 }
 
+tell_log() {
+  if ! has_systemd; then tail -n 5 "$log"
+  elif [ -n "$as_root" ]; then journalctl --unit "$unit" --lines 5 --no-pager --output cat
+  else journalctl --user --user-unit "$unit" --lines 5 --no-pager --output cat
+  fi >&2 || :
+}
+
+await_online() {
+  say "Waiting for the marketplace to hear of it …"
+  tries=0
+  while [ "$tries" -lt 90 ]; do
+    now=$(heard "$config/provider-key")
+    case $now in
+      "$before"|'') ;;
+      "online "*approved) say "The daemon is online."; return ;;
+      "online "*) say "The daemon is online, and is given work once the marketplace has approved the machine."; return ;;
+    esac
+    if has_systemd; then
+      # Not what it is now alone, as one that failed is started anew after a while.
+      [ "$(control show --property NRestarts --value "$unit")" = 0 ] && ! control --quiet is-failed "$unit" || break
+    elif ! running; then
+      break
+    fi
+    tries=$((tries + 1))
+    sleep 1
+  done
+  tell_log
+  fail "The daemon is installed and did not come online; above is the end of its log. \`$home/bin/dc1 doctor owner --url $url --key-file $config/provider-key\` looks for the reason."
+}
+
 # A marketplace or a daemon that somebody put there by hand, where this script has a link.
 if [ -e "$home/bin" ] && [ ! -L "$home/bin" ]; then fail "There is a dc1 in $home that this script did not put there; nothing is changed."; fi
 if [ "$action" = remove ]; then remove; exit 0; fi
@@ -293,7 +364,17 @@ fetch "$HASHES" "$work"
 make_user
 write_config
 install_release
-if [ -n "$start" ]; then start; else say "Installed; it is started by: sh install.sh --upgrade"; fi
+if [ -n "$start" ]; then
+  # The one of before is heard until it ends.
+  stop
+  # Not with a key in clear, where nobody said that the way is private.
+  before=unasked
+  if is_private || grep -qs '^DC1_INSECURE=true' "$config/daemon.env"; then before=$(heard "$config/provider-key"); fi
+  start
+  [ "$before" = unasked ] || await_online
+else
+  say "Installed; it is started by: sh install.sh --upgrade"
+fi
 # Those of before, once nothing runs from them any more.
 for old in "$home"/releases/*; do
   [ "$old" = "$release" ] || [ -z "$start" ] || rm -rf "$old"
