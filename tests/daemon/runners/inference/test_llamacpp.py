@@ -16,6 +16,7 @@ import pytest_asyncio
 from dc1.daemon.build import build_runners
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.runners.base import RunFailed, Work
+from dc1.daemon.runners.inference import engine_llamacpp
 from dc1.daemon.runners.inference.engine import EngineRunner
 from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model
 from dc1.domain.base.json_types import JsonObject
@@ -72,6 +73,15 @@ async def test_model_is_offered_without_being_loaded(runner: EngineRunner) -> No
     availability = await runner.probe()
     assert availability.available
     assert availability.models == (MODEL_NAME,)
+
+
+async def test_without_a_library_that_it_is_linked_with_none_is_offered(
+    runner: EngineRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_llamacpp, "_NEEDED_LIBRARY", "libnobody.so.1")
+    availability = await runner.probe()
+    assert (availability.available, availability.models) == (False, ())
+    assert "libnobody.so.1 is not installed" in availability.reason
 
 
 async def test_generates_streams_and_leaves_the_event_loop_free(

