@@ -5,8 +5,8 @@ Each settled job stamped its provider, whose whole row every other replica then 
 
 from alembic import op
 
-revision = "0049"
-down_revision = "0048"
+revision = "0051"
+down_revision = "0050"
 
 _COUNTED = (
     "completed_jobs",
