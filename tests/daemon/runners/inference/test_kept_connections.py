@@ -104,6 +104,17 @@ async def test_a_call_on_a_connection_that_the_engine_is_closing_is_made_again()
     assert server.connections == 3
 
 
+async def test_it_is_made_again_on_a_new_connection_where_the_engine_is_closing_several() -> None:
+    """Those of calls that were answered at once are closed at once: the next kept one is no better than the first."""
+    work = Work("job-1", 1, JobType.VLLM_SERVE, 30, model="m", params={"prompt": "Hi"})
+    async with KeepingServer(calls_a_connection=1, at_once=3).serving() as server:
+        runner = EngineRunner(OpenAIEngine(server.url))
+        await asyncio.gather(*(runner.run(work, RecordingSink()) for _ in range(3)))
+        assert (await runner.run(work, RecordingSink())).completion_tokens == 1
+        await runner.aclose()
+    assert server.connections == 4
+
+
 async def test_an_engine_that_answers_no_call_is_asked_twice() -> None:
     work = Work("job-1", 1, JobType.VLLM_SERVE, 30, model="m", params={"prompt": "Hi"})
     async with KeepingServer(calls_a_connection=0).serving() as server:

@@ -28,7 +28,7 @@ class EngineHttp:
         proxy = None if socket else http_proxy(address.scheme, address.hostname or "", address.port)
         self._proxy = proxy
         self._trusted = trusted_authorities() if address.scheme == "https" and not socket else True
-        self._opened: aiohttp.ClientSession | None = None
+        self._opened: dict[bool, aiohttp.ClientSession] = {}
 
     async def ask(self, method: str, path: str, body: str | None = None) -> aiohttp.ClientResponse:
         """Send a request, whose body is JSON, and return the answer as soon as it has begun; who has it closes it.
@@ -50,13 +50,16 @@ class EngineHttp:
             raise
         except _UNANSWERED:
             # It may have ended a kept connection at the moment at which that was used again: on a new one it answers.
-            return await self._send(method, path, write())
+            # Not on another kept one, for those of calls that were answered together it ends together.
+            return await self._send(method, path, write(), keeps=False)
 
-    async def _send(self, method: str, path: str, body: str | aiohttp.FormData | None) -> aiohttp.ClientResponse:
+    async def _send(
+        self, method: str, path: str, body: str | aiohttp.FormData | None, *, keeps: bool = True
+    ) -> aiohttp.ClientResponse:
         headers = dict(_JSON) if isinstance(body, str) else {}
         if current := tracing.traceparent():
             headers["traceparent"] = current
-        return await self._session.request(
+        return await self._session(keeps=keeps).request(
             method,
             f"{self._root}/{path}",
             data=body,
@@ -65,17 +68,17 @@ class EngineHttp:
             allow_redirects=False,
         )
 
-    @property
-    def _session(self) -> aiohttp.ClientSession:
+    def _session(self, *, keeps: bool) -> aiohttp.ClientSession:
+        """Return what asks on kept connections, or on new ones that serve one request each."""
         # Made with the first request, for it belongs to the event loop that it is made in.
-        if self._opened is None:
+        if keeps not in self._opened:
             # As many as there are calls: how many the engine takes, the market has been told.
             connector = (
-                aiohttp.UnixConnector(self._socket, limit=0)
+                aiohttp.UnixConnector(self._socket, limit=0, force_close=not keeps)
                 if self._socket
-                else aiohttp.TCPConnector(limit=0, ssl=self._trusted)
+                else aiohttp.TCPConnector(limit=0, ssl=self._trusted, force_close=not keeps)
             )
-            self._opened = aiohttp.ClientSession(
+            self._opened[keeps] = aiohttp.ClientSession(
                 connector=connector,
                 # Never compressed: a few bytes of it could stand for any number.
                 headers={"Accept-Encoding": "identity", **self._headers},
@@ -86,12 +89,12 @@ class EngineHttp:
                 proxy=self._proxy,
                 trust_env=False,
             )
-        return self._opened
+        return self._opened[keeps]
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._opened is not None:
-            await self._opened.close()
+        for session in self._opened.values():
+            await session.close()
 
 
 def trusted_authorities() -> ssl.SSLContext:
