@@ -6,6 +6,7 @@ own idea of a list of exceptions. So they are told what to do, and look at no va
 
 import os
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 from dc1.loopback import is_loopback
 
@@ -24,6 +25,16 @@ def grpc_proxy(address: str) -> str | None:
 def http_proxy(scheme: str, host: str, port: int | None) -> str | None:
     """Return the proxy through which a URL of these parts is reached, None where it is asked directly."""
     return _proxy((scheme, "all"), host, port or _PORTS.get(scheme, 0), _variable("no"))
+
+
+def speaks(proxy: str, *schemes: str) -> bool:
+    """Tell whether a proxy's address can be used, and is one of a scheme that is spoken here: of socks none is."""
+    try:
+        parts = urlsplit(proxy)
+        # Asking for the port refuses what is none.
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _proxy(kinds: tuple[str, ...], host: str, port: int, exceptions: str) -> str | None:

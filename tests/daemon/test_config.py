@@ -51,3 +51,20 @@ def test_addresses_of_every_kind(server: str) -> None:
 @pytest.mark.parametrize("details", ["Service unavailable", "failed to connect to all addresses; last error: new"])
 def test_details_nobody_foresaw_are_passed_on(details: str) -> None:
     assert explain_failure(details, tls=True) == details
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize(
+    "proxy", ["socks5://proxy.example.sa:1080", "socks5h://u:secret@proxy.example.sa", "http://[::1"]
+)
+def test_a_proxy_that_no_engine_can_be_reached_by_is_refused(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", proxy)
+    told: dict[str, Any] = {"key": "dc1-provider-x", "server": "127.0.0.1:8083"}
+    with pytest.raises(DaemonError, match=r"none of http or https; NO_PROXY") as refused:
+        DaemonConfig(**told, engine_url="http://engine.example.sa:8000")
+    assert "secret" not in str(refused.value)
+    # Beside the daemon none is asked, and a built-in engine has no address.
+    DaemonConfig(**told, engine_url="http://127.0.0.1:8000")
+    DaemonConfig(**told)
+    monkeypatch.setenv("no_proxy", "example.sa")
+    DaemonConfig(**told, engine_url="http://engine.example.sa:8000")

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Sequence
 
+import structlog
+
 from dc1.daemon.agent import Agent
 from dc1.daemon.config import DAEMON_VERSION, DaemonConfig
 from dc1.daemon.runners.base import Runner
@@ -12,6 +14,9 @@ from dc1.daemon.runners.inference.engine import EngineRunner
 from dc1.daemon.runners.inference.engine_llamacpp import SLOTS, LlamaCppEngine, bundled_model, model_in
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.telemetry.machine import MachineTelemetry
+from dc1.proxies import grpc_proxy, speaks
+
+log = structlog.get_logger(__name__)
 
 DRIVER_SECONDS = 30.0
 """How long a daemon that starts waits for the GPU driver."""
@@ -19,6 +24,10 @@ DRIVER_SECONDS = 30.0
 
 def build_agent(config: DaemonConfig) -> Agent:
     """Return a daemon for this machine. Blocks while the GPU driver takes to answer, half a minute at most."""
+    proxy = grpc_proxy(config.server)
+    if proxy and not speaks(proxy, "http"):
+        # gRPC knows no others, and leaves them out without a word that anybody reads.
+        log.warning("proxy_not_used", hint="the stream goes through proxies of http:// alone; it is opened without")
     telemetry = MachineTelemetry(DAEMON_VERSION)
     return Agent(config, build_runners(config, _first_gpus(telemetry)), telemetry)
 

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from dc1 import defaults
 from dc1.daemon.errors import DaemonError
 from dc1.metrics.address import MetricsAddress
+from dc1.proxies import http_proxy, speaks
 from dc1.secret_files import is_sendable
 
 DAEMON_VERSION = defaults.DAEMON_LATEST_VERSION
@@ -108,6 +109,14 @@ class DaemonConfig:
         engine = self.engine_url and _address(self.engine_url)
         if self.engine_url is not None and not (engine and engine.scheme in {"http", "https"}):
             raise DaemonError(f"The engine is given as a URL like http://127.0.0.1:8000, not as {self.engine_url!r}.")
+        proxy = http_proxy(engine.scheme, engine.hostname or "", engine.port) if engine else None
+        if proxy and not speaks(proxy, "http", "https"):
+            # Each look at the engine and each call would fail, with words about the engine. Without the address, which
+            # may hold a password.
+            raise DaemonError(
+                "The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names is none of http or https;"
+                " NO_PROXY can name the engine's host, to be reached without it."
+            )
 
     @property
     def resolved_metrics_address(self) -> MetricsAddress | None:
