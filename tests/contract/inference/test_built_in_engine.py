@@ -13,6 +13,7 @@ from dc1.daemon.config import DaemonConfig
 from dc1.testing.edge import Edge
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
+from dc1.testing.rest import Json
 from dc1.testing.waiting import eventually
 from tests.contract.expect import answered
 from tests.contract.inference.chat import CHAT, envelope
@@ -46,10 +47,23 @@ async def test_what_its_model_cannot_do_is_the_caller_s_mistake(
     market: LocalMarket, edge: Edge, renter: Renter
 ) -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    asked = {"messages": [{"role": "user", "content": [picture]}], "model": MODEL, "max_tokens": 8}
+    hello = {"messages": [{"role": "user", "content": "Hi"}], "model": MODEL, "max_tokens": 8}
+    schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "odd"}}}
+    cases: dict[str, Json] = {
+        "The model takes no pictures": {"messages": [{"role": "user", "content": [picture]}]},
+        "The provider's engine knows no tools of such a kind": {"tools": [{"type": "web_search"}]},
+        "The provider's engine cannot hold an answer to that schema": {"response_format": schema},
+        "The provider's engine passes over functions": {"functions": [{"name": "f"}]},
+    }
+
+    def refusals() -> list[Json]:
+        return [answered(renter.post(CHAT, hello | asked), 400)["error"] for asked in cases.values()]
+
     async with serving(market, edge):
-        response = await asyncio.to_thread(renter.post, CHAT, asked)
-    assert answered(response, 400)["error"]["retryable"] is False
+        said = await asyncio.to_thread(refusals)
+    for sentence, error in zip(cases, said, strict=True):
+        assert error["message"].startswith(sentence)
+        assert error["retryable"] is False
 
 
 async def test_as_many_callers_as_it_has_slots_are_answered_each_time(

@@ -16,6 +16,22 @@ MOST_RETRY_AFTER_SECONDS = 3600
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 
+UNHEEDED = (
+    "echo",
+    "n beside a suffix",
+    "functions",
+    "function_call",
+    "audio",
+    "modalities",
+    "web_search_options",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "structured_outputs",
+)
+"""What a call may ask for that some engines pass over, so that they answer 200 without it."""
+
 # Of daemons that say it in words only.
 _IN_WORDS = re.compile(r"the engine answered (\d{3})(?!\d)( \(prompt too long\))?", re.ASCII)
 _TOO_LONG_IN_WORDS = re.compile(

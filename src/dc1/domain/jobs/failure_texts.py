@@ -7,6 +7,7 @@ sentence and its numbers pass; of any other, the sentence of its category. The p
 import re
 from collections.abc import Mapping
 
+from dc1.domain.errors.engine_refusals import UNHEEDED
 from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, NOTHING_HANDED_BACK, ErrorCategory
 
 RUN_FAILED = "The run failed"
@@ -85,6 +86,39 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^model '.*' is not served here$", "The model is not served by the provider"),
         (r"^image '.*' is not approved$", "The image is not approved by the provider"),
         (r"^the provider's daemon was stopped$|^the daemon is draining$", "The provider's daemon was stopped"),
+        # What is wrong with a call, in the words of ours and of the usual engines: its caller can mend it.
+        (
+            r"^the engine answered 400: the engine passes over "
+            rf"({'|'.join(map(re.escape, UNHEEDED))})$",
+            "The provider's engine passes over {0}",
+        ),
+        (
+            r"^the engine answered 400: the model makes embeddings of (\d{1,8}) numbers and not of (\d{1,19})$",
+            "The model makes embeddings of {0} numbers and not of {1}",
+        ),
+        (
+            r"^the engine answered 400: the engine gives fewer answers than n$",
+            "The provider's engine gives fewer answers than n",
+        ),
+        (
+            r"^the engine answered 400: the engine does not have a tool called that must be$",
+            "The provider's engine does not have a tool called that must be",
+        ),
+        (
+            r"^the engine answered 4\d\d: (?:image input is not supported|At most 0 image)|^the engine answered 4\d\d: .*"
+            r"is not a multimodal model",
+            "The model takes no pictures",
+        ),
+        (r"^the engine answered 4\d\d: (?:audio input is not supported|At most 0 audio)", "The model takes no sound"),
+        (
+            r"^the engine answered 4\d\d: Failed to parse tools: ",
+            "The provider's engine knows no tools of such a kind, or not in this form",
+        ),
+        (
+            r"^the engine answered 4\d\d: [^\n]{0,400}(?:JSON schema (?:error|conversion failed)|[Ff]ailed to parse grammar"
+            r"|[Ii]nvalid (?:JSON |json_)?schema|[Uu]nsupported JSON schema|[Gg]rammar error)",
+            "The provider's engine cannot hold an answer to that schema",
+        ),
         (r"^the engine answered (\d{3})(?!\d)", "The provider's engine answered {0}"),
         (r"^the engine's answer broke off", "The answer of the provider's engine broke off"),
         (r"^the engine stopped: ", "The provider's engine stopped"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.engine import Completion
 from dc1.daemon.runners.inference.event_stream import EventReader
-from dc1.daemon.runners.inference.infill import InfillRelay, llamacpp_text
+from dc1.daemon.runners.inference.infill import InfillRelay, llamacpp_text, require_heeded
 from dc1.daemon.runners.inference.relays.relay import EventRelay, WholeRelay
 from dc1.domain.base.json_members import members
 from dc1.domain.base.json_types import JsonObject
@@ -20,6 +20,7 @@ from dc1.domain.jobs.states import ErrorCategory
 from tests.daemon.runners.inference.json_texts import VALUES, ObjectText, objects
 
 EMBEDDINGS, RERANK, COMPLETIONS = "/v1/embeddings", "/v1/rerank", "/v1/completions"
+CHAT = "/v1/chat/completions"
 INPUTS: JsonObject = {"model": "a", "input": ["x", "yy"]}
 DOCUMENTS: JsonObject = {"model": "a", "query": "q", "documents": ["x", "y", "z"], "top_n": 2}
 VECTOR: JsonObject = {"embedding": [1.0, 2.0]}
@@ -147,6 +148,45 @@ def test_what_llama_cpp_would_pass_over_is_a_400() -> None:
             text_relay(**asked)
         assert failed.value.category is ErrorCategory.INVALID_PARAMS
     assert text_relay(suffix="", echo=False)[0] == "v1/completions"
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"modalities": ["text", "audio"], "audio": {"voice": "a"}}, "modalities"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"guided_json": {"type": "object"}}, "guided_json"),
+    ],
+)
+def test_so_is_it_in_a_chat(asked: JsonObject, named: str) -> None:
+    """6.2: never 200 without what was asked for."""
+    body: JsonObject = {"messages": [], "modalities": ["text"], "functions": [], "audio": None}
+    require_heeded(EngineCall(CHAT, json.dumps(body), 10))
+    with pytest.raises(RunFailed, match=f"passes over {named}") as failed:
+        require_heeded(EngineCall(CHAT, json.dumps(body | asked), 10))
+    assert failed.value.category is ErrorCategory.INVALID_PARAMS
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [({"modalities": ["text", "audio"]}, "audio"), ({"function_call": {"name": "f"}}, "function_call")],
+)
+def test_an_engine_that_may_know_it_is_asked_and_its_answer_looked_at(asked: JsonObject, named: str) -> None:
+    def answered(**message: Any) -> list[str]:
+        events: list[str] = []
+
+        async def send(event: str, _text: str, _is_last: bool) -> None:
+            events.append(event)
+
+        body = json.dumps({"model": "a", "messages": [], **asked})
+        choice = {"index": 0, "message": {"content": "Hi", **message}, "finish_reason": "stop"}
+        heard(EventRelay(EngineCall(CHAT, body, 10), "m", send), json.dumps({"choices": [choice]}).encode())
+        return events
+
+    assert len(answered(**{named: {"id": "a"}})) == 1
+    with pytest.raises(RunFailed, match=f"passes over {named}"):
+        answered()
 
 
 def test_a_text_is_cut_where_it_has_more_tokens_than_were_paid_ahead() -> None:

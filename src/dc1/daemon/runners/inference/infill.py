@@ -1,4 +1,4 @@
-"""Texts by llama.cpp, whose path for completions passes over a suffix and an echo: another one fills texts in."""
+"""What llama.cpp passes over: a suffix, which another path of its fills in, and what is refused for that."""
 
 import time
 from typing import Any
@@ -6,30 +6,46 @@ from typing import Any
 from dc1.daemon.runners.base import EngineCall
 from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
-from dc1.daemon.runners.inference.refusals import refusal
+from dc1.daemon.runners.inference.refusals import unheeded
 from dc1.daemon.runners.inference.relays.relay import EventRelay, asked_of
 from dc1.daemon.runners.inference.text import text_of
 from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.errors.engine_refusals import UNHEEDED
 
 _INFILL = "infill"
-_NO_ECHO = b'{"message": "llama.cpp does not repeat a prompt; leave echo out"}'
-_ONE_ANSWER = b'{"message": "llama.cpp fills in once; leave n out beside a suffix"}'
+_OF_ITS_OWN = ("echo", "n beside a suffix", "modalities")
+
+
+def require_heeded(call: EngineCall) -> None:
+    """Refuse what llama.cpp would answer without.
+
+    Raises:
+        unheeded: The call asks for such.
+    """
+    asked = asked_of(call)
+    modalities = asked.get("modalities")
+    if isinstance(modalities, list) and any(each != "text" for each in modalities):
+        raise unheeded("modalities")
+    for name in UNHEEDED:
+        # Said not to be wanted, it is not missed.
+        if name not in _OF_ITS_OWN and asked.get(name) not in (None, [], "none", "auto"):
+            raise unheeded(name)
 
 
 def llamacpp_text(call: EngineCall, model: str, send: EventCallback) -> tuple[str, EventRelay]:
     """Return where such a call is sent and who listens to the answer.
 
     Raises:
-        refusal: llama.cpp would pass over what is asked for.
+        unheeded: llama.cpp would pass over what is asked for.
     """
     asked = asked_of(call)
     if asked.get("echo") is True:
-        raise refusal(400, _NO_ECHO, {})
+        raise unheeded("echo")
     if not asked.get("suffix"):
         return call.path.removeprefix("/"), EventRelay(call, model, send)
     if asked.get("n") not in (None, 1):
-        raise refusal(400, _ONE_ANSWER, {})
+        raise unheeded("n beside a suffix")
     return _INFILL, InfillRelay(call, model, send)
 
 

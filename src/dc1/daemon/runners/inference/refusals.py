@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from dc1.daemon.runners.base import RunFailed
+from dc1.domain.base.json_types import compact
 from dc1.domain.errors.engine_refusals import BUSY, CONTEXT_LENGTH_EXCEEDED, REFUSED, EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory
 
@@ -18,7 +19,9 @@ _TOO_LONG = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
 _BAD_REQUEST = 400
 # llama.cpp has 500 and 501 for what an order asks of it that it cannot do, now or later.
 _FAULTS = frozenset({500, 501})
-_UNSUPPORTED = re.compile("(?:input|Infill) is not supported|does not support|is too large to process")
+_UNSUPPORTED = re.compile(
+    "(?:input|Infill) is not supported|does not support|is too large to process|^Failed to parse (?:tools|messages):"
+)
 _MOST_CHARS = 500
 _MOST_DIGITS = 9
 
@@ -33,6 +36,11 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> RunFailed:
     if status in _FAULTS and _UNSUPPORTED.search(error_text(said)):
         status = _BAD_REQUEST
     return _failure(status, error_text(said), is_too_long=_is_too_long(said), retry_after_seconds=wait)
+
+
+def unheeded(what: str) -> RunFailed:
+    """Return what a call is told that asks for what the engine would pass over; `what` is one of `UNHEEDED`."""
+    return refusal(400, compact({"message": f"the engine passes over {what}"}).encode(), {})
 
 
 def too_large() -> RunFailed:

@@ -8,7 +8,7 @@ from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
 from dc1.daemon.runners.inference.answer import Answer, objects, said_in, says_something
 from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
-from dc1.daemon.runners.inference.refusals import refusal
+from dc1.daemon.runners.inference.refusals import refusal, unheeded
 from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import members, spliced
@@ -87,6 +87,10 @@ class EventRelay:
         self._wanted = kind.answers(asked)
         self._streams = asked.get("stream") is True
         self._must_call = asked.get("tool_choice") == "required" or isinstance(asked.get("tool_choice"), dict)
+        modalities = asked.get("modalities")
+        speaks = isinstance(modalities, list) and "audio" in modalities
+        # What engines pass over that do not know it.
+        self._must_say = ["function_call"] * isinstance(asked.get("function_call"), dict) + ["audio"] * speaks
         wishes = asked.get("stream_options")
         known = wishes if isinstance(wishes, dict) else {}
         self.options: JsonObject = {"stream_options": {**known, "include_usage": True}} if self._streams else {}
@@ -147,6 +151,11 @@ class EventRelay:
             said = said_in(choice)
             if choice.get("finish_reason") == "stop" and not (said.get("tool_calls") or said.get("refusal")):
                 raise refusal(400, b'{"message": "the engine does not have a tool called that must be"}', {})
+        for choice in choices if self._must_say else ():
+            said = said_in(choice)
+            missing = [name for name in self._must_say if not (said.get(name) or said.get("refusal"))]
+            if missing and choice.get("finish_reason") == "stop":
+                raise unheeded(missing[0])
 
     def _mended(self, event: Event, choices: list[dict[str, Any]]) -> str:
         changed = False
