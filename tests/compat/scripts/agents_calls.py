@@ -50,7 +50,8 @@ def structured():
 
 
 def responses():
-    settings = ModelSettings(max_tokens=64)
+    # Of an answer that is cut off it tells its user nothing but that.
+    settings = ModelSettings(max_tokens=64, temperature=0)
     helper = Agent(name="Helper", model=OpenAIResponsesModel(MODEL, AsyncOpenAI()), model_settings=settings)
     return {"text": Runner.run_sync(helper, HELLO).final_output}
 

@@ -18,8 +18,10 @@ def event(value: Any) -> bytes:
     return b"data: %s\n\n" % json.dumps(value).encode()
 
 
-def says(text: str, **choice: Any) -> bytes:
-    return event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None, **choice}]})
+def says(text: str, *, raw: bool = False, **choice: Any) -> bytes:
+    """An event with a piece of the text, whose letters are escaped or `raw`."""
+    value = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None, **choice}]}
+    return b"data: %s\n\n" % json.dumps(value, ensure_ascii=not raw).encode()
 
 
 def usage(prompt: Any, made: Any) -> bytes:
@@ -32,6 +34,7 @@ def refused(status: int, body: bytes = b"", *headers: bytes) -> tuple[bytes, ...
     return (b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n%s\r\n" % (status, len(said), lines), said)
 
 
+LINES = "Hello\u2028\u2029\x85 you"
 STOP = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
 ONE = says("Hello")
 MORE = says(" you")
@@ -125,6 +128,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "invalid UTF-8": told(says("Hello~").replace(b"~", b"\xff"), MORE, STOP, USAGE, DONE, text="Hello\ufffd you"),
     "half a character": told(says("Hello\ud83d"), MORE, STOP, USAGE, DONE, text="Hello\ufffd you"),
+    "a character in two chunks": told(says("Hello\ud83d"), says("\ude00"), STOP, USAGE, DONE, text="Hello\U0001f600"),
+    "lines that are none": told(says(LINES, raw=True), STOP, USAGE, DONE, text=LINES),
     "half a character in JSON": whole(
         json.dumps(COUNTED).replace("lo you", "lo\\ud83d you").encode(), text="Hello\ufffd you"
     ),

@@ -65,6 +65,7 @@ def test_what_engines_do_wrong(market: RealMarket, renter: Renter) -> None:
         responses = dict(zip(FAULTS, pool.map(ask, FAULTS), strict=True))
     shown = renter.get("/jobs?limit=100").json()["jobs"]
     jobs = {job["params"]["messages"][-1]["content"]: job for job in (renter.job(each["id"]) for each in shown)}
+    assert {name: answer.text for name, answer in responses.items() if name not in jobs} == {}
     found = {name: faults_found(name, response, jobs[name]) for name, response in responses.items()}
     assert {name: each for name, each in found.items() if each} == {}
     paid = {name: job["actual_cost_halala"] for name, job in jobs.items()}
