@@ -149,7 +149,7 @@ def test_watch_job_in_typescript(market: LocalMarket) -> None:
     generate()
     # Without the settings that are the console's, and with types as a project of somebody else has them.
     strict = ("--ignoreConfig", "--strict", "--noEmit", "--skipLibCheck", "--target", "es2023", "--module", "nodenext")
-    node = Path(sys.executable).parent / "node"
+    node = str(Path(sys.executable).parent / "node")
     compiler = [node, "node_modules/.bin/tsc", *strict, "--types", "", "examples/watch_job.ts"]
     compiled = subprocess.run(compiler, cwd=ROOT, check=False, capture_output=True, text=True, timeout=_SECONDS)
     assert compiled.returncode == 0, compiled.stdout

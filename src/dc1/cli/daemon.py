@@ -8,6 +8,7 @@ import typer
 
 from dc1.cli.commands import Commands, Insecure, host_of, require_private
 from dc1.cli.errors import CommandError
+from dc1.cli.options import ContainerSocket, EngineApiKey, EngineUrl
 
 app = Commands()
 
@@ -26,17 +27,8 @@ def daemon_command(
         Path | None,
         typer.Option(envvar="DC1_CA_FILE", help="Certificates to trust in place of the system's.", show_default=False),
     ] = None,
-    engine_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DC1_ENGINE_URL",
-            help="An OpenAI-compatible server for inference jobs: vLLM, llama.cpp, Ollama …",
-            show_default=False,
-        ),
-    ] = None,
-    engine_api_key: Annotated[
-        str | None, typer.Option(envvar="DC1_ENGINE_API_KEY", help="Bearer token for the engine.", show_default=False)
-    ] = None,
+    engine_url: EngineUrl = None,
+    engine_api_key: EngineApiKey = None,
     engine_concurrency: Annotated[
         int | None,
         typer.Option(
@@ -59,14 +51,7 @@ def daemon_command(
         bool, typer.Option(help="Answer inference jobs with the built-in small model when there is no other.")
     ] = True,
     containers: Annotated[bool, typer.Option(help="Take container jobs when a container engine is found.")] = True,
-    container_socket: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DC1_CONTAINER_SOCKET",
-            help="The container engine's address, for example unix:///run/podman/podman.sock; found when not given.",
-            show_default=False,
-        ),
-    ] = None,
+    container_socket: ContainerSocket = None,
     container_network: Annotated[
         bool, typer.Option("--container-network", help="Give a network to jobs that ask for one.")
     ] = False,

@@ -45,6 +45,25 @@ AdminToken = Annotated[
     str | None,
     typer.Option("--token", envvar="DC1_ADMIN_TOKEN", help="The admin token, or an operator's.", show_default=False),
 ]
+EngineUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DC1_ENGINE_URL",
+        help="An OpenAI-compatible server for inference jobs: vLLM, llama.cpp, Ollama …",
+        show_default=False,
+    ),
+]
+EngineApiKey = Annotated[
+    str | None, typer.Option(envvar="DC1_ENGINE_API_KEY", help="Bearer token for the engine.", show_default=False)
+]
+ContainerSocket = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DC1_CONTAINER_SOCKET",
+        help="The container engine's address, for example unix:///run/podman/podman.sock; found when not given.",
+        show_default=False,
+    ),
+]
 IdempotencyKey = Annotated[
     str | None,
     typer.Option(

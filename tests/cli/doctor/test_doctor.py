@@ -3,15 +3,19 @@
 import json
 import socket
 import sys
+import threading
 from email.utils import formatdate
 from pathlib import Path
 
+import pynvml
 import pytest
 
-from dc1.cli.doctor import checks
-from dc1.cli.doctor.checks import clock, connection, encryption
+from dc1.cli.doctor import checks, machine
+from dc1.cli.doctor.checks import clock, connection, disk, encryption
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
+from tests.daemon.telemetry.nvml_library import Device, NvmlLibrary
+from tests.support.small_disk import small_disk
 
 HEALTHY = Reply({"status": "ok"})
 
@@ -102,7 +106,8 @@ def test_scripts_read_json(server: ScriptedServer, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "missing", "extra"), [("owner", "pynvml", "daemon"), ("operator", "dc1.storage.transfer.care", "server")]
+    ("who", "missing", "extra"),
+    [("owner", "dc1.cli.doctor.machine", "daemon"), ("operator", "dc1.storage.transfer.care", "server")],
 )
 def test_what_is_not_installed_is_said_beside_the_rest(
     run: Run, monkeypatch: pytest.MonkeyPatch, who: str, missing: str, extra: str
@@ -135,6 +140,70 @@ def test_an_owner_is_told_of_driver_engine_and_disk(server: ScriptedServer, run:
     told = findings(run("doctor", "owner").stdout)
 
     assert {"driver", "containers", "disk"} <= set(told)
+
+
+def told_of_the_machine(run: Run, *words: str, **variables: str) -> dict[str, str]:
+    return findings(run("doctor", "owner", *words, **variables).stdout)
+
+
+def test_a_card_that_fails_beside_one_that_works(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Device("NVIDIA GeForce RTX 4090", "GPU-1", errors={"nvmlDeviceGetName": pynvml.NVML_ERROR_GPU_IS_LOST})
+    library = NvmlLibrary(Device("NVIDIA GeForce RTX 4090", "GPU-0"), lost).install(monkeypatch)
+
+    told = told_of_the_machine(run)["driver"]
+    assert " bad " in told
+    assert "580.95.05, 1 GPUs; GPU 1 is left out: GPU is lost" in told
+    library.cards.remove(lost)
+    assert " good " in told_of_the_machine(run)["driver"]
+
+
+def test_a_card_whose_driver_does_not_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    NvmlLibrary().install(monkeypatch).init_error = pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH
+    # As an update of the driver has it before the machine is started anew.
+    assert machine.driver(tmp_path).is_good is None
+    card = tmp_path / "0000:01:00.0"
+    card.mkdir()
+    (card / "vendor").write_text("0x10de\n")
+    (card / "class").write_text("0x030000\n")
+
+    found = machine.driver(tmp_path)
+    assert (found.is_good, "version mismatch" in found.told) == (False, True)
+
+
+def test_a_driver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = threading.Event()
+    library = NvmlLibrary().install(monkeypatch)
+    monkeypatch.setattr(machine, "_SECONDS", 0.05)
+    monkeypatch.setitem(library._functions, "nvmlInitWithFlags", lambda _: hangs.wait(60) and 0)
+
+    assert machine.driver().is_good is False
+    hangs.set()
+
+
+def test_an_engine_of_inference(run: Run, server: ScriptedServer) -> None:
+    server.on("GET /v1/models", Reply({"data": [{"id": "qwen"}]}), Reply({"data": []}), Reply("<html>"))
+    for is_good, said in (("good", "serves qwen"), ("bad", "no model"), ("bad", "does not speak the OpenAI API")):
+        told = told_of_the_machine(run, DC1_ENGINE_URL=server.url)["engine"]
+        assert f" {is_good} " in told
+        assert said in told
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        told = told_of_the_machine(run, "--engine-url", f"http://127.0.0.1:{reserved.getsockname()[1]}")["engine"]
+    assert "bad" in told
+    assert "cannot be reached" in told
+
+
+def test_a_container_engine_that_is_named_and_not_there(run: Run, tmp_path: Path) -> None:
+    told = told_of_the_machine(run, "--container-socket", f"unix://{tmp_path}/none.sock")["containers"]
+    assert " bad " in told
+
+
+def test_a_disk_that_is_full(tmp_path: Path, run: Run) -> None:
+    with small_disk(1) as full:
+        full.fill()
+        assert " bad " in told_of_the_machine(run, HOME=str(full.directory))["disk"]
+    # As of a user of the system's.
+    assert disk(tmp_path / "none" / "at all").told == disk(tmp_path).told
 
 
 def test_an_operator_is_told_of_settings_and_database(server: ScriptedServer, run: Run, tmp_path: Path) -> None:

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import typer
 
-from dc1.cli.commands import Commands
+from dc1.cli.commands import Commands, host_of, require_private
 from dc1.cli.doctor.checks import Finding, connection, disk
 from dc1.cli.options import (
     AdminToken,
     AsJson,
+    ContainerSocket,
+    EngineApiKey,
+    EngineUrl,
     ProviderKey,
     RenterKey,
     Url,
@@ -36,10 +38,20 @@ def doctor_renter(key: RenterKey = None, url: Url = DEFAULT_URL, as_json: AsJson
 
 
 @app.command("owner")
-def doctor_owner(key: ProviderKey = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Look at the same, at the card's driver, a container engine and the disk."""
+def doctor_owner(
+    key: ProviderKey = None,
+    url: Url = DEFAULT_URL,
+    engine_url: EngineUrl = None,
+    engine_api_key: EngineApiKey = None,
+    container_socket: ContainerSocket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the same, at the card's driver, container engine and engine of inference, and at the disk."""
+    if engine_url and engine_api_key:
+        # As the daemon itself refuses to.
+        require_private(host_of(engine_url), not engine_url.lower().startswith("http:"), insecure=False)
     way = [*_way(url), _key(provider_target, url, key, "provider")]
-    _tell([*way, *_machine(), disk(Path.home())], as_json)
+    _tell([*way, *_machine(container_socket, engine_url, engine_api_key), disk(Path.home())], as_json)
 
 
 @app.command("operator")
@@ -66,28 +78,18 @@ def _key(target: Callable[[str, str | None], Target], url: str, key: str | None,
     return Finding("key", True, "The marketplace takes it.")
 
 
-def _machine() -> Iterator[Finding]:
-    # Here and not above: both take a second that other commands do without, and need not be installed.
+def _machine(container_socket: str | None, engine_url: str | None, engine_api_key: str | None) -> Iterator[Finding]:
+    # Here and not above: all of it takes a second that other commands do without, and need not be installed.
     try:
-        import pynvml
-
-        from dc1.daemon.runners.container.engine import NoEngineError, connect_engine, traits
+        from dc1.cli.doctor.machine import container_engine, driver, inference_engine
     except ModuleNotFoundError as error:
         yield _not_installed("daemon", error)
         return
 
-    try:
-        pynvml.nvmlInit()
-        yield Finding("driver", True, f"{pynvml.nvmlSystemGetDriverVersion()}, {pynvml.nvmlDeviceGetCount()} GPUs.")
-    except pynvml.NVMLError as error:
-        yield Finding("driver", None, f"{error}; without a card this machine is offered as a CPU.")
-    try:
-        with closing(connect_engine()) as engine:
-            found = traits(engine)
-        gpus = "hands GPUs to jobs" if found.gpus else "has no NVIDIA runtime, so that jobs in it get no GPU"
-        yield Finding("containers", True, f"Engine {found.version} {gpus}.")
-    except NoEngineError as error:
-        yield Finding("containers", None, f"{error}; jobs in containers are not taken.")
+    yield driver()
+    yield container_engine(container_socket)
+    if engine_url:
+        yield inference_engine(engine_url, engine_api_key)
 
 
 def _server() -> Iterator[Finding]:
