@@ -234,6 +234,7 @@ def _principal(identity: Identity) -> Principal:
         identity.key_id,
         key_hash=identity.key_hash,
         key_is_replaced=identity.is_replaced,
+        has_replaced_keys=identity.has_replaced and not identity.is_replaced,
         owner_id=identity.owner_id,
         call_limits=identity.call_limits,
         key_limits=identity.key_limits,

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from dc1.control.access.key_look_ups import KeyLookUps
 from dc1.control.access.key_watch import KeyWatch
 from dc1.control.access.operators import Operators
 from dc1.domain import errors
@@ -12,10 +13,8 @@ from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, 
 from dc1.domain.access.keys import KeyRole
 from dc1.domain.access.roles import AccountStatus, Role
 from dc1.domain.base.clock import Clock
-from dc1.storage.accounts import key_limits, renters
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.engine.database import Connection, Database
-from dc1.storage.providers import providers
 
 _KNOWN_MS = 300_000
 # Long enough that a client that repeats a dead key costs no SQL per call; short, because nobody says so when a key is
@@ -28,7 +27,8 @@ _CAPACITY = 100_000
 class Identity:
     """The account behind a key. `scopes` is None unless the key is scoped; only renters can be `suspended` here.
 
-    `owner_id` is whose machine it is the key of; None for an owner's own, and for renters.
+    `owner_id` is whose machine it is the key of; None for an owner's own, and for renters. `has_replaced` says that
+    older keys of the machine were replaced by it, and have a grace.
     """
 
     key_id: str
@@ -41,6 +41,7 @@ class Identity:
     owner_id: int | None = None
     call_limits: CallLimits = NO_LIMITS
     key_limits: KeyLimits = UNLIMITED_KEY
+    has_replaced: bool = False
 
     @property
     def role(self) -> Role:
@@ -70,12 +71,12 @@ class Credentials:
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
         self._generation = 0
         self._used: dict[str, int] = {}
         self._watch = KeyWatch()
+        self._look_ups = KeyLookUps(database, clock)
         self.operators = Operators(database, clock, self._watch)
 
     async def identify(self, key: str) -> Identity | None:
@@ -169,40 +170,24 @@ class Credentials:
         return entry
 
     async def _find(self, key_id: str) -> Identity | None:
-        row = await self._database.read(lambda conn: key_rows.find(conn, key_id))
-        if row is None or row.revoked_at_ms is not None:
+        holder = await self._look_ups.find(key_id)
+        if holder is None:
             return None
-        key_role = row.role
-        found = await self._account(key_role, row.owner_id)
-        if found is None:
-            return None
-        status, owner_id, call_limits = found
-        # By the kind of key and not by what stands in its row: no scopes at all would be every right.
-        scopes = frozenset(row.scopes or ()) if key_role is KeyRole.SCOPED else None
-        suspended = status is AccountStatus.SUSPENDED
+        key = holder.key
         return Identity(
-            row.key_id,
-            row.key_hash,
-            key_role,
-            row.owner_id,
-            scopes,
-            row.expires_at_ms,
-            suspended,
-            owner_id,
-            call_limits,
-            (await self._database.read(lambda conn: key_limits.of_keys(conn, [key_id])))[key_id],
+            key.key_id,
+            key.key_hash,
+            key.role,
+            key.owner_id,
+            # By the kind of key and not by what stands in its row: no scopes at all would be every right.
+            frozenset(key.scopes or ()) if key.role is KeyRole.SCOPED else None,
+            key.expires_at_ms,
+            holder.status is AccountStatus.SUSPENDED,
+            holder.owner_id,
+            holder.call_limits,
+            holder.key_limits,
+            holder.has_replaced,
         )
-
-    async def _account(self, key_role: KeyRole, account_id: int) -> tuple[AccountStatus, int | None, CallLimits] | None:
-        """Return how an account stands, whose machine it is and what it may call; None when there is none any more."""
-        if key_role is KeyRole.PROVIDER:
-            provider = await self._database.read(lambda conn: providers.get(conn, account_id))
-            gone = provider is None or provider.deleted_at_ms is not None
-            return None if provider is None or gone else (AccountStatus.ACTIVE, provider.owner_id, NO_LIMITS)
-        renter = await self._database.read(lambda conn: renters.get(conn, account_id))
-        if renter is None or renter.status is AccountStatus.DELETED:
-            return None
-        return renter.status, None, renter.call_limits
 
 
 def require_current(conn: Connection, key_id: str | None) -> None:

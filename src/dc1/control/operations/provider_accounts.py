@@ -190,10 +190,6 @@ class ProviderAccounts:
     async def end_grace(self, provider_id: int) -> None:
         """Stop the keys that were replaced: the daemon has the new one, which is what they had a grace for."""
         now_ms = self._clock.now_ms()
-        held = await self._db.read(lambda conn: key_rows.list_of(conn, KeyRole.PROVIDER, provider_id))
-        # Looked at first: every daemon that connects comes by here, and hardly any has changed its key.
-        if not any(row.is_live(now_ms) and row.is_replaced for row in held):
-            return
         await self._db.write(lambda conn: key_rows.revoke_in_grace(conn, KeyRole.PROVIDER, provider_id, now_ms))
         self._credentials.invalidate_account(Role.PROVIDER, provider_id)
 

@@ -17,10 +17,10 @@ class Principal:
 
     `account_id` is the renter's or the provider's. `scopes` are those of a scoped renter key and None for everybody
     else. `fingerprint` names an admin's token without revealing it and is empty for everybody else; `operator` is
-    whose it is, None for the admin token. `key_hash` is that
-    of a renter's or provider's key, `key_is_replaced` whether it is a provider's old one in its grace. `owner_id` is
-    set where the key is that of a machine and not its owner's. `call_limits` is what an admin has set for a renter, and
-    `key_limits` what a scoped key is held to.
+    whose it is, None for the admin token. `key_hash` is that of a renter's or provider's key, `key_is_replaced` whether
+    it is a provider's old one in its grace, and `has_replaced_keys` whether it is the new one beside such. `owner_id`
+    is set where the key is that of a machine and not its owner's. `call_limits` is what an admin has set for a renter,
+    and `key_limits` what a scoped key is held to.
     """
 
     role: Role
@@ -31,6 +31,7 @@ class Principal:
     operator: Operator | None = None
     key_hash: str = field(default="", repr=False)
     key_is_replaced: bool = False
+    has_replaced_keys: bool = False
     owner_id: int | None = None
     call_limits: CallLimits = NO_LIMITS
     key_limits: KeyLimits = UNLIMITED_KEY

@@ -123,7 +123,7 @@ async def connect(
         budget.spend(provider.id, hello)
         await budget.room(provider.id)
         # Here the new key has arrived: who has the old one shall not take this stream's place with it.
-        if not current_call().principal.key_is_replaced:
+        if current_call().principal.has_replaced_keys:
             await plane.provider_accounts.end_grace(provider.id)
         asker = _asker(hello.hello)
         await plane.second_daemons.admit(provider, asker)

@@ -1,6 +1,6 @@
 """API keys: found by their indexed id, kept as hashes only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -82,6 +82,24 @@ def add(
 def find(conn: Connection, key_id: str) -> KeyRow | None:
     """Return the key with this public id, live or not."""
     return _shape.first(_FIND.rows(conn, {"wanted": key_id}))
+
+
+def find_all(conn: Connection, key_ids: Collection[str]) -> list[KeyRow]:
+    """Return those keys of these public ids that there are, live or not."""
+    if len(key_ids) == 1:
+        return _shape.all(_FIND.rows(conn, {"wanted": next(iter(key_ids))}))
+    return _shape.all(conn.execute(select(*_shape.columns).where(api_keys.c.key_id.in_(key_ids))))
+
+
+def owners_in_grace(conn: Connection, role: KeyRole, owner_ids: Collection[int], now_ms: int) -> set[int]:
+    """Return which of these owners have keys of this role that were replaced and are good for a while."""
+    query = select(api_keys.c.owner_id).where(
+        api_keys.c.owner_id.in_(owner_ids),
+        api_keys.c.role == role,
+        api_keys.c.revoked_at_ms.is_(None),
+        api_keys.c.expires_at_ms > now_ms,
+    )
+    return set(conn.scalars(query))
 
 
 def lock(conn: Connection, key_id: str) -> KeyRow | None:

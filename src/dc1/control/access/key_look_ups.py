@@ -1,0 +1,59 @@
+"""Look-ups of keys, gathered: each costs a turn of a database thread, and a fleet that comes back needs thousands."""
+
+import asyncio
+from contextvars import Context
+from functools import partial
+
+from dc1.domain.base.clock import Clock
+from dc1.storage.accounts import key_holders
+from dc1.storage.accounts.key_holders import KeyHolder
+from dc1.storage.engine.database import Database
+
+_MOST_AT_ONCE = 500
+
+
+class KeyLookUps:
+    """Reads what was asked for while another reading was under way at once. Owned by the event loop."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._asked: dict[str, asyncio.Future[KeyHolder | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def find(self, key_id: str) -> KeyHolder | None:
+        """Return who holds a key, by a reading that begins after this call; None for nobody."""
+        found = self._asked.get(key_id)
+        if found is None:
+            found = self._asked[key_id] = asyncio.get_running_loop().create_future()
+        if self._reading is None:
+            # Nobody's call: it reads for those that come meanwhile too, and outlives the one that was first.
+            self._reading = asyncio.create_task(self._read(), name="key-look-ups", context=Context())
+        return await asyncio.shield(found)
+
+    async def _read(self) -> None:
+        try:
+            while self._asked:
+                batch = dict(list(self._asked.items())[:_MOST_AT_ONCE])
+                for key_id in batch:
+                    del self._asked[key_id]
+                await self._read_batch(batch)
+        finally:
+            self._reading = None
+
+    async def _read_batch(self, batch: dict[str, asyncio.Future[KeyHolder | None]]) -> None:
+        try:
+            held = await self._database.read(
+                partial(key_holders.find, key_ids=list(batch), now_ms=self._clock.now_ms())
+            )
+        except BaseException as error:
+            for found in batch.values():
+                if isinstance(error, Exception):
+                    found.set_exception(error)
+                else:
+                    found.cancel()
+            if not isinstance(error, Exception):
+                raise
+            return
+        for key_id, found in batch.items():
+            found.set_result(held.get(key_id))
