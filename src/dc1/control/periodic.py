@@ -1,9 +1,10 @@
 """What is done again and again: because time passes, or because something may have changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import structlog
 
@@ -12,7 +13,11 @@ from dc1.control.failures import is_told, level_of
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 Step: TypeAlias = Callable[[], Awaitable[object]]
+
+_TURN_SECONDS = 0.004
 
 
 async def every(seconds: float, *steps: Step) -> None:
@@ -42,6 +47,19 @@ async def whenever(
         # Cleared before the step: what happens while it is taken may be news to it.
         event.clear()
         await rounds.take()
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield things of which there may be a whole fleet; after each few milliseconds everybody else has a turn.
+
+    What is looked at may have changed since it was listed.
+    """
+    began = time.perf_counter()
+    for item in items:
+        yield item
+        if time.perf_counter() - began > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
 
 
 class _Rounds:

@@ -28,9 +28,9 @@ def test_telemetry_is_kept_of_approved_machines_only() -> None:
     reports, clock = Reports(ManualClock(NOW)), NOW
     report = read_report({"gpu_status": {"temp_c": 50, "gpu_name": "RTX 4090"}})
     reports.take(provider(Approval.PENDING), report, clock)
-    assert reports.telemetry.take(clock + 60_000) == {}
+    assert reports.telemetry.take(clock + 60_000, 10) == {}
     reports.take(provider(), report, clock)
-    assert len(reports.telemetry.take(clock + 60_000)) == 1
+    assert len(reports.telemetry.take(clock + 60_000, 10)) == 1
 
 
 def test_one_provider_that_makes_models_up_keeps_no_other_from_naming_theirs() -> None:

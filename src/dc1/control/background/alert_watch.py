@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dc1.control.background.fault_watch import FaultWatch
 from dc1.control.fleet.provider import Provider
-from dc1.control.periodic import every
+from dc1.control.periodic import every, in_turns
 from dc1.control.scheduling.core import Core
 from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.roles import Role
@@ -29,7 +29,6 @@ _NO_FAILURES = Failures(0, 0)
 _LOOK_SECONDS = 1.0
 # Of who watches all the time; failed jobs of a day are many rows, and none of them is news.
 _FAILURES_SECONDS = 60.0
-_AT_ONCE = 500
 _NAMED = 20
 _OWNERS_EVENTS = {
     AlertReason.PROVIDER_OFFLINE: NotificationEvent.MACHINE_OFFLINE,
@@ -87,13 +86,10 @@ class AlertWatch:
 
     async def _found(self, now_ms: int, failures: Mapping[int, Failures]) -> list[tuple[Provider, Alert]]:
         found: list[tuple[Provider, Alert]] = []
-        for number, provider in enumerate(list(self._fleet)):
+        async for provider in in_turns(list(self._fleet)):
             if provider.approval is Approval.APPROVED and not provider.suspended:
                 watched = self._watched(provider, failures.get(provider.id, _NO_FAILURES))
                 found += [(provider, alert) for alert in alerts(watched, now_ms, self._fleet.thresholds)]
-            if number % _AT_ONCE == 0:
-                # Others' calls go first: a large fleet takes a while.
-                await asyncio.sleep(0)
         return found
 
     def _watched(self, provider: Provider, failures: Failures) -> Watched:

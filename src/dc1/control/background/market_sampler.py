@@ -1,8 +1,10 @@
 """Keeps how large the market is, minute by minute, for the plots of its operators."""
 
+from statistics import median
+
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.operations.catalog import Catalog
-from dc1.control.periodic import Periodic
+from dc1.control.periodic import Periodic, in_turns
 from dc1.domain.base.clock import DAY_MS, Clock
 from dc1.domain.providers.telemetry import MINUTE_MS
 from dc1.storage.admin import market_minutes
@@ -41,8 +43,12 @@ class MarketSampler:
         minute_ms = now_ms - now_ms % MINUTE_MS
         if minute_ms == self._last_ms:
             return
-        machines, online = sum(not provider.deleted for provider in self._fleet), self._fleet.lists.online()
-        price = self._catalog.median_hour_halala(self._fleet.lists.available())
+        machines, online, prices = 0, self._fleet.lists.online(), []
+        async for provider in in_turns(list(self._fleet)):
+            machines += not provider.deleted
+            if self._fleet.lists.is_available(provider):
+                prices.append(self._catalog.hour_halala(provider))
+        price = median(prices) if prices else None
         await self._db.write(lambda conn: market_minutes.note(conn, _market(conn, minute_ms, machines, online), price))
         self._last_ms = minute_ms
         await forget_all(self._db, lambda conn, limit: market_minutes.purge(conn, now_ms - _KEPT_MS, limit))

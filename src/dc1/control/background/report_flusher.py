@@ -2,7 +2,7 @@
 
 from dc1.control.background.run_watch import RunWatch
 from dc1.control.fleet.provider import Provider
-from dc1.control.periodic import WholeStep, every
+from dc1.control.periodic import WholeStep, every, in_turns
 from dc1.control.scheduling.core import Core
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.providers.liveness import Approval, Channel
@@ -12,6 +12,8 @@ from dc1.storage.providers import hardware_doubts, offered_models, providers
 from dc1.storage.providers.hardware_doubts import HardwareDoubt
 
 _FLUSH_SECONDS = 1.0
+_MOST_AT_ONCE = 500
+"""Machines of one transaction: of a whole fleet it would hold up everybody else's for as long as a second."""
 
 
 class ReportFlusher:
@@ -44,10 +46,17 @@ class ReportFlusher:
     async def _flush_reports(self, now_ms: int) -> None:
         unstored = self._fleet.reports.take_unstored()
         self._run_watch.note(unstored)
-        if not unstored:
-            return
-        # Copied here: the transaction runs on another thread, while beats go on changing the providers.
-        reports = [_stored_report(provider) for provider in unstored]
+        for first in range(0, len(unstored), _MOST_AT_ONCE):
+            try:
+                await self._store(unstored[first : first + _MOST_AT_ONCE], now_ms)
+            except BaseException:
+                self._fleet.reports.keep_unstored(unstored[first:])
+                raise
+
+    async def _store(self, unstored: list[Provider], now_ms: int) -> None:
+        # Copied here: the transaction runs on another thread, while beats go on changing the providers. In turns, and
+        # then each as it is at its turn.
+        reports = [_stored_report(provider) async for provider in in_turns(unstored)]
         fetched = [provider.id for provider in unstored if provider.preload_done]
         found = [provider for provider in unstored if provider.mismatch_to_store]
         doubts = [_doubt(provider) for provider in found]
@@ -67,11 +76,7 @@ class ReportFlusher:
             for failure in failures:
                 hardware_doubts.tell(conn, failure)
 
-        try:
-            await self._db.write(work)
-        except BaseException:
-            self._fleet.reports.keep_unstored(unstored)
-            raise
+        await self._db.write(work)
         for provider, report in zip(unstored, reports, strict=True):
             # Beats that came during the write are counted with the next flush.
             provider.beats_to_flush -= report.heartbeats

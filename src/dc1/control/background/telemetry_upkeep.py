@@ -1,5 +1,7 @@
 """Stores the telemetry that heartbeats brought, minute by minute, and forgets what is old."""
 
+from functools import partial
+
 from dc1.control.fleet.telemetry import Telemetry
 from dc1.control.periodic import Periodic, WholeStep
 from dc1.domain.base.clock import Clock
@@ -9,6 +11,8 @@ from dc1.storage.engine.purging import forget_all
 from dc1.storage.providers import telemetry
 
 _FLUSH_SECONDS = 1.0
+_MOST_AT_ONCE = 500
+"""Machines of one transaction: of a whole fleet it would hold up everybody else's for as long as a second."""
 
 
 class TelemetryUpkeep:
@@ -35,12 +39,12 @@ class TelemetryUpkeep:
     async def _store_minutes(self) -> None:
         now_ms = self._clock.now_ms()
         # A minute that goes on would be stored again with each flush; only the last one cannot wait for its end.
-        minutes = self._pending.take(now_ms + 1 if self._stopping else now_ms - now_ms % MINUTE_MS)
-        if not minutes:
+        before_ms = now_ms + 1 if self._stopping else now_ms - now_ms % MINUTE_MS
+        if not self._pending.take(before_ms, _MOST_AT_ONCE):
             return
-
-        await self._db.write(lambda conn: telemetry.store(conn, minutes))
-        self._pending.flushed()
+        while minutes := self._pending.take(before_ms, _MOST_AT_ONCE):
+            await self._db.write(partial(telemetry.store, minutes=minutes))
+            self._pending.flushed()
         # Apart: what cannot be forgotten now must not have the new minutes stored, and counted, once more.
         old_ms = now_ms - RETENTION_MS
         await self._db.write(lambda conn: telemetry.tend(conn, now_ms, old_ms))

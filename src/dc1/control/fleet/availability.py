@@ -43,6 +43,9 @@ class FreeSlots:
 
     def put(self, view: ProviderView) -> None:
         """Index a provider as it stands now, or drop it when it can take no work."""
+        # Every beat comes by here, and hardly any changes what placement looks at.
+        if self._views.get(view.id) == view:
+            return
         self.drop(view.id)
         if availability_obstacle(view) is not None:
             return

@@ -43,12 +43,13 @@ class FleetLists:
         """Return how many accounts hold the machines."""
         return self._owners
 
+    def is_available(self, provider: Provider) -> bool:
+        """Tell whether a provider may be given work, though it may be busy."""
+        return bookable(provider.approval, provider.status(self._clock.now_ms(), self._thresholds))
+
     def available(self) -> list[Provider]:
         """Return the providers that may be given work, busy ones included: most VRAM first, then by id."""
-        now_ms = self._clock.now_ms()
-        found = [
-            item for item in self._accounts.values() if bookable(item.approval, item.status(now_ms, self._thresholds))
-        ]
+        found = [item for item in self._accounts.values() if self.is_available(item)]
         return sorted(found, key=lambda item: (-(item.vram_mib or 0), item.id))
 
     def online(self) -> int:

@@ -1,4 +1,6 @@
-"""Telemetry on its way to storage: folded by provider and minute, flushed for all providers at once."""
+"""Telemetry on its way to storage: folded by provider and minute, flushed for many providers at once."""
+
+from itertools import islice
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.providers.telemetry import MINUTE_MS, Period, Rollup, has_readings
@@ -17,13 +19,16 @@ class Telemetry:
         if has_readings(gpu_status):
             _rollup(self._open, at_ms - at_ms % MINUTE_MS, provider_id).fold(gpu_status)
 
-    def take(self, before_ms: int) -> telemetry.Minutes:
-        """Return the minutes that began before a time; they are taken again until `flushed` is called."""
-        # Kept apart until they are stored: a flush that fails is repeated with all of them, and what is measured
+    def take(self, before_ms: int, most: int) -> telemetry.Minutes:
+        """Return some of a minute that began before a time; they are taken again until `flushed` is called."""
+        # Kept apart until they are stored: a flush that fails is repeated with the same, and what is measured
         # meanwhile is not counted with them.
-        for minute_ms in [minute for minute in self._open if minute < before_ms]:
-            for provider_id, rollup in self._open.pop(minute_ms).items():
-                _rollup(self._flushing, minute_ms, provider_id).add(rollup)
+        due = min(self._open, default=before_ms)
+        if not self._flushing and due < before_ms:
+            minute = self._open[due]
+            self._flushing = {due: {id_: minute.pop(id_) for id_ in list(islice(minute, most))}}
+            if not minute:
+                del self._open[due]
         return self._flushing
 
     def flushed(self) -> None:

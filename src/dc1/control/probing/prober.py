@@ -11,7 +11,7 @@ import structlog
 from dc1.containment import contained
 from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
-from dc1.control.periodic import every
+from dc1.control.periodic import every, in_turns
 from dc1.control.probing.channels import Challenge, PolledChannel, ProbeChannel
 from dc1.control.probing.machine_probe import MachineProbe, ProbeFailedError, ProbeLateError, ProbeStoppedError
 from dc1.control.probing.shared_cards import SharedCards
@@ -136,7 +136,7 @@ class Prober:
             del self._looked_at[provider_id]
         yesterday = self._clock.now_ms() - DAY_MS
         self._joint_ms = {address: at_ms for address, at_ms in self._joint_ms.items() if at_ms > yesterday}
-        for channel in channels:
+        async for channel in in_turns(channels):
             self._look_at(channel)
 
     def _look_at(self, channel: ProbeChannel) -> None:
