@@ -12,7 +12,7 @@ from dc1.testing.edge import free_port
 from dc1.testing.postgres import PostgresServer
 from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.waiting import eventually
-from tests.cli.conftest import Start
+from tests.cli.conftest import Run, Start
 from tests.cli.processes import START_SECONDS, Command, is_running
 
 
@@ -34,7 +34,7 @@ def servers_of(up: Command) -> list[int]:
     return [pid for pid in up.children() if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")]
 
 
-def test_several_share_the_work_and_who_ends_is_started_anew(start: Start, shared: dict[str, str]) -> None:
+def test_several_share_the_work_and_who_ends_is_started_anew(start: Start, run: Run, shared: dict[str, str]) -> None:
     up = start("up", "--servers", "2", **shared)
     up.says("serves until Ctrl-C")
     with httpx.Client(base_url=f"http://127.0.0.1:{shared['DC1_HTTP_PORT']}") as client:
@@ -46,6 +46,9 @@ def test_several_share_the_work_and_who_ends_is_started_anew(start: Start, share
         eventually(lambda: client.get("/admin/dashboard", headers=admin).is_success, "an answer")
         anew = eventually(lambda: [pid for pid in servers_of(up) if pid not in {first, second}], "a new one")
         assert first in servers_of(up)
+    known = run("health", "--server", DC1_DATA_DIR=str(up.data_dir), **shared)
+    assert known.exit_code == 0
+    assert "grpc-1.sock" in known.stdout
     children = up.children()
     assert set(anew) <= set(children)
     assert up.end(signal.SIGTERM) == 0

@@ -16,6 +16,7 @@ from dc1.cli.errors import CommandError
 from dc1.edge.child_processes import bound_to_us, end
 from dc1.metrics.address import of_server
 from dc1.settings.settings import Settings
+from dc1.socket_paths import numbered
 from dc1.storage.engine.database import normalised
 
 _START_SECONDS = 60.0
@@ -166,9 +167,8 @@ class Servers:
             # One for all, also where it was made for this run or read from a file that is ours to read.
             environment["DC1_ADMIN_TOKEN"] = settings.admin_token.get_secret_value()
             environment.pop("DC1_ADMIN_TOKEN_FILE", None)
-        directory = settings.resolved_grpc_socket.parent
         self._all = [
-            Server(each, directory / f"grpc-{each}.sock", environment | _metrics(settings, each))
+            Server(each, numbered(settings.resolved_grpc_socket, each), environment | _metrics(settings, each))
             for each in range(1, number + 1)
         ]
         self._stop_seconds = settings.drain_seconds + _LAST_SECONDS

@@ -60,7 +60,7 @@ def edge_command() -> None:
 
 @app.command("health")
 def health_command(
-    server: Annotated[bool, typer.Option("--server", help="Ask the server alone, past the edge.")] = False,
+    server: Annotated[bool, typer.Option("--server", help="Ask the servers alone, past the edge.")] = False,
 ) -> None:
     """Tell whether what is served here answers well. The exit code is 1 when not; it goes by the same settings."""
     from dc1.cli.serving import health
