@@ -28,6 +28,11 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        self._process.kill()
+        self._process.join()
+
     def __exit__(self, *_: object) -> None:
         self._pipe.close()
         self._process.join(20)
@@ -71,10 +76,11 @@ class Usage:
     memory_kib: int
 
     @classmethod
-    def of(cls, pid: int) -> Self:
+    def of(cls, pid: int, *, with_ended_children: bool = False) -> Self:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return cls((int(fields[11]) + int(fields[12])) / _TICKS, pages * _PAGE // 1024)
+        ticks = sum(map(int, fields[11 : 15 if with_ended_children else 13]))
+        return cls(ticks / _TICKS, pages * _PAGE // 1024)
 
 
 def serve_questions(pipe: Connection, answers: dict[str, Callable[..., Any]]) -> bool:

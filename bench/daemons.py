@@ -5,6 +5,7 @@ and notes when what came.
 """
 
 import asyncio
+import gc
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +18,13 @@ from google.protobuf import json_format
 from grpc import aio
 
 from bench.children import serve_questions
+from dc1.daemon.connection.connection import Backoff
 from dc1.testing.daemon_script import DaemonScript, attempt_of, attempt_offered
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 from dcp.v1.report_pb2 import HeartbeatRequest
 
 STREAMS_PER_CONNECTION = 50
-_RETRY_SECONDS = (0.5, 2.0)
 _BUSY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 Manner: TypeAlias = Literal["steady", "eager", "hold"]
@@ -61,7 +62,7 @@ def daemon_state(slots: int = 1) -> pb.DaemonState:
 
 @dataclass
 class Tally:
-    """What all daemons of a process saw."""
+    """What all daemons of a process saw; `started` has the moment by the job's public id."""
 
     open: int = 0
     ended: int = 0
@@ -70,6 +71,7 @@ class Tally:
     jobs: int = 0
     latencies: list[float] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
+    started: dict[str, float] = field(default_factory=dict)
 
 
 class SimulatedDaemon:
@@ -81,9 +83,12 @@ class SimulatedDaemon:
         manner: Manner = "steady",
         slots: int = 1,
         on_start: Callable[[str], None] | None = None,
+        *,
+        returns: bool = False,
     ) -> None:
-        """`on_start` is told each job that is to run."""
+        """`on_start` is told each job that is to run; one that `returns` opens another stream when its last ended."""
         self._tally = tally
+        self._returns = returns
         self._manner = manner
         self._on_start = on_start
         # Thousands of them share a loop: what they report is made once, and names no lease.
@@ -94,10 +99,16 @@ class SimulatedDaemon:
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> None:
         """Hold one stream until it ends; a server too busy to take it is asked again, as a real daemon does."""
-        while await self._is_refused(stub, key):
-            self._tally.refused += 1
-            await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
-        self._tally.ended += 1
+        pauses = Backoff()
+        while True:
+            if await self._is_refused(stub, key):
+                self._tally.refused += 1
+            else:
+                self._tally.ended += 1
+                pauses.reset()
+                if not self._returns:
+                    return
+            await asyncio.sleep(pauses.next())
 
     async def _is_refused(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> bool:
         """Hold one stream until it ends, and tell whether it never began because the server is busy."""
@@ -131,7 +142,7 @@ class SimulatedDaemon:
             if beating is not None:
                 beating.cancel()
             call.cancel()
-        return beating is None and await call.code() in _BUSY
+        return beating is None and (self._returns or await call.code() in _BUSY)
 
     async def _send(self, call: Call, message: pb.ConnectRequest) -> None:
         # gRPC takes one message at a time, and a beat may fall due while a job is accepted.
@@ -142,7 +153,9 @@ class SimulatedDaemon:
         await self._send(call, self._script.accept(attempt_offered(offer)))
 
     async def _work(self, call: Call, lease: pb.LeaseRef) -> None:
-        self._tally.starts.append(time.perf_counter())
+        now = time.perf_counter()
+        self._tally.starts.append(now)
+        self._tally.started[lease.job_id] = now
         if self._on_start is not None:
             self._on_start(lease.job_id)
         if self._manner == "hold":
@@ -163,28 +176,43 @@ class SimulatedDaemon:
         await self._send(call, self._script.beat())
 
 
-def run_fleet(pipe: Connection, target: str, keys: Sequence[str], manner: Manner = "steady", slots: int = 1) -> None:
-    """Hold a stream for each key until the bench closes the pipe."""
-    asyncio.run(_fleet(pipe, target, keys, manner, slots))
+def run_fleet(
+    pipe: Connection,
+    target: str,
+    keys: Sequence[str],
+    manner: Manner = "steady",
+    slots: int = 1,
+    *,
+    returns: bool = False,
+) -> None:
+    """Hold a stream for each key until the bench closes the pipe; daemons that `returns` come back to a new server."""
+    asyncio.run(_fleet(pipe, target, keys, manner, slots, returns=returns))
 
 
-async def _fleet(pipe: Connection, target: str, keys: Sequence[str], manner: Manner, slots: int) -> None:
+async def _fleet(
+    pipe: Connection, target: str, keys: Sequence[str], manner: Manner, slots: int, *, returns: bool
+) -> None:
     tally = Tally()
     connections = [connect(target) for _ in range(-(-len(keys) // STREAMS_PER_CONNECTION))]
     stubs = [provider_service.ProviderServiceStub(connection) for connection in connections]
     streams = [
-        asyncio.create_task(SimulatedDaemon(tally, manner, slots).run(stubs[number // STREAMS_PER_CONNECTION], key))
+        asyncio.create_task(
+            SimulatedDaemon(tally, manner, slots, returns=returns).run(stubs[number // STREAMS_PER_CONNECTION], key)
+        )
         for number, key in enumerate(keys)
     ]
 
     def take() -> Tally:
         """What was seen since the last time; the number of open streams is the present one."""
         seen = replace(tally, open=tally.open - tally.ended)
-        tally.beats, tally.jobs, tally.latencies, tally.starts = 0, 0, [], []
+        tally.beats, tally.jobs, tally.latencies, tally.starts, tally.started = 0, 0, [], [], {}
         return seen
 
     asked, gone = asyncio.Event(), False
     asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)
+    # What a collector of ours would stop for is no time that the market took.
+    gc.freeze()
+    gc.disable()
     while not gone:
         await asked.wait()
         asked.clear()

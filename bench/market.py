@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from bench.children import Child, Usage
 from bench.places import Place
@@ -55,17 +55,17 @@ class Spent:
 
 
 class BenchMarket:
-    """Where it listens, and what it uses up."""
+    """Where it listens, and what it uses up; figures of the server are those of the first."""
 
-    def __init__(self, server: Child, envoy: Envoy) -> None:
-        self._server = server
+    def __init__(self, servers: "BenchServers", envoy: Envoy) -> None:
+        self.servers = servers
         self._envoy = envoy
         self.port = envoy.http_port
         self.target = f"127.0.0.1:{envoy.http_port}"
 
     @property
     def server_pid(self) -> int:
-        return self._server.pid
+        return self.servers[0].pid
 
     @property
     def envoy_pid(self) -> int:
@@ -73,7 +73,7 @@ class BenchMarket:
         return self._envoy.pid
 
     def read(self) -> Reading:
-        statements = self._server.ask("statements")
+        statements = self.servers[0].ask("statements")
         return Reading(time.perf_counter(), Usage.of(self.server_pid), Usage.of(self.envoy_pid), statements)
 
     def spent(self, since: Reading) -> Spent:
@@ -86,9 +86,68 @@ class BenchMarket:
         )
 
 
+class BenchServers:
+    """Servers on one database, each of which can be killed or drained and be started again where it was."""
+
+    def __init__(self, place: Place, settings: Mapping[str, Any], number: int, *, counting: bool) -> None:
+        self._place = place
+        self._settings = settings
+        self._counting = counting
+        self._children: list[Child] = []
+        self.addresses: list[str] = []
+        try:
+            for each in range(number):
+                self._children.append(self._begin(each))
+                # One after the other: the first brings the database up to date.
+                self.addresses.append(self._children[each].answer())
+        except BaseException:
+            self.end()
+            raise
+
+    def __getitem__(self, number: int) -> Child:
+        return self._children[number]
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def kill(self, number: int) -> None:
+        """End one as kill -9 does."""
+        self._children[number].kill()
+
+    async def drain(self, number: int) -> None:
+        """Let one finish and end."""
+        await asyncio.to_thread(self._children[number].__exit__)
+
+    async def start_again(self, number: int) -> None:
+        """Start one that has ended."""
+        self._children[number] = self._begin(number)
+        await asyncio.to_thread(self._children[number].answer)
+
+    def _begin(self, number: int) -> Child:
+        directory = self._place.directory
+        socket = directory / "run" / f"grpc-{number}.sock"
+        settings = {**self._settings, "grpc_socket": socket}
+        return Child(run_server, settings, directory / f"server-{number}.log", self._counting)
+
+    def end(self) -> None:
+        """End all."""
+        for child in self._children:
+            child.__exit__()
+
+
 @asynccontextmanager
-async def bench_market(place: Place, seed: Seed[T], *, counting: bool = False) -> AsyncIterator[tuple[BenchMarket, T]]:
-    """Serve a new market that `seed` fills; yields it and what `seed` returned. `counting` is of SQL statements."""
+async def bench_market(
+    place: Place,
+    seed: Seed[T],
+    *,
+    counting: bool = False,
+    servers: int = 1,
+    served: int | None = None,
+) -> AsyncIterator[tuple[BenchMarket, T]]:
+    """Serve a new market that `seed` fills; yields it and what `seed` returned.
+
+    `counting` is of SQL statements, and `served` how many of the servers the edge knows, all by default.
+    """
     url = place.new_database()
     database = Database.open(url)
     now_ms = SystemClock().now_ms()
@@ -105,11 +164,15 @@ async def bench_market(place: Place, seed: Seed[T], *, counting: bool = False) -
         "completion_requests_per_minute": 0,
         "completion_tokens_per_minute": 0,
     }
-    with Child(run_server, settings, place.directory / "server.log", counting) as server:
-        config = EdgeConfig(place.directory / "envoy", http_port=0, upstreams=(server.answer(),), limits_enabled=False)
+    running = BenchServers(place, settings, servers, counting=counting)
+    try:
+        upstreams = tuple(running.addresses[:served])
+        config = EdgeConfig(place.directory / "envoy", http_port=0, upstreams=upstreams, limits_enabled=False)
         async with Envoy(config) as envoy:
             await _ready(envoy.http_port)
-            yield BenchMarket(server, envoy), seeded
+            yield BenchMarket(running, envoy), seeded
+    finally:
+        running.end()
 
 
 async def _ready(port: int) -> None:

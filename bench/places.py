@@ -13,11 +13,15 @@ ENGINES = ("sqlite", "postgresql")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An engine, a directory for what a market writes, and a new, empty database each time one is asked for."""
+    """An engine, a directory for what a market writes, and a new, empty database each time one is asked for.
+
+    `database_pids` tells the processes of the database, None where it is a part of the server's.
+    """
 
     engine: str
     directory: Path
     new_database: Callable[[], str]
+    database_pids: Callable[[], list[int]] | None = None
 
 
 @contextmanager
@@ -28,7 +32,8 @@ def places(engines: Sequence[str], directory: Path) -> Iterator[list[Place]]:
         return
     with PostgresServer.running() as server:
         makers = {"sqlite": _new_file(directory), "postgresql": server.create}
-        yield [Place(engine, directory, makers[engine]) for engine in engines]
+        pids = {"sqlite": None, "postgresql": server.pids}
+        yield [Place(engine, directory, makers[engine], pids[engine]) for engine in engines]
 
 
 def _new_file(directory: Path) -> Callable[[], str]:

@@ -1,7 +1,7 @@
 """What was measured, for people and for docs/limits.md."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.table import Table
@@ -9,15 +9,19 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: what was measured, how it reads, and the numbers behind it (seconds, counts)."""
+    """One line of the table: what was measured, how it reads, and the numbers behind it.
+
+    Of `numbers` two checkouts can be compared; `beside` says of how much they were made.
+    """
 
     what: str
     shown: str
     numbers: Mapping[str, float]
+    beside: Mapping[str, float] = field(default_factory=dict)
 
 
 Findings = Mapping[str, Sequence[Figure]]
-"""What was found on each engine; every engine has the same lines."""
+"""What was found on each engine."""
 
 
 def table(machine: str, findings: Findings) -> Table:
@@ -38,16 +42,25 @@ def markdown(findings: Findings) -> str:
 def as_json(machine: str, findings: Findings) -> dict[str, Any]:
     """For programs."""
     engines = {
-        engine: {figure.what: {"shown": figure.shown, **figure.numbers} for figure in figures}
+        engine: {
+            figure.what: {
+                "shown": figure.shown,
+                "compared": list(figure.numbers),
+                **figure.numbers,
+                **figure.beside,
+            }
+            for figure in figures
+        }
         for engine, figures in findings.items()
     }
     return {"machine": machine, "engines": engines}
 
 
 def _rows(findings: Findings) -> list[list[str]]:
-    return [
-        [figures[0].what, *(figure.shown for figure in figures)] for figures in zip(*findings.values(), strict=True)
-    ]
+    # In the order of the engine that has most: of a database of one server there is less to tell.
+    longest = max(findings.values(), key=len)
+    shown = [{figure.what: figure.shown for figure in figures} for figures in findings.values()]
+    return [[figure.what, *(each.get(figure.what, "") for each in shown)] for figure in longest]
 
 
 def latency(what: str, seconds: Sequence[float]) -> Figure:
@@ -58,7 +71,9 @@ def latency(what: str, seconds: Sequence[float]) -> Figure:
 
 def rate(what: str, count: int, seconds: float) -> Figure:
     """The line of something that happens so many times in a second."""
-    return Figure(what, f"{count / seconds:,.0f}/s", {"count": count, "seconds": seconds})
+    return Figure(
+        what, f"{count / seconds:,.0f}/s", {"per_second": count / seconds}, {"count": count, "seconds": seconds}
+    )
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from dc1.server.app import Application
 from dc1.server.logs import configure_logging
 from dc1.server.process.startup_heap import freeze_startup_objects
 from dc1.settings.settings import Settings
+
+_SHORTEST_HOLD_SECONDS = 0.01
 
 
 def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: bool) -> None:
@@ -24,16 +27,40 @@ def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: 
     asyncio.run(_serve(pipe, Settings(**settings)))
 
 
+class _LoopWatch:
+    """How long the loop let nobody else run, in seconds of CPU of its own thread: other processes do not count."""
+
+    def __init__(self) -> None:
+        self._held: list[float] = []
+
+    async def run(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(0.005)
+            held = time.thread_time() - before
+            if held > _SHORTEST_HOLD_SECONDS:
+                self._held.append(held)
+
+    def take(self) -> list[float]:
+        """Return the holds since the last time."""
+        held, self._held = self._held, []
+        return held
+
+
 async def _serve(pipe: Connection, settings: Settings) -> None:
     server = Application(settings)
     place = await server.start()
     freeze_startup_objects()
+    watch = _LoopWatch()
+    watching = asyncio.create_task(watch.run())
     pipe.send(place)
     asked, gone = asyncio.Event(), False
     asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)
     while not gone:
         await asked.wait()
         asked.clear()
-        gone = not serve_questions(pipe, {"statements": lambda: dict(counted)})
+        gone = not serve_questions(pipe, {"statements": lambda: dict(counted), "holds": watch.take})
     asyncio.get_running_loop().remove_reader(pipe.fileno())
+    watching.cancel()
     await server.drain(0.2)

@@ -39,12 +39,14 @@ async def _streams(place: Place, daemons: int, hold_seconds: float) -> list[Figu
         Figure(
             f"{fleet_of}: SQL statements a minute",
             f"{spent.queries / minutes:,.0f}",
+            {"per_minute": spent.queries / minutes},
             {"statements": spent.queries, "seconds": spent.seconds, "beats": tally.beats},
         ),
         Figure(
             f"{fleet_of}: CPU, shares of a core",
             f"server {server:.0%}, Envoy {envoy:.0%}",
-            {"server": server, "envoy": envoy, "all_open_after": open_seconds, "refused_when_busy": refused},
+            {"server": server, "envoy": envoy, "all_open_after": open_seconds},
+            {"refused_when_busy": refused},
         ),
         Figure(
             f"{fleet_of}: memory a stream",

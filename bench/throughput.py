@@ -29,7 +29,7 @@ async def measure_submits(place: Place, clients: int, seconds: float) -> list[Fi
         load = await calls_at_once(market, calls, seconds)
         client = Usage.of(os.getpid()).cpu_seconds - before.cpu_seconds
     submitted, spent = load.statuses[201], load.spent
-    cpu = {"server": spent.server_cpu, "envoy": spent.envoy_cpu, "client": client}
+    cpu = {"server": spent.server_cpu / submitted, "envoy": spent.envoy_cpu / submitted}
     return [
         rate("submits, durable", submitted, spent.seconds),
         latency("a submit among the others", load.latencies),

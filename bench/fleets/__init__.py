@@ -1,0 +1,1 @@
+"""Fleets while the market works, and when they come back."""
