@@ -1,6 +1,6 @@
 # Every target is a few seconds when nothing changed: what was installed or generated is remembered by stamp files.
 .DEFAULT_GOAL := help
-.PHONY: help venv man gen gen-check proto release-protos lint web vendor type unit test demo up bench chaos compat fuzz soak upgrade lock format clean
+.PHONY: help venv man gen gen-check proto release-protos lint web vendor type unit test demo up bench model chaos compat fuzz soak upgrade lock format clean
 
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -103,6 +103,9 @@ up: $(VENV)/.runtime ## serve until Ctrl-C
 
 bench: $(VENV)/.dev ## measure the limits
 	@$(BIN)/python -m bench $(ARGS)
+
+model: $(VENV)/.dev ## what markets of any size cost, reckoned from what was measured
+	@$(BIN)/python -m bench.model
 
 chaos: $(VENV)/.dev ## kill, stall and confuse every part for longer; make chaos ARGS="--faults 500"
 	@$(BIN)/python -m tests.chaos $(ARGS)
