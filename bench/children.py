@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,6 +67,28 @@ async def program(command: Sequence[str], log: Path) -> AsyncIterator[int]:
     finally:
         child.terminate()
         await child.wait()
+
+
+async def installed(name: str, requirement: str) -> Path:
+    """Return where a program of a package is, in an environment of its own: its requirements are not ours.
+
+    Kept between runs, for to install it takes a minute.
+    """
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = caches / "dc1-bench" / requirement.replace("==", "-")
+    # Last of all, so that what was interrupted is made anew.
+    whole = home / "whole"
+    if not whole.exists():
+        await _run(sys.executable, "-m", "venv", "--clear", str(home))
+        await _run(str(home / "bin" / "python"), "-m", "pip", "install", "-qq", requirement)
+        whole.touch()
+    return home / "bin" / name
+
+
+async def _run(*command: str) -> None:
+    child = await asyncio.create_subprocess_exec(*command)
+    if await child.wait():
+        raise RuntimeError(f"{' '.join(command)} failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from bench.children import program
+from bench.children import installed, program
 from bench.completions.stub_engine import MODEL
-from bench.installed import installed
 from dc1.testing.edge import free_port
 
 VERSION = "1.100.5"

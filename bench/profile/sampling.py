@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.installed import installed
+from bench.children import installed
 from bench.profile.phases import spent_by_phase
 
 _REQUIREMENT = "py-spy==0.4.3"
