@@ -22,7 +22,7 @@ _TABS = 3
 _JOBS_A_SECOND = 10
 _SETTLE_SECONDS = 11
 _QUEUE = ("/admin/queue/stream",)
-_ALL = (*_QUEUE, "/admin/providers/stream", "/jobs/stream")
+_ALL = (*_QUEUE, "/admin/providers/stream", "/jobs/stream", "/admin/fleet/alerts/stream")
 
 
 async def measure_overview(place: Place, daemons: int, seconds: float, rounds: int) -> list[Figure]:
@@ -53,7 +53,7 @@ async def measure_overview(place: Place, daemons: int, seconds: float, rounds: i
                 f"{watched.cpu - quiet.cpu:+.1%} of a core, {watched.queries - quiet.queries:+.1f} statements a job",
                 {"cpu": watched.cpu, "statements_a_job": watched.queries},
             )
-            for name, watched in (("the queue", overview), ("fleet, jobs and queue", everything))
+            for name, watched in (("the queue", overview), ("fleet, jobs, alerts and queue", everything))
         ),
     ]
 
