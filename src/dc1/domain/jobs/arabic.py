@@ -70,8 +70,8 @@ _FAILURES: Mapping[str, str] = {
     "The provider's engine does not have a tool called that must be": (
         "لا يجعل محرك المزود أداةً تُستدعى وكان لا بد من استدعائها"
     ),
-    "The model takes no pictures": "لا يقبل النموذج صوراً",
-    "The model takes no sound": "لا يقبل النموذج صوتاً",
+    "The model takes no pictures": "لا يقبل النموذج صورًا",
+    "The model takes no sound": "لا يقبل النموذج صوتًا",
     "The provider's engine knows no tools of such a kind, or not in this form": (
         "لا يعرف محرك المزود أدوات من هذا النوع أو بهذه الصورة"
     ),
