@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
@@ -176,10 +177,10 @@ def _renter(world: World, renter: Renter) -> Caller:
         "/providers/public",
         "/jobs/active",
     )
-    return Caller([lambda: mine.post("/jobs/submit", job), *(lambda path=path: mine.get(path) for path in reads)])
+    return Caller([lambda: mine.post("/jobs/submit", job), *(partial(mine.get, path) for path in reads)])
 
 
 def _operator(world: World) -> Caller:
     admin = Admin(Rest(world.rest.url), ADMIN_TOKEN)
     reads = ("/admin/dashboard", "/admin/jobs", "/admin/renters", "/admin/finance/books", "/admin/audit")
-    return Caller([lambda path=path: admin.get(path) for path in reads])
+    return Caller([partial(admin.get, path) for path in reads])
