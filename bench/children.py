@@ -1,4 +1,4 @@
-"""Processes of the bench and what they use up."""
+"""Processes of the bench, what they use up, and waiting for what they do."""
 
 import asyncio
 import multiprocessing
@@ -115,3 +115,15 @@ def serve_questions(pipe: Connection, answers: dict[str, Callable[..., Any]]) ->
     except (EOFError, OSError):
         return False
     return True
+
+
+async def until(reached: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    """Return once `reached` is true; raises TimeoutError when that takes too long."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                if reached():
+                    return
+                await asyncio.sleep(0.001)
+    except TimeoutError:
+        raise TimeoutError(f"{what} took longer than {seconds} s") from None

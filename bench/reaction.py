@@ -6,6 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from bench.children import until
 from bench.daemons import SimulatedDaemon, Tally, connect
 from bench.market import bench_market
 from bench.places import Place
@@ -13,7 +14,6 @@ from bench.report import Figure, latency
 from bench.rest import RestConnection, request
 from bench.seeding import add_providers, add_renters
 from bench.throughput import JOB
-from bench.waiting import until
 from dcp.v1.provider_service_pb2_grpc import ProviderServiceStub
 
 _PATIENCE_SECONDS = 10

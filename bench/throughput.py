@@ -5,7 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from bench.children import Child, Usage
+from bench.children import Child, Usage, until
 from bench.daemons import REPORT, Tally, run_fleet
 from bench.load import calls_at_once
 from bench.market import bench_market
@@ -14,7 +14,6 @@ from bench.report import Figure, latency, milliseconds, rate
 from bench.rest import request
 from bench.seeding import add_providers, add_renters, add_waiting_jobs
 from bench.streams import measure_eager_beats
-from bench.waiting import until
 
 JOB = {"job_type": "benchmark", "duration_minutes": 0.1, "params": {"matrix_size": 1024}}
 SLOTS = 64

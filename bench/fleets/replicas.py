@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from bench.children import Child, Usage
+from bench.children import Child, Usage, until
 from bench.daemons import Tally, run_fleet
 from bench.load import calls_at_once
 from bench.market import BenchMarket, bench_market
@@ -16,7 +16,6 @@ from bench.rest import request
 from bench.seeding import add_providers, add_renters
 from bench.streams import opened
 from bench.throughput import JOB
-from bench.waiting import until
 
 _DAEMONS = 64
 _CLIENTS = 16

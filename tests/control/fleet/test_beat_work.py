@@ -15,7 +15,13 @@ _MOST_CALLS = 320
 
 
 def _beat(fleet: Fleet, provider: Provider, temp_c: int) -> None:
-    card: JsonObject = {"index": 0, "gpu_uuid": "GPU-5a1e", "gpu_name": "NVIDIA H100", "gpu_vram_mib": 81559, "temp_c": temp_c}
+    card: JsonObject = {
+        "index": 0,
+        "gpu_uuid": "GPU-5a1e",
+        "gpu_name": "NVIDIA H100",
+        "gpu_vram_mib": 81559,
+        "temp_c": temp_c,
+    }
     status: JsonObject = {
         **card,
         "free_vram_mib": 60321,
