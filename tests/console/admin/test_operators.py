@@ -50,7 +50,7 @@ def test_an_admin_makes_an_operator_whose_token_is_shown_once(town: LocalMarket,
         ("viewer", set(), set(), False),
         ("support", {"Limits", "Suspend"}, {"Probe"}, False),
         ("finance", {"Credit"}, set(), True),
-        ("admin", {"Credit", "Limits", "Suspend"}, {"Approve", "Reject", "Probe", "Suspend"}, True),
+        ("admin", {"Credit", "Limits", "Suspend"}, {"Approve", "Drain", "Reject", "Probe", "Suspend"}, True),
     ],
 )
 def test_each_role_is_offered_what_it_may_do(
