@@ -595,7 +595,7 @@ class DrainProviderResponse(TypedDict):
     success: bool
     provider_id: int
     status: str
-    slots_used: int
+    jobs_held: int
 
 class EarnedJob(TypedDict):
     job_id: str
@@ -1113,6 +1113,7 @@ class InspectedProvider(TypedDict):
     engine_speeds: list[EngineSpeed]
     is_drained: bool
     hardware_notice_ar: NotRequired[str]
+    jobs_held: int
 
 class InspectedRenter(TypedDict):
     id: int

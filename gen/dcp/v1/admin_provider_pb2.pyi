@@ -197,6 +197,7 @@ class InspectedProvider(_message.Message):
     ENGINE_SPEEDS_FIELD_NUMBER: _builtins.int
     IS_DRAINED_FIELD_NUMBER: _builtins.int
     HARDWARE_NOTICE_AR_FIELD_NUMBER: _builtins.int
+    JOBS_HELD_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Account id."""
     name: _builtins.str
@@ -241,6 +242,8 @@ class InspectedProvider(_message.Message):
     """Whether an admin drains it: it takes no new work, and its owner cannot change that."""
     hardware_notice_ar: _builtins.str
     """The notice in Arabic, for callers who like that best. Absent otherwise."""
+    jobs_held: _builtins.int
+    """Jobs and calls that it has now, offered or running; one that is drained is empty at 0."""
     @_builtins.property
     def gpu_model(self) -> _struct_pb2.Value:
         """Model of the GPU as reported, `CPU` without one; as claimed until a daemon has said anything, null when nothing was."""
@@ -384,10 +387,11 @@ class InspectedProvider(_message.Message):
         engine_speeds: _abc.Iterable[Global___EngineSpeed] | None = ...,
         is_drained: _builtins.bool = ...,
         hardware_notice_ar: _builtins.str | None = ...,
+        jobs_held: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_hardware_notice_ar", b"_hardware_notice_ar", "approved_at", b"approved_at", "claimed_gpu_model", b"claimed_gpu_model", "daemon_version", b"daemon_version", "gpu_model", b"gpu_model", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "hardware_notice_ar", b"hardware_notice_ar", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "resource_spec", b"resource_spec", "tops_int8", b"tops_int8", "verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hardware_notice_ar", b"_hardware_notice_ar", "approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "engine_speeds", b"engine_speeds", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "hardware_notice_ar", b"hardware_notice_ar", "id", b"id", "is_drained", b"is_drained", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hardware_notice_ar", b"_hardware_notice_ar", "approval_status", b"approval_status", "approved_at", b"approved_at", "available_halala", b"available_halala", "cached_models", b"cached_models", "claimed_gpu_model", b"claimed_gpu_model", "created_at", b"created_at", "daemon_version", b"daemon_version", "email", b"email", "engine_speeds", b"engine_speeds", "gpu_count", b"gpu_count", "gpu_model", b"gpu_model", "gpu_source", b"gpu_source", "gpu_type", b"gpu_type", "gpus", b"gpus", "hardware_notice", b"hardware_notice", "hardware_notice_ar", b"hardware_notice_ar", "id", b"id", "is_drained", b"is_drained", "is_paused", b"is_paused", "is_suspended", b"is_suspended", "jobs_held", b"jobs_held", "last_heartbeat", b"last_heartbeat", "location", b"location", "memory_gbps", b"memory_gbps", "name", b"name", "os", b"os", "owner_id", b"owner_id", "performance", b"performance", "phone", b"phone", "preferences", b"preferences", "preload_model", b"preload_model", "probe_outcome", b"probe_outcome", "probed_at", b"probed_at", "promo_earnings_halala", b"promo_earnings_halala", "provider_hostname", b"provider_hostname", "provider_ip", b"provider_ip", "rejected_reason", b"rejected_reason", "reputation_score", b"reputation_score", "resource_spec", b"resource_spec", "slots_used", b"slots_used", "status", b"status", "tops_int8", b"tops_int8", "total_earnings_halala", b"total_earnings_halala", "total_jobs", b"total_jobs", "verification", b"verification", "vram_mib", b"vram_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__hardware_notice_ar: _TypeAlias = _typing.Literal["hardware_notice_ar"]  # noqa: Y015
     _WhichOneofArgType__hardware_notice_ar: _TypeAlias = _typing.Literal["_hardware_notice_ar", b"_hardware_notice_ar"]  # noqa: Y015

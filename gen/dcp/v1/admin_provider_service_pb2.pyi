@@ -659,26 +659,26 @@ class DrainProviderResponse(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     PROVIDER_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
-    SLOTS_USED_FIELD_NUMBER: _builtins.int
+    JOBS_HELD_FIELD_NUMBER: _builtins.int
     success: _builtins.bool
     """Always true."""
     provider_id: _builtins.int
     """Account id."""
     status: _builtins.str
     """The provider's status now."""
-    slots_used: _builtins.int
-    """GPUs and calls that its jobs still take there; it is empty at 0."""
+    jobs_held: _builtins.int
+    """Jobs and calls that it still has; it is empty at 0."""
     def __init__(
         self,
         *,
         success: _builtins.bool = ...,
         provider_id: _builtins.int = ...,
         status: _builtins.str = ...,
-        slots_used: _builtins.int = ...,
+        jobs_held: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id", "slots_used", b"slots_used", "status", b"status", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs_held", b"jobs_held", "provider_id", b"provider_id", "status", b"status", "success", b"success"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,7 +12,7 @@ def test_a_drained_provider_finishes_what_it_runs_and_is_given_no_more(
     running, waiting = renter.submit(), renter.submit()
     assert market.next_job(provider)["id"] == running["id"]
     answer = answered(admin.post("/admin/providers/1/drain"))
-    assert answer == {"success": True, "provider_id": 1, "status": "paused", "slots_used": 1}
+    assert answer == {"success": True, "provider_id": 1, "status": "paused", "jobs_held": 1}
     provider.heartbeat()
     provider.result(running["id"])
     assert renter.job(running["id"])["status"] == "completed"

@@ -26,6 +26,7 @@ DETAIL: Json = {
         "last_heartbeat": or_null(time),
         "daemon_version": or_null(text),
         "slots_used": integer,
+        "jobs_held": integer,
         "created_at": time,
         "os": text,
         "phone": or_null(text),

@@ -65,7 +65,7 @@ function Detail({ provider, uptime }) {
       h(
         "p",
         { class: "notice" },
-        provider.slots_used ? t.draining(number(provider.slots_used), provider.slots_used) : t.isEmpty,
+        provider.jobs_held ? t.draining(number(provider.jobs_held), provider.jobs_held) : t.isEmpty,
       ),
     provider.hardware_notice &&
       h(

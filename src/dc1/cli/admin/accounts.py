@@ -176,7 +176,7 @@ def _show_status(body: dict[str, Any]) -> None:
 
 
 def _show_drain(body: dict[str, Any]) -> None:
-    facts({"status": body["status"], "still in use": body["slots_used"]})
+    facts({"status": body["status"], "jobs held": body["jobs_held"]})
 
 
 def _show_audit(body: dict[str, Any]) -> None:

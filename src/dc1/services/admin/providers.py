@@ -80,10 +80,10 @@ class SupervisedProviderCalls(ServicerPart):
             # A minute may be half stored and half in memory.
             minutes.setdefault(minute_ms, Rollup()).add(rollup)
         newest = sorted(minutes, reverse=True)[:_HEARTBEATS_SHOWN]
+        shown = inspected_provider(provider, stored.row, stored.earned, now_ms, status, self._plane.dispatcher.speeds)
+        shown.jobs_held = self._jobs_held(provider)
         return pb.InspectProviderResponse(
-            provider=inspected_provider(
-                provider, stored.row, stored.earned, now_ms, status, self._plane.dispatcher.speeds
-            ),
+            provider=shown,
             uptime=admin_provider_pb2.Uptime(hours_24=uptime_percent_of_day(heartbeats), days_7=provider.uptime_pct),
             heartbeat_log=[_heartbeat(minute_ms, minutes[minute_ms]) for minute_ms in newest],
             jobs=[provider_job(job) for job in stored.jobs],
@@ -139,7 +139,7 @@ class SupervisedProviderCalls(ServicerPart):
         provider = await self._named(request.provider_id)
         await self._plane.provider_supervision.drain(provider)
         return pb.DrainProviderResponse(
-            success=True, provider_id=provider.id, status=self._status(provider), slots_used=provider.occupied
+            success=True, provider_id=provider.id, status=self._status(provider), jobs_held=self._jobs_held(provider)
         )
 
     async def UndrainProvider(self, request: pb.UndrainProviderRequest, context: Any) -> pb.UndrainProviderResponse:
@@ -224,6 +224,10 @@ class SupervisedProviderCalls(ServicerPart):
 
     async def _named(self, sent: str) -> Provider:
         return await self._plane.provider(row_id(sent, errors.provider_not_found))
+
+    def _jobs_held(self, provider: Provider) -> int:
+        # Not its slots: an engine that says how many calls it takes has none taken by them.
+        return len(self._plane.leases.of_provider(provider.id)) + sum(self._plane.replicas.jobs_elsewhere(provider.id))
 
     def _status(self, provider: Provider) -> str:
         return provider.status(self._plane.clock.now_ms(), self._plane.fleet.thresholds)

@@ -89,3 +89,17 @@ def test_a_call_that_runs_is_shown_as_running(renter: Renter, daemon: StreamDaem
     assert (shown["jobs"][0] if "jobs" in shown else shown["job"])["status"] == "running"
     finish(daemon, lease)
     answered(call.result())
+
+
+def test_a_drained_engine_is_not_empty_before_its_last_call(
+    market: LocalMarket, provider: PollDaemon, daemon: StreamDaemon, caller: Caller
+) -> None:
+    with_slots(daemon, 2)
+    call = caller.ask()
+    lease = begin(daemon)
+    drained = answered(market.admin.post(f"/admin/providers/{provider.id}/drain"))
+    assert (drained["status"], drained["jobs_held"]) == ("paused", 1)
+    finish(daemon, lease)
+    answered(call.result())
+    shown = answered(market.admin.get(f"/admin/providers/{provider.id}"))["provider"]
+    assert (shown["is_drained"], shown["jobs_held"]) == (True, 0)
