@@ -12,7 +12,7 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import ProviderStatus
 from dc1.domain.providers.reports import metric_of
 from dc1.domain.providers.telemetry import MINUTE_MS, Period
-from dc1.services.admin.live_alerts import LiveAlerts, fleet_alerts
+from dc1.services.admin.live_alerts import AlertsText, LiveAlerts, fleet_alert
 from dc1.services.admin.live_queue import LiveQueue
 from dc1.services.api.edge_refusals import EdgeCounts
 from dc1.services.api.live_stream import watch
@@ -52,6 +52,7 @@ class MonitoringCalls(ServicerPart):
         self._refusals = parts.refusals
         self._edge_refusals = parts.edge_refusals
         self._open_streams = parts.open_streams
+        self._alerts_text = AlertsText(parts.plane)
         # Servicers are built when the process starts, before it takes calls.
         self._started_ms = parts.plane.clock.now_ms()
 
@@ -188,13 +189,13 @@ class MonitoringCalls(ServicerPart):
     async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
         """List what is wrong in the fleet now, longest first."""
         current = await self._plane.alert_watch.current(self._plane.clock.now_ms())
-        return pb.ListFleetAlertsResponse(alerts=fleet_alerts(current))
+        return pb.ListFleetAlertsResponse(alerts=[fleet_alert(*each) for each in current])
 
     def StreamFleetAlerts(
         self, request: live_pb2.StreamFleetAlertsRequest, context: Any
     ) -> AsyncGenerator[HttpBody, None]:
         """Stream what is wrong in the fleet, and who waits for a decision, as it changes."""
-        return watch(self._plane, LiveAlerts(self._plane), once=request.once)
+        return watch(self._plane, LiveAlerts(self._alerts_text), once=request.once)
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:
         """List the events that daemons reported, newest first."""
