@@ -88,16 +88,22 @@ class Completions:
         """Return the models that can be called now, as spelled by a daemon, and when each was first offered."""
         found: dict[str, str] = {}
         for provider in self._fleet:
-            for model in self.served_by(provider):
+            # The cheap look first: a view of every provider for every list of models would cost far more.
+            new = [model for model in provider.models if model.lower() not in found] if _is_there(provider) else ()
+            for model in self._served_of(provider, new):
                 found.setdefault(model.lower(), model)
         now_ms = self._clock.now_ms()
         return {model: self._fleet.offered.first_ms(model) or now_ms for _, model in sorted(found.items())}
 
     def served_by(self, provider: Provider) -> Sequence[str]:
         """Return the models of a provider that can be called now, as its daemon spells them."""
-        # The cheap look first: a view of every provider for every list of models would cost far more.
-        models = provider.models if _is_there(provider) else ()
-        return [model for model in models if self._serves(provider, requirement_of_model(model))]
+        return self._served_of(provider, provider.models if _is_there(provider) else ())
+
+    def _served_of(self, provider: Provider, models: Sequence[str]) -> Sequence[str]:
+        view = self._fleet.view(provider) if models else None
+        if view is None or not view.takes_new_work:
+            return ()
+        return [model for model in models if capability_obstacle(view, requirement_of_model(model)) is None]
 
     def one_served(self, model: str) -> tuple[str, int]:
         """Return a model that can be called now, as spelled by a daemon, and when it was first offered.
