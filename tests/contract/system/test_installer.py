@@ -105,6 +105,23 @@ def test_a_key_that_the_market_does_not_take_changes_nothing(rest: Rest, edge: E
     assert not (home / ".local").exists()
 
 
+@pytest.mark.parametrize("status", ["online", "paused", "suspended"])
+def test_who_is_heard_is_waited_for_no_longer_whatever_keeps_work_from_it(rest: Rest, home: Path, status: str) -> None:
+    """As at an upgrade of a machine that its owner has paused."""
+    text = script(rest)
+    parts = re.findall(r"^(?:say|fail)\(\) .*$|^await_online\(\) \{\n(?:.*\n)+?\}$", text, re.MULTILINE)
+    stand_ins = f"""
+        before='{status} 2026-03-22T19:00:10.000Z approved' config=. home=. url=http://127.0.0.1
+        heard() {{ say "{status} 2026-03-22T19:00:20.000Z approved"; }}
+        has_systemd() {{ false; }}
+        running() {{ false; }}
+        tell_log() {{ :; }}
+    """
+    waited = as_owner("\n".join(["set -eu", *parts, stand_ins, "await_online"]), home)
+    assert (waited.returncode, waited.stderr) == (0, "")
+    assert waited.stdout.splitlines()[-1].startswith("The ")
+
+
 def test_of_a_script_that_came_in_part_nothing_runs(rest: Rest, home: Path) -> None:
     lines = script(rest).splitlines(keepends=True)
     for count in range(1, len(lines), 5):

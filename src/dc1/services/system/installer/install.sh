@@ -164,7 +164,7 @@ PROGRAM
 # What the marketplace knows of whose key that file holds: its status, when it was heard last, and its approval; nothing where it cannot be asked.
 heard() {
   "$python" - "$url" "$1" <<'PROGRAM'
-import json, pathlib, sys, urllib.error, urllib.request
+import http.client, json, pathlib, sys, urllib.error, urllib.request
 url, key = sys.argv[1:]
 
 class Stay(urllib.request.HTTPRedirectHandler):
@@ -172,15 +172,16 @@ class Stay(urllib.request.HTTPRedirectHandler):
         # Who answers there would be told the key.
         return None
 
-asked = urllib.request.Request(url + "/providers/me", headers={"x-provider-key": pathlib.Path(key).read_text().strip()})
 try:
+    asked = urllib.request.Request(url + "/providers/me", headers={"x-provider-key": pathlib.Path(key).read_text().strip()})
     with urllib.request.build_opener(Stay).open(asked, timeout=10) as answer:
         provider = json.load(answer)["provider"]
+    print(provider["status"], provider["last_heartbeat"], provider["approval_status"])
 except urllib.error.HTTPError as error:
     sys.exit(print("refused") if error.code == 401 else None)
-except (OSError, ValueError, KeyError):
+except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+    # A marketplace that is starting, or something else in its place: it is asked again.
     sys.exit()
-print(provider["status"], provider["last_heartbeat"], provider["approval_status"])
 PROGRAM
 }
 
@@ -224,6 +225,9 @@ is_private() {
   esac
 }
 
+# Whether the key may be told to it: not in clear, where nobody said that the way is private.
+may_ask() { is_private || [ -n "$insecure" ] || grep -qs '^DC1_INSECURE=true' "$config/daemon.env"; }
+
 check_addresses() {
   case $url in http://*|https://*) ;; *) fail "--url has to begin with https:// or http://: $url" ;; esac
   case $url$engine_url in *[\'\"\\[:space:]]*) fail "Neither address may have quotes, backslashes or blanks in it." ;; esac
@@ -243,7 +247,7 @@ write_config() {
   if [ -n "$key_file" ]; then
     [ -r "$key_file" ] || fail "$key_file cannot be read."
     (umask 077; cat -- "$key_file" > "$config/provider-key.new")
-    if [ "$(heard "$config/provider-key.new")" = refused ]; then
+    if may_ask && [ "$(heard "$config/provider-key.new")" = refused ]; then
       rm "$config/provider-key.new"
       fail "The marketplace does not take the key in $key_file; was it copied as a whole, and is it a provider's?"
     fi
@@ -334,6 +338,7 @@ await_online() {
       "$before"|'') ;;
       "online "*approved) say "The daemon is online."; return ;;
       "online "*) say "The daemon is online, and is given work once the marketplace has approved the machine."; return ;;
+      "paused "*|"suspended "*) say "The marketplace hears the daemon; the machine is ${now%% *}, and is given work once that has ended."; return ;;
     esac
     if has_systemd; then
       # Not what it is now alone, as one that failed is started anew after a while.
@@ -371,9 +376,8 @@ install_release
 if [ -n "$start" ]; then
   # The one of before is heard until it ends.
   stop
-  # Not with a key in clear, where nobody said that the way is private.
   before=unasked
-  if is_private || grep -qs '^DC1_INSECURE=true' "$config/daemon.env"; then before=$(heard "$config/provider-key"); fi
+  if may_ask; then before=$(heard "$config/provider-key"); fi
   start
   [ "$before" = unasked ] || await_online
 else
