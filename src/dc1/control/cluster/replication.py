@@ -207,7 +207,7 @@ class Replication:
             self._told.update(news.jobs)
             self._was_told.set()
         for row_id in news.lines:
-            self._job_feed.publish(row_id, Lagged())
+            self._job_feed.publish(row_id, Lagged(), heard=True)
 
     def _hear_said(self, item: SharedTokens | SharedEvent) -> None:
         tokens = (
@@ -223,7 +223,7 @@ class Replication:
         if lease is None:
             show()
         elif not lease.pass_on(show):
-            self._job_feed.publish(item.row_id, Lagged())
+            self._job_feed.publish(item.row_id, Lagged(), heard=True)
 
     def _show(self, lease: Lease | None, row_id: int, tokens: TokenChunk) -> None:
         if lease is not None and lease.attempt == tokens.attempt:
@@ -340,7 +340,7 @@ class Replication:
         totals = await self._db.read(lambda conn: job_logs.totals_of(conn, elsewhere))
         for row_id, total in totals.items():
             if self._lines.get(row_id) != total:
-                self._job_feed.publish(row_id, Lagged())
+                self._job_feed.publish(row_id, Lagged(), heard=True)
         self._lines = totals
 
     def _runs_here(self, row_id: int) -> bool:

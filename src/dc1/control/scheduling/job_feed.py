@@ -155,9 +155,13 @@ class JobFeed:
         """Tell whether whoever is answered by a job reads it here."""
         return any(subscription.is_of_caller for subscription in self._subscriptions.get(row_id, ()))
 
-    def publish(self, row_id: int, update: JobUpdate) -> None:
-        """Hand an update of a job to everybody who subscribed to it."""
-        self.tell_readers(row_id, update)
+    def publish(self, row_id: int, update: JobUpdate, *, heard: bool = False) -> None:
+        """Hand an update of a job to everybody who subscribed to it; one that was `heard` of elsewhere to those here.
+
+        Two servers whose readers are told by each other would tell it to and fro without an end.
+        """
+        if not heard:
+            self.tell_readers(row_id, update)
         # `get`, as a look-up in a defaultdict would keep an empty set for every job that ever did anything.
         subscriptions = self._subscriptions.get(row_id, ())
         for subscription in subscriptions:
