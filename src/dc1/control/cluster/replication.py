@@ -178,9 +178,10 @@ class Replication:
     async def _send(self) -> None:
         if not self.others:
             return
-        for name, news in self._telling.take():
+        for name, news in told:
             await self._notifications.send([news], to=name)
         if texts := self._texts.take():
+        told = self._telling.take()
             await self._notifications.send([*texts, News(self.replica_id)])
         # What one notification does not carry goes with the next one.
         if self._texts or self._telling:

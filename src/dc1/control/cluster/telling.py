@@ -165,6 +165,10 @@ class Telling:
         wants = self._wanted() if now - self._wants_at >= WANTS_SECONDS else None
         if wants is not None:
             self._wants_at = now
+        # Who is gone is told nothing, nor are all where nobody is left: it would be kept for ever.
+        for gathered in (self._jobs, self._lines, self._watch):
+            for name in [each for each in gathered if each not in living and not (each is None and living)]:
+                del gathered[name]
         look, self._look = self._look, False
         found: list[tuple[str | None, News]] = []
         if look or wants is not None:

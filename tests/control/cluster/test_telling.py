@@ -1,0 +1,28 @@
+"""What one server gathers to tell others goes with them, when they do."""
+
+from typing import Any, cast
+
+from dc1.control.cluster.telling import Telling
+from dc1.control.config import ControlConfig
+from dc1.control.scheduling.core import Core
+from dc1.control.scheduling.job_feed import StateChanged
+from dc1.domain.base.clock import SystemClock
+from dc1.storage.cluster.news import News, Wants
+
+ROW = 7
+
+
+def test_what_was_for_a_server_that_is_gone_is_forgotten() -> None:
+    core = Core.empty(cast(Any, None), SystemClock(), ControlConfig())
+    others = {"b", "c"}
+    telling = Telling(core, "a", lambda: others, lambda: None)
+    for name in sorted(others):
+        telling.heard(News(name, wants=Wants(rows=(ROW,))))
+    core.job_feed.publish(ROW, StateChanged())
+    others.remove("b")
+    assert [(name, news.jobs) for name, news in telling.take() if news.jobs] == [("c", (ROW,))]
+    core.job_feed.publish(ROW, StateChanged())
+    others.clear()
+    telling.take()
+    core.job_feed.publish(ROW, StateChanged())
+    assert not telling, "nobody is left to be told"
