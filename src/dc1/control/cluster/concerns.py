@@ -116,6 +116,13 @@ class Concerns:
         self._to_count.add(provider.id)
         return True
 
+    def moved(self, job: JobRow) -> None:
+        """Note that a job was moved here, of which the next look brings nothing new."""
+        self._count_later(job.provider_id, job.last_provider_id)
+
+    def _count_later(self, *provider_ids: int | None) -> None:
+        self._to_count.update(each for each in provider_ids if each in self._elsewhere)
+
     def concerns(self, fact: JobFact) -> bool:
         """Tell whether memory has to follow a job that may have moved elsewhere; one that has not is passed over."""
         if not self._versions.is_newer(fact.row_id, fact.event_sequence):

@@ -39,6 +39,7 @@ from dc1.storage.cluster.change_feed import Changes, Heard, Notifications, Share
 from dc1.storage.cluster.held_jobs import held_jobs
 from dc1.storage.cluster.news import News
 from dc1.storage.jobs import job_logs
+from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.providers.providers import ProviderRow
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ class Replication:
         self._concerns = Concerns(core, dispatcher.versions)
         self._told: set[int] = set()
         self._was_told = asyncio.Event()
-        dispatcher.tell_others = self._telling.moved
+        dispatcher.tell_others = self._moved
         dispatcher.leaves = self._concerns.leaves
         # Machines that are served here from now on, until their jobs are read.
         self._arriving: set[int] = set()
@@ -148,6 +149,10 @@ class Replication:
 
     # Telling
 
+    def _moved(self, job: JobRow, held_by: int | None, waited: bool) -> None:
+        self._concerns.moved(job)
+        self._telling.moved(job, held_by, waited)
+
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
         if self.others:
@@ -176,12 +181,12 @@ class Replication:
         self._committed.set()
 
     async def _send(self) -> None:
+        told = self._telling.take()
         if not self.others:
             return
         for name, news in told:
             await self._notifications.send([news], to=name)
         if texts := self._texts.take():
-        told = self._telling.take()
             await self._notifications.send([*texts, News(self.replica_id)])
         # What one notification does not carry goes with the next one.
         if self._texts or self._telling:
