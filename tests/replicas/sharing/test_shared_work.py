@@ -1,14 +1,19 @@
 """A job that one replica serves is in the memory of no other, which knows how much of a machine is taken."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
 
+from dc1.control.cluster.telling import Telling
 from dc1.control.control_plane import ControlPlane
 from dc1.storage.cluster import change_feed
+from dc1.storage.cluster.change_feed import Heard, Notifications
+from dc1.storage.cluster.news import News
 from dc1.storage.engine.database import Connection
 from dc1.testing.people import Renter, answered
 from dc1.testing.poll_daemon import PollDaemon
+from dc1.testing.sse import events
 from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -70,11 +75,34 @@ def test_jobs_that_come_and_go_elsewhere_are_never_read(
 
     monkeypatch.setattr(change_feed, "followed", noted)
     ended = pair.b.server.market.job_watch.ended
-    for _ in range(3):
+    watcher = pair.add_renter()
+    with events(pair.b.rest, "/jobs/stream", key=watcher.key) as watched:
+        watched.next()
+        for _ in range(3):
+            renter.submit()
+            daemon.finish(daemon.accept(daemon.expect("offer")).lease, {"type": "text", "response": "ok"})
+        eventually(lambda: pair.b.server.market.job_watch.ended == ended + 3, "B counting that they ended")
+    assert read == [], "not for those who watch jobs of their own, either"
+
+
+def test_who_watches_elsewhere_sees_what_no_notification_told(
+    pair: Pair,
+    renter: Renter,
+    served_at_a: tuple[PollDaemon, StreamDaemon],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, daemon = served_at_a
+
+    async def lost(self: Notifications, shared: Sequence[Heard] = (), *, to: str | None = None) -> None:
+        pass
+
+    monkeypatch.setattr(Notifications, "send", lost)
+    with events(pair.b.rest, "/jobs/stream", key=renter.key) as watched:
+        watched.next()
         renter.submit()
         daemon.finish(daemon.accept(daemon.expect("offer")).lease, {"type": "text", "response": "ok"})
-    eventually(lambda: pair.b.server.market.job_watch.ended == ended + 3, "B counting that they ended")
-    assert read == []
+        seen = (job["status"] for event in watched for job in event.data.get("jobs", ()))
+        assert "completed" in seen
 
 
 def test_an_owner_who_asks_elsewhere_is_shown_the_job_that_runs(
@@ -96,3 +124,30 @@ def test_a_machine_that_is_suspended_elsewhere_loses_its_run(
     answered(pair.b.admin.post(f"/admin/providers/{provider.id}/suspend"))
     assert daemon.expect("stop").lease == lease
     assert renter.job(job["id"])["status"] == "queued"
+
+
+def test_lines_that_are_read_at_two_servers_are_told_once(
+    pair: Pair, renter: Renter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    take = Telling.take
+
+    def noted(self: Telling) -> list[tuple[str | None, News]]:
+        found = take(self)
+        told.extend(row_id for _, news in found for row_id in news.lines)
+        return found
+
+    monkeypatch.setattr(Telling, "take", noted)
+    # One that polls is served by both, so that either has readers of a job that runs elsewhere.
+    provider = pair.add_provider(pair.a)
+    provider.heartbeat()
+    job = renter.submit()
+    assert provider.next()["job_id"] == job["job_id"]
+    path = f"/jobs/{job['id']}/logs/stream"
+    with events(pair.a.rest, path, key=renter.key) as at_a, events(pair.b.rest, path, key=renter.key) as at_b:
+        for number in range(20):
+            provider.logs(job["id"], [f"line {number}"])
+            assert [each.next().data["line"] for each in (at_a, at_b)] == [f"line {number}"] * 2
+        provider.result(job["id"])
+        assert [each.next().name for each in (at_a, at_b)] == ["end", "end"]
+    assert len(told) <= 20, "what is heard of is not told again"

@@ -127,9 +127,10 @@ class Concerns:
         """Tell whether memory has to follow a job that may have moved elsewhere; one that has not is passed over."""
         if not self._versions.is_newer(fact.row_id, fact.event_sequence):
             return False
-        machines = {fact.provider_id, fact.last_provider_id} & self._elsewhere
-        self._to_count |= {each for each in machines if each is not None}
-        if self._versions.is_open(fact.row_id) or self._job_watch.is_watched or self._job_feed.is_read(fact.row_id):
+        self._count_later(fact.provider_id, fact.last_provider_id)
+        if self._versions.is_open(fact.row_id) or self._job_feed.is_read(fact.row_id):
+            return True
+        if self._job_watch.is_watched(fact.renter_id, fact.provider_id or fact.last_provider_id):
             return True
         if fact.status in OPEN:
             is_ours = fact.source == JobSource.V1 or fact.provider_id not in self._elsewhere

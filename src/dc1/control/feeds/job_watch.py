@@ -75,14 +75,15 @@ class JobWatch:
         """Jobs that ended, since the server started."""
 
     @property
-    def is_watched(self) -> bool:
-        """Whether anybody watches jobs here."""
-        return bool(self._watchers)
-
-    @property
     def audiences(self) -> Collection[Audience]:
         """Whose jobs are watched here."""
         return self._watchers.keys()
+
+    def is_watched(self, renter_id: int, machine_id: int | None) -> bool:
+        """Tell whether anybody here watches the jobs of a renter, or of the account that a machine is in."""
+        if not self._watchers:
+            return False
+        return any(each in self._watchers for each in self._audiences_of(renter_id, self._account(machine_id)))
 
     def passed(self, *, ran: bool) -> None:
         """Count a job that came and went while nobody here looked, and its run if it had any."""
@@ -93,19 +94,23 @@ class JobWatch:
         """Tell of a job as it was stored; `starts` says that its run has just begun, `heard` that it was elsewhere."""
         self.started += starts
         self.ended += job.is_terminal
-        machine_id = job.provider_id or job.last_provider_id
-        account_id = None if machine_id is None else self._account_of(machine_id)
+        account_id = self._account(job.provider_id or job.last_provider_id)
         if not heard:
             self.tell_watchers(job, account_id)
         if not self._watchers:
             return
-        audiences = [EVERYBODY, Audience(renter_id=job.renter_id)]
-        if account_id is not None:
-            audiences.append(Audience(account_id=account_id))
-        for audience in audiences:
+        for audience in self._audiences_of(job.renter_id, account_id):
             # `get`, as a look-up in a defaultdict would keep a set for every renter.
             for watcher in self._watchers.get(audience, ()):
                 watcher.put(job)
+
+    def _account(self, machine_id: int | None) -> int | None:
+        return None if machine_id is None else self._account_of(machine_id)
+
+    @staticmethod
+    def _audiences_of(renter_id: int, account_id: int | None) -> list[Audience]:
+        audiences = [EVERYBODY, Audience(renter_id=renter_id)]
+        return audiences if account_id is None else [*audiences, Audience(account_id=account_id)]
 
     @contextmanager
     def watching(self, audience: Audience) -> Iterator[WatchedJobs]:

@@ -44,9 +44,10 @@ _IS_READ_ONLY = "SELECT current_setting('transaction_read_only')::boolean"
 
 @dataclass(frozen=True, slots=True)
 class JobFact:
-    """A job that moved: its version, its state, how many runs of it began, and who has it, or had it and lost it."""
+    """A job that moved: its version, whose it is, its state, how many runs of it began, and who has it, or lost it."""
 
     row_id: int
+    renter_id: int
     event_sequence: int
     status: str
     source: str
