@@ -57,7 +57,7 @@ class ReportFlusher:
         # Copied here: the transaction runs on another thread, while beats go on changing the providers. In turns, and
         # then each as it is at its turn.
         reports = [_stored_report(provider) async for provider in in_turns(unstored)]
-        fetched = [provider.id for provider in unstored if provider.preload_done]
+        fetched = [provider for provider in unstored if provider.preload_done]
         found = [provider for provider in unstored if provider.mismatch_to_store]
         doubts = [_doubt(provider) for provider in found]
         failing = [(provider, provider.cards.to_tell) for provider in unstored if provider.cards.to_tell is not None]
@@ -69,8 +69,8 @@ class ReportFlusher:
 
         def work(conn: Connection) -> None:
             providers.flush_reports(conn, reports, now_ms)
-            for provider_id in fetched:
-                providers.set_preload(conn, provider_id, None, now_ms)
+            for provider in fetched:
+                providers.set_preload(conn, provider.id, None, now_ms)
             for doubt in doubts:
                 hardware_doubts.record(conn, doubt)
             for failure in failures:
@@ -80,6 +80,7 @@ class ReportFlusher:
         for provider, report in zip(unstored, reports, strict=True):
             # Beats that came during the write are counted with the next flush.
             provider.beats_to_flush -= report.heartbeats
+        for provider in fetched:
             provider.preload_done = False
         for provider in found:
             provider.mismatch_to_store = False
