@@ -23,14 +23,16 @@ def main() -> int:
     parser.add_argument("--before", metavar="REVISION", help="what runs before; the last commit with other tables")
     chosen = parser.parse_args()
     try:
-        revision = chosen.before or before_the_newest_tables()
-        with evidence("dc1-upgrade-") as directory, PostgresServer.running() as server:
-            code = check_out(revision, directory / "before")
-            print(replaced_one_by_one(revision, code, directory, server.create(template="template0")), flush=True)
-    except subprocess.CalledProcessError as error:
-        print(f"There is no commit here to take older servers from: {error.stderr.decode().strip()}")
-        # A checkout without its history can be no judge.
-        return 2 if chosen.before else 0
+        with evidence("dc1-upgrade-") as directory:
+            try:
+                revision = chosen.before or before_the_newest_tables()
+                code = check_out(revision, directory / "before")
+            except subprocess.CalledProcessError as error:
+                print(f"There is no commit here to take older servers from: {error.stderr.decode().strip()}")
+                # A checkout without its history can be no judge.
+                return 2 if chosen.before else 0
+            with PostgresServer.running() as server:
+                print(replaced_one_by_one(revision, code, directory, server.create(template="template0")), flush=True)
     except AssertionError:
         traceback.print_exc()
         return 1
