@@ -31,3 +31,19 @@ def test_a_log_is_followed_to_its_end(town: LocalMarket, visitors: Visitors) -> 
     said = [event[1] for event in heard if event != "done"]
     assert [text for text in said if text in ("one", "<b>two</b>")] == ["one", "<b>two</b>"]
     assert heard[-1] == "done"
+
+
+_FORGET = """async () => {
+  const base = document.querySelector("script[type=module]").src.replace("main.js", "");
+  const { forget } = await import(base + "runtime/live.js");
+  const known = new Map([1, 2, 3, 4, 5].map((id) => [id, { ended_at: id === 2 ? null : "then" }]));
+  forget(known, 5);
+  const before = known.size;
+  forget(known, 4);
+  return [before, [...known.keys()]];
+}"""
+
+
+def test_jobs_that_ended_are_forgotten_where_there_are_many(visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        assert visitor.open("/").evaluate(_FORGET) == [5, [2, 5]]

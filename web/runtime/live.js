@@ -25,8 +25,32 @@ export function useMachines(route) {
 
 /** @typedef {import("./api.js").Schemas["LiveJob"]} LiveJob */
 
-/** The jobs that who is signed in may see, as they move: the open ones, and those that ended while the page was open. */
-export const useJobs = () => useLive("GET /jobs/stream", (event) => /** @type {LiveJob[] | undefined} */ (event.jobs));
+/**
+ * The jobs that who is signed in may see, as they move: the open ones, and those that ended while the page was open.
+ *
+ * @param {number} [most] of those that ended the older ones are forgotten where there are more
+ */
+export const useJobs = (most = Infinity) =>
+  useLive(
+    "GET /jobs/stream",
+    (event) => /** @type {LiveJob[] | undefined} */ (event.jobs),
+    [],
+    (known) => forget(known, most),
+  );
+
+/**
+ * Leave no more than half of `most` where there are more, so that it is seldom done; but for open jobs.
+ *
+ * @template {{ended_at: string | null}} T
+ * @param {Map<number, T>} known @param {number} most
+ */
+export function forget(known, most) {
+  if (known.size <= most) return;
+  for (const [id, job] of known) {
+    if (known.size <= most / 2) return;
+    if (job.ended_at !== null) known.delete(id);
+  }
+}
 
 /**
  * Follow a stream whose events are `snapshot`, `ready` and `change`, and keep its things by their numbers.
@@ -36,9 +60,10 @@ export const useJobs = () => useLive("GET /jobs/stream", (event) => /** @type {L
  * @param {R} route
  * @param {(event: any) => (T & {id: number})[] | undefined} thingsOf
  * @param {readonly unknown[]} [inputs]
+ * @param {(known: Map<number, T & {id: number}>) => void} [tidy] makes room after each event
  * @returns {Live<T & {id: number}>}
  */
-export function useLive(route, thingsOf, inputs = []) {
+export function useLive(route, thingsOf, inputs = [], tidy = () => undefined) {
   const [state, setState] = useState(
     /** @type {Live<T & {id: number}>} */ ({ rows: undefined, isLive: false, error: undefined }),
   );
@@ -58,6 +83,7 @@ export function useLive(route, thingsOf, inputs = []) {
     /** @param {any} event @param {string} name */
     const heard = (event, name) => {
       for (const thing of thingsOf(event) ?? []) known.set(thing.id, thing);
+      tidy(known);
       if (name === "ready" || name === "end") isWhole = true;
       if (isWhole) show();
     };

@@ -22,6 +22,8 @@ import { useSettled } from "./settled.js";
 
 const PAGE = 100;
 const RELOAD_MS = 15_000;
+// Of a whole market, whose page may stay open for days; 2,000 open ones are told at most.
+const MOST_MOVING = 5_000;
 const STATES = /** @type {const} */ (["queued", "pending", "running", "completed", "failed", "cancelled"]);
 
 export default function Jobs() {
@@ -37,7 +39,7 @@ export default function Jobs() {
     },
     [status, search],
   );
-  const { rows: moving, isLive, error } = useJobs();
+  const { rows: moving, isLive, error } = useJobs(MOST_MOVING);
   const { rows, newer } = useMemo(() => merged(jobs.value?.rows ?? [], moving ?? []), [jobs.value, moving]);
   useReload(jobs, rows);
   return h(
