@@ -85,11 +85,30 @@ def test_a_machine_is_drained_and_the_act_taken_back(machine: PollDaemon, visito
         expect(page.locator(".notice")).to_contain_text("Drained: ")
         theirs = owner.sign_in(machine.key)
         theirs.goto(f"{visitor.url}/console#/machines/{machine.id}")
-        expect(theirs.locator(".notice")).to_contain_text("لا يعطي مشغّلو السوق هذا الجهاز عملًا جديدًا")
+        expect(theirs.locator(".notice")).to_contain_text("لا يُسند مشغّلو السوق إلى هذا الجهاز مهام جديدة")
         page.get_by_role("button", name="Undo").click()
         expect(page.locator(".notice")).to_have_count(0)
         expect(theirs.locator(".notice")).to_have_count(0)
     assert machine.account()["status"] != "paused"
+
+
+def test_the_end_of_a_renters_suspension_is_asked_for_and_taken_back(renter: Renter, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/renters/{renter.id}")
+        page.get_by_role("button", name="Suspend").click()
+        page.get_by_role("dialog").get_by_role("button", name="Suspend").click()
+        page.get_by_role("button", name="End the suspension").click()
+        page.get_by_role("dialog", name="Its keys work again").get_by_role("button", name="Cancel").click()
+        expect(page.locator("dialog")).to_have_count(0)
+        assert renter.get("/renters/me").status_code == 403
+        page.get_by_role("button", name="End the suspension").click()
+        page.get_by_role("dialog").get_by_role("button", name="End the suspension").click()
+        expect(page.get_by_text("The suspension has ended.")).to_be_visible()
+        assert renter.get("/renters/me").status_code == 200
+        page.get_by_role("button", name="Undo").last.click()
+        expect(page.get_by_role("button", name="End the suspension")).to_be_visible()
+    assert renter.get("/renters/me").status_code == 403
 
 
 def test_what_becomes_of_listed_jobs_is_told_and_new_ones_are_shown_when_asked_for(

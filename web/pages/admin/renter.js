@@ -56,12 +56,14 @@ function Acts({ renter, done }) {
   const path = { renter_id: renter.id };
   const isSuspended = renter.status === "suspended";
   const resume = () => call("POST /admin/renters/{renter_id}/unsuspend", { path, body: {} }).then(done);
+  const halt = () => call("POST /admin/renters/{renter_id}/suspend", { path, body: {} }).then(done);
+  const unsuspend = async () => {
+    if (!(await ask({ title: t.unsuspendRenterQuestion, act: t.unsuspend }))) return;
+    await resume().then(() => toast(t.unsuspended, halt), complain);
+  };
   const suspend = async () => {
     if (!(await ask({ title: t.suspendRenterQuestion, act: t.suspend, isGrave: true }))) return;
-    await call("POST /admin/renters/{renter_id}/suspend", { path, body: {} }).then(() => {
-      toast(t.suspended, resume);
-      done();
-    }, complain);
+    await halt().then(() => toast(t.suspended, resume), complain);
   };
   const credit = async () => {
     const given = await ask({ title: t.credit, text: t.creditNote, act: t.credit, fields: amounts() });
@@ -100,9 +102,7 @@ function Acts({ renter, done }) {
     { class: "acts" },
     may("POST /admin/renters/{renter_id}/credit") && h("button", { type: "button", onClick: credit }, t.credit),
     may("PATCH /admin/renters/{renter_id}/limits") && h("button", { type: "button", onClick: limit }, t.limits),
-    maySuspend &&
-      isSuspended &&
-      h("button", { type: "button", onClick: () => resume().then(() => toast(t.unsuspended), complain) }, t.unsuspend),
+    maySuspend && isSuspended && h("button", { type: "button", onClick: unsuspend }, t.unsuspend),
     maySuspend && !isSuspended && h("button", { type: "button", class: "grave", onClick: suspend }, t.suspend),
   );
 }

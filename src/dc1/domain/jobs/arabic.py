@@ -64,18 +64,18 @@ _FAILURES: Mapping[str, str] = {
     "The provider's daemon was stopped": "أُوقف برنامج المزود",
     "The provider's engine passes over {key}": "يتجاهل محرك المزود {key}",
     "The model makes embeddings of {made} numbers and not of {wanted}": (
-        "يصنع النموذج متجهات من {made} من الأعداد لا من {wanted}"
+        "ينتج النموذج متجهات طولها {made} لا {wanted}"
     ),
     "The provider's engine gives fewer answers than n": "يعطي محرك المزود أجوبة أقل من n",
     "The provider's engine does not have a tool called that must be": (
-        "لا يجعل محرك المزود أداةً تُستدعى وكان لا بد من استدعائها"
+        "لم يستدعِ محرك المزود أداةً كان استدعاؤها مطلوبًا"
     ),
     "The model takes no pictures": "لا يقبل النموذج صورًا",
     "The model takes no sound": "لا يقبل النموذج صوتًا",
     "The provider's engine knows no tools of such a kind, or not in this form": (
         "لا يعرف محرك المزود أدوات من هذا النوع أو بهذه الصورة"
     ),
-    "The provider's engine cannot hold an answer to that schema": "لا يستطيع محرك المزود إلزام جواب بهذا المخطط",
+    "The provider's engine cannot hold an answer to that schema": "لا يستطيع محرك المزود إلزام الجواب بهذا المخطط",
     "The provider's engine answered {status}": "أجاب محرك المزود بالحالة {status}",
     "The answer of the provider's engine broke off": "انقطع جواب محرك المزود",
     "The provider's engine stopped": "توقف محرك المزود",
