@@ -191,11 +191,13 @@ def test_an_engine_of_inference(run: Run, server: ScriptedServer) -> None:
         told = told_of_the_machine(run, "--engine-url", f"http://127.0.0.1:{reserved.getsockname()[1]}")["engine"]
     assert "bad" in told
     assert "cannot be reached" in told
+    for address in ("127.0.0.1:8000", "http://127.0.0.1:99999", "http://[::1"):
+        assert "is given as a URL" in told_of_the_machine(run, DC1_ENGINE_URL=address)["engine"]
 
 
 def test_a_container_engine_that_is_named_and_not_there(run: Run, tmp_path: Path) -> None:
-    told = told_of_the_machine(run, "--container-socket", f"unix://{tmp_path}/none.sock")["containers"]
-    assert " bad " in told
+    for address in (f"unix://{tmp_path}/none.sock", "tcp://127.0.0.1:99999"):
+        assert " bad " in told_of_the_machine(run, "--container-socket", address)["containers"]
 
 
 def test_a_disk_that_is_full(tmp_path: Path, run: Run) -> None:

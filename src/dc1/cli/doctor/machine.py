@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from dc1.cli.doctor.checks import Finding
+from dc1.daemon.config import DaemonConfig
+from dc1.daemon.errors import DaemonError
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, traits
 from dc1.daemon.runners.inference.engine import EngineUnavailableError
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
@@ -51,6 +53,11 @@ def container_engine(socket: str | None) -> Finding:
 
 def inference_engine(url: str, api_key: str | None) -> Finding:
     """Look whether an engine answers as the daemon asks it, and what it serves."""
+    try:
+        # What a daemon refuses at its start, in its words; key and server are nobody's.
+        DaemonConfig(key="none", server="localhost:443", engine_url=url, engine_api_key=api_key)
+    except DaemonError as error:
+        return Finding("engine", False, str(error))
     try:
         models = asyncio.run(_models(url, api_key))
     except EngineUnavailableError as error:

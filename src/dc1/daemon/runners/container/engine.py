@@ -36,7 +36,8 @@ def connect_engine(base_url: str | None = None) -> Any:
         try:
             _knock(url)
             client = docker.DockerClient(base_url=url, version="auto", timeout=_REQUEST_SECONDS)
-        except ENGINE_ERRORS as error:
+        # The last for an address that is none.
+        except (*ENGINE_ERRORS, ValueError) as error:
             tried.append(f"{url}: {error}")
         else:
             return client
