@@ -3,7 +3,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
 from dc1.control.background.telemetry_upkeep import TelemetryUpkeep
 from dc1.control.fleet.telemetry import Telemetry
@@ -129,6 +129,10 @@ def parts(conn: Connection) -> set[str]:
     return {name for name in inspect(conn).get_table_names() if name.startswith("provider_minutes_")}
 
 
+def keys_of(conn: Connection, table: str) -> list[object]:
+    return [*inspect(conn).get_foreign_keys(table)]
+
+
 @pytest.mark.parametrize("engine_name", ["postgresql"])
 async def test_a_table_is_taken_into_parts_and_back_without_losing_a_row(market: Market, url: str) -> None:
     provider = await market.provider()
@@ -138,6 +142,20 @@ async def test_a_table_is_taken_into_parts_and_back_without_losing_a_row(market:
     await asyncio.to_thread(downgrade, target, "0048")
     assert await market.see(parts) == set()
     before = await market.see(telemetry.latest, provider, 9)
+    locked: list[str] = []
+
+    def noted(conn: Connection, _: object, statement: str, *__: object) -> None:
+        if "ATTACH PARTITION" in statement:
+            of_providers = "SELECT mode FROM pg_locks WHERE relation = 'providers'::regclass AND pid = pg_backend_pid()"
+            locked.extend(conn.exec_driver_sql(of_providers).scalars())
+
+    event.listen(Engine, "before_cursor_execute", noted)
+    try:
+        await asyncio.to_thread(upgrade, target, "0049")
+    finally:
+        event.remove(Engine, "before_cursor_execute", noted)
+    assert locked == [], "reports and settlements go on while the table is read through"
+    assert len(await market.see(keys_of, "provider_minutes_before")) == 1, "the key that was there, not checked again"
     await asyncio.to_thread(upgrade, target)
     assert len(before) == 5
     assert (await market.see(telemetry.latest, provider, 9)).keys() == before.keys()

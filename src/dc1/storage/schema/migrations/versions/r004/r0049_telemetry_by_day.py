@@ -28,11 +28,13 @@ def upgrade() -> None:
         "CREATE TABLE provider_minutes (LIKE provider_minutes_before INCLUDING DEFAULTS) PARTITION BY RANGE (minute_ms)"
     )
     # Indexes and keys that are there already are taken for those of the whole.
-    _constrain("provider_minutes")
+    _index("provider_minutes")
     op.execute(
         "ALTER TABLE provider_minutes ATTACH PARTITION provider_minutes_before"
         f" FOR VALUES FROM (MINVALUE) TO ({end_ms})"
     )
+    # Not before all was read: it locks the providers, whom every report and every end of a job writes to.
+    _refer_to_providers("provider_minutes")
     op.execute("CREATE TABLE provider_minutes_other PARTITION OF provider_minutes DEFAULT")
     for start_ms in range(end_ms, end_ms + _AHEAD * _DAY_MS, _DAY_MS):
         name = bind.execute(
@@ -52,13 +54,17 @@ def downgrade() -> None:
     op.execute("CREATE TABLE provider_minutes (LIKE provider_minutes_in_parts INCLUDING DEFAULTS)")
     op.execute("INSERT INTO provider_minutes SELECT * FROM provider_minutes_in_parts")
     op.execute("DROP TABLE provider_minutes_in_parts")
-    _constrain("provider_minutes")
+    _index("provider_minutes")
+    _refer_to_providers("provider_minutes")
 
 
-def _constrain(table: str) -> None:
+def _index(table: str) -> None:
     op.execute(f"ALTER TABLE {table} ADD CONSTRAINT pk_provider_minutes PRIMARY KEY (provider_id, minute_ms)")
+    op.execute(f"CREATE INDEX ix_provider_minutes_minute_ms ON {table} (minute_ms)")
+
+
+def _refer_to_providers(table: str) -> None:
     op.execute(
         f"ALTER TABLE {table} ADD CONSTRAINT fk_provider_minutes_provider_id_providers"
         " FOREIGN KEY (provider_id) REFERENCES providers (id)"
     )
-    op.execute(f"CREATE INDEX ix_provider_minutes_minute_ms ON {table} (minute_ms)")
