@@ -1,5 +1,6 @@
 """What providers earned, and how they are paid."""
 
+import asyncio
 from typing import Any
 
 from dc1.domain.base.clock import DAY_MS, day_start_ms, iso
@@ -37,8 +38,8 @@ class EarningsCalls(ServicerPart):
         provider = await calling_provider(self._plane)
         earned = await self._plane.db.read_history(lambda conn: providers.earnings(conn, provider.id))
         machines = self._plane.fleet.machines(provider.id)
-        for machine in machines:
-            await self._plane.replicas.take_over(machine.id)
+        # Those of all machines are read together.
+        await asyncio.gather(*(self._plane.replicas.take_over(machine.id) for machine in machines))
         leases = [lease for machine in machines for lease in self._plane.leases.of_provider(machine.id)]
         # Leases are the jobs that are with the provider, offered or running, so memory can tell without a reading.
         held = [lease.assignment.job.cost_halala for lease in leases if not lease.running]
