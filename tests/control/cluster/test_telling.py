@@ -12,6 +12,18 @@ from dc1.storage.cluster.news import News, Wants
 ROW = 7
 
 
+def test_that_calls_wait_is_said_once_for_all_that_do() -> None:
+    core = Core.empty(cast(Any, None), SystemClock(), ControlConfig())
+    telling = Telling(core, "a", lambda: {"b"}, lambda: None)
+    assert [news.wants for _, news in telling.take()] == [Wants()]
+    telling.waits_for_room = lambda: True
+    said = []
+    for _ in range(3):
+        telling.want_room()
+        said += [news.wants for _, news in telling.take()]
+    assert said == [Wants(room=True)]
+
+
 def test_what_was_for_a_server_that_is_gone_is_forgotten() -> None:
     core = Core.empty(cast(Any, None), SystemClock(), ControlConfig())
     others = {"b", "c"}

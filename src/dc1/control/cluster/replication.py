@@ -165,7 +165,7 @@ class Replication:
 
     def want_room(self) -> None:
         """Say that a call begins to wait for room."""
-        self._telling.want()
+        self._telling.want_room()
 
     def share_use(self, use: CallUse) -> None:
         """Tell what a caller used of its limits under /v1."""

@@ -60,6 +60,7 @@ class Telling:
         self._watch: defaultdict[str | None, set[int]] = defaultdict(set)
         self._look = False
         self._wants_at = 0.0
+        self._says_room = False
         self.waits_for_room: Callable[[], bool] = lambda: False
         """Whether calls wait here for a machine that has room."""
         core.job_feed.tell_readers = self._updated
@@ -120,6 +121,11 @@ class Telling:
         self._wants_at = 0.0
         self._wake()
 
+    def want_room(self) -> None:
+        """Say soon that a call waits here for a machine, unless that is said: under load calls wait all the time."""
+        if not self._says_room:
+            self.want()
+
     def reads(self, row_id: int) -> None:
         """Say that a job is read here, if it is not served here as well."""
         lease = self._leases.of_job(row_id)
@@ -164,7 +170,7 @@ class Telling:
         }
         wants = self._wanted() if now - self._wants_at >= WANTS_SECONDS else None
         if wants is not None:
-            self._wants_at = now
+            self._wants_at, self._says_room = now, wants.room
         # Who is gone is told nothing, nor are all where nobody is left: it would be kept for ever.
         for gathered in (self._jobs, self._lines, self._watch):
             for name in [each for each in gathered if each not in living and not (each is None and living)]:
