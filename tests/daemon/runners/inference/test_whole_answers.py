@@ -161,7 +161,7 @@ def test_what_llama_cpp_would_pass_over_is_a_400() -> None:
 )
 def test_so_is_it_in_a_chat(asked: JsonObject, named: str) -> None:
     """6.2: never 200 without what was asked for."""
-    body: JsonObject = {"messages": [], "modalities": ["text"], "functions": [], "audio": None}
+    body: JsonObject = {"messages": [], "modalities": ["text"], "functions": [], "audio": None, "guided_regex": ""}
     require_heeded(EngineCall(CHAT, json.dumps(body), 10))
     with pytest.raises(RunFailed, match=f"passes over {named}") as failed:
         require_heeded(EngineCall(CHAT, json.dumps(body | asked), 10))

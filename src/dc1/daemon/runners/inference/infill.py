@@ -29,7 +29,7 @@ def require_heeded(call: EngineCall) -> None:
         raise unheeded("modalities")
     for name in UNHEEDED:
         # Said not to be wanted, it is not missed.
-        if name not in _OF_ITS_OWN and asked.get(name) not in (None, [], "none", "auto"):
+        if name not in _OF_ITS_OWN and asked.get(name) not in (None, False, "", [], "none", "auto"):
             raise unheeded(name)
 
 
