@@ -188,9 +188,11 @@ def test_an_engine_of_inference(run: Run, server: ScriptedServer) -> None:
         assert said in told
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
-        told = told_of_the_machine(run, "--engine-url", f"http://127.0.0.1:{reserved.getsockname()[1]}")["engine"]
+        nobody = f"127.0.0.1:{reserved.getsockname()[1]}"
+        told = told_of_the_machine(run, "--engine-url", f"http://owner:a-secret@{nobody}")["engine"]
     assert "bad" in told
-    assert "cannot be reached" in told
+    assert f"http://{nobody}/v1 cannot be reached" in told
+    assert "a-secret" not in told
     for address in ("127.0.0.1:8000", "http://127.0.0.1:99999", "http://[::1"):
         assert "is given as a URL" in told_of_the_machine(run, DC1_ENGINE_URL=address)["engine"]
 

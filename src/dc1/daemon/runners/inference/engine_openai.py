@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from contextlib import aclosing, closing
 from functools import partial
@@ -53,7 +54,8 @@ class OpenAIEngine:
         self._says_usage = True
         self._entries: list[JsonObject] = []
         self._probe = AbilityProbe(self._said, partial(self._answer, "POST"))
-        self._api = f"{root}/v1"
+        # As it is named in errors, which are logged: a URL may have a password in it.
+        self._api = f"{re.sub('(?<=//)[^/]*@', '', root)}/v1"
         self._http = EngineHttp(root, {"Authorization": f"Bearer {api_key}"} if api_key else {}, socket)
 
     async def models(self) -> tuple[str, ...]:
