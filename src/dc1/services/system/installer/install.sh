@@ -173,7 +173,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 try:
-    asked = urllib.request.Request(url + "/providers/me", headers={"x-provider-key": pathlib.Path(key).read_text().strip()})
+    asked = urllib.request.Request(url + "/providers/me", headers={"x-provider-key": pathlib.Path(key).read_text("utf-8-sig").strip()})
     with urllib.request.build_opener(Stay).open(asked, timeout=10) as answer:
         provider = json.load(answer)["provider"]
     print(provider["status"], provider["last_heartbeat"], provider["approval_status"])
