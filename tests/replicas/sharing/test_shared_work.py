@@ -151,3 +151,18 @@ def test_lines_that_are_read_at_two_servers_are_told_once(
         provider.result(job["id"])
         assert [each.next().name for each in (at_a, at_b)] == ["end", "end"]
     assert len(told) <= 20, "what is heard of is not told again"
+
+
+def test_a_run_that_generated_is_paid_wherever_it_is_cancelled(
+    pair: Pair, renter: Renter, served_at_a: tuple[PollDaemon, StreamDaemon]
+) -> None:
+    _, daemon = served_at_a
+    job = renter.submit()
+    lease = daemon.accept(daemon.expect("offer")).lease
+    path = f"/jobs/{job['id']}/logs/stream"
+    with events(pair.b.rest, path, key=renter.key, params={"tokens": "true"}) as stream:
+        daemon.send(progress=pb.Progress(lease=lease, phase="loading_model"))
+        daemon.send_tokens(lease, "The sea ")
+        assert stream.next().data["text"] == "The sea "
+        pair.b.renter(renter).cancel(job["id"])
+    assert renter.job(job["id"])["actual_cost_halala"] > 0

@@ -227,6 +227,7 @@ class Replication:
         lease = self._leases.of_job(item.row_id)
         show = partial(self._show, lease, item.row_id, tokens)
         if lease is None:
+            self._leases.heard(item.row_id, tokens.attempt)
             show()
         elif not lease.pass_on(show):
             self._job_feed.publish(item.row_id, Lagged(), heard=True)
