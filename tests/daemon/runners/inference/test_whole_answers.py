@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.engine import Completion
 from dc1.daemon.runners.inference.event_stream import EventReader
-from dc1.daemon.runners.inference.infill import InfillRelay, llamacpp_text, require_heeded
+from dc1.daemon.runners.inference.infill import InfillRelay, heeded, llamacpp_text
 from dc1.daemon.runners.inference.relays.relay import EventRelay, WholeRelay
 from dc1.domain.base.json_members import members
 from dc1.domain.base.json_types import JsonObject
@@ -162,9 +162,9 @@ def test_what_llama_cpp_would_pass_over_is_a_400() -> None:
 def test_so_is_it_in_a_chat(asked: JsonObject, named: str) -> None:
     """6.2: never 200 without what was asked for."""
     body: JsonObject = {"messages": [], "modalities": ["text"], "functions": [], "audio": None, "guided_regex": ""}
-    require_heeded(EngineCall(CHAT, json.dumps(body), 10))
+    heeded(EngineCall(CHAT, json.dumps(body), 10))
     with pytest.raises(RunFailed, match=f"passes over {named}") as failed:
-        require_heeded(EngineCall(CHAT, json.dumps(body | asked), 10))
+        heeded(EngineCall(CHAT, json.dumps(body | asked), 10))
     assert failed.value.category is ErrorCategory.INVALID_PARAMS
 
 

@@ -17,7 +17,7 @@ from dc1.daemon.runners.inference.discovery.concurrency import concurrency
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, EventCallback, TokenCallback
 from dc1.daemon.runners.inference.engine_http import EngineHttp
 from dc1.daemon.runners.inference.event_stream import TOO_MUCH, EventReader
-from dc1.daemon.runners.inference.infill import llamacpp_text, require_heeded
+from dc1.daemon.runners.inference.infill import heeded, llamacpp_text
 from dc1.daemon.runners.inference.refusals import refusal, too_large
 from dc1.daemon.runners.inference.relays.relay import EventRelay, Relay, TextRelay, WholeRelay
 from dc1.daemon.runners.inference.relays.typed_relay import TypedRelay
@@ -129,7 +129,7 @@ class OpenAIEngine:
             return await self._answered(path, TypedRelay(call, model, on_event))
         if kind_of(call.path).answer_fault is None:
             if self._fills_in:
-                require_heeded(call)
+                call = heeded(call)
             if self._fills_in and call.path == EnginePath.COMPLETIONS:
                 path, relay = llamacpp_text(call, model, on_event)
                 return await self._answered(path, relay)

@@ -1,6 +1,7 @@
 """What llama.cpp passes over: a suffix, which another path of its fills in, and what is refused for that."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from dc1.daemon.runners.base import EngineCall
@@ -10,15 +11,15 @@ from dc1.daemon.runners.inference.refusals import unheeded
 from dc1.daemon.runners.inference.relays.relay import EventRelay, asked_of
 from dc1.daemon.runners.inference.text import text_of
 from dc1.domain.base.json_members import spliced
-from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors.engine_refusals import UNHEEDED
 
 _INFILL = "infill"
 _OF_ITS_OWN = ("echo", "n beside a suffix", "modalities")
 
 
-def require_heeded(call: EngineCall) -> None:
-    """Refuse what llama.cpp would answer without.
+def heeded(call: EngineCall) -> EngineCall:
+    """Return a call as llama.cpp reads it: all that it asks for, and refused where that would be passed over.
 
     Raises:
         unheeded: The call asks for such.
@@ -31,6 +32,23 @@ def require_heeded(call: EngineCall) -> None:
         # Said not to be wanted, it is not missed.
         if name not in _OF_ITS_OWN and asked.get(name) not in (None, False, "", [], "none", "auto"):
             raise unheeded(name)
+    tools = asked.get("tools")
+    if not (isinstance(tools, list) and any(map(_is_undescribed, tools))):
+        return call
+    # Clients say so of a function without a docstring; it fails the call for that.
+    said = [_described(tool) if isinstance(tool, dict) and _is_undescribed(tool) else tool for tool in tools]
+    return replace(call, body=spliced(call.body, {"tools": said}))
+
+
+def _is_undescribed(tool: JsonValue) -> bool:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    return isinstance(function, dict) and "description" in function and function["description"] is None
+
+
+def _described(tool: JsonObject) -> JsonObject:
+    function = tool["function"]
+    assert isinstance(function, dict)
+    return {**tool, "function": {name: value for name, value in function.items() if name != "description"}}
 
 
 def llamacpp_text(call: EngineCall, model: str, send: EventCallback) -> tuple[str, EventRelay]:
