@@ -92,7 +92,8 @@ def test_a_machine_is_drained_and_the_act_taken_back(machine: PollDaemon, visito
     assert machine.account()["status"] != "paused"
 
 
-def test_the_end_of_a_renters_suspension_is_asked_for_and_taken_back(renter: Renter, visitors: Visitors) -> None:
+def test_the_end_of_a_renters_suspension_is_asked_for_and_taken_back(town: LocalMarket, visitors: Visitors) -> None:
+    renter = town.add_renter()
     with visitors.one() as visitor:
         page = visitor.sign_in(ADMIN_TOKEN)
         page.goto(f"{visitor.url}/console#/renters/{renter.id}")
