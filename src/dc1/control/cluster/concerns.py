@@ -92,9 +92,10 @@ class Concerns:
         known = self._held.get(provider_id, NOTHING_HELD)
         if known == held:
             return
-        self._held[provider_id] = held
         if held == NOTHING_HELD:
             del self._held[provider_id]
+        else:
+            self._held[provider_id] = held
         self._total = self._total.plus(held).minus(known)
         if held.gpus > known.gpus:
             self._fleet.occupy(provider_id, Room(held.gpus - known.gpus, 0))

@@ -128,9 +128,9 @@ class Telling:
 
     def reads(self, row_id: int) -> None:
         """Say that a job is read here, if it is not served here as well."""
-        lease = self._leases.of_job(row_id)
-        if not self._others() or (lease is not None and self._sessions.get(lease.provider_id) is not None):
+        if not self._others() or self._is_served_here(row_id):
             return
+        lease = self._leases.of_job(row_id)
         # Known before the run says anything: this leaves with the news of the job, or after it on one connection.
         self._tell(self._watch, row_id, set(self._holders(None if lease is None else lease.provider_id)) or {None})
 
