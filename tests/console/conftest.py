@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dc1.testing.market import LocalMarket
+from tests.console.no_netlink import wrapped
 from tests.console.visitor import Visitors, launch
 
 if TYPE_CHECKING:
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
 # Of a module: Playwright's loop runs in this thread for as long as it is there, and no test with one of its own could.
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("no browser to test with: the package chromium is not installed")
     with sync_playwright() as playwright:
-        chromium = launch(playwright, program)
+        # Containers of other tests bring up interfaces meanwhile.
+        chromium = launch(playwright, str(wrapped(program, tmp_path_factory.mktemp("browser"))))
         yield chromium
         chromium.close()
 
