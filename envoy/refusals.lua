@@ -17,8 +17,7 @@ local function error_body(status, request, refusal)
     return string.format('{"error":{"message":"%s","type":"%s","code":"%s","status":%d,"retryable":%s%s}}',
       text, openai_code, openai_code, status, tostring(retryable), arabic)
   end
-  code = code and string.format(',"code":"%s"', code) or ""
-  return string.format('{"error":"%s"%s%s}', text, arabic, code)
+  return string.format('{"error":"%s"%s,"code":"%s"}', text, arabic, code)
 end
 
 -- The answer passes envoy_on_response, which makes the body of it.

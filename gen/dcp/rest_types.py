@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 class Error(TypedDict):
     error: str
-    code: NotRequired[str]
+    code: str
     fields: NotRequired[list[dict[str, Any]]]
     retryAfterSeconds: NotRequired[int]
     retryAfterMs: NotRequired[int]

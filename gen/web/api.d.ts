@@ -1,7 +1,7 @@
 // Written by `make gen` from proto/: what the console may call, and what comes back. Never edited by hand.
 
 export interface Schemas {
-  Error: { error: string; code?: string; fields?: { field: string; message: string; }[]; retryAfterSeconds?: number; retryAfterMs?: number; };
+  Error: { error: string; code: string; fields?: { field: string; message: string; }[]; retryAfterSeconds?: number; retryAfterMs?: number; };
   AccountBalance: { account: string; balance_halala: number; balance_sar: number; };
   AddMachineRequest: { name: string; gpu_model?: string | null; os?: string | null; location?: string | null; vram_gb?: number | null; resource_spec?: Record<string, unknown> | string | null; gpu_spec?: Record<string, unknown> | null; };
   AddMachineResponse: { success: boolean; provider_id: number; api_key: string; machine: Schemas["Machine"]; };

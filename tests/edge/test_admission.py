@@ -12,7 +12,7 @@ from tests.edge.conftest import Edge
 from tests.edge.upstream import MEBIBYTE, Upstream, refusing
 
 KEY = {"x-renter-key": "dc1-renter-1"}
-NO_KEY = '{"error":"API key required"}'
+NO_KEY = '{"error":"API key required","code":"UNAUTHENTICATED"}'
 # As a chunk it says that 1 MiB comes, and as JSON it is the beginning of something.
 WAITING = b"100000\r\n" + b" " * 50_000
 

@@ -71,7 +71,7 @@ def test_an_answer_that_json_cannot_carry_is_an_internal_error(
     job.job.params.number_value = number
     upstream.behaviours["GetJob"] = replying(job)
     answer = rest.get("/jobs/7")
-    assert (answer.status_code, answer.json()) == (500, {"error": "Internal error"})
+    assert (answer.status_code, answer.json()) == (500, {"error": "Internal error", "code": "INTERNAL"})
     assert answer.headers["content-type"] == "application/json"
 
 
@@ -87,13 +87,13 @@ def test_nothing_of_grpc_is_left_in_the_headers(rest: httpx.Client, upstream: Up
 @pytest.mark.parametrize(
     ("status", "http", "body"),
     [
-        (grpc.StatusCode.INTERNAL, 500, {"error": "Internal error"}),
-        (grpc.StatusCode.UNKNOWN, 500, {"error": "Internal error"}),
+        (grpc.StatusCode.INTERNAL, 500, {"error": "Internal error", "code": "INTERNAL"}),
+        (grpc.StatusCode.UNKNOWN, 500, {"error": "Internal error", "code": "INTERNAL"}),
         (grpc.StatusCode.UNAVAILABLE, 503, {"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}),
         (grpc.StatusCode.CANCELLED, 503, {"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}),
-        (grpc.StatusCode.DEADLINE_EXCEEDED, 504, {"error": "Upstream timeout"}),
-        (grpc.StatusCode.NOT_FOUND, 404, {"error": "Not found"}),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, 413, {"error": "Request body too large"}),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, 504, {"error": "Upstream timeout", "code": "DEADLINE_EXCEEDED"}),
+        (grpc.StatusCode.NOT_FOUND, 404, {"error": "Not found", "code": "NOT_FOUND"}),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 413, {"error": "Request body too large", "code": "RESOURCE_EXHAUSTED"}),
     ],
 )
 def test_a_refusal_without_a_body_tells_no_secrets(
@@ -107,7 +107,7 @@ def test_a_refusal_without_a_body_tells_no_secrets(
 def test_a_method_the_service_lacks_is_an_error_in_json(rest: httpx.Client, upstream: Upstream) -> None:
     upstream.behaviours["RegisterRenter"] = refusing(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
     answer = rest.post("/renters/register", json={})
-    assert (answer.status_code, answer.json()) == (501, {"error": "Internal error"})
+    assert (answer.status_code, answer.json()) == (501, {"error": "Internal error", "code": "INTERNAL"})
 
 
 @pytest.mark.parametrize("length", ["", "Content-Length: 2\r\n"])
@@ -134,7 +134,7 @@ def test_a_call_that_takes_too_long_is_504(rest: httpx.Client, upstream: Upstrea
 
     upstream.behaviours["RegisterRenter"] = hang
     answer = rest.post("/renters/register", json={})
-    assert (answer.status_code, answer.json()) == (504, {"error": "Upstream timeout"})
+    assert (answer.status_code, answer.json()) == (504, {"error": "Upstream timeout", "code": "DEADLINE_EXCEEDED"})
     assert over.wait(5), "the call goes on behind the edge"
 
 
@@ -149,7 +149,7 @@ def test_a_call_that_stops_half_way_is_504(rest: httpx.Client, upstream: Upstrea
 
     upstream.behaviours["RegisterRenter"] = hang
     answer = rest.post("/renters/register", json={})
-    assert (answer.status_code, answer.json()) == (504, {"error": "Upstream timeout"})
+    assert (answer.status_code, answer.json()) == (504, {"error": "Upstream timeout", "code": "DEADLINE_EXCEEDED"})
     assert answer.headers["content-type"] == "application/json"
 
 

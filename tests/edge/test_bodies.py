@@ -16,7 +16,7 @@ REGISTER = "/renters/register"
 SUBMIT = "/jobs/submit"
 KEY = {"x-renter-key": "nobody"}
 MALFORMED = {"error": "Malformed JSON body", "code": "MALFORMED_JSON"}
-TOO_LARGE = {"error": "Request body too large"}
+TOO_LARGE = {"error": "Request body too large", "code": "RESOURCE_EXHAUSTED"}
 RESULT_PATHS = ("/jobs/7/result", "/api/dc1/jobs/7/result")
 SIZES_OVER_THE_LIMIT = (2 * MEBIBYTE + 1, 3 * MEBIBYTE, 10 * MEBIBYTE, 24 * MEBIBYTE)
 

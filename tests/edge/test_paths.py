@@ -14,7 +14,7 @@ from tests.edge.conftest import LISTED_ORIGIN, Edge
 from tests.edge.upstream import METHODS, Upstream
 
 _HTTP: Final[Any] = annotations_pb2.http
-NOT_FOUND = {"error": "Not found"}
+NOT_FOUND = {"error": "Not found", "code": "NOT_FOUND"}
 
 
 @pytest.mark.parametrize("prefix", ["", "/api", "/api/dc1", "//api", "///api/dc1", "/"])
@@ -79,7 +79,7 @@ def test_a_query_adds_nothing_to_a_body(rest: httpx.Client, upstream: Upstream) 
 
 def test_a_parameter_may_be_given_once(rest: httpx.Client, upstream: Upstream) -> None:
     answer = rest.get("/jobs?limit=1&limit=2")
-    assert (answer.status_code, answer.json()) == (400, {"error": "Malformed URL"})
+    assert (answer.status_code, answer.json()) == (400, {"error": "Malformed URL", "code": "INVALID_ARGUMENT"})
     assert upstream.calls == []
 
 
@@ -93,7 +93,10 @@ def test_a_method_is_no_rest_path(rest: httpx.Client, upstream: Upstream) -> Non
     "url", ["/jobs/%zz", "/jobs/%ff", "/jobs/%c0%af", "/jobs/%ed%a0%80", "/jobs?status=%", "/jobs?status=%fe"]
 )
 def test_an_undecodable_url_is_refused(edge: Edge, upstream: Upstream, url: str) -> None:
-    assert _raw(edge, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n") == (400, '{"error":"Malformed URL"}')
+    assert _raw(edge, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n") == (
+        400,
+        '{"error":"Malformed URL","code":"INVALID_ARGUMENT"}',
+    )
     assert upstream.calls == []
 
 
@@ -186,11 +189,11 @@ def test_a_websocket_is_refused(edge: Edge, path: str) -> None:
         f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
     )
-    assert (status, body) == (403, '{"error":"Forbidden"}')
+    assert (status, body) == (403, '{"error":"Forbidden","code":"PERMISSION_DENIED"}')
 
 
 def test_what_is_no_http_gets_json(edge: Edge) -> None:
-    assert _raw(edge, "hello\r\n\r\n") == (400, '{"error":"Bad request"}')
+    assert _raw(edge, "hello\r\n\r\n") == (400, '{"error":"Bad request","code":"INVALID_ARGUMENT"}')
 
 
 def test_preflight_of_a_listed_origin(rest: httpx.Client) -> None:

@@ -73,7 +73,7 @@ def test_events_for_http_1_0_end_with_the_connection(edge: Edge, upstream: Upstr
 def test_a_refusal_before_the_first_event_is_plain_json(rest: httpx.Client, upstream: Upstream) -> None:
     upstream.behaviours["StreamJobLogs"] = _refused
     answer = rest.get("/jobs/7/logs/stream")
-    assert (answer.status_code, answer.json()) == (404, {"error": "Job not found"})
+    assert (answer.status_code, answer.json()) == (404, {"error": "Job not found", "code": "NOT_FOUND"})
     assert answer.headers["content-type"] == "application/json"
 
 
@@ -197,9 +197,9 @@ def _events(told: queue.Queue[bytes | None], context: grpc.ServicerContext) -> I
 
 
 def _refused(request: Any, context: grpc.ServicerContext) -> Iterator[httpbody_pb2.HttpBody]:
-    refusing(grpc.StatusCode.NOT_FOUND, "Job not found", ("x-error-body", '{"error":"Job not found"}'))(
-        request, context
-    )
+    refusing(
+        grpc.StatusCode.NOT_FOUND, "Job not found", ("x-error-body", '{"error":"Job not found","code":"NOT_FOUND"}')
+    )(request, context)
     yield from ()
 
 

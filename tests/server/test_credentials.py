@@ -148,7 +148,7 @@ async def test_a_key_of_the_other_role_is_named_as_such(server: Running) -> None
     }
     for answer in (on_provider, on_result):
         assert answer.body["error"] == "Wrong key type: renter key cannot be used on provider endpoint"
-    assert on_heartbeat.body == {"error": "Invalid API key"}
+    assert on_heartbeat.body == {"error": "Invalid API key", "code": "UNAUTHENTICATED"}
     assert {answer.status for answer in (on_submit, on_provider, on_result, on_heartbeat)} == {401}
 
 
@@ -182,7 +182,10 @@ async def test_admins_come_from_listed_networks_only(serve: Serve) -> None:
             DASHBOARD, GetDashboardRequest(), x_admin_token=ADMIN_TOKEN, x_client_address=address
         )
         assert answer.status == status, address
-        assert status == 200 or answer.body == {"error": "Access denied: IP not in allowlist"}
+        assert status == 200 or answer.body == {
+            "error": "Access denied: IP not in allowlist",
+            "code": "PERMISSION_DENIED",
+        }
     on_job = await server.call(JOB, GetJobRequest(job_id="1"), x_admin_token=ADMIN_TOKEN, x_client_address="10.2.0.1")
     assert on_job.status == 403
 
@@ -275,7 +278,10 @@ async def test_a_suspended_renter_is_told_so_except_on_submit(server: Running) -
     balance = await server.call(BALANCE, GetBalanceRequest(), x_renter_key=key)
     submit = await server.call(SUBMIT, J3, x_renter_key=key)
     assert (balance.status, balance.body) == (403, {"error": "Account suspended", "code": "ACCOUNT_SUSPENDED"})
-    assert (submit.status, submit.body) == (403, {"error": "Invalid or inactive renter API key"})
+    assert (submit.status, submit.body) == (
+        403,
+        {"error": "Invalid or inactive renter API key", "code": "PERMISSION_DENIED"},
+    )
 
 
 async def test_keys_of_a_deleted_renter_are_bad(server: Running) -> None:
@@ -294,13 +300,19 @@ async def test_public_methods_ask_for_nothing(server: Running) -> None:
 async def test_a_heartbeat_s_shape_is_checked_before_its_key_is_looked_up(server: Running) -> None:
     odd = HeartbeatRequest(api_key="nope")
     odd.gpu_status.list_value.append(1)
-    assert (await server.call(HEARTBEAT, odd)).body == {"error": "gpu_status must be an object"}
+    assert (await server.call(HEARTBEAT, odd)).body == {
+        "error": "gpu_status must be an object",
+        "code": "INVALID_ARGUMENT",
+    }
     odd = HeartbeatRequest(api_key="nope")
     odd.gpu_info.string_value = "RTX 4090"
-    assert (await server.call(HEARTBEAT, odd)).body == {"error": "gpu_info must be an object"}
+    assert (await server.call(HEARTBEAT, odd)).body == {
+        "error": "gpu_info must be an object",
+        "code": "INVALID_ARGUMENT",
+    }
     fine = HeartbeatRequest(api_key=server.accounts.provider)
     fine.gpu_status.string_value = "idle"
     fine.gpu_info.null_value = 0  # type: ignore[assignment]
     assert (await server.call(HEARTBEAT, fine)).status == 200
     odd.ClearField("api_key")
-    assert (await server.call(HEARTBEAT, odd)).body == {"error": "api_key required"}
+    assert (await server.call(HEARTBEAT, odd)).body == {"error": "api_key required", "code": "INVALID_ARGUMENT"}

@@ -54,7 +54,12 @@ async def test_the_twenty_first_submission_of_a_minute_waits(server: Running, cl
         clock.advance(1)
     limited = await server.call("JobService/SubmitJob", J3, x_renter_key=key)
     assert (limited.status, limited.headers["retry-after"]) == (429, "40")
-    assert limited.body == {"error": "Rate limit exceeded", "retryAfterSeconds": 40, "retryAfterMs": 40_000}
+    assert limited.body == {
+        "error": "Rate limit exceeded",
+        "code": "RESOURCE_EXHAUSTED",
+        "retryAfterSeconds": 40,
+        "retryAfterMs": 40_000,
+    }
     assert (await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=key)).status == 200
     clock.advance(40)
     assert (await server.call("JobService/SubmitJob", J3, x_renter_key=key)).status == 201

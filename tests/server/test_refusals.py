@@ -95,6 +95,12 @@ async def test_a_native_caller_s_library_knows_the_details(server: Running, harn
     invalid = await details("RenterService/RegisterRenter", RegisterRenterRequest(name="x", email="a@b.sa"))
     faults = [(fault.field, fault.description) for fault in invalid["BadRequest"].field_violations]
     assert faults == [("name", "must be at least 2 characters")]
+    # What has no name of its own in the contract has that of its status, in both shapes.
+    harness.behaviours["SubmitJob"] = raising(errors.job_not_found())
+    unnamed = await details("JobService/SubmitJob", J3, x_renter_key=key)
+    assert (unnamed["ErrorDetail"].code, unnamed["ErrorInfo"].reason) == ("NOT_FOUND", "NOT_FOUND")
+    over_rest = await server.call("JobService/SubmitJob", J3, x_renter_key=key)
+    assert over_rest.body == {"error": "Job not found", "code": "NOT_FOUND"}
 
 
 def unpacked(packed: any_pb2.Any) -> Any:
@@ -117,7 +123,11 @@ async def test_the_unexpected_is_told_in_the_method_s_words_and_logged_with_its_
     harness.behaviours[method.split("/")[1]] = raising(ZeroDivisionError("SELECT secret"))
     with capture_logs() as lines:
         answer = await server.call(method, request_, x_renter_key=server.accounts.renter)
-    assert (answer.code, answer.status, answer.body) == (grpc.StatusCode.INTERNAL, 500, {"error": text})
+    assert (answer.code, answer.status, answer.body) == (
+        grpc.StatusCode.INTERNAL,
+        500,
+        {"error": text, "code": "INTERNAL"},
+    )
     failed, ended = lines
     assert (failed["log_level"], failed["method"]) == ("error", f"/dcp.v1.{method}")
     assert isinstance(failed["exc_info"], ZeroDivisionError)

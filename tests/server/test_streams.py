@@ -78,7 +78,10 @@ async def test_a_refusal_may_come_before_or_amid_the_messages(
         assert (await stream.read()).data == b"x"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stream.read()
-    assert (refusal(caught.value).status, refusal(caught.value).body) == (404, {"error": "Job not found"})
+    assert (refusal(caught.value).status, refusal(caught.value).body) == (
+        404,
+        {"error": "Job not found", "code": "NOT_FOUND"},
+    )
 
 
 async def test_field_rules_hold_for_the_request_of_a_stream(server: Running) -> None:

@@ -54,7 +54,7 @@ async def test_without_a_database_it_is_degraded(
     with pytest.raises(ApiError) as caught:
         await servicer(read_vitals).GetHealth(GetHealthRequest(), None)
     assert caught.value.status == 503
-    assert caught.value.body() == {"error": "Database does not answer", "status": "degraded"}
+    assert caught.value.body() == {"error": "Database does not answer", "code": "UNAVAILABLE", "status": "degraded"}
 
 
 async def test_the_openapi_file_is_sent_as_it_is() -> None:

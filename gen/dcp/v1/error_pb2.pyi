@@ -27,7 +27,7 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Not set: status and text say it all."""
+    """Not set: the code is the name of the gRPC status."""
     ERROR_REASON_ACCOUNT_SUSPENDED: _ErrorReason.ValueType  # 1
     """The renter's account is suspended by an operator; its keys still name it, and open nothing."""
     ERROR_REASON_EMAIL_TAKEN: _ErrorReason.ValueType  # 2
@@ -87,7 +87,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Not set: status and text say it all."""
+"""Not set: the code is the name of the gRPC status."""
 ERROR_REASON_ACCOUNT_SUSPENDED: ErrorReason.ValueType  # 1
 """The renter's account is suspended by an operator; its keys still name it, and open nothing."""
 ERROR_REASON_EMAIL_TAKEN: ErrorReason.ValueType  # 2
@@ -155,7 +155,9 @@ class ErrorDetail(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Name of an ErrorReason without its prefix, for example `INSUFFICIENT_BALANCE`; empty where the status and text say it all."""
+    """Name of an ErrorReason without its prefix, for example `INSUFFICIENT_BALANCE`; that of the gRPC status, for example
+    `NOT_FOUND`, where the refusal has none of its own.
+    """
     http_status: _builtins.int
     """The HTTP status the same refusal has over REST."""
     @_builtins.property

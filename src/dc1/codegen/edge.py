@@ -10,11 +10,14 @@ from typing import Any
 from dc1.codegen.access import is_public
 from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.responses import reason_name
+from dc1.domain.errors.base import GRPC_CODES
 
 _VERBS = ("get", "put", "post", "delete", "patch")
 _ALL_SEGMENTS = ".+"
 _TAKE_BODIES = {"put", "post", "delete", "patch"}
 _REFUSALS, _REASONS, _ROLES = "dcp.v1.EdgeRefusal", "dcp.v1.ErrorReason", "dcp.v1.Role"
+# What Envoy alone refuses, and by statuses that no server has, is in the request.
+_UNNAMED = "INVALID_ARGUMENT"
 _HEAD = "-- Written by `make gen` from proto/: what envoy/rest.lua has to know of the API. Never edited by hand.\n"
 # The list stands where Envoy reads it, so that the file runs as it is; the comment over it belongs to the list.
 _SERVICES = re.compile(r"^( *)services:\n((?: *#.*\n)*)(?: *- .*\n)+", re.MULTILINE)
@@ -204,7 +207,7 @@ def _refusals(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
                 "text_ar": json.dumps(refusal.get("text_ar", ""))[1:-1],
                 "openai_code": refusal["openai_code"],
             }
-            | ({"code": reason} if reason else {})
+            | {"code": reason or GRPC_CODES.get(said["http_status"], _UNNAMED)}
             | ({"anthropic_type": kind} if (kind := refusal.get("anthropic_type")) else {}),
         )
 

@@ -22,7 +22,7 @@ _ERROR_SCHEMA: Schema = {
         },
         "code": {
             "type": "string",
-            "description": "The reason in UPPER_SNAKE, where there is more to know than status and text.",
+            "description": "The reason in UPPER_SNAKE; the name of the gRPC status where none of these says more.",
         },
         "fields": {
             "type": "array",
@@ -36,7 +36,7 @@ _ERROR_SCHEMA: Schema = {
         "retryAfterSeconds": {"type": "integer", "minimum": 0, "description": "With 429: when to try again."},
         "retryAfterMs": {"type": "integer", "minimum": 0, "description": "The same in milliseconds."},
     },
-    "required": ["error"],
+    "required": ["error", "code"],
 }
 _ERRORS = (400, 401, 402, 403, 404, 405, 409, 410, 413, 429, 500, 503, 504)
 # What the edge and the pipeline in front of every method can answer.

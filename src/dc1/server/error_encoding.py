@@ -95,7 +95,7 @@ def _details(error: ApiError) -> bytes:
 
 def _own_detail(error: ApiError) -> error_pb2.ErrorDetail:
     detail = error_pb2.ErrorDetail(
-        code=error.code or "",
+        code=error.reason,
         http_status=error.status,
         fields=[error_pb2.FieldViolation(field=fault.field, message=fault.message) for fault in error.fields],
     )
@@ -106,7 +106,7 @@ def _own_detail(error: ApiError) -> error_pb2.ErrorDetail:
 def _standard_details(error: ApiError) -> Iterator[Message]:
     facts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in error.context.items()}
     yield error_details_pb2.ErrorInfo(
-        reason=error.code or error.grpc, domain=_DOMAIN, metadata={**facts, "http_status": str(error.status)}
+        reason=error.reason, domain=_DOMAIN, metadata={**facts, "http_status": str(error.status)}
     )
     if error.retry_after_seconds is not None:
         yield error_details_pb2.RetryInfo(retry_delay=Duration(seconds=error.retry_after_seconds))

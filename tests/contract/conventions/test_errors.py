@@ -16,7 +16,7 @@ def test_an_unknown_path_is_not_found(rest: Rest, path: str) -> None:
     """Contract 7, vector 1."""
     response = rest.get(path)
     assert response.status_code == 404
-    assert response.json() == {"error": "Not found"}
+    assert response.json() == {"error": "Not found", "code": "NOT_FOUND"}
 
 
 def test_a_body_that_is_no_json_object_is_malformed(rest: Rest, renter: Renter) -> None:

@@ -252,23 +252,29 @@ def test_literal_texts(error: ApiError, status: int, text: str, code: str | None
         (
             errors.insufficient_earnings(469, 1000),
             400,
-            {"error": "Insufficient available earnings", "available_halala": 469, "requested_halala": 1000},
+            {
+                "error": "Insufficient available earnings",
+                "code": "INVALID_ARGUMENT",
+                "available_halala": 469,
+                "requested_halala": 1000,
+            },
         ),
         (
             errors.illegal_withdrawal_transition("paid", "processing"),
             409,
-            {"error": "Cannot change withdrawal from paid to processing", "current_status": "paid"},
+            {"error": "Cannot change withdrawal from paid to processing", "code": "ABORTED", "current_status": "paid"},
         ),
         (
             errors.provider_not_online("paused"),
             400,
-            {"error": "Provider is not online", "provider_status": "paused"},
+            {"error": "Provider is not online", "code": "INVALID_ARGUMENT", "provider_status": "paused"},
         ),
         (
             errors.provider_lacks_vram(80, 24),
             400,
             {
                 "error": "Provider does not meet GPU requirements",
+                "code": "INVALID_ARGUMENT",
                 "required_vram_gb": 80,
                 "provider_vram_gb": 24,
             },
@@ -278,16 +284,25 @@ def test_literal_texts(error: ApiError, status: int, text: str, code: str | None
             400,
             {
                 "error": "Provider does not meet GPU requirements",
+                "code": "INVALID_ARGUMENT",
                 "required_gpu_type": "H100",
                 "provider_gpu_model": None,
             },
         ),
-        (errors.cannot_complete("queued"), 400, {"error": "Job is not running", "current_status": "queued"}),
-        (errors.job_not_running("queued"), 409, {"error": "Job is not running", "current_status": "queued"}),
+        (
+            errors.cannot_complete("queued"),
+            400,
+            {"error": "Job is not running", "code": "INVALID_ARGUMENT", "current_status": "queued"},
+        ),
+        (
+            errors.job_not_running("queued"),
+            409,
+            {"error": "Job is not running", "code": "ABORTED", "current_status": "queued"},
+        ),
         (
             errors.only_failed_retried("cancelled"),
             400,
-            {"error": "Only failed jobs can be retried", "current_status": "cancelled"},
+            {"error": "Only failed jobs can be retried", "code": "INVALID_ARGUMENT", "current_status": "cancelled"},
         ),
         (
             errors.attempt_superseded(2),

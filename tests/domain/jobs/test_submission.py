@@ -333,22 +333,23 @@ def test_a_stored_job_asks_for_the_same_again() -> None:
 @pytest.mark.parametrize(
     ("view", "changes", "body"),
     [
-        (None, {}, {"error": "Provider not found"}),
+        (None, {}, {"error": "Provider not found", "code": "NOT_FOUND"}),
         (
             replace(ONLINE, status=ProviderStatus.PAUSED),
             {"min_vram_gb": 80.0},
-            {"error": "Provider is not online", "provider_status": "paused"},
+            {"error": "Provider is not online", "code": "INVALID_ARGUMENT", "provider_status": "paused"},
         ),
         (
             replace(ONLINE, approval=Approval.PENDING),
             {},
-            {"error": "Provider is not online", "provider_status": "pending"},
+            {"error": "Provider is not online", "code": "INVALID_ARGUMENT", "provider_status": "pending"},
         ),
         (
             ONLINE,
             {"min_vram_gb": 80.0},
             {
                 "error": "Provider does not meet GPU requirements",
+                "code": "INVALID_ARGUMENT",
                 "required_vram_gb": 80,
                 "provider_vram_gb": 24,
             },
@@ -358,6 +359,7 @@ def test_a_stored_job_asks_for_the_same_again() -> None:
             {"gpu_requirements": {"gpu_type": "H100"}},
             {
                 "error": "Provider does not meet GPU requirements",
+                "code": "INVALID_ARGUMENT",
                 "required_gpu_type": "H100",
                 "provider_gpu_model": "NVIDIA GeForce RTX 4090",
             },

@@ -25,7 +25,7 @@ from dc1.testing.waiting import eventually
 from dcp.v1 import job_progress_pb2, job_service_pb2_grpc
 from tests.edge.upstream import MEBIBYTE, Upstream, refusing
 
-LIMITED = {"error": "Rate limit exceeded", "retryAfterSeconds": 1, "retryAfterMs": 1000}
+LIMITED = {"error": "Rate limit exceeded", "code": "RESOURCE_EXHAUSTED", "retryAfterSeconds": 1, "retryAfterMs": 1000}
 STRANGERS = {"x-forwarded-for": "203.0.113.7"}
 NEIGHBOURS = {"x-forwarded-for": "203.0.113.8"}
 

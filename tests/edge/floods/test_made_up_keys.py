@@ -25,7 +25,7 @@ UNAUTHENTICATED = refusing(
     grpc.StatusCode.UNAUTHENTICATED,
     "Invalid API key",
     ("x-http-status", "401"),
-    ("x-error-body", '{"error":"Invalid API key"}'),
+    ("x-error-body", '{"error":"Invalid API key","code":"UNAUTHENTICATED"}'),
 )
 
 

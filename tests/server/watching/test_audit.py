@@ -69,7 +69,10 @@ async def test_the_entry_is_there_before_the_answer(server: Running, harness: Ha
 
     harness.behaviours["GetDashboard"] = dashboard
     answer = await server.call(DASHBOARD, GetDashboardRequest(), x_admin_token=ADMIN_TOKEN)
-    assert (answer.code, answer.body) == (grpc.StatusCode.INTERNAL, {"error": "Failed to fetch dashboard"})
+    assert (answer.code, answer.body) == (
+        grpc.StatusCode.INTERNAL,
+        {"error": "Failed to fetch dashboard", "code": "INTERNAL"},
+    )
 
 
 async def test_an_admin_is_audited_on_other_services_too_and_others_are_not(server: Running) -> None:

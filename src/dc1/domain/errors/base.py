@@ -38,8 +38,8 @@ class ApiError(Exception):
     """A refusal that the caller is told about.
 
     `status` is the HTTP status and `grpc` the name of the gRPC status code. `message` is the text of both, `code` its
-    name where the contract gives one. `context` holds further keys of the JSON body, `fields` the
-    violations of a validation error, and `retry_after_seconds` the wait to suggest.
+    name where the contract gives one; `reason` is a name in any case. `context` holds further keys of the JSON body,
+    `fields` the violations of a validation error, and `retry_after_seconds` the wait to suggest.
     """
 
     def __init__(
@@ -63,12 +63,15 @@ class ApiError(Exception):
         self.context: JsonObject = dict(context or {})
         self.retry_after_seconds = retry_after_seconds
 
+    @property
+    def reason(self) -> str:
+        """The code, or the name of the gRPC status where the contract gives the refusal no name of its own."""
+        return self.code or self.grpc
+
     def body(self) -> JsonObject:
         """Return the JSON object of the answer: error, code, fields, then the context."""
         # In this order, which the contract documents and people read.
-        body: JsonObject = {"error": self.message}
-        if self.code is not None:
-            body["code"] = self.code
+        body: JsonObject = {"error": self.message, "code": self.reason}
         if self.fields:
             body["fields"] = [{"field": item.field, "message": item.message} for item in self.fields]
         body.update(self.context)

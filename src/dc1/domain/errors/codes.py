@@ -6,7 +6,7 @@ from enum import StrEnum
 class ErrorCode(StrEnum):
     """The `code` of an error body; each is a value of the proto enum `ErrorReason`, which says what it means.
 
-    Refusals without one are told by status and text alone.
+    Refusals without one have the name of their gRPC status in its place.
     """
 
     ACCOUNT_SUSPENDED = "ACCOUNT_SUSPENDED"
