@@ -46,11 +46,13 @@ def test_down_and_up_again(run: Run, settings: dict[str, str]) -> None:
     assert (unknown.exit_code, "There is no revision 9999" in unknown.stderr) == (1, True)
 
 
-def test_nothing_is_changed_under_a_server(run: Run, settings: dict[str, str]) -> None:
+def test_nothing_is_changed_under_a_server(run: Run, settings: dict[str, str], tmp_path: Path) -> None:
+    copy = ("copy", "--to", f"sqlite:///{tmp_path}/copy.sqlite3")
     with sole_server(f"sqlite:///{settings['DC1_DATA_DIR']}/dc1.sqlite3"):
-        for command in (("upgrade",), ("downgrade", "0030", "--yes"), ("restore", "any.sqlite3")):
+        for command in (("upgrade",), ("downgrade", "0030", "--yes"), ("restore", "any.sqlite3"), copy):
             shown = run("db", *command, **settings)
             assert (shown.exit_code, "nother server works on" in shown.stderr) == (1, True)
+            assert "stop it first" in shown.stderr
 
 
 def test_backups_are_dated_and_the_newest_kept(run: Run, settings: dict[str, str], tmp_path: Path) -> None:
@@ -76,6 +78,9 @@ def test_backups_are_dated_and_the_newest_kept(run: Run, settings: dict[str, str
         (("backup",), "either --to FILE or --directory"),
         (("backup", "--to", "a", "--keep", "2"), "--keep goes with --directory"),
         (("copy", "--to", "mysql://host/name"), "Unsupported database engine"),
+        (("backup", "--to", "/none/at-all/file"), "There is no directory /none/at-all."),
+        (("backup", "--directory", "/dev/null/at-all"), "/dev/null/at-all: Not a directory."),
+        (("restore", "/dev/null"), "/dev/null is no file"),
     ],
 )
 def test_what_cannot_be_done_is_said(run: Run, settings: dict[str, str], arguments: tuple[str, ...], said: str) -> None:

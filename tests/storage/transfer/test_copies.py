@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.storage.cluster import replicas
 from dc1.storage.engine.database import Database, UnusableDatabaseError
 from dc1.storage.engine.migrate import newest_revision, revisions
 from dc1.storage.jobs import lifecycle
@@ -86,6 +87,17 @@ async def test_an_older_market_in_use_is_not_even_brought_up_to_date(market: Mar
     with pytest.raises(UnusableDatabaseError, match="the target is in use"):
         care.copy(url, target, nobody)
     assert care.examine(target).revision == older
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+async def test_whoever_copies_is_told_of_servers_at_work(db: Database, url: str) -> None:
+    """Of a SQLite file their lock says so."""
+    care.require_no_servers(url)
+    await db.write(lambda conn: replicas.renew(conn, "r1", 60_000))
+    with pytest.raises(UnusableDatabaseError, match=r"servers work on it \(1\); stop them first"):
+        care.require_no_servers(url)
+    await db.write(lambda conn: replicas.renew(conn, "r1", -1))
+    care.require_no_servers(url)
 
 
 async def test_books_that_do_not_balance_are_neither_copied_nor_backed_up(

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,13 +35,13 @@ def check(as_json: bool) -> None:
 def bring_up_to_date(as_json: bool) -> None:
     """Apply the revisions that are missing."""
     # A server of before may be at work on a SQLite file, and would go on with tables that it does not know.
-    with _failing_in_words(), sole_server(_ours()):
+    with _failing_in_words(), _no_server(_ours()):
         _show(care.upgrade(_ours()), as_json)
 
 
 def take_back(revision: str, as_json: bool) -> None:
     """Take back the revisions after one."""
-    with _failing_in_words(), sole_server(_ours()):
+    with _failing_in_words(), _no_server(_ours()):
         _show(care.downgrade(_ours(), revision), as_json)
 
 
@@ -72,7 +73,7 @@ def tell_operators(failure: CommandError) -> None:
 
 def put_back(backup: Path, as_json: bool) -> None:
     """Fill the empty database of the settings from a backup."""
-    with _failing_in_words(), sole_server(_ours()), _progress("Restoring") as told:
+    with _failing_in_words(), _no_server(_ours()), _progress("Restoring") as told:
         found = care.restore(backup, _ours(), told)
     _show(found, as_json)
 
@@ -83,7 +84,9 @@ def copy_to(target: str, as_json: bool) -> None:
         # Of an option everybody on this machine could read it in the list of processes.
         if any(argument.startswith("--to") for argument in sys.argv) and care.has_password(target):
             raise CommandError("Give the URL in the variable DC1_TO_DATABASE_URL, or its password in PGPASSWORD.")
-        with sole_server(target), _progress("Copying") as told:
+        # What a server commits after the copy began is not in it, and would be lost without a word.
+        care.require_no_servers(_ours())
+        with _no_server(_ours()), _no_server(target), _progress("Copying") as told:
             tables = care.copy(_ours(), target, told)
     if as_json:
         print(json.dumps({"tables": {table.name: table.rows for table in tables}}))
@@ -110,6 +113,10 @@ def _failing_in_words() -> Iterator[None]:
         raise CommandError(f"{text[:1].upper()}{text[1:]}.") from None
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}.") from None
+
+
+def _no_server(url: str) -> AbstractContextManager[None]:
+    return sole_server(url, remedy="stop it first")
 
 
 @contextlib.contextmanager

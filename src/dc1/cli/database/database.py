@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from dc1.cli.commands import Commands
 from dc1.cli.errors import CommandError
 from dc1.cli.options import AsJson
 
-app = typer.Typer(
+app = Commands(
     help="Look after the database. Which one it is say the settings, DC1_DATABASE_URL or DC1_DATA_DIR, as for `dc1 up`.",
     no_args_is_help=True,
 )
@@ -105,7 +106,7 @@ def restore_command(
 @app.command(
     "copy",
     help="Copy the marketplace into another database, of either engine, which has to be empty; every row is compared "
-    "and the books are checked afterwards. Stop the servers first: what they commit after it began is not in the copy.",
+    "and the books are checked afterwards. It refuses while servers work on the marketplace: what they commit after it began would not be in the copy.",
 )
 def copy_command(
     to: Annotated[

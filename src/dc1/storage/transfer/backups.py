@@ -93,6 +93,9 @@ def forget(directory: Path, keep: int) -> list[Path]:
 @contextlib.contextmanager
 def _unfinished(file: Path) -> Iterator[Path]:
     """Return where to write what becomes a file, which is gone afterwards whatever happens."""
+    # Told of the place that somebody named, and not of a file in it that nobody did.
+    if not file.parent.is_dir():
+        raise UnusableDatabaseError(f"there is no directory {file.parent}")
     partial = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         make_private_file(partial)

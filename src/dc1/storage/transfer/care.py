@@ -11,8 +11,10 @@ from sqlalchemy.exc import DBAPIError
 
 from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.roles import Role
+from dc1.os_errors import reason_of
 from dc1.storage.accounts import notifications
 from dc1.storage.accounts.notifications import OPERATORS
+from dc1.storage.cluster import replicas as cluster
 from dc1.storage.engine import migrate
 from dc1.storage.engine.database import UnusableDatabaseError, normalised, normalised_standby
 from dc1.storage.engine.standby.position import NoPositionError, bytes_behind
@@ -30,7 +32,10 @@ def _in_words(work: Callable[P, T]) -> Callable[P, T]:
     def told(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return work(*args, **kwargs)
-        except (CommandError, DBAPIError, psycopg.Error, OSError) as error:
+        except OSError as error:
+            named = f"{error.filename}: " if error.filename else ""
+            raise UnusableDatabaseError(f"{named}{reason_of(error)}") from error
+        except (CommandError, DBAPIError, psycopg.Error) as error:
             reason = error.orig if isinstance(error, DBAPIError) else error
             raise UnusableDatabaseError(" ".join(str(reason).split())) from error
 
@@ -101,6 +106,21 @@ def restore(file: Path, url: str, told: Progress) -> Condition:
     """Fill an empty database from a backup, and return what state it is in then."""
     backups.restore(file, normalised(url), told)
     return examine(url)
+
+
+@_in_words
+def require_no_servers(url: str) -> None:
+    """Refuse to go on while servers say that they work on a marketplace of this version.
+
+    Raises:
+        UnusableDatabaseError: one of them lives, or died so lately that it may.
+    """
+    with snapshot(normalised(url)) as reading:
+        require_newest(reading)
+        # Those of a SQLite file say so by a lock, whose holder is none of the database's business.
+        living = cluster.read(reading).alive() if reading.dialect.name == "postgresql" else ()
+    if living:
+        raise UnusableDatabaseError(f"servers work on it ({len(living)}); stop them first, and wait for five seconds")
 
 
 @_in_words
