@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dc1.os_errors import reason_of
+
 
 class SecretFileError(Exception):
     """A file holds no secret, or not only its owner may know it; the text says so in a sentence for a person."""
@@ -39,7 +41,7 @@ def read_secret(file: Path) -> str:
             raise SecretFileError(f"{file} can be read by everybody on this machine; `chmod o= {file}` mends that.")
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretFileError(f"{file} cannot be read: {error}.") from None
+        raise SecretFileError(f"{file} cannot be read: {reason_of(error)}.") from None
     try:
         secret = cleaned(text)
     except ValueError as fault:

@@ -31,11 +31,12 @@ class Reply:
 
 @dataclass
 class ScriptedServer:
-    """Answers each `METHOD /path` with its replies in order, the last one again and again; 404 elsewhere."""
+    """Answers each `METHOD /path` with its replies in order, the last one again and again; elsewhere `otherwise`."""
 
     url: str
     replies: dict[str, list[Reply]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    otherwise: Reply = field(default_factory=lambda: Reply({"error": "Not found"}, 404))
 
     def on(self, call: str, *replies: Reply) -> None:
         self.replies[call] = list(replies)
@@ -44,7 +45,7 @@ class ScriptedServer:
         self.requests.append(request)
         replies = self.replies.get(f"{request.method} {request.path.partition('?')[0]}")
         if not replies:
-            return Reply({"error": "Not found"}, 404)
+            return self.otherwise
         return replies.pop(0) if len(replies) > 1 else replies[0]
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any, NoReturn
@@ -24,6 +25,9 @@ from dc1.client import ClientError
 
 _UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE, errno.EBADF}
 """What is wrong with a standard output that takes no more."""
+
+_INTERRUPTED = 128 + signal.SIGINT
+"""The exit status of what Ctrl-C ended, as shells have it."""
 
 _OURS = {"dc1", "dcp", "buf"}
 
@@ -106,6 +110,9 @@ def main() -> None:
         except OSError as error:
             _end_unwritten(error)
         raise end
+    except KeyboardInterrupt:
+        # Before a command has begun, or behind it; in one typer ends it so.
+        sys.exit(_INTERRUPTED)
     except OSError as error:
         # One with a name is of a file, and none of what is written to the terminal.
         if error.filename is not None or error.errno not in _UNWRITTEN:

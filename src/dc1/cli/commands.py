@@ -83,13 +83,11 @@ def _guarded(function: Any, *, watch: bool) -> Any:
         for name, option in secrets.items():
             given[name] = _secret(context, name, option, given[name], given.pop(f"{name}_file"))
         typed = [_FLAGS[str(option.envvar)] for name, option in secrets.items() if _on_command_line(context, name)]
-        if not has_url:
-            _warn(typed)
-            return function(**given)
-        _fill_in(context, given, secrets, given.pop("profile"))
-        # What is no address of a marketplace at all is refused by the client, which says why.
-        require_private(host_of(given["url"]), not given["url"].lower().startswith("http:"), given.pop("insecure"))
         style, every = given.pop("output", None), given.pop("watch", None)
+        if has_url:
+            _fill_in(context, given, secrets, given.pop("profile"))
+            # What is no address of a marketplace at all is refused by the client, which says why.
+            require_private(host_of(given["url"]), not given["url"].lower().startswith("http:"), given.pop("insecure"))
         given |= {"as_json": True} if style == "json" else {}
         with as_csv(style == "csv"):
             answer = function(**given)

@@ -16,6 +16,7 @@ from dc1.client.errors import (
     ClientError,
     ConfigurationError,
     ConnectionBrokenError,
+    MissingFieldError,
     NoMarketplaceError,
     RefusedError,
     UnreachableError,
@@ -26,6 +27,14 @@ from dc1.proxies import http_proxy
 _EVENTS = "text/event-stream"
 # In seconds; the server says something at least every 15.
 _STREAM_TIMEOUT = httpx.Timeout(10.0, read=45.0)
+
+
+class Fields(dict[str, Any]):
+    """An object of an answer, which says in a sentence what it does not have."""
+
+    def __missing__(self, name: str) -> Any:
+        """Raise the error that tells a person of it, a `KeyError` too."""
+        raise MissingFieldError(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +169,7 @@ def _unreachable(url: str, why: str) -> ClientError:
 
 def _object(url: str, response: httpx.Response) -> dict[str, Any]:
     try:
-        body = json.loads(response.text)
+        body = json.loads(response.text, object_hook=Fields)
     except ValueError:
         body = None
     if not isinstance(body, dict):

@@ -18,6 +18,17 @@ class NoMarketplaceError(ClientError):
     """Something answered that is no marketplace."""
 
 
+class MissingFieldError(NoMarketplaceError, KeyError):
+    """An answer lacks what this version reads in it: the marketplace is an older one, or none."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The answer has no {name!r}; is the marketplace older than this dc1?")
+
+    def __str__(self) -> str:
+        """Return the sentence itself, around which a KeyError would put quotes."""
+        return str(self.args[0])
+
+
 class ConnectionBrokenError(ClientError):
     """The connection broke or fell silent; the call may or may not have had its effect."""
 
@@ -35,7 +46,7 @@ class RefusedError(ClientError):
 
     Attributes:
         status: the HTTP status, 400 to 599.
-        code: the error's name, such as `INSUFFICIENT_BALANCE`; None where it has none.
+        code: the error's name, such as `INSUFFICIENT_BALANCE` or `NOT_FOUND`; None from older servers.
         request_id: what the server's log calls the call, for whoever is asked about it.
         body: the JSON object of the answer.
     """

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource
 
+from dc1.os_errors import reason_of
 from dc1.secret_files import SecretFileError, read_secret
 
 CONFIG_FILE = "DC1_CONFIG_FILE"
@@ -46,7 +47,7 @@ def _read(path: Path, fields: dict[str, FieldInfo], in_files: Collection[str]) -
         # As binary fractions prices would be a little off.
         said = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except (OSError, ValueError) as error:
-        raise ConfigFileError(f"{CONFIG_FILE}: {path} cannot be read: {error}.") from None
+        raise ConfigFileError(f"{CONFIG_FILE}: {path} cannot be read: {reason_of(error)}.") from None
     found: dict[str, Any] = {}
     # All at once, as of variables.
     faults = []

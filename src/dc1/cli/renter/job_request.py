@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dc1.cli.errors import CommandError
+from dc1.os_errors import reason_of
 
 
 def job_request(
@@ -51,16 +52,20 @@ def job_request(
 
 def _merge(request: dict[str, Any], key: str, values: Mapping[str, Any]) -> None:
     given = {name: value for name, value in values.items() if value is not None}
-    if given:
-        # Laid over and not put in place: the file may hold what no option names.
-        request[key] = {**(request.get(key) or {}), **given}
+    if not given:
+        return
+    held = request.get(key) or {}
+    if not isinstance(held, dict):
+        raise CommandError(f"{key} in --body must be a JSON object where options say more of it.")
+    # Laid over and not put in place: the file may hold what no option names.
+    request[key] = {**held, **given}
 
 
 def _read(name: str) -> str:
     try:
         return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{name} cannot be read: {error}.") from None
+        raise CommandError(f"{name} cannot be read: {reason_of(error)}.") from None
 
 
 def _object(text: str, name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from dc1.cli.options import AsJson, IdempotencyKey, RenterKey, Url, renter_targe
 from dc1.cli.output import cell, console, emit, encodable, facts, listing, moment, money, notes, part_of, printable, sar
 from dc1.cli.renter.job_request import job_request
 from dc1.client import DEFAULT_URL, Answer, Client, GoneError, StreamedEvent, follow_job_events, path
+from dc1.os_errors import reason_of
 
 app = Commands()
 
@@ -383,7 +384,7 @@ def _save(content: bytes, file: Path) -> None:
     try:
         file.write_bytes(content)
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error}.") from None
+        raise CommandError(f"{file} cannot be written: {reason_of(error)}.") from None
     notes.print(f"Written to {file}.")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from dc1.cli.errors import CommandError
+from dc1.os_errors import reason_of
 from dc1.secret_files import SecretFileError, is_sendable, read_secret
 from dc1.settings.settings import Settings
 
@@ -59,4 +60,4 @@ def _write(file: Path, token: str) -> None:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(token + "\n")
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error}.") from None
+        raise CommandError(f"{file} cannot be written: {reason_of(error)}.") from None

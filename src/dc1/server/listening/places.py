@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from dc1.os_errors import reason_of
 from dc1.ports import joined, port_obstacle
 from dc1.private_files import make_private_file
 from dc1.socket_paths import length_obstacle
@@ -59,7 +60,9 @@ def sole_socket(path: Path, group: str | None, bind: Callable[[str], int]) -> It
                 _give(path, grp.getgrnam(group).gr_gid)
             path.chmod(_OWNER_ONLY if group is None else _OWNER_AND_GROUP)
         except (OSError, LookupError, RuntimeError) as error:
-            raise ListenError(f"Cannot listen on {path} (DC1_GRPC_SOCKET, DC1_GRPC_SOCKET_GROUP): {error}.") from None
+            raise ListenError(
+                f"Cannot listen on {path} (DC1_GRPC_SOCKET, DC1_GRPC_SOCKET_GROUP): {reason_of(error)}."
+            ) from None
         yield name
 
 

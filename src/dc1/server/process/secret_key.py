@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from dc1.domain import errors
+from dc1.os_errors import reason_of
 from dc1.private_files import belongs_to_others, make_private_file
 from dc1.secret_files import cleaned, is_sendable
 from dc1.settings.settings import Settings, SettingsError
@@ -64,7 +65,7 @@ def keep_to_ourselves(settings: Settings) -> None:
         try:
             make_private_file(path)
         except OSError as error:
-            raise SettingsError(f"{path} can be read by others on this machine: {error}.") from None
+            raise SettingsError(f"{path} can be read by others on this machine: {reason_of(error)}.") from None
 
 
 def _kept(path: Path) -> str:
@@ -79,7 +80,7 @@ def _kept(path: Path) -> str:
         # Cleaned, as somebody may have brought it here from another machine by an editor.
         kept = cleaned(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} holds no secret that can be used: {error}.") from None
+        raise SettingsError(f"{path} holds no secret that can be used: {reason_of(error)}.") from None
     if not is_sendable(kept) or not kept:
         raise SettingsError(f"{path} holds no secret that can be used.")
     return kept
