@@ -61,6 +61,15 @@ async def test_health_and_reflection_need_no_credential(server: Running) -> None
     )
     answers = [response async for response in newer(iter([request]))]
     assert {each.name for each in answers[0].list_services_response.service} == names
+    # Each that is listed can be asked after, and so can one of its methods: `grpcurl describe` does.
+    symbols = [*names, "dcp.v1.JobService.WatchJob", "dcp.v1.Job.job_id", "dcp.v1.JobService.Nothing", "dcp.v1.Nothing"]
+    asked = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol) for symbol in symbols]
+    told = [response.WhichOneof("message_response") async for response in newer(iter(asked))]
+    assert told == ["file_descriptor_response"] * (len(symbols) - 2) + ["error_response"] * 2
+    assert {name for name in names if "reflection" in name} == {
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
 
 
 async def test_a_drain_refuses_new_calls_finishes_those_in_flight_and_then_sends_streams_elsewhere(
