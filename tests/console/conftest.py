@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dc1.testing.market import LocalMarket
-from tests.console.no_netlink import wrapped
+from tests.console.browser.no_netlink import wrapped
 from tests.console.visitor import Visitors, launch
 
 if TYPE_CHECKING:

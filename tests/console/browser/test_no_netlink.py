@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.console.no_netlink import wrapped
+from tests.console.browser.no_netlink import wrapped
 
 _LOOK = "import socket; socket.socket(socket.AF_INET); socket.socket(socket.AF_NETLINK)"
 
