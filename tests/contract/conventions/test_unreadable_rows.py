@@ -1,8 +1,9 @@
 """Whatever is in a row, it costs that row's owner an answer at most: the others are served, and every loop goes on."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from sqlalchemy import Column, Table
 
 from dc1.control.control_plane import ControlPlane
 from dc1.storage.schema.columns import ExactDecimal, ExactJson, StoredEnum, StoredMoment, metadata
+from dc1.testing.clock import ManualClock
+from dc1.testing.edge import Edge
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
 from tests.contract.conventions.test_odd_rows import OF_ADMIN, OF_RENTER
@@ -113,34 +116,70 @@ async def go_round(plane: ControlPlane) -> None:
     await plane.catalog.load()
 
 
+class Town:
+    """A market that stands still, with all that its people did, which every test finds as it was."""
+
+    def __init__(self, market: LocalMarket) -> None:
+        self.market = market
+        self.victim, self.other = Scene(market), Scene(market)
+        done = self.victim.job("completed")
+        # Whose row is the first of every table, which is the one that is spoilt.
+        assert done == 1
+        self.victim.renter.submit(model="nobody/offers-this")
+        self.victim.key_id()
+        self.victim.withdrawal()
+        self.victim.job("pending")
+        self.neighbours_job = self.other.job("completed")
+        market.stop_server()
+        self._stopped_at_ms = market.clock.now_ms()
+        shutil.copy(self.database, self._as_it_was)
+
+    @cached_property
+    def database(self) -> Path:
+        return self.market.data_directory / "dc1.sqlite3"
+
+    @cached_property
+    def _as_it_was(self) -> Path:
+        return self.market.data_directory / "as-it-was.sqlite3"
+
+    def restore(self) -> None:
+        """Put time and database back to where they were."""
+        self.market.stop_server()
+        for rest in ("-wal", "-shm"):
+            Path(f"{self.database}{rest}").unlink(missing_ok=True)
+        shutil.copy(self._as_it_was, self.database)
+        self.market.clock = ManualClock(self._stopped_at_ms)
+
+
+@pytest.fixture(scope="module")
+def town(edge: Edge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    # Made once: it takes as long as everything that a test does with it.
+    market = LocalMarket(edge, tmp_path_factory.mktemp("town"))
+    yield Town(market)
+    # Before the market is closed, which would find the books wrong: a job whose status was overwritten is in none.
+    market.stop_server()
+    market.close()
+
+
 @pytest.mark.parametrize("turn", range(ROUNDS))
 @pytest.mark.parametrize("name", TABLES)
-def test_an_unreadable_row_ends_nothing(market: LocalMarket, name: str, turn: int) -> None:
-    victim, other = Scene(market), Scene(market)
-    done = victim.job("completed")
-    victim.renter.submit(model="nobody/offers-this")
-    victim.key_id()
-    victim.withdrawal()
-    victim.job("pending")
-    neighbours_job = other.job("completed")
-    assert done == 1
-    market.stop_server()
-    spoil(market.data_directory / "dc1.sqlite3", metadata.tables[name], turn)
+def test_an_unreadable_row_ends_nothing(town: Town, name: str, turn: int) -> None:
+    town.restore()
+    market, other = town.market, town.other
+    spoil(town.database, metadata.tables[name], turn)
 
     market.start_server()
 
     refused = {}
-    for path, get in paths_of(market, victim, other.renter):
+    for path, get in paths_of(market, town.victim, other.renter):
         answer = get(path)
         if answer.status_code >= 500:
             refused[path] = answer.text
     market.edge.loop.run(go_round(market.server.market))
     market.advance(61)
     assert not refused
-    assert other.renter.job(neighbours_job)["status"] == "completed"
+    assert other.renter.job(town.neighbours_job)["status"] == "completed"
     again = other.renter.submit(provider_id=other.provider.id)
     assert market.next_job(other.provider)["id"] == again["id"]
     answered(other.provider.try_result(again["id"], result={"type": "text", "response": "ok"}))
     assert market.admin.get("/admin/jobs").status_code == 200
-    # Before the market is closed, which would find the books wrong: a job whose status was overwritten is in none.
-    market.stop_server()
