@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -41,7 +42,7 @@ class FieldRules:
     """Applies the rules that message types declare in their field options."""
 
     def __init__(self) -> None:
-        self._validator = Validator()
+        self._validator = _validator()
         self._plans: dict[str, _Plan] = {}
 
     def apply(self, request: Message) -> None:
@@ -77,6 +78,13 @@ class FieldRules:
         if plan is None:
             plan = self._plans[name] = _read(request)
         return plan
+
+
+@cache
+def _validator() -> Validator:
+    # Of the process: it compiles the rules of a message type at its first request, in 10 to 40 ms, and those
+    # rules are the same at every server.
+    return Validator()
 
 
 def _read(request: Message) -> _Plan:
