@@ -135,7 +135,7 @@ async def test_what_was_read_before_an_invalidation_is_not_remembered(database: 
 
         async def read(self, work: Callable[[Any], T]) -> T:
             found = await super().read(work)
-            if self.reads == 2:
+            if self.reads == 1:
                 await database.write(lambda conn: key_rows.revoke_all(conn, KeyRole.PROVIDER, 1, START_MS))
                 revoked.invalidate(key.key_id)
             return found

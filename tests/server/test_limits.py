@@ -1,7 +1,7 @@
 """How often who may call, and what a call may cost before it is known who makes it."""
 
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import grpc
@@ -14,7 +14,7 @@ from dc1.domain.errors import ApiError
 from dc1.domain.jobs.results import MAX_RESULT_VALUES
 from dc1.server.method_options import Bucket, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
-from dc1.storage.accounts import keys as key_rows
+from dc1.storage.accounts import key_holders
 from dc1.testing.clock import ManualClock
 from dcp.v1.admin_service_pb2 import GetDashboardRequest
 from dcp.v1.daemon_run_pb2 import ReportRunResultRequest
@@ -118,13 +118,13 @@ async def test_keys_of_an_address_that_failed_are_hardly_looked_up(
 ) -> None:
     """714 made-up keys a second of one address held the server's core at 87 %."""
     looked_up: list[str] = []
-    find = key_rows.find
+    find = key_holders.find
 
-    def counted(conn: Any, key_id: str) -> Any:
-        looked_up.append(key_id)
-        return find(conn, key_id)
+    def counted(conn: Any, key_ids: Collection[str], now_ms: int) -> Any:
+        looked_up.extend(key_ids)
+        return find(conn, key_ids, now_ms)
 
-    monkeypatch.setattr(key_rows, "find", counted)
+    monkeypatch.setattr(key_holders, "find", counted)
 
     async def call(key: str) -> int:
         return (await send(server, method, b"", x_renter_key=key)).status
