@@ -10,7 +10,9 @@ from pathlib import Path
 
 from dc1.edge.child_processes import bound_to_us
 from dc1.testing.waiting import eventually
+from tests.support import warm_start
 from tests.support.signals import heeded_signals
+from tests.support.warm_start import WarmChild
 
 DC1 = (sys.executable, "-m", "dc1.cli")
 
@@ -30,16 +32,22 @@ class Process:
     ) -> None:
         self.name = name
         self._log = (logs or directory) / f"{name}.log"
+        env = {"PATH": os.environ["PATH"], "HOME": str(directory), "PYTHONPATH": _PYTHONPATH, **env}
+        self._child: subprocess.Popen[bytes] | WarmChild
         with self._log.open("ab") as output, heeded_signals():
-            self._child = subprocess.Popen(
-                bound_to_us(*command),
-                cwd=directory,
-                env={"PATH": os.environ["PATH"], "HOME": str(directory), "PYTHONPATH": _PYTHONPATH, **env},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            # What is loaded before a program can only be loaded with it.
+            if tuple(command[: len(DC1)]) == DC1 and "LD_PRELOAD" not in env:
+                self._child = warm_start.start(command[len(DC1) :], env, directory, output.fileno())
+            else:
+                self._child = subprocess.Popen(
+                    bound_to_us(*command),
+                    cwd=directory,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
 
     @property
     def is_alive(self) -> bool:

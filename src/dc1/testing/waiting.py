@@ -8,18 +8,22 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 0.1
 
 
 def eventually(probe: Callable[[], T], what: str = "the condition", seconds: float = 8.0) -> T:
     """Return the first true value of `probe`, which is asked again and again until the deadline."""
     # The machine's time, not the market's: this is about threads and processes, which a hand-moved clock does not move.
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    deadline = began + seconds
     while True:
         value = probe()
         if value:
             return value
-        assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s; last seen: {value!r}"
-        time.sleep(_PAUSE_SECONDS)
+        now = time.monotonic()
+        assert now < deadline, f"{what} did not come about in {seconds} s; last seen: {value!r}"
+        # Longer the longer it takes: a call a hundred times a second is work that what is waited for has to wait for.
+        time.sleep(min(max(_PAUSE_SECONDS, (now - began) / 10), _LONGEST_PAUSE_SECONDS))
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
