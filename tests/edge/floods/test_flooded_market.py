@@ -1,6 +1,6 @@
 """A market whose limits are on, flooded by a stranger: its neighbours notice nothing.
 
-Each flood lasts 5 s, or `FLOOD_SECONDS`: `FLOOD_SECONDS=20 pytest -rP tests/edge/floods/test_flooded_market.py` prints
+Each flood lasts 3 s, or `FLOOD_SECONDS`: `FLOOD_SECONDS=20 pytest -rP tests/edge/floods/test_flooded_market.py` prints
 what `docs/limits.md` shows.
 """
 
@@ -22,7 +22,7 @@ from tests.edge.floods.flood import KINDS
 from tests.edge.upstream import MEBIBYTE
 from tests.faults.processes import DC1, Process
 
-SECONDS = float(os.environ.get("FLOOD_SECONDS", "5"))
+SECONDS = float(os.environ.get("FLOOD_SECONDS", "3"))
 NEIGHBOURS = (f"203.0.113.{host}" for host in cycle(range(8, 255)))
 """Many, as one that asked so often would meet a limit of its own."""
 
