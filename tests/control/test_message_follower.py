@@ -3,6 +3,8 @@
 import asyncio
 from threading import Event
 
+import pytest
+
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.message_budget import MessageBudget
@@ -55,3 +57,33 @@ async def test_no_more_of_one_job_is_taken_than_of_many(market: SmallMarket, ren
 
 def _lines(conn: Connection, row_id: int) -> int:
     return job_logs.totals_of(conn, [row_id])[row_id]
+
+
+async def test_what_comes_of_a_job_is_followed_in_one_task(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in its own, that waits for the one before, a call would have as many tasks as tokens once it had two."""
+    daemon = await market.daemon()
+    job = await market.submit(renter)
+    lease = await daemon.accept()
+    plane, outbox = market.control, Outbox()
+    messages = DaemonMessages(plane, daemon.provider, outbox, ToldImages(plane.catalog, outbox), MessageBudget())
+    follower = MessageFollower(messages, daemon.provider_id, outbox.close)
+    of = pb.LeaseRef(job_id=job.job_id, attempt_number=lease.attempt)
+    words = [pb.TokenBatch(lease=of, text=f"{number} ", count=1) for number in range(50)]
+    followed: list[str] = []
+    tasks: set[object] = set()
+    take = messages.take
+
+    async def noted(message: pb.ConnectRequest) -> None:
+        tasks.add(asyncio.current_task())
+        await take(message)
+        followed.append(message.tokens.text)
+
+    monkeypatch.setattr(messages, "take", noted)
+    await follower.take(pb.ConnectRequest(progress=pb.Progress(lease=of, phase="generating")))
+    for word in words:
+        await follower.take(pb.ConnectRequest(tokens=word))
+    await follower.take(pb.ConnectRequest(beat=pb.Beat(state=pb.DaemonState())))
+    assert [text for text in followed if text] == [word.text for word in words]
+    assert len(tasks - {asyncio.current_task()}) <= 2, "one for the job, and one for the beat"
