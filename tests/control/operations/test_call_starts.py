@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from dc1.defaults import QUEUE_DEADLINE_SECONDS
 from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, Phase
+from dc1.storage.engine.statements import driver_of
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
 from tests.control.small_market import DONE, Daemon, SmallMarket
@@ -67,6 +69,24 @@ async def test_a_call_that_ends_soon_is_written_at_its_hold_and_at_its_end(
     assert (job.started_at_ms, job.working_since_ms) == (call.submitted_at_ms, call.submitted_at_ms)
     (attempt,) = await market.see(jobs.attempts, call.id)
     assert (attempt.started_at_ms, attempt.outcome) == (call.submitted_at_ms, "completed")
+
+
+async def test_it_is_two_transactions_of_few_statements(market: SmallMarket, daemon: Daemon, renter: int) -> None:
+    """What a call costs its server beside its tokens: whoever adds a statement raises a figure."""
+    control, seen = market.control, list[str]()
+    asked = read_call("/v1/chat/completions", SAID, 1_000_000)
+    await market.do(lambda conn: driver_of(conn).set_trace_callback(seen.append))
+    seen.clear()
+    call = await control.completions.start(renter, asked, await control.completions.reserve(renter, asked))
+    with control.job_feed.subscribe(call.id, (TokenChunk,), from_start=True):
+        lease = await daemon.accept()
+        await control.attempts.progress(lease.provider_id, lease.job_id, lease.attempt, Phase.GENERATING)
+        speak(market, lease)
+        await daemon.finish(lease, replace(DONE, prompt_tokens=1000, completion_tokens=400))
+    words = Counter(sql.split(None, 1)[0] for sql in seen)
+    await market.do(lambda conn: driver_of(conn).set_trace_callback(None))
+    assert words["COMMIT"] == 2
+    assert words["SELECT"] + words["INSERT"] + words["UPDATE"] <= 34, "\n".join(seen)
 
 
 async def test_one_that_goes_on_is_stored_as_running(market: SmallMarket, lease: Lease, call: JobRow) -> None:

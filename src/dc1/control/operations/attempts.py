@@ -248,7 +248,7 @@ class Attempts:
             # Locked once: what is fenced here is what is settled below.
             begun = None if start is None else begin(conn, start)
             job = begun or locked_in_force(conn, reference, provider_id, attempt)
-            evidence = Evidence(conn, job, relayed, gpu_failed_at_ms)
+            evidence = Evidence(conn, job, relayed, gpu_failed_at_ms, None if lease is None else lease.assignment.spec)
             taken = charges.examined(evidence, report)
             is_lost = not taken.completed and (
                 transient or (others and charges.judged(evidence, taken, now_ms) is Fault.PROVIDER)

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
+from dc1.domain.base.json_types import JsonValue
 from dc1.domain.inference.kinds import kind_of, needs_bodies
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
@@ -14,13 +15,14 @@ from dc1.domain.jobs.tasks.daemon_tasks import UNAVAILABLE_STATUS
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, used_seconds
 from dc1.storage.jobs import job_logs, jobs
-from dc1.storage.jobs.job_records import JobRow, ordered
+from dc1.storage.jobs.job_records import JobRow, JobSpec, ordered
 
 
 class Evidence:
     """What the server saw of a run, by which it is judged and charged; `relayed` is what it said of a /v1 answer.
 
-    `gpu_failed_at_ms` is when a card of its machine failed or vanished last.
+    `gpu_failed_at_ms` is when a card of its machine failed or vanished last, and `spec` what was sent with the job,
+    where that is known already.
     """
 
     def __init__(
@@ -29,7 +31,9 @@ class Evidence:
         job: JobRow,
         relayed: RelayedText = NOTHING_RELAYED,
         gpu_failed_at_ms: int | None = None,
+        spec: JobSpec | None = None,
     ) -> None:
+        self._spec = spec
         self.conn = conn
         self.job = job
         self.relayed = relayed
@@ -49,6 +53,17 @@ class Evidence:
             or job_logs.has_printed(self.conn, job.id, job.attempt_number)
         )
 
+    @cached_property
+    def spec(self) -> JobSpec:
+        """What was sent with the job."""
+        return jobs.spec(self.conn, self.job.id) if self._spec is None else self._spec
+
+    @cached_property
+    def said(self) -> JsonValue:
+        """What its renter said, or the body of a call: read once, for a conversation may be long."""
+        said: JsonValue = self.spec.said
+        return said
+
     @property
     def lost_gpu(self) -> bool:
         """Whether a card of its machine failed while it ran; which of several it had is not known."""
@@ -58,7 +73,7 @@ class Evidence:
     @property
     def ran_our_program(self) -> bool:
         """Whether what ran was made by the market out of the order, so that its exit status says what we mean by it."""
-        return ordered(self.job, jobs.spec(self.conn, self.job.id)).runs_our_program
+        return ordered(self.job, self.spec).runs_our_program
 
 
 def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:
@@ -97,10 +112,9 @@ def _may_be_told_whole(evidence: Evidence, report: AttemptReport) -> bool:
     judge = kind.answer_fault
     if not report.completed or report.actor is not Actor.PROVIDER or (relayed.is_whole and judge is None):
         return True
-    spec = jobs.spec(evidence.conn, evidence.job.id)
-    said = spec.said
+    said = evidence.said
     if judge is None or not isinstance(said, dict):
-        return not isinstance(said, dict) or not needs_bodies(spec.inference_path, said)
+        return not isinstance(said, dict) or not needs_bodies(evidence.spec.inference_path, said)
     # The daemon has judged it too; by its word alone nobody pays.
     return relayed.is_whole and relayed.answer is not None and judge(said, relayed.answer) is None
 

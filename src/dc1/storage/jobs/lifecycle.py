@@ -96,7 +96,7 @@ def finish(
     seen = Evidence(conn, running, relayed) if evidence is None else evidence
     used = charges.used(seen, report, now_ms)
     fault = None if report.completed else charges.judged(seen, report, now_ms)
-    usage, cut = token_usage.of_report(conn, running, report, seen.relayed)
+    usage, cut = token_usage.of_report(seen, report)
     closure = Closure(
         status=target,
         event=JobEvent.COMPLETED if report.completed else JobEvent.FAILED,
@@ -116,7 +116,7 @@ def finish(
     )
     if fault is not None and running.token_price_halala is not None and CONSEQUENCES[fault].charged:
         # Nobody believes the count of a call that failed: what was relayed is what there is to pay for.
-        return _cut_off(conn, running, closure, seen.relayed, now_ms)
+        return _cut_off(seen, running, closure, now_ms)
     is_charged = fault is None or CONSEQUENCES[fault].charged
     bill = charges.bill(running, used, usage) if is_charged else Settlement.full_refund(running.cost_halala)
     moved = close(conn, running, closure, bill, now_ms)
@@ -164,7 +164,7 @@ def lose(
             fault=fault,
             refusal=refusal,
         )
-        return _cut_off(conn, running, closure, relayed, now_ms)
+        return _cut_off(Evidence(conn, running, relayed), running, closure, now_ms)
     # Its hold and its place in the queue stay: the order goes by when a job was submitted.
     end_attempt(conn, running, category.value, now_ms, exit_code=exit_code, error_detail=error_detail, fault=fault)
     assert running.provider_id is not None
@@ -246,7 +246,7 @@ def _time_out(conn: Connection, job: LockedJob, seen: Evidence, now_ms: int) -> 
         used_seconds=charges.worked_seconds(seen, now_ms),
         fault=Fault.RENTER,
     )
-    return _cut_off(conn, job, closure, seen.relayed, now_ms)
+    return _cut_off(seen, job, closure, now_ms)
 
 
 def _idled(conn: Connection, job: LockedJob, now_ms: int, queue_deadline_seconds: float) -> Transition | None:
@@ -303,13 +303,14 @@ def cancel(
         return None
     # No report comes of a run that is stopped from here, so the server's clock counts.
     ran = job.status == JobStatus.RUNNING
-    used = charges.worked_seconds(Evidence(conn, job, relayed), now_ms) if ran else None
+    seen = Evidence(conn, job, relayed)
+    used = charges.worked_seconds(seen, now_ms) if ran else None
     fault = fault_of_cancel(actor)
     closure = Closure(JobStatus.CANCELLED, JobEvent.CANCELLED, actor, used_seconds=used, fault=fault)
     # Of what waits nothing can have been relayed, whatever memory says: it has no provider to be paid.
     if not ran or not CONSEQUENCES[fault].charged:
         return close(conn, job, closure, Settlement.full_refund(job.cost_halala), now_ms)
-    return _cut_off(conn, job, closure, relayed, now_ms)
+    return _cut_off(seen, job, closure, now_ms)
 
 
 def set_phase(
@@ -372,13 +373,13 @@ def _running(conn: Connection, job: Lockable, attempt: int | None, provider_id: 
     return row
 
 
-def _cut_off(conn: Connection, job: LockedJob, closure: Closure, relayed: RelayedText, now_ms: int) -> Transition:
+def _cut_off(seen: Evidence, job: LockedJob, closure: Closure, now_ms: int) -> Transition:
     """End a job of which nobody reported what it took; a call by what was relayed, another by `used_seconds` if any."""
     if job.token_price_halala is not None:
-        usage = token_usage.of_relayed(conn, job, relayed)
+        usage = token_usage.of_relayed(seen)
         if usage.total:
             closure = replace(closure, prompt_tokens=usage.prompt, completion_tokens=usage.completion)
-        return close(conn, job, closure, charges.bill(job, Decimal(0), usage), now_ms)
+        return close(seen.conn, job, closure, charges.bill(job, Decimal(0), usage), now_ms)
     used = closure.used_seconds
     bill = Settlement.full_refund(job.cost_halala) if used is None else charges.bill(job, used)
-    return close(conn, job, closure, bill, now_ms)
+    return close(seen.conn, job, closure, bill, now_ms)
