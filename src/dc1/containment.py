@@ -2,8 +2,7 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,22 +12,35 @@ class StrayError(Exception):
     """What would have ended more than it was raised in: no Exception, and nobody's wish to end."""
 
 
-@contextmanager
-def contained() -> Iterator[None]:
-    """Let nothing out of the block but an Exception, or the wish that the running task should end.
+class Containment:
+    """What lets nothing out of a block but what `contained` says."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Enter the block."""
+
+    def __exit__(self, _: object, raised: BaseException | None, __: object) -> None:
+        """Let what was raised pass, or raise that it is a stray in its place.
+
+        Raises:
+            StrayError: it is one.
+        """
+        if raised is not None and _is_stray(raised):
+            raise StrayError(in_words(raised)) from raised
+
+
+# It remembers nothing, so that all blocks share one: each token passes three.
+_CONTAINMENT = Containment()
+
+
+def contained() -> Containment:
+    """Return what lets nothing out of its block but an Exception, or the wish that the running task should end.
 
     A library may cancel what it waits for by itself, of which the waiting task would end without a word, and
-    `sys.exit` in a task ends the whole event loop. Inside a task or in any thread.
-
-    Raises:
-        StrayError: it was something else.
+    `sys.exit` in a task ends the whole event loop. Inside a task or in any thread. A StrayError stands for all else.
     """
-    try:
-        yield
-    except BaseException as raised:
-        if not _is_stray(raised):
-            raise
-        raise StrayError(in_words(raised)) from raised
+    return _CONTAINMENT
 
 
 async def run_contained(work: Awaitable[T]) -> T:

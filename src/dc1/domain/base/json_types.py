@@ -112,8 +112,8 @@ def with_integers(value: JsonValue) -> JsonValue:
 def has_more_values(text: str, most: int) -> bool:
     """Tell whether JSON has more values than so many, before it is parsed, which alone may take seconds."""
     # Each value but the outermost is the first in a list or an object, or has a comma before it. Most texts need not
-    # be looked at more closely.
-    if sum(map(text.count, _SIGNS)) < most:
+    # be looked at more closely, and those of fewer characters not at all.
+    if len(text) <= most or sum(map(text.count, _SIGNS)) < most:
         return False
     bare = _STRING.sub("", text)
     return 1 + sum(map(bare.count, _SIGNS)) - len(_EMPTY.findall(bare)) > most

@@ -1,6 +1,6 @@
 """What an engine said of a call, object by object: counted, and told to the caller as it is but for its names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,7 +36,7 @@ class AnswerEvent:
             found = members(text)
         except ValueError:
             return None
-        if not _is_writable(text, {name: member.value for name, member in found.items()}):
+        if not _is_writable(text, found):
             return None
         said = found["choices"].value if "choices" in found else None
         return cls(text, found, [each for each in said if isinstance(each, dict)] if isinstance(said, list) else [])
@@ -122,12 +122,14 @@ class AnswerEvent:
         return f"{self.text[: stands.start]}{whole}{self.text[stands.end :]}"
 
 
-def _is_writable(text: str, value: JsonValue) -> bool:
+def _is_writable(text: str, found: Mapping[str, Member]) -> bool:
     """Tell whether parts of an event can be written again, which takes no half of a character and no deep nesting."""
-    # Most texts need not be looked at more closely.
-    if text.count("{") + text.count("[") > _MAX_DEPTH and is_deeper(value, _MAX_DEPTH):
-        return False
-    return not has_halves(text, value)
+    # Most texts need not be looked at more closely, and this is asked of every token.
+    may_be_deep = text.count("{") + text.count("[") > _MAX_DEPTH
+    if not may_be_deep and "\\u" not in text:
+        return True
+    value: JsonObject = {name: member.value for name, member in found.items()}
+    return not (may_be_deep and is_deeper(value, _MAX_DEPTH)) and not has_halves(text, value)
 
 
 def _said(choice: JsonObject) -> JsonObject:
