@@ -30,6 +30,8 @@ class FakeStream:
         self.received: list[tuple[str, Any]] = []
         self.bundles: list[int] = []
         """How many messages each bundle had."""
+        self.requests = 0
+        """How many messages came, a bundle counting one."""
         self._seen: dict[str, int] = {}
         self._arrived = asyncio.Condition()
         self._outgoing: asyncio.Queue[pb.ConnectResponse | Refusal | None] = asyncio.Queue()
@@ -98,6 +100,7 @@ class FakeStream:
     async def _read(self, context: "aio.ServicerContext[pb.ConnectRequest, pb.ConnectResponse]") -> None:
         while isinstance(request := await context.read(), pb.ConnectRequest):
             await self.reading.wait()
+            self.requests += 1
             if request.HasField("bundle"):
                 self.bundles.append(len(request.bundle.messages))
             for message in request.bundle.messages or [request]:

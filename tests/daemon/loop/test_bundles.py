@@ -1,6 +1,7 @@
 """What a daemon says and hears together, and calls that begin with their offer."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -46,3 +47,23 @@ async def test_a_call_begins_with_its_offer_where_that_says_how_long_it_may_run(
         run.finish({"response": "ok"})
         await stream.next("outcome")
         assert not daemon.runner.started_another, "a Start beside it says nothing new"
+
+
+async def test_runs_that_say_much_are_told_in_few_messages(server: FakeServer) -> None:
+    """A message costs both sides by its number, so that they are 500 a second after the first twenty."""
+    server.takes_bundles = True
+    async with connected(server, telemetry=MadeUpMachine(gpu_count=8)) as (daemon, stream):
+        runs = [await daemon.started(stream, f"job-{number}") for number in range(8)]
+        before, began_at = stream.requests, time.monotonic()
+        for _ in range(100):
+            for run in runs:
+                await run.sink.token("word ")
+                # Each in a turn of its own, as what comes on as many connections does.
+                await asyncio.sleep(0)
+        left = 100 * len(runs)
+        while left:
+            left -= (await stream.next("tokens")).text.count(" ")
+        assert stream.requests - before <= 20 + 500 * (time.monotonic() - began_at) + 1
+        for run in runs:
+            run.finish({"response": "ok"})
+            await stream.next("outcome")

@@ -20,6 +20,7 @@ from dc1.daemon.leases.leases import HeldLease, LeaseOutput
 from dc1.daemon.probe.probes import Probes
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.runner_registry import RunnerRegistry
+from dc1.domain.base.leaky_bucket import Flow, LeakyBucket
 from dc1.domain.jobs.states import ErrorCategory
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
@@ -39,6 +40,10 @@ MISSED_ANSWERS = 3
 
 MOST_REPLIES = 1_000
 """Answers to offers that wait for a server that reads nothing; the oldest go, for offers that are open come again."""
+
+_MESSAGES = Flow(at_once=20, a_second=500)
+"""Messages that leave as soon as there is something to say. A message costs both sides by its number: where runs say
+more than that at once, what comes within two milliseconds goes together, and a single caller's tokens never wait."""
 
 _BUNDLE_BYTES = 64 * 1024
 """What is more than this goes by itself: there is nothing to be saved by its number."""
@@ -91,6 +96,7 @@ class Stream:
         self._beats = 0
         self._unknown: list[pb.LeaseRef] = []
         self._server_takes_bundles = False
+        self._pace = LeakyBucket(_MESSAGES)
         self._finishing = False
         self._reconnect: pb.ReconnectReason.ValueType | None = None
         self._patience: asyncio.Timeout | None = None
@@ -142,16 +148,23 @@ class Stream:
             hello = pb.Hello(instance_id=self._instance_id, state=state, take_over=self._take_over)
             await call.write(pb.ConnectRequest(hello=hello))
             while not self._finishing:
+                await self._gather()
                 # Before looking, not after: what is said during a write must end the next wait at once.
                 changed.clear()
                 message = self._due()
                 if message is not None:
+                    self._pace.take(1)
                     await call.write(message)
                 else:
                     await self._something_due()
             await call.done_writing()
         except (aio.AioRpcError, asyncio.InvalidStateError):
             return  # The call is over; the reading side learns why.
+
+    async def _gather(self) -> None:
+        """Wait where many messages left lately, so that the next one says more."""
+        if self._server_takes_bundles and (wait := self._pace.wait_seconds(1)):
+            await asyncio.sleep(wait)
 
     def _due(self) -> pb.ConnectRequest | None:
         """Return all that is to be said now, as far as one message takes it."""

@@ -119,12 +119,12 @@ class HeldLease:
             if not self._unsent:
                 return None
             return self._drain_until if self._waits_for_receipts else self._ended_at
-        due = self._phase_at
-        # Asked of every lease before each message, so without a generator.
-        for other in (self.logs.due_at(), self.tokens.due_at()):
-            if other is not None and (due is None or other < due):
-                due = other
-        return due
+        due, said = self._phase_at, self.tokens.due_at()
+        # Asked of every lease before each message.
+        if said is not None and (due is None or said < due):
+            due = said
+        printed = self.logs.due_at() if self.logs.is_used else None
+        return printed if printed is not None and (due is None or printed < due) else due
 
     def take(self, now: float) -> LeaseOutput | None:
         """Return the next thing to tell, if one is due."""

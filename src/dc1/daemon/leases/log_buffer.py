@@ -55,6 +55,8 @@ class LogBuffer:
         self._receipted_at = 0.0
         self._closed = False
         self._is_last = False
+        self.is_used = False
+        """Whether any line ever came: of calls none does, and their leases are asked for every token of all of them."""
         self.has_room = asyncio.Event()
         """Cleared while a line that came would be lost: the disk is full, and the server has not taken enough."""
         self.has_room.set()
@@ -68,6 +70,7 @@ class LogBuffer:
         """Add a line; what is longer than 2000 characters is cut."""
         if self._is_cut or self._closed:
             return
+        self.is_used = True
         if not self._waiting:
             self._opened_at = now
         if self._spool.is_full:

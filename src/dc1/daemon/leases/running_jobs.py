@@ -21,6 +21,8 @@ CLEANUP_SECONDS = 15.0
 """How long new work waits for stopped work to free what it held."""
 
 _LINES_A_TURN = 64
+_EVENTS_A_TURN = 16
+"""An engine says one at a time, as a rule, and to wait for the next is a turn for everybody: this is of a flood."""
 
 ROOM_SECONDS = 10.0
 """How long a run waits with a line that this machine's disk has no room for, until it goes on without."""
@@ -46,7 +48,7 @@ class LeaseSink:
     def __init__(self, lease: HeldLease, changed: Callable[[], None]) -> None:
         self._lease = lease
         self._changed = changed
-        self._lines = 0
+        self._lines = self._events = 0
         self._waited = False
 
     async def log(self, level: Level, message: str) -> None:
@@ -76,14 +78,16 @@ class LeaseSink:
         self._changed()
 
     async def token(self, text: str) -> None:
-        """Take a token, and let it be sent before the next is made."""
+        """Take a token."""
         await self.event("", text, False)
 
     async def event(self, event: str, text: str, is_last: bool) -> None:
-        """Take what an engine said, and let it be sent before more is."""
+        """Take what an engine said; one in 16 lets the rest of the daemon have a turn."""
         self._lease.say(event, text, time.monotonic(), is_last=is_last)
         self._changed()
-        await asyncio.sleep(0)
+        self._events += 1
+        if self._events % _EVENTS_A_TURN == 0:
+            await asyncio.sleep(0)
 
 
 class RunningJobs:
