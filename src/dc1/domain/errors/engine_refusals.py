@@ -29,6 +29,9 @@ UNHEEDED = (
     "guided_choice",
     "guided_grammar",
     "structured_outputs",
+    "response_format",
+    "logprobs",
+    "tool_choice",
 )
 """What a call may ask for that some engines pass over, so that they answer 200 without it."""
 

@@ -9,6 +9,7 @@ from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values
 
 _MOST_LOGPROB_VALUES = 20_000
+_SAID = ("content", "text", "tool_calls", "refusal", "reasoning_content", "reasoning")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
@@ -39,25 +40,37 @@ class Answer:
     def take(self, chunk: dict[str, Any]) -> str:
         """Return the text that a chunk adds."""
         # The last chunk has the usage and no choice; earlier ones may say null.
-        self._usage = _object(chunk.get("usage")) or self._usage
-        self._fingerprint = text_of(chunk.get("system_fingerprint")) or self._fingerprint
+        if usage := chunk.get("usage"):
+            self._usage = _object(usage) or self._usage
+        if fingerprint := chunk.get("system_fingerprint"):
+            self._fingerprint = text_of(fingerprint) or self._fingerprint
         choices = objects(chunk.get("choices"))
-        self._finished |= {str(each.get("index")) for each in choices if text_of(each.get("finish_reason"))}
-        self._pieces_made += sum(says_something(each) for each in choices if each.get("delta"))
-        choice = next((each for each in choices if each.get("index") in (0, None)), {})
+        first: dict[str, Any] | None = None
+        for choice in choices:
+            if choice.get("index") in (0, None) and first is None:
+                first = choice
+            if text_of(choice.get("finish_reason")):
+                self._finished.add(str(choice.get("index")))
+            if choice.get("delta") and says_something(choice):
+                self._pieces_made += 1
+        return "" if first is None else self._take_first(first)
+
+    def _take_first(self, choice: dict[str, Any]) -> str:
+        """Return the text that the first answer's part of a chunk adds."""
         self.finish_reason = text_of(choice.get("finish_reason")) or self.finish_reason
         delta = said_in(choice)
-        calls, refusal = delta.get("tool_calls"), text_of(delta.get("refusal"))
-        content = _content(delta.get("content")) or text_of(delta.get("text"))
+        if calls := delta.get("tool_calls"):
+            self._tool_calls.add(calls)
         # Engines that say it under both names mean it once.
-        reasoning = text_of(delta.get("reasoning_content")) or text_of(delta.get("reasoning"))
-        self._tool_calls.add(calls)
-        self._reasoning.append(reasoning)
-        self._refusal.append(refusal)
-        for name, tokens in _object(choice.get("logprobs")).items():
-            if isinstance(tokens, list):
-                self._logprobs.setdefault(name, []).extend(tokens)
-        return self._said(self._content.take(content))
+        if reasoning := text_of(delta.get("reasoning_content")) or text_of(delta.get("reasoning")):
+            self._reasoning.append(reasoning)
+        if refusal := text_of(delta.get("refusal")):
+            self._refusal.append(refusal)
+        if logprobs := choice.get("logprobs"):
+            for name, tokens in _object(logprobs).items():
+                if isinstance(tokens, list):
+                    self._logprobs.setdefault(name, []).extend(tokens)
+        return self._said(self._content.take(_content(delta.get("content")) or text_of(delta.get("text"))))
 
     def rest(self) -> str:
         """Return the text that waited for more."""
@@ -109,12 +122,15 @@ def said_in(choice: dict[str, Any]) -> dict[str, Any]:
     return said or (choice if isinstance(choice.get("text"), str) else {})
 
 
+def index_of(choice: dict[str, Any]) -> int:
+    """Return which answer a choice is about, the first where it does not say."""
+    index = choice.get("index")
+    return index if type(index) is int else 0
+
+
 def says_something(choice: dict[str, Any]) -> bool:
     """Tell whether a choice adds anything that a model made."""
-    said = said_in(choice)
-    return any(
-        said.get(name) for name in ("content", "text", "tool_calls", "refusal", "reasoning_content", "reasoning")
-    )
+    return any(map(said_in(choice).get, _SAID))
 
 
 def _content(value: Any) -> str:

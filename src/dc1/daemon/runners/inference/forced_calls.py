@@ -8,6 +8,7 @@ import re
 import secrets
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from dc1.daemon.runners.base import EngineCall
@@ -16,6 +17,7 @@ from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.relays.relay import EventRelay
+from dc1.daemon.runners.inference.relays.wishes import allowed_names, must_call
 from dc1.domain.base.json_members import members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 
@@ -28,6 +30,7 @@ _CLOSING = " \t\r\n}"
 
 def relay_of(call: EngineCall, model: str, send: EventCallback) -> EventRelay:
     """Return who listens to the answer of a call to llama.cpp."""
+    call = _among_allowed(call) if call.path == CHAT else call
     tools = _forced(call.body) if call.path == CHAT else []
     return ForcedCallRelay(call, tools, model, send) if tools else EventRelay(call, model, send)
 
@@ -39,6 +42,8 @@ class ForcedCallRelay(EventRelay):
         # The tools stay, for the prompt tells of them; with `none` llama.cpp has no rules of its own for calling them.
         changes: JsonObject = {"tool_choice": "none", "response_format": _form(tools)}
         super().__init__(EngineCall(call.path, spliced(call.body, changes), call.max_tokens), model, send)
+        # It is held to the schema, and what was written instead of the wish for a call is no wish of the caller's.
+        self._wishes.let_be()
         self._made_calls: defaultdict[Any, _MadeCall] = defaultdict(_MadeCall)
 
     async def take(self, event: Event) -> None:
@@ -95,6 +100,29 @@ class _MadeCall:
         self._waiting = ""
         if self.is_begun and left:
             yield {"index": 0, "function": {"arguments": left}}
+
+
+def _among_allowed(call: EngineCall) -> EngineCall:
+    """Return a call that leaves some of its tools to the model as one that has no others, as llama.cpp reads it.
+
+    Raises:
+        refusal: It leaves none of them to the model, and wants one called.
+    """
+    asked = {key: member.value for key, member in members(call.body).items() if key in ("tools", "tool_choice")}
+    names = allowed_names(asked.get("tool_choice"))
+    if names is None:
+        return call
+    is_must = must_call(asked["tool_choice"])
+    tools: list[JsonValue] = [tool for tool in objects(asked.get("tools")) if _function(tool).get("name") in names]
+    if is_must and not tools:
+        raise refusal(400, b'{"message": "tool_choice names none of the tools"}', {})
+    choice = ("required" if is_must else "auto") if tools else "none"
+    return replace(call, body=spliced(call.body, {"tools": tools, "tool_choice": choice}))
+
+
+def _function(tool: dict[str, Any]) -> dict[str, Any]:
+    function = tool.get("function")
+    return function if isinstance(function, dict) else {}
 
 
 def _forced(body: str) -> list[dict[str, Any]]:

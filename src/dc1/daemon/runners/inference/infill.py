@@ -15,7 +15,8 @@ from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.errors.engine_refusals import UNHEEDED
 
 _INFILL = "infill"
-_OF_ITS_OWN = ("echo", "n beside a suffix", "modalities")
+# What is looked at elsewhere, and what llama.cpp has.
+_OF_ITS_OWN = ("echo", "n beside a suffix", "modalities", "response_format", "logprobs", "tool_choice")
 
 
 def heeded(call: EngineCall) -> EngineCall:

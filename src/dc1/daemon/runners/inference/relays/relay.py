@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
-from dc1.daemon.runners.inference.answer import Answer, objects, said_in, says_something
+from dc1.daemon.runners.inference.answer import Answer, index_of, objects, said_in, says_something
 from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
-from dc1.daemon.runners.inference.refusals import refusal, unheeded
+from dc1.daemon.runners.inference.refusals import refusal
+from dc1.daemon.runners.inference.relays.wishes import Wishes
 from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import members, spliced
@@ -86,13 +87,9 @@ class EventRelay:
         asked, kind = asked_of(call), kind_of(call.path)
         self._wanted = kind.answers(asked)
         self._streams = asked.get("stream") is True
-        self._must_call = asked.get("tool_choice") == "required" or isinstance(asked.get("tool_choice"), dict)
-        modalities = asked.get("modalities")
-        speaks = isinstance(modalities, list) and "audio" in modalities
-        # What engines pass over that do not know it.
-        self._must_say = ["function_call"] * isinstance(asked.get("function_call"), dict) + ["audio"] * speaks
-        wishes = asked.get("stream_options")
-        known = wishes if isinstance(wishes, dict) else {}
+        self._wishes = Wishes(asked, self._wanted)
+        options = asked.get("stream_options")
+        known = options if isinstance(options, dict) else {}
         self.options: JsonObject = {"stream_options": {**known, "include_usage": True}} if self._streams else {}
         self._prompt_tokens = uncounted_tokens(kind.prompt_bytes(asked))
         self.body = spliced(call.body, {"model": model})
@@ -108,24 +105,26 @@ class EventRelay:
         self._split: defaultdict[tuple[int, str], SplitText] = defaultdict(SplitText)
         self._is_relayed = True
         self._last: JsonObject = {}
+        self._held: list[tuple[str, str]] = []
+        self._held_size = 0
 
     async def take(self, event: Event) -> None:
         """Pass on an event; a whole answer that is none, or fewer than were asked for is refused."""
         text = self.answer.take(event.value)
         choices = objects(event.value.get("choices"))
-        self._seen |= {_index(choice) for choice in choices}
+        self._seen.update(map(index_of, choices))
         if event.is_whole:
             self._require_answers()
-            self._require_calls(choices)
+        self._wishes.look_at(choices, is_whole=event.is_whole)
         # An engine that streams unasked, or does not though asked, is heard all the same: its answer is put together.
         self._is_relayed = self._is_relayed and event.is_whole is not self._streams
         mend = _whole_mended if event.is_whole else self._mended
         sent = mend(event, choices) if self._is_relayed else ""
         # What has several lines, or was written anew, may be larger than any line: it would cut the daemon's stream.
-        if len(sent.encode(errors="replace")) > MOST_EVENT_BYTES:
+        if _is_too_large(sent):
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         if sent or text:
-            await self._send(sent, text, event.is_whole and self._is_relayed)
+            await self._tell(sent, text, is_last=event.is_whole and self._is_relayed)
         if not event.is_whole:
             self._last = event.value
             await self._cut(choices)
@@ -134,9 +133,11 @@ class EventRelay:
         """Pass on that the answer is over, unless it is none or fewer than were asked for."""
         rest = self.answer.rest()
         self._require_answers()
-        if rest or (self._is_relayed and self._streams):
+        self._wishes.end()
+        if rest or self._held or (self._is_relayed and self._streams):
             halves = self._halves()
-            await self._send(self._chunk(halves) if halves and self._is_relayed else "", rest, self._is_relayed)
+            said = self._chunk(halves) if halves and self._is_relayed else ""
+            await self._tell(said, rest, is_last=self._is_relayed)
 
     def _require_answers(self) -> None:
         if not self._seen:
@@ -145,24 +146,26 @@ class EventRelay:
         if self._wanted > 1 and len(self._seen) < self._wanted:
             raise refusal(400, b'{"message": "the engine gives fewer answers than n"}', {})
 
-    def _require_calls(self, choices: list[dict[str, Any]]) -> None:
-        # Of a stream the text has been read by then: refused after it, it would have been had for nothing.
-        for choice in choices if self._must_call else ():
-            said = said_in(choice)
-            if choice.get("finish_reason") == "stop" and not (said.get("tool_calls") or said.get("refusal")):
-                raise refusal(400, b'{"message": "the engine does not have a tool called that must be"}', {})
-        for choice in choices if self._must_say else ():
-            said = said_in(choice)
-            missing = [name for name in self._must_say if not (said.get(name) or said.get("refusal"))]
-            if missing and choice.get("finish_reason") == "stop":
-                raise unheeded(missing[0])
+    async def _tell(self, sent: str, text: str, *, is_last: bool = False) -> None:
+        """Pass on what is told, once nothing of the answer can turn out to be refused."""
+        if not (is_last or self._held or self._wishes.is_open):
+            await self._send(sent, text, False)
+            return
+        self._held.append((sent, text))
+        self._held_size += len(sent) + len(text)
+        if self._held_size > 2 * MOST_EVENT_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
+        if is_last or not self._wishes.is_open:
+            held, self._held = self._held, []
+            for number, each in enumerate(held, start=1):
+                await self._send(*each, is_last and number == len(held))
 
     def _mended(self, event: Event, choices: list[dict[str, Any]]) -> str:
         changed = False
         for choice in choices:
             changed |= self._mend_role(choice)
-            changed |= self._mend_calls(_index(choice), said_in(choice))
-        if any(split.waits for split in self._split.values()) or has_halves(event.text, event.value):
+            changed |= self._mend_calls(index_of(choice), said_in(choice))
+        if (self._split and any(split.waits for split in self._split.values())) or has_halves(event.text, event.value):
             for choice in choices:
                 self._join(choice)
             # The text of it all, as values beside the halves need not be what other readers could not take.
@@ -174,7 +177,7 @@ class EventRelay:
 
         llama.cpp leaves that out where the first token is the first part of a character.
         """
-        index, said = _index(choice), choice.get("delta")
+        index, said = index_of(choice), choice.get("delta")
         if index in self._begun or not isinstance(said, dict) or not said:
             return False
         self._begun.add(index)
@@ -197,7 +200,7 @@ class EventRelay:
         return changed
 
     def _join(self, choice: dict[str, Any]) -> None:
-        index, delta = _index(choice), said_in(choice)
+        index, delta = index_of(choice), said_in(choice)
         for name in _TEXTS:
             if isinstance(delta.get(name), str):
                 delta[name] = self._split[index, name].take(delta[name])
@@ -218,10 +221,11 @@ class EventRelay:
 
     async def _cut(self, choices: list[dict[str, Any]]) -> None:
         for choice in choices:
-            self._made[_index(choice)] += says_something(choice)
-        if not self._most or max(self._made.values(), default=0) <= self._most or self.answer.is_finished:
+            self._made[index_of(choice)] += says_something(choice)
+        if not self._most or self.answer.is_finished or all(made <= self._most for made in self._made.values()):
             return
         self.is_cut = True
+        self._wishes.let_be()
         name = "text" if self._makes_text else ""
         ends: list[JsonValue] = [_piece(each, name, "", "length") for each in sorted(self._seen)]
         made = sum(min(count, self._most) for count in self._made.values())
@@ -230,7 +234,7 @@ class EventRelay:
         value: JsonObject = {**self._last, "choices": ends, "usage": usage}
         self.answer.take(value)
         if self._is_relayed:
-            await self._send(compact(value), "", False)
+            await self._tell(compact(value), "")
 
 
 class WholeRelay:
@@ -249,7 +253,7 @@ class WholeRelay:
             raise RunFailed(ErrorCategory.ENGINE, "the engine streams what has no parts")
         self.answer.take(event.value)
         sent = _whole_mended(event, [])
-        if len(sent.encode(errors="replace")) > MOST_EVENT_BYTES:
+        if _is_too_large(sent):
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         await self._send(sent, "", True)
 
@@ -299,9 +303,9 @@ def _piece(index: int, name: str, text: str, finish_reason: str | None = None) -
     return {"index": index, **said, "finish_reason": finish_reason}
 
 
-def _index(choice: dict[str, Any]) -> int:
-    index = choice.get("index")
-    return index if type(index) is int else 0
+def _is_too_large(text: str) -> bool:
+    # A character is four bytes at most.
+    return 4 * len(text) > MOST_EVENT_BYTES and len(text.encode(errors="replace")) > MOST_EVENT_BYTES
 
 
 def _whole_mended(event: Event, _: list[dict[str, Any]]) -> str:
