@@ -56,6 +56,8 @@ class Fault:
     text: str = "Hello you"
     paid: tuple[int | None, int] | None = (1, 2)
     stream: bool = True
+    reads_late: bool = False
+    """Whether its caller reads the first event and then nothing before the run has ended."""
 
     def tokens_of(self, prompt: str) -> tuple[int | None, int | None]:
         """What is paid of a call with that prompt."""
@@ -135,6 +137,19 @@ FAULTS: dict[str, Fault] = {
     ),
     "a key twice": told(ONE, b'data: {"id":1,"id":2,"choices":[]}\n\n', MORE, STOP, USAGE, DONE),
     "a long line": told(ONE, b": " + b"x" * 3_000_000 + b"\n", MORE, STOP, USAGE, DONE),
+    "a line of 3 MB": told(ONE, says(" you", logprobs={"content": "x" * 3_000_000}), STOP, USAGE, DONE),
+    "a word of 3 MB": told(ONE, says("x" * 3_000_000), STOP, USAGE, DONE, **BROKEN),
+    # More than is kept for a caller: what it missed is told of the result.
+    "a slow reader": told(
+        event({"id": "1", "choices": []}),
+        *[says("a", logprobs={"content": "x" * 1_000_000})] * 14,
+        STOP,
+        usage(1, 14),
+        DONE,
+        text="a" * 14,
+        paid=(1, 14),
+        reads_late=True,
+    ),
     "endless": told(ONE, *(b": " + b"x" * 5_000_000 + b"\n",) * 14, **BROKEN),
     "an answer of many lines": whole(b'{"choices":[\n' + b" " * 7_000_000 + b"\n" + b" " * 7_000_000 + b"\n]}", **LOST),
     "an endless line": told(ONE, b"data: " + b"x" * 9_000_000, **BROKEN),
