@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from dc1.control.scheduling.job_feed import (
+    MOST_BUFFERED,
     MOST_OF_OWNER,
     JobFeed,
     JobUpdate,
@@ -48,6 +49,21 @@ async def test_memory_a_reader_is_bounded_however_long_the_log_is(length: int) -
         news = await slow.next(1)
     assert isinstance(news[0], Lagged)
     assert slow.size == 0
+
+
+async def test_callers_who_read_nothing_have_no_more_than_so_much_together() -> None:
+    """One may have 9 Mi of an answer, and who opens calls that it never reads may have any number of them."""
+    job_feed = JobFeed()
+    with ExitStack() as readers:
+        subscribe = (job_feed.subscribe(row_id, (TokenChunk,), from_start=True) for row_id in range(1, 41))
+        calls = [readers.enter_context(each) for each in subscribe]
+        for row_id in range(1, 41):
+            for _ in range(8):
+                job_feed.publish(row_id, TokenChunk(1, "x" * 1_000_000, 1))
+                assert job_feed.buffered.size <= MOST_BUFFERED + 41 * 1024
+        assert not any(isinstance(news, Lagged) for news in await calls[0].next(1))
+        assert await calls[-1].next(1) == [Lagged()]
+    assert job_feed.buffered.size == 0
 
 
 async def test_a_full_batch_of_usual_lines_is_handed_on() -> None:

@@ -21,6 +21,9 @@ _BUFFERED_CHARACTERS = 512 * 1024
 _BUFFERED_OF_ANSWER = 9 * 1024 * 1024
 """Of the one reader of a call, who gets what the engine says as it is: an event may have 8 MiB."""
 
+MOST_BUFFERED = 128 * 1024 * 1024
+"""Of all readers together: whoever opens many calls and reads none of them is told of the results."""
+
 MOST_OF_OWNER = 100
 """Subscriptions of one account at once, each of which may have a full buffer."""
 
@@ -69,14 +72,28 @@ class Lagged:
 JobUpdate: TypeAlias = LogLines | TokenChunk | StateChanged | Lagged
 
 
+@dataclass(slots=True)
+class Buffered:
+    """How much all readers of a server have not read, in characters."""
+
+    size: int = 0
+
+
 class Subscription:
     """One reader's bounded buffer of a job's updates."""
 
     def __init__(
-        self, wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk), most: int = _BUFFERED_CHARACTERS
+        self,
+        wanted: tuple[type[JobUpdate], ...] = (LogLines, TokenChunk),
+        most: int = _BUFFERED_CHARACTERS,
+        of_all: Buffered | None = None,
     ) -> None:
-        """`wanted` are the updates that are buffered beside changes of state and losses, `most` their characters."""
+        """`wanted` are the updates that are buffered beside changes of state and losses, `most` their characters.
+
+        They count among those `of_all`.
+        """
         self._most = most
+        self._of_all = of_all or Buffered()
         self.is_of_caller = most == _BUFFERED_OF_ANSWER
         self._wanted = (*wanted, StateChanged, Lagged)
         self._updates: deque[JobUpdate] = deque()
@@ -90,15 +107,21 @@ class Subscription:
         if not isinstance(update, self._wanted):
             return
         size = _size(update)
-        if self.size + size > self._most:
+        if self.size + size > self._most or self._of_all.size + size > MOST_BUFFERED:
             # All of it goes, not just the oldest: what is left would begin after a gap, and the reader has to ask the
             # database for everything since its last line anyway.
-            self._updates.clear()
-            self.size = 0
+            self.drop()
             update, size = Lagged(), _CHARACTERS_OF_UPDATE
         self._updates.append(update)
         self.size += size
+        self._of_all.size += size
         self._has_updates.set()
+
+    def drop(self) -> None:
+        """Forget everything that is buffered."""
+        self._updates.clear()
+        self._of_all.size -= self.size
+        self.size = 0
 
     async def next(self, timeout_seconds: float) -> list[JobUpdate]:
         """Return everything that is buffered, waiting for the first; empty after the time-out."""
@@ -111,8 +134,7 @@ class Subscription:
                 waking.cancel()
         self._has_updates.clear()
         updates = list(self._updates)
-        self._updates.clear()
-        self.size = 0
+        self.drop()
         return updates
 
 
@@ -130,6 +152,7 @@ class JobFeed:
     def __init__(self) -> None:
         self._subscriptions: defaultdict[int, set[Subscription]] = defaultdict(set)
         self._of_owner: Counter[str] = Counter()
+        self.buffered = Buffered()
         # Text that nobody heard, of all jobs in the order in which it came.
         self._unheard: deque[tuple[int, TokenChunk]] = deque()
         self._unheard_size = 0
@@ -206,7 +229,8 @@ class JobFeed:
             The subscription.
         """
         # Whoever subscribes does so before reading what is stored: what happens in between is told twice, never missed.
-        subscription = Subscription(wanted, _BUFFERED_OF_ANSWER if from_start else _BUFFERED_CHARACTERS)
+        most = _BUFFERED_OF_ANSWER if from_start else _BUFFERED_CHARACTERS
+        subscription = Subscription(wanted, most, self.buffered)
         if from_start:
             # Another server may have offered the job, and its daemon begun to speak, before this one has followed the
             # commit of its own: text is stored nowhere, so it has waited here.
@@ -220,6 +244,7 @@ class JobFeed:
         try:
             yield subscription
         finally:
+            subscription.drop()
             self._subscriptions[row_id].discard(subscription)
             if not self._subscriptions[row_id]:
                 del self._subscriptions[row_id]
