@@ -13,6 +13,7 @@ from dc1.control.scheduling.leases import Lease
 from dc1.defaults import QUEUE_DEADLINE_SECONDS
 from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, Phase
 from dc1.storage.engine.statements import driver_of
 from dc1.storage.jobs import jobs
@@ -119,6 +120,18 @@ async def test_a_failure_at_once_is_its_providers(
     assert log.job.status == JobStatus.RUNNING, "what is told of a run is stored after its start"
     await daemon.finish(lease, ENGINE_DIED)
     assert (await market.job(call.id)).status == JobStatus.FAILED
+    assert daemon.provider.failed_jobs == 1
+
+
+@pytest.mark.parametrize("category", [ErrorCategory.EXECUTION, ErrorCategory.OOM, ErrorCategory.INVALID_RESULT])
+async def test_what_programs_do_wrong_is_of_a_call_its_providers(
+    market: SmallMarket, daemon: Daemon, lease: Lease, call: JobRow, category: ErrorCategory
+) -> None:
+    """4.7: its caller brought none, and was charged for the tokens of an answer that came to nothing."""
+    speak(market, lease)
+    await daemon.finish(lease, replace(ENGINE_DIED, error_category=category, exit_code=1))
+    job = await market.job(call.id)
+    assert (job.status, job.fault, job.actual_cost_halala) == (JobStatus.FAILED, Fault.PROVIDER, 0)
     assert daemon.provider.failed_jobs == 1
 
 

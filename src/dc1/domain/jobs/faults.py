@@ -58,16 +58,21 @@ FAULTS: Mapping[ErrorCategory, Fault] = {
 """Whose fault a category is when what was seen of the run bears it out."""
 
 
+# The caller of a call brought none: what its engine does wrong is the provider's, and the tokens that came are free.
+_OF_PROGRAMS = frozenset({ErrorCategory.EXECUTION, ErrorCategory.OOM, ErrorCategory.INVALID_RESULT})
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the server itself saw of a run.
 
     `worked` is set when it saw a phase beyond loading, a log line, a token or an endpoint; `reached_deadline` by the
-    server's clock.
+    server's clock, and `is_call` of a call under /v1.
     """
 
     worked: bool
     reached_deadline: bool = False
+    is_call: bool = False
 
 
 def fault_of_failure(category: ErrorCategory, exit_code: int | None, actor: Actor, seen: Seen) -> Fault:
@@ -80,6 +85,8 @@ def fault_of_failure(category: ErrorCategory, exit_code: int | None, actor: Acto
     if actor is not Actor.PROVIDER:
         return Fault.MARKET
     said = FAULTS[category]
+    if seen.is_call and category in _OF_PROGRAMS:
+        return Fault.PROVIDER
     if said is Fault.PROVIDER or category in (ErrorCategory.INVALID_PARAMS, ErrorCategory.ENGINE_BUSY):
         return said
     borne_out = seen.worked

@@ -10,7 +10,15 @@ from dc1.domain.inference.kinds import kind_of, needs_bodies
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
-from dc1.domain.jobs.states import GENERATING_TYPES, PARTLY_LOST, SOMETHING_ELSE, Actor, ErrorCategory, is_producing
+from dc1.domain.jobs.states import (
+    GENERATING_TYPES,
+    PARTLY_LOST,
+    SOMETHING_ELSE,
+    Actor,
+    ErrorCategory,
+    JobSource,
+    is_producing,
+)
 from dc1.domain.jobs.tasks.daemon_tasks import UNAVAILABLE_STATUS
 from dc1.domain.money.machine_prices import UNIT_PRICE_BPS
 from dc1.domain.money.pricing import Settlement, elapsed_seconds, settle, used_seconds
@@ -80,7 +88,8 @@ def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:
     """Return whose fault a reported failure is, by what was reported and by what the server saw of the run."""
     timeout_at_ms = evidence.job.timeout_at_ms
     assert timeout_at_ms is not None
-    seen = Seen(evidence.has_worked, now_ms >= timeout_at_ms - DEADLINE_SLACK_MS)
+    is_call = evidence.job.source is JobSource.V1
+    seen = Seen(evidence.has_worked, now_ms >= timeout_at_ms - DEADLINE_SLACK_MS, is_call)
     return fault_of_failure(report.error_category, report.exit_code, report.actor, seen)
 
 
