@@ -305,7 +305,7 @@ class Stream:
     def _offer(self, offer: pb.Offer) -> None:
         job_id, attempt = offer.assignment.job_id, offer.assignment.attempt_number
         try:
-            reason = self._assignments.offer(offer.assignment)
+            reason = self._assignments.offer(offer.assignment, begins=offer.HasField("run_seconds"))
         except Exception:
             # Declined and not skipped: the job is given to another provider at once.
             log.exception("offer_not_judged", job_id=job_id, attempt=attempt)

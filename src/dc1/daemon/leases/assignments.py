@@ -46,8 +46,8 @@ class Assignments:
         """How runs ended here."""
         return self._running.metrics
 
-    def offer(self, assignment: report_pb2.Assignment) -> str | None:
-        """Take a job, or return the reason why not."""
+    def offer(self, assignment: report_pb2.Assignment, *, begins: bool = False) -> str | None:
+        """Take a job, or return the reason why not; one that `begins` with this is told of by its start."""
         job_id, attempt = assignment.job_id, assignment.attempt_number
         held = self.leases.of_job(job_id)
         if held is not None and held.attempt >= attempt:
@@ -56,7 +56,8 @@ class Assignments:
         if held is not None:
             self._drop(held, "superseded")
         refusal = self._take(assignment)
-        log.info("offer_judged", job_id=job_id, attempt=attempt, job_type=assignment.job_type, declined=refusal)
+        if refusal is not None or not begins:
+            log.info("offer_judged", job_id=job_id, attempt=attempt, job_type=assignment.job_type, declined=refusal)
         return refusal
 
     def holds(self, ref: pb.LeaseRef) -> bool:
@@ -165,5 +166,5 @@ class Assignments:
         lease.release()
         if not self.leases:
             self.idle.set()
-        log.info("lease_ended", job_id=lease.job_id, attempt=lease.attempt, why=why, **facts)
+        log.info("lease_ended", job_id=lease.job_id, attempt=lease.attempt, why=why, **lease.took, **facts)
         self.changed.set()

@@ -78,6 +78,11 @@ class HeldLease:
         """Number of the attempt."""
         return self.work.attempt
 
+    @property
+    def took(self) -> dict[str, float]:
+        """The seconds that a run took which has ended, for a log line."""
+        return {} if self._ended is None else {"seconds": self._ended.seconds}
+
     def log(self, level: Level, message: str, now: float) -> None:
         """Take a log line of the run."""
         # A runner that is slow to stop may go on writing after its end was noted.

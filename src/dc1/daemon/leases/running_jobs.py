@@ -152,7 +152,9 @@ class RunningJobs:
         lease.finish(ended, time.monotonic(), deadline)
         failed = {"category": end.category.value, "error": end.message} if isinstance(end, RunFailed) else {}
         self.metrics.ended(failed.get("category", "completed"), ended.seconds)
-        log.info("run_ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
+        # Of a call that went well its lease's end tells as much a moment later: a line costs as much as three tokens.
+        if failed or lease.work.call is None:
+            log.info("run_ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
         self._changed()
         # What may go well elsewhere may be this machine's fault: look before the next offer comes.
         if isinstance(end, RunFailed) and end.transient:

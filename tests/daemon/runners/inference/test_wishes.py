@@ -67,7 +67,7 @@ def heard(asked: JsonObject, *choices: JsonObject, stream: bool = True) -> tuple
 ROLE = says("", finish_reason=None)
 STOP: JsonObject = {"delta": {}, "finish_reason": "stop"}
 CUT: JsonObject = {"delta": {}, "finish_reason": "length"}
-PASSED_OVER = {
+PASSED_OVER: dict[str, tuple[JsonObject, list[JsonObject]]] = {
     "logprobs": (LOGPROBS, [says("Hi")]),
     "response_format": (OBJECT, [says("\n"), says("Sure: ")]),
     "response_format, fenced": (SCHEMA, [says("```json\n[]```")]),
