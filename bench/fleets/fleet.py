@@ -39,6 +39,7 @@ async def measure_fleet(place: Place, daemons: int, carriers: int, seconds: floa
 async def _one_server(place: Place, daemons: int, carriers: int, seconds: float) -> list[Figure]:
     name = f"{daemons:,} daemons"
     async with _market(place, daemons, carriers, servers=1) as (market, fleet, renter):
+        market.servers[0].ask("watch")
         reading = market.read()
         opening = await _all_open(fleet, daemons)
         connected = market.spent(reading)
