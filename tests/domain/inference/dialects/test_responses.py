@@ -68,6 +68,15 @@ def test_what_means_the_same_is_passed_on() -> None:
     }
 
 
+def test_tools_that_are_left_to_a_model_are_named_as_chats_do() -> None:
+    wish = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "find"}]}
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    assert chat(tools=[FUNCTION], tool_choice=wish)["tool_choice"] == {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": tools},
+    }
+
+
 def test_a_conversation_with_tools_and_pictures() -> None:
     url = "https://example.sa/sea.png"
     asked = chat(
@@ -120,6 +129,7 @@ def test_a_conversation_with_tools_and_pictures() -> None:
         ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
         ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "maybe"}}, "tool_choice.mode"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_its_name(changes: Any, named: str) -> None:

@@ -178,9 +178,18 @@ def _tool_choice(choice: JsonValue) -> JsonValue:
     if isinstance(choice, str):
         return choice
     choice = object_of(choice, "tool_choice")
-    if choice.get("type") != "function":
-        raise errors.invalid_field("tool_choice.type", "must be function")
-    return {"type": "function", "function": {"name": text_of(choice.get("name"), "tool_choice.name")}}
+    if choice.get("type") != "allowed_tools":
+        return _named("tool_choice", choice)
+    if choice.get("mode") not in ("auto", "required"):
+        raise errors.invalid_field("tool_choice.mode", "must be auto or required")
+    tools: list[JsonValue] = [_named(*each) for each in objects_of(choice.get("tools"), "tool_choice.tools")]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": choice["mode"], "tools": tools}}
+
+
+def _named(field: str, tool: JsonObject) -> JsonObject:
+    if tool.get("type") != "function":
+        raise errors.invalid_field(f"{field}.type", "must be function or, of a tool_choice, allowed_tools")
+    return {"type": "function", "function": {"name": text_of(tool.get("name"), f"{field}.name")}}
 
 
 def _format(wanted: JsonValue) -> JsonObject | None:
