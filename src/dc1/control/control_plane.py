@@ -196,11 +196,18 @@ class ControlPlane:
         """Know what the other replicas committed before this call; for answers that would refuse on old news."""
         await self.replicas.catch_up()
 
-    async def provider(self, provider_id: int) -> Provider:
-        """Return a provider, also one that another replica registered just now; raises `Provider not found`."""
+    async def find_provider(self, provider_id: int) -> Provider:
+        """Return a provider, also one that another replica registered just now; raises `Provider not found`.
+
+        It is for who shows what it says of itself: its jobs may be known to another server alone.
+        """
         if self.fleet.get(provider_id) is None:
             await self.catch_up()
-        # Whoever asks here for a machine shows its jobs, or moves them.
+        return self.fleet.known(provider_id)
+
+    async def provider(self, provider_id: int) -> Provider:
+        """Do as `find_provider` for who shows its jobs or moves them, which are all known here from then on."""
+        await self.find_provider(provider_id)
         await self.replicas.take_over(provider_id)
         return self.fleet.known(provider_id)
 

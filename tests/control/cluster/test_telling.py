@@ -38,3 +38,17 @@ def test_what_was_for_a_server_that_is_gone_is_forgotten() -> None:
     telling.take()
     core.job_feed.publish(ROW, StateChanged())
     assert not telling, "nobody is left to be told"
+
+
+def test_that_a_job_moved_is_told_once_its_text_has_left() -> None:
+    core = Core.empty(cast(Any, None), SystemClock(), ControlConfig())
+    telling = Telling(core, "a", lambda: {"b"}, lambda: None)
+    telling.heard(News("b", wants=Wants(rows=(ROW, ROW + 1))))
+    waiting = {ROW}
+    telling.has_text = waiting.__contains__
+    for row_id in (ROW, ROW + 1):
+        core.job_feed.publish(row_id, StateChanged())
+    assert [news.jobs for _, news in telling.take() if news.jobs] == [(ROW + 1,)]
+    assert telling, "the rest is still to be told"
+    waiting.clear()
+    assert [news.jobs for _, news in telling.take()] == [(ROW,)]

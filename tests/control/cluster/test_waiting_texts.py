@@ -22,6 +22,17 @@ def test_text_is_taken_in_order_and_in_pieces_that_fit_a_notification() -> None:
     assert [piece.offset for piece in pieces] == [100 + start for start in starts]
 
 
+def test_it_is_known_of_which_jobs_text_waits() -> None:
+    texts = WaitingTexts()
+    texts.add(1, TokenChunk(1, "بحر" * 3_000, 1))
+    texts.add(2, TokenChunk(1, "sea", 1))
+    assert (texts.has_of(1), texts.has_of(2), texts.has_of(3)) == (True, True, False)
+    while texts:
+        texts.take()
+    assert not (texts.has_of(1))
+    assert not (texts.has_of(2))
+
+
 def test_what_nobody_takes_is_bounded_and_the_newest_is_kept() -> None:
     texts = WaitingTexts()
     for number in range(3 * MOST_PIECES):

@@ -1,5 +1,7 @@
 """A job that one replica serves is in the memory of no other, which knows how much of a machine is taken."""
 
+import asyncio
+import threading
 from collections.abc import Sequence
 from functools import partial
 
@@ -8,7 +10,7 @@ import pytest
 from dc1.control.cluster.telling import Telling
 from dc1.control.control_plane import ControlPlane
 from dc1.storage.cluster import change_feed
-from dc1.storage.cluster.change_feed import Heard, Notifications
+from dc1.storage.cluster.change_feed import Heard, Notifications, SharedTokens
 from dc1.storage.cluster.news import News
 from dc1.storage.engine.database import Connection
 from dc1.testing.people import Renter, answered
@@ -57,6 +59,53 @@ def test_of_a_job_that_runs_elsewhere_it_is_known_what_it_takes_and_a_cancel_rea
     stop = daemon.expect("stop")
     assert (stop.lease, stop.reason) == (lease, pb.STOP_REASON_CANCELLED)
     eventually(lambda: taken(plane, provider.id) == (0, 0, 0), "B counting that nothing is taken")
+
+
+def test_who_asks_whether_a_machine_is_alive_has_nothing_to_do_with_its_jobs(
+    pair: Pair, renter: Renter, served_at_a: tuple[PollDaemon, StreamDaemon]
+) -> None:
+    provider, daemon = served_at_a
+    renter.submit()
+    daemon.accept(daemon.expect("offer"))
+    plane = pair.b.server.market
+    eventually(lambda: taken(plane, provider.id) == (0, 1, 1), "B counting what is taken")
+    assert pair.b.provider(provider).liveness() == "online"
+    answered(pair.b.rest.get(f"/providers/{provider.id}/metrics"))
+    assert taken(plane, provider.id) == (0, 1, 1)
+
+
+def test_what_a_run_said_is_told_before_its_end(
+    pair: Pair, renter: Renter, served_at_a: tuple[PollDaemon, StreamDaemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, daemon = served_at_a
+    job = renter.submit()
+    lease = daemon.accept(daemon.expect("offer")).lease
+    told: list[str] = []
+    is_sending, is_over, send = threading.Event(), threading.Event(), Notifications.send
+
+    async def late(self: Notifications, shared: Sequence[Heard] = (), *, to: str | None = None) -> None:
+        if any(isinstance(item, SharedTokens) for item in shared):
+            is_sending.set()
+        await asyncio.to_thread(is_over.wait, 20)
+        told.extend("text" for item in shared if isinstance(item, SharedTokens))
+        told.extend("news" for item in shared if isinstance(item, News) and job["id"] in item.jobs)
+        await send(self, shared, to=to)
+
+    path = f"/jobs/{job['id']}/logs/stream"
+    with events(pair.b.rest, path, key=renter.key, params={"tokens": "true"}) as stream:
+        daemon.send_tokens(lease, "The ")
+        assert stream.next().data["text"] == "The "
+        monkeypatch.setattr(Notifications, "send", late)
+        daemon.send_tokens(lease, "sea ")
+        assert is_sending.wait(20)
+        # What comes while a notification is on its way leaves together.
+        daemon.send_tokens(lease, "is blue.")
+        daemon.finish(lease, {"type": "text", "response": "The sea is blue."})
+        eventually(lambda: renter.job(job["id"])["status"] == "completed", "the end")
+        is_over.set()
+        assert [stream.next().data["text"] for _ in range(2)] == ["sea ", "is blue."]
+        assert stream.next().name == "end"
+    assert told[:3] == ["text", "text", "news"]
 
 
 def test_jobs_that_come_and_go_elsewhere_are_never_read(

@@ -9,6 +9,7 @@ from dc1.domain.access.keys import KeyRole, new_key
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import keys, renters
 from dc1.storage.cluster import change_feed
+from dc1.storage.cluster.held_jobs import HeldJobs, held_jobs
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.providers import providers
@@ -91,3 +92,15 @@ async def test_it_tells_of_keys_that_were_stopped_or_will_be(market: Market) -> 
     assert found.keys == {old.key_id: False}
     await market.do(keys.revoke, KeyRole.RENTER, renter, new.key_id, NOW)
     assert (await news(market, found.horizon)).keys == {new.key_id: True}
+
+
+async def test_what_machines_hold_is_told_of_any_number_of_them(market: Market) -> None:
+    """PostgreSQL takes 65,535 parameters."""
+    renter, provider = await market.renter(), await market.provider()
+    job = await market.running(renter, provider)
+    many = range(100_000, 170_000)
+    found = await market.see(held_jobs, [provider, *many], many)
+    assert (found[provider], found[many[0]]) == (HeldJobs(1, 0, 1), HeldJobs())
+    assert await market.see(held_jobs, [provider], [job.id, *many]) == {provider: HeldJobs()}
+    ((held, spec),) = await market.see(change_feed.held, [provider, *many])
+    assert (held, spec) == (job, await market.see(jobs.spec, job.id))

@@ -82,6 +82,7 @@ class Replication:
         self._lines: dict[int, int] = {}
         self._texts = WaitingTexts()
         self._telling = Telling(core, self.replica_id, lambda: self.others, self._committed.set)
+        self._telling.has_text = self._texts.has_of
         self._concerns = Concerns(core, dispatcher.versions)
         self._told: set[int] = set()
         self._was_told = asyncio.Event()
@@ -181,13 +182,15 @@ class Replication:
         self._committed.set()
 
     async def _send(self) -> None:
+        # Before the news of its job, which may be that it has ended: who reads it elsewhere would hear no more of it.
+        texts = self._texts.take()
         told = self._telling.take()
         if not self.others:
             return
+        if texts:
+            await self._notifications.send([*texts, News(self.replica_id)])
         for name, news in told:
             await self._notifications.send([news], to=name)
-        if texts := self._texts.take():
-            await self._notifications.send([*texts, News(self.replica_id)])
         # What one notification does not carry goes with the next one.
         if self._texts or self._telling:
             self._committed.set()

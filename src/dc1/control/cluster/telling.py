@@ -7,6 +7,7 @@ else comes with the next look of each server, and so does what is lost on its wa
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
 
 from dc1.control.feeds.job_watch import EVERYBODY, Audience
 from dc1.control.scheduling.core import Core
@@ -63,6 +64,8 @@ class Telling:
         self._says_room = False
         self.waits_for_room: Callable[[], bool] = lambda: False
         """Whether calls wait here for a machine that has room."""
+        self.has_text: Callable[[int], bool] = lambda row_id: False
+        """Tell whether text that a job generated is still to be sent."""
         core.job_feed.tell_readers = self._updated
         core.job_feed.begun = self.reads
         core.job_watch.tell_watchers = self._watched
@@ -162,7 +165,10 @@ class Telling:
     # What is sent
 
     def take(self) -> list[tuple[str | None, News]]:
-        """Return what is to be told now and to whom, None for all; what does not fit is kept for the next time."""
+        """Return what is to be told now and to whom, None for all; what does not fit is kept for the next time.
+
+        So is the news of a job whose text has not left yet.
+        """
         now = time.monotonic()
         living, old = self._others(), now - _FORGOTTEN_SECONDS
         self._interests = {
@@ -180,7 +186,8 @@ class Telling:
         if look or wants is not None:
             found.append((None, News(self._replica_id, look, wants=wants)))
         for name in {None, *self._jobs, *self._lines, *self._watch}:
-            jobs, lines, watch = (_some(ids, name) for ids in (self._jobs, self._lines, self._watch))
+            jobs = _some(self._jobs, name, self.has_text)
+            lines, watch = (_some(ids, name) for ids in (self._lines, self._watch))
             if jobs or lines or watch:
                 found.append((name, News(self._replica_id, jobs=jobs, lines=lines, watch=watch)))
         return found
@@ -189,10 +196,12 @@ class Telling:
         return self._look or any((*self._jobs.values(), *self._lines.values(), *self._watch.values()))
 
 
-def _some(gathered: defaultdict[str | None, set[int]], name: str | None) -> tuple[int, ...]:
-    """Take out as many ids for somebody as a third of a piece of news may have."""
+def _some(
+    gathered: defaultdict[str | None, set[int]], name: str | None, waits: Callable[[int], bool] = lambda row_id: False
+) -> tuple[int, ...]:
+    """Take out as many ids for somebody as a third of a piece of news may have, of those that need not wait."""
     ids = gathered.pop(name, set())
-    taken = tuple(ids.pop() for _ in range(min(len(ids), MOST_IDS // 3)))
-    if ids:
-        gathered[name] = ids
+    taken = tuple(islice((row_id for row_id in ids if not waits(row_id)), MOST_IDS // 3))
+    if left := ids.difference(taken):
+        gathered[name] = left
     return taken

@@ -1,7 +1,7 @@
 """What waits to be told to other replicas: generated text for readers there, and what callers used of their limits."""
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from dc1.control.scheduling.job_feed import TokenChunk
@@ -25,10 +25,15 @@ class WaitingTexts:
 
     def __init__(self) -> None:
         self._pieces: deque[tuple[Shared, int]] = deque()
+        self._of_job: Counter[int] = Counter()
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._pieces)
+
+    def has_of(self, row_id: int) -> bool:
+        """Tell whether something waits that a job's run said."""
+        return row_id in self._of_job
 
     def add(self, row_id: int, tokens: TokenChunk) -> None:
         """Put what a job's run said last, in as many pieces as it takes."""
@@ -50,8 +55,10 @@ class WaitingTexts:
         size = _USE_LENGTH if isinstance(piece, CallUse) else _size(piece.text)
         self._pieces.append((piece, size))
         self._size += size
+        if not isinstance(piece, CallUse):
+            self._of_job[piece.row_id] += 1
         while len(self._pieces) > MOST_PIECES or self._size > MOST_BYTES:
-            self._size -= self._pieces.popleft()[1]
+            self._pop()
 
     def take(self) -> list[Shared]:
         """Take out as many of the oldest as one notification carries."""
@@ -61,10 +68,17 @@ class WaitingTexts:
             size += self._pieces[0][1]
             if taken and size > _LARGEST_PAYLOAD:
                 break
-            piece, its = self._pieces.popleft()
-            self._size -= its
-            taken.append(piece)
+            taken.append(self._pop())
         return taken
+
+    def _pop(self) -> Shared:
+        piece, size = self._pieces.popleft()
+        self._size -= size
+        if not isinstance(piece, CallUse):
+            self._of_job[piece.row_id] -= 1
+            if not self._of_job[piece.row_id]:
+                del self._of_job[piece.row_id]
+        return piece
 
 
 def _size(text: str) -> int:

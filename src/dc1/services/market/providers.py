@@ -138,7 +138,7 @@ class ListedProviderCalls(ServicerPart):
         self, request: pb.GetProviderLivenessRequest, context: Any
     ) -> pb.GetProviderLivenessResponse:
         """Show whether a provider is alive."""
-        provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
+        provider = await self._plane.find_provider(row_id(request.provider_id, errors.provider_not_found))
         presence = provider.presence
         return pb.GetProviderLivenessResponse(
             provider_id=provider.id,
@@ -151,7 +151,7 @@ class ListedProviderCalls(ServicerPart):
         self, request: pb.GetProviderMetricsRequest, context: Any
     ) -> pb.GetProviderMetricsResponse:
         """Show a provider's telemetry, that of the running minute included."""
-        provider = await self._plane.provider(row_id(request.provider_id, errors.provider_not_found))
+        provider = await self._plane.find_provider(row_id(request.provider_id, errors.provider_not_found))
         name = request.period or _DEFAULT_PERIOD
         period, now_ms = PERIODS[name], self._plane.clock.now_ms()
         spans = await self._plane.db.read_history(lambda conn: telemetry.read(conn, provider.id, period, now_ms))

@@ -22,14 +22,15 @@ from dc1.domain.access.call_use import CallUse
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.jobs.states import OPEN
 from dc1.storage.cluster import replicas
+from dc1.storage.cluster.arrays import is_any_of
 from dc1.storage.cluster.news import News
 from dc1.storage.engine.postgres import patience
 from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import jobs as job_reads
-from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
+from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.providers.providers import ProviderRow, provider_shape
-from dc1.storage.schema.tables import api_keys, jobs, operators, providers, renters
+from dc1.storage.schema.tables import api_keys, job_specs, jobs, operators, providers, renters
 
 log = logging.getLogger(__name__)
 
@@ -121,10 +122,13 @@ def followed(conn: Connection, row_ids: Collection[int]) -> list[tuple[JobRow, J
 
 def held(conn: Connection, provider_ids: Collection[int]) -> list[tuple[JobRow, JobSpec]]:
     """Return what these machines hold, with its documents."""
-    query = select(*job_shape.columns).where(jobs.c.provider_id.in_(provider_ids), job_reads.LEASED)
-    found = job_shape.all(conn.execute(query))
-    specs = job_reads.specs(conn, [job.id for job in found])
-    return [(job, specs[job.id]) for job in found]
+    query = (
+        select(*job_shape.columns, *spec_shape.columns)
+        .join(job_specs, job_specs.c.job_id == jobs.c.id)
+        .where(is_any_of(jobs.c.provider_id, provider_ids), job_reads.LEASED)
+    )
+    of_job = len(job_shape.columns)
+    return [(JobRow(*row[:of_job]), JobSpec(*row[of_job:])) for row in conn.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Self
 from sqlalchemy import Connection, and_, case, func, select
 
 from dc1.domain.jobs.states import JobSource, JobStatus
+from dc1.storage.cluster.arrays import is_any_of, is_none_of
 from dc1.storage.jobs.jobs import LEASED
 from dc1.storage.schema.tables import jobs
 
@@ -33,7 +34,7 @@ NOTHING_HELD = HeldJobs()
 
 def held_jobs(conn: Connection, provider_ids: Collection[int], known: Collection[int]) -> dict[int, HeldJobs]:
     """Return what jobs take of each of these machines, calls under /v1 and `known` jobs left out."""
-    counted = and_(LEASED, jobs.c.source != JobSource.V1, jobs.c.id.not_in(known))
+    counted = and_(LEASED, jobs.c.source != JobSource.V1, is_none_of(jobs.c.id, known))
     query = (
         select(
             jobs.c.provider_id,
@@ -41,7 +42,7 @@ def held_jobs(conn: Connection, provider_ids: Collection[int], known: Collection
             func.sum(case((jobs.c.status == JobStatus.PENDING, 1), else_=0)),
             func.sum(case((jobs.c.status == JobStatus.RUNNING, 1), else_=0)),
         )
-        .where(jobs.c.provider_id.in_(provider_ids), counted)
+        .where(is_any_of(jobs.c.provider_id, provider_ids), counted)
         .group_by(jobs.c.provider_id)
     )
     found = {row[0]: HeldJobs(*map(int, row[1:])) for row in conn.execute(query)}
