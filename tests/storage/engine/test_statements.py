@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dc1.storage.engine.database import Database
@@ -11,6 +11,9 @@ from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import prices
 
 _ADD = PreparedStatement(insert(prices), ["job_type", "rate_halala", "updated_at_ms"])
+_CHANGE = PreparedStatement(
+    update(prices).where(prices.c.job_type == bindparam("wanted")).values(rate_halala=bindparam("rate"))
+)
 _RATE = PreparedStatement(select(prices.c.rate_halala).where(prices.c.job_type == bindparam("wanted")))
 
 
@@ -77,3 +80,26 @@ async def test_what_was_sent_in_vain_fails_its_unit_and_no_other(db: Database) -
         await db.write(twice)
     await db.write(lambda conn: add(conn, "two", 4))
     assert await db.read(lambda conn: (rates(conn, "one"), rates(conn, "two"))) == ([], [4])
+
+
+async def test_an_answer_is_of_the_moment_at_which_it_was_asked_for(db: Database) -> None:
+    def work(conn: Connection) -> list[list[int]]:
+        add(conn, "one", 1)
+        before = _RATE.ask(conn, {"wanted": "one"})
+        _CHANGE.send(conn, {"wanted": "one", "rate": 2})
+        after = _RATE.ask(conn, {"wanted": "one"})
+        return [[rate for (rate,) in answer()] for answer in (after, before)]
+
+    assert await db.write(work) == [[2], [1]]
+
+
+async def test_a_unit_that_changes_other_than_it_says_stores_nothing(db: Database) -> None:
+    def work(conn: Connection, wanted: str) -> None:
+        add(conn, "one", 1)
+        _CHANGE.send(conn, {"wanted": wanted, "rate": 2}, changing=1)
+
+    with pytest.raises(RuntimeError, match="0 rows were changed, and not 1"):
+        await db.write(lambda conn: work(conn, "two"))
+    assert await db.read(lambda conn: rates(conn, "one")) == []
+    await db.write(lambda conn: work(conn, "one"))
+    assert await db.read(lambda conn: rates(conn, "one")) == [2]

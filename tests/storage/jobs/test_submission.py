@@ -11,6 +11,7 @@ from dc1.domain.errors import ApiError
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor, JobEvent
 from dc1.storage.accounts import key_budgets, renters
+from dc1.storage.engine import statements
 from dc1.storage.engine.database import Database
 from dc1.storage.jobs import job_events, jobs, lifecycle
 from dc1.storage.jobs.lifecycle import JobSpec, SubmissionLimits
@@ -273,3 +274,26 @@ async def test_each_threshold_of_a_budget_is_told_once_a_month(market: Market) -
     market.now += 31 * DAY_MS
     await market.submit(renter, limits, cost_halala=110, scoped_key_id=key)
     assert (await told())[3:] == [(80, 110, key), (100, 110, key)]
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+async def test_a_job_costs_a_handful_of_round_trips(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs both sides more than most statements do; the COMMIT is one more."""
+    renter, provider = await market.renter(), await market.provider()
+    await market.running(renter, provider)
+    trips: list[int] = []
+    round_trip = statements._round_trip
+
+    def counted(conn: Any, last: Any) -> Any:
+        trips[-1] += 1
+        return round_trip(conn, last)
+
+    monkeypatch.setattr(statements, "_round_trip", counted)
+    trips.append(0)
+    job = await market.submit(renter, provider_id=provider, slots=64)
+    trips.append(0)
+    assert await market.do(lifecycle.start, job.id, provider, 0, 64, NOW)
+    trips.append(0)
+    report = AttemptReport(completed=True, actor=Actor.PROVIDER, result={"type": "text", "response": "ok"})
+    assert await market.do(lifecycle.finish, job.id, report, NOW + 60_000, attempt=1, provider_id=provider)
+    assert trips == [4, 3, 4]

@@ -19,14 +19,13 @@ from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.base.clock import ERASED_AFTER_MS, month_start_ms
 from dc1.domain.jobs.states import Actor
-from dc1.domain.money.budgets import MonthlyBudget
+from dc1.domain.money.budgets import MonthlyBudget, period_start_ms
 from dc1.storage.accounts import key_budgets, key_limits, notifications, renters
 from dc1.storage.accounts import keys as key_rows
 from dc1.storage.accounts import webhooks as deliveries
 from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Connection
-from dc1.storage.jobs.submission import period_start_ms
 
 _MAX_LIVE_KEYS = 20
 

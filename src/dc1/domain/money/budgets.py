@@ -7,6 +7,9 @@ from typing import Self
 # Of a budget, at which a renter is told. What was told is kept by place in this list, so new ones go to its end.
 THRESHOLDS_PERCENT = (80, 100)
 
+# How much the clocks of replicas may differ.
+_CLOCKS_APART_MS = 600_000
+
 
 @dataclass(frozen=True, slots=True)
 class MonthlyBudget:
@@ -52,3 +55,12 @@ class MonthlyBudget:
 
 def _bit(percent: int) -> int:
     return 1 << THRESHOLDS_PERCENT.index(percent)
+
+
+def period_start_ms(start_ms: int, stored_ms: int, now_ms: int) -> int:
+    """Return when the running day or month began: `start_ms`, unless a replica whose clock is ahead has begun it.
+
+    It must not begin twice. What is far ahead was written by a clock that was wrong, and is no reason to wait until it
+    comes.
+    """
+    return stored_ms if start_ms < stored_ms <= now_ms + _CLOCKS_APART_MS else start_ms

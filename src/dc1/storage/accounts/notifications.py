@@ -22,7 +22,7 @@ from dc1.domain.base.languages import ARABIC, Language
 from dc1.domain.jobs.arabic import JOB_PHRASES
 from dc1.storage.accounts.name_locks import lock_name
 from dc1.storage.engine.row_mapping import Backlog, Shape
-from dc1.storage.engine.statements import PreparedStatement
+from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.schema.tables import notification_channels, notifications, providers, renters
 
 OPERATORS = 0
@@ -186,8 +186,20 @@ def tell(
     conn: Connection, role: Role, owner_id: int, event: NotificationEvent, facts: Mapping[str, JsonValue], now_ms: int
 ) -> None:
     """Have an account told of an event wherever it wants to be, with the transaction of its cause."""
+    tell_channels(conn, ask_channels(conn, role, owner_id), event, facts, now_ms)
+
+
+def ask_channels(conn: Connection, role: Role, owner_id: int) -> Answer:
+    """Ask for an account's channels, and return what tells them to `tell_channels`."""
     # A prepared look-up, as every job that ends comes here and hardly any account has channels.
-    for channel_id, events, language in _OF_ACCOUNT.rows(conn, {"role": role.value, "owner": owner_id}):
+    return _OF_ACCOUNT.ask(conn, {"role": role.value, "owner": owner_id})
+
+
+def tell_channels(
+    conn: Connection, channels: Answer, event: NotificationEvent, facts: Mapping[str, JsonValue], now_ms: int
+) -> None:
+    """Do as `tell`, of an account whose channels were asked for."""
+    for channel_id, events, language in channels():
         if event in events:
             _enqueue(conn, channel_id, event, text_of(event, language, _worded(facts, language)), facts, now_ms)
 

@@ -6,6 +6,7 @@ either engine, and all Python threads share one interpreter.
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NoReturn, TypeAlias
 from weakref import WeakKeyDictionary
@@ -20,6 +21,7 @@ from sqlalchemy.types import TypeEngine
 
 Statement: TypeAlias = Select[*tuple[Any, ...]] | Insert | Update
 Values: TypeAlias = Mapping[str, Any]
+Answer: TypeAlias = Callable[[], list[tuple[Any, ...]]]
 _Convert: TypeAlias = Callable[[Any], Any]
 
 # The two drivers' connections and cursors have no common type; what is used of them is DB-API 2.0.
@@ -32,7 +34,7 @@ _DIALECTS: Mapping[str, Dialect] = {
 }
 
 # What each connection has still to send. Weak, for nobody tells us when a connection object is dropped.
-_sent: WeakKeyDictionary[Connection, list[tuple[str, list[Any]]]] = WeakKeyDictionary()
+_sent: WeakKeyDictionary[Connection, list["_Pending"]] = WeakKeyDictionary()
 
 
 class PreparedStatement:
@@ -55,12 +57,19 @@ class PreparedStatement:
         rowcount: int = self._for(conn).execute(conn, values).rowcount
         return rowcount
 
-    def send(self, conn: Connection, values: Values) -> None:
-        """Execute and ask nothing back.
+    def send(self, conn: Connection, values: Values, *, changing: int | None = None) -> None:
+        """Execute and ask nothing back; unless it is `changing` so many rows, its unit of work fails.
 
         On PostgreSQL it leaves with the next statement or with the commit, in one round trip, and may fail there.
         """
-        self._for(conn).send(conn, values)
+        self._for(conn).send(conn, values, changing)
+
+    def ask(self, conn: Connection, values: Values) -> Answer:
+        """Execute, and return what gives the rows when it is called, in the same transaction and once.
+
+        On PostgreSQL it leaves as `send` does: all that is asked before the first answer is wanted is one round trip.
+        """
+        return self._for(conn).ask(conn, values)
 
     def run_many(self, conn: Connection, rows: Sequence[Values]) -> None:
         """Execute once for each of `rows`."""
@@ -84,7 +93,16 @@ class PreparedInsert:
 
     def insert(self, conn: Connection, values: Values) -> int:
         """Insert a row and return the id that the database gave it."""
-        row_id: int = self._insert.rows(conn, values)[0][0]
+        return self.ask(conn, values)()
+
+    def ask(self, conn: Connection, values: Values) -> Callable[[], int]:
+        """Insert a row as `PreparedStatement.ask` does, and return what tells the id that the database gives it."""
+        answer = self._insert.ask(conn, values)
+
+        def row_id() -> int:
+            ((found,),) = answer()
+            return int(found)
+
         return row_id
 
 
@@ -129,6 +147,21 @@ def _upsert(
     return PreparedStatement(statement.returning(*[table.c[name] for name in returning]) if returning else statement)
 
 
+@dataclass(slots=True)
+class _Pending:
+    """A statement that is to be sent, and its cursor once it was."""
+
+    sql: str
+    bound: list[Any]
+    changing: int | None = None
+    cursor: _Cursor | None = None
+
+    def require_changes(self) -> None:
+        # Before the commit, which never leaves with what it would make durable.
+        if self.cursor is not None and self.changing not in (None, self.cursor.rowcount):
+            raise RuntimeError(f"{self.cursor.rowcount} rows were changed, and not {self.changing}")
+
+
 class _Compiled:
     """A statement in an engine's words, with the conversions that its columns ask for."""
 
@@ -147,7 +180,9 @@ class _Compiled:
         self._results: list[_Convert | None] | None = None
 
     def rows(self, conn: Connection, values: Values) -> list[tuple[Any, ...]]:
-        cursor = self.execute(conn, values)
+        return self.fetched(self.execute(conn, values))
+
+    def fetched(self, cursor: _Cursor) -> list[tuple[Any, ...]]:
         # The drivers' types are known once there is a cursor to ask.
         if self._results is None:
             self._results = [
@@ -163,21 +198,38 @@ class _Compiled:
         ]
 
     def execute(self, conn: Connection, values: Values) -> _Cursor:
-        driver = driver_of(conn)
         bound = self._bind(values)
+        if self._is_remote:
+            return _round_trip(conn, _Pending(self._sql, bound))
+        driver = driver_of(conn)
         try:
-            if self._is_remote:
-                return _round_trip(conn, driver, self._sql, bound)
             return driver.execute(self._sql, bound)
-        except self._dialect.loaded_dbapi.Error as error:
+        except sqlite3.Error as error:
             _raise(conn, driver, error)
 
-    def send(self, conn: Connection, values: Values) -> None:
+    def send(self, conn: Connection, values: Values, changing: int | None) -> _Pending:
         if self._is_remote:
-            # On an embedded engine there is no round trip to save.
-            _sent.setdefault(conn, []).append((self._sql, self._bind(values)))
-        else:
-            self.execute(conn, values)
+            pending = _Pending(self._sql, self._bind(values), changing)
+            _sent.setdefault(conn, []).append(pending)
+            return pending
+        # On an embedded engine there is no round trip to save.
+        done = _Pending(self._sql, [], changing, self.execute(conn, values))
+        done.require_changes()
+        return done
+
+    def ask(self, conn: Connection, values: Values) -> Answer:
+        if not self._is_remote:
+            # At once, for a cursor would read on in what is changed meanwhile.
+            found = self.rows(conn, values)
+            return lambda: found
+        asked = self.send(conn, values, None)
+
+        def rows() -> list[tuple[Any, ...]]:
+            if asked.cursor is None:
+                send_pending(conn)
+            return self.fetched(asked.cursor)
+
+        return rows
 
     def execute_many(self, conn: Connection, rows: Sequence[Values]) -> None:
         send_pending(conn)
@@ -199,30 +251,30 @@ class _Compiled:
         return bound
 
 
-def _round_trip(conn: Connection, driver: psycopg.Connection[Any], sql: str, bound: list[Any]) -> _Cursor:
+def _round_trip(conn: Connection, last: _Pending) -> _Cursor:
     """Execute after all that was sent before, and with the BEGIN if it is the transaction's first statement."""
-    # psycopg's usual cursor would rewrite the placeholders of a long statement each time.
-    cursor = RawCursor(driver)
-    sent = _sent.pop(conn, ())
-    if not sent and driver.info.transaction_status is not TransactionStatus.IDLE:
-        return cursor.execute(sql, bound)
-    with driver.pipeline():
-        for earlier in sent:
-            RawCursor(driver).execute(*earlier)
-        return cursor.execute(sql, bound)
+    driver = driver_of(conn)
+    sent = [*_sent.pop(conn, ()), last]
+    try:
+        if len(sent) == 1 and driver.info.transaction_status is not TransactionStatus.IDLE:
+            last.cursor = RawCursor(driver).execute(last.sql, last.bound)
+        else:
+            with driver.pipeline():
+                for each in sent:
+                    # psycopg's usual cursor would rewrite the placeholders of a long statement each time.
+                    each.cursor = RawCursor(driver).execute(each.sql, each.bound)
+    except psycopg.Error as error:
+        _raise(conn, driver, error)
+    for each in sent:
+        each.require_changes()
+    return last.cursor
 
 
 def send_pending(conn: Connection) -> None:
     """Execute what was sent and has not left yet."""
-    # All but the last go back, and leave with it.
-    *earlier, last = _sent.pop(conn, None) or (None,)
-    if last is not None:
-        _sent[conn] = earlier
-        driver = driver_of(conn)
-        try:
-            _round_trip(conn, driver, *last)
-        except psycopg.Error as error:
-            _raise(conn, driver, error)
+    if sent := _sent.get(conn):
+        # All but the last leave with it.
+        _round_trip(conn, sent.pop())
 
 
 def drop_pending(conn: Connection) -> None:

@@ -88,34 +88,45 @@ def occupied_slots(conn: Connection, provider_id: int) -> int:
     return int(_OCCUPIED.rows(conn, {"wanted": provider_id})[0][0])
 
 
-def reserve(
-    conn: Connection,
-    provider_id: int,
-    needed: Room,
-    slots: int,
-    call_slots: int = 0,
-    terms: MachineTerms = ANY_TERMS,
-) -> bool:
-    """Tell whether the provider may take work and has what is `needed` of its `slots` and `call_slots` free.
+class RoomQuestion:
+    """Whether a provider may take work and has room for it, asked of the database.
 
-    Without slots for calls a call takes one of the others.
-
-    True holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
-
-    Raises:
-        TermsChangedError: It costs something else by now, as another server may have heard.
+    A yes holds until the transaction ends: nobody else can take a slot of this provider meanwhile.
     """
-    found = _LOCK_PROVIDER.rows(conn, {"wanted": provider_id, "gpu_name": terms.gpu_name or ""})
-    if not found:
-        return False
-    # Of calls tokens are the price.
-    if needed.gpus and terms.basis is not None and terms.basis.is_outdated(_basis(*found[0])):
-        raise TermsChangedError
-    if not call_slots:
-        return occupied_slots(conn, provider_id) + needed.gpus + needed.calls <= slots
-    ((gpus, calls),) = _OCCUPIED_BY_KIND.rows(conn, {"wanted": provider_id})
-    taken, most = (calls + needed.calls, call_slots) if needed.calls else (gpus + needed.gpus, slots)
-    return int(taken) <= most
+
+    def __init__(
+        self, conn: Connection, provider_id: int, slots: int, call_slots: int = 0, terms: MachineTerms = ANY_TERMS
+    ) -> None:
+        """Ask it of a provider that has so many slots; without `call_slots` a call takes one of the others.
+
+        `terms` are what it is taken to cost.
+        """
+        self._slots = slots
+        self._call_slots = call_slots
+        self._terms = terms
+        self._provider = _LOCK_PROVIDER.ask(conn, {"wanted": provider_id, "gpu_name": terms.gpu_name or ""})
+        # In one round trip, and yet counted under the lock: each statement sees what was committed when it began.
+        self._occupied = (_OCCUPIED_BY_KIND if call_slots else _OCCUPIED).ask(conn, {"wanted": provider_id})
+
+    def has(self, needed: Room) -> bool:
+        """Tell whether what is `needed` is free.
+
+        Raises:
+            TermsChangedError: The provider costs something else by now, as another server may have heard.
+        """
+        found = self._provider()
+        if not found:
+            return False
+        # Of calls tokens are the price.
+        if needed.gpus and self._terms.basis is not None and self._terms.basis.is_outdated(_basis(*found[0])):
+            raise TermsChangedError
+        if not self._call_slots:
+            ((taken,),) = self._occupied()
+            return int(taken) + needed.gpus + needed.calls <= self._slots
+        ((gpus, calls),) = self._occupied()
+        if needed.calls:
+            return int(calls) + needed.calls <= self._call_slots
+        return int(gpus) + needed.gpus <= self._slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +166,7 @@ def _claim(conn: Connection, wanted: Claim, now_ms: int) -> JobRow | None:
     if not _may_run_on(job, wanted.provider_id, price_bps):
         return None
     try:
-        if not reserve(conn, wanted.provider_id, job.room, wanted.slots, wanted.call_slots, wanted.terms):
+        if not RoomQuestion(conn, wanted.provider_id, wanted.slots, wanted.call_slots, wanted.terms).has(job.room):
             return None
     except TermsChangedError:
         # It waits until the news of it is here, as it may cost more than the job is held for.
@@ -262,7 +273,7 @@ def start(
         if not _may_run_on(job, provider_id, price_of_run):
             return None
         try:
-            if not reserve(conn, provider_id, job.room, slots, call_slots, terms):
+            if not RoomQuestion(conn, provider_id, slots, call_slots, terms).has(job.room):
                 return None
         except TermsChangedError:
             return None
@@ -309,6 +320,7 @@ def _run(conn: Connection, job: LockedJob, now_ms: int, **changes: Any) -> JobRo
     timeout_at_ms = run_ends_by_ms(job, now_ms)
     # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
     attempt = job.attempt_number + 1
+    url = webhook_events.ask_url(conn, job.renter_id)
     after = write(
         conn,
         job,
@@ -324,7 +336,7 @@ def _run(conn: Connection, job: LockedJob, now_ms: int, **changes: Any) -> JobRo
     )
     values = {"job_id": job.id, "attempt_number": attempt, "provider_id": after.provider_id, "started_at_ms": now_ms}
     _INSERT_ATTEMPT.send(conn, values | {"price_bps": after.run_price_bps})
-    webhook_events.job_started(conn, after, now_ms)
+    webhook_events.job_started(conn, url, after, now_ms)
     return after
 
 

@@ -85,9 +85,8 @@ def write(
     # Every change of a row has its event, so the sequence is the row's version too: replicas tell by it what is newer.
     changes["event_sequence"] = job.event_sequence + 1
     guard = {"guard_id": job.id, "guard_status": job.status, "guard_sequence": job.event_sequence}
-    found = _update(tuple(changes)).run(conn, guard | {f"new_{name}": value for name, value in changes.items()})
-    # Whoever holds the lock finds the row as it read it; should a caller ever not hold it, nothing is overwritten.
-    assert found == 1, "a locked job was moved by somebody else"
+    # Whoever holds the lock finds the row as it read it; should a caller ever not hold it, nothing is stored.
+    _update(tuple(changes)).send(conn, guard | {f"new_{name}": value for name, value in changes.items()}, changing=1)
     after = replace(job, **changes)
     job_events.append(conn, event_of(after, event, actor, now_ms, message=message, payload=payload))
     return after

@@ -15,7 +15,7 @@ from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.money.starter_credit import StarterShare
 from dc1.storage.accounts import key_budgets
-from dc1.storage.engine.statements import PreparedStatement
+from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, write
@@ -133,11 +133,17 @@ def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, 
             fault=closure.fault,
         )
     # Under the renter's lock from here on: whoever pays at this moment finds what this run earned, or waits for it.
-    settlement, renter = _close_renter(conn, job, closure, bill, now_ms)
+    # What else is asked goes with it in one round trip.
+    closed = _ask_renter(conn, job, closure, bill)
     owner_id = job.provider_id
+    carried = standings.ask_carried(conn, owner_id) if ran and owner_id is not None else None
+    tell = webhook_events.ask_whom(conn, job.renter_id)
+    settlement, renter = _close_renter(conn, job, closure, bill, closed, now_ms)
     standing, is_promo = NO_CHANGE, renter.carries_promo and job.token_price_halala is not None
     if ran:
-        settlement, standing, owner_id = _close_provider(conn, job, closure, settlement, now_ms, is_promo=is_promo)
+        settlement, standing, owner_id = _close_provider(
+            conn, job, closure, settlement, carried, now_ms, is_promo=is_promo
+        )
     promo = StarterShare.of(job.promo_held_halala, settlement)
     after = _close_row(conn, job, closure, settlement, promo, now_ms, is_promo=is_promo)
     earned = after.promo_earned_halala or 0
@@ -148,7 +154,7 @@ def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, 
         promo_earnings.add(conn, owner_id, after.renter_id, earned, released=released)
     ledger.post(conn, _transfers(job, owner_id, settlement, promo, earned, earned - released), now_ms)
     _count(conn, job.status, after, settlement, now_ms)
-    webhook_events.job_ended(conn, renter.webhook_url, after, now_ms)
+    webhook_events.job_ended(conn, renter.webhook_url, tell, after, now_ms)
     return Transition(after, settlement, standing)
 
 
@@ -226,14 +232,15 @@ class _ClosedRenter:
     carries_promo: bool
 
 
-def _close_renter(
-    conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, now_ms: int
-) -> tuple[Settlement, _ClosedRenter]:
-    """Change the renter's counters; return the settlement with the renter's remainder carried."""
+def _is_v1_answer(job: JobRow, closure: Closure, bill: Settlement) -> bool:
     # An answer that was cut off and paid for counts as one too.
-    is_answer = closure.status == JobStatus.COMPLETED or bill.actual > 0
-    is_v1_answer = job.source == JobSource.V1 and is_answer
-    ((webhook_url, paid_halala, left_micro, carries_promo),) = _CLOSE_RENTER.rows(
+    return job.source == JobSource.V1 and (closure.status == JobStatus.COMPLETED or bill.actual > 0)
+
+
+def _ask_renter(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement) -> Answer:
+    """Change the renter's counters, and return what tells what `_close_renter` has to know."""
+    is_v1_answer = _is_v1_answer(job, closure, bill)
+    return _CLOSE_RENTER.ask(
         conn,
         {
             "renter": job.renter_id,
@@ -249,10 +256,17 @@ def _close_renter(
             "v1_completion": (closure.completion_tokens or 0) if is_v1_answer else 0,
         },
     )
+
+
+def _close_renter(
+    conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, closed: Answer, now_ms: int
+) -> tuple[Settlement, _ClosedRenter]:
+    """Count what was spent; return the settlement with the renter's remainder carried."""
+    ((webhook_url, paid_halala, left_micro, carries_promo),) = closed()
     settlement = bill.with_price_carried(left_micro, job.fee_bps)
     if job.scoped_key_id is not None:
         key_budgets.give_back(conn, job.scoped_key_id, month_start_ms(job.submitted_at_ms), settlement.refund)
-    if is_v1_answer:
+    if _is_v1_answer(job, closure, bill):
         tokens = TokenUsage(closure.prompt_tokens or 0, closure.completion_tokens or 0, closure.cached_tokens or 0)
         spending.count_call(conn, job, tokens, settlement.actual, now_ms)
     # Days count what was paid; a full refund is no spending.
@@ -262,7 +276,14 @@ def _close_renter(
 
 
 def _close_provider(
-    conn: Connection, job: LockedJob, closure: Closure, settlement: Settlement, now_ms: int, *, is_promo: bool
+    conn: Connection,
+    job: LockedJob,
+    closure: Closure,
+    settlement: Settlement,
+    carried: Answer | None,
+    now_ms: int,
+    *,
+    is_promo: bool,
 ) -> tuple[Settlement, Standing, int]:
     """Count a run for or against its provider, or neither way.
 
@@ -274,7 +295,7 @@ def _close_provider(
         standing = standings.completed(now_ms)
     elif closure.fault is not None and CONSEQUENCES[closure.fault].counts:
         standing = standings.failed(conn, job.provider_id, job.renter_id, now_ms)
-    final, owner_id = standings.count(conn, job.provider_id, standing, settlement, is_promo=is_promo)
+    final, owner_id = standings.count(conn, job.provider_id, standing, settlement, carried, is_promo=is_promo)
     if final.actual or final.advance:
         count_settled(conn, job.provider_id, final.provider + final.advance, now_ms)
     return final, standing, owner_id

@@ -26,7 +26,7 @@ from dc1.domain.jobs.states import (
 from dc1.domain.jobs.submission import DEFAULT_PRIORITY
 from dc1.domain.money import starter_credit
 from dc1.domain.money.bookkeeping import MovementKind
-from dc1.domain.money.budgets import MonthlyBudget
+from dc1.domain.money.budgets import MonthlyBudget, period_start_ms
 from dc1.domain.money.machine_terms import ANY_TERMS, MachineTerms
 from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import key_budgets, renters
@@ -34,7 +34,7 @@ from dc1.storage.accounts.key_budgets import KeyBudget
 from dc1.storage.accounts.renters import RenterRow
 from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
 from dc1.storage.jobs import job_events, job_transitions, webhook_events
-from dc1.storage.jobs.claims import reserve, run_price_bps
+from dc1.storage.jobs.claims import RoomQuestion, run_price_bps
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
 from dc1.storage.money import counters, ledger
 from dc1.storage.money.ledger import Transfer
@@ -145,9 +145,6 @@ _SET_TOLD = PreparedStatement(
 
 # Thresholds of each budget, in percent, by the id of the key whose budget it is.
 _News: TypeAlias = Mapping[str | None, list[int]]
-# How much the clocks of replicas may differ.
-_CLOCKS_APART_MS = 600_000
-
 _NO_BUDGET = MonthlyBudget(None)
 
 
@@ -212,15 +209,6 @@ def _budget_news(usage: _Usage, *, is_refused: bool, cost_halala: int = 0) -> _N
     }
 
 
-def period_start_ms(start_ms: int, stored_ms: int, now_ms: int) -> int:
-    """Return when the running day or month began: `start_ms`, unless a replica whose clock is ahead has begun it.
-
-    It must not begin twice. What is far ahead was written by a clock that was wrong, and is no reason to wait until it
-    comes.
-    """
-    return stored_ms if start_ms < stored_ms <= now_ms + _CLOCKS_APART_MS else start_ms
-
-
 def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int) -> JobRow:
     """Take a job in: pending where its provider has the slots free, else queued.
 
@@ -232,9 +220,13 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     """
     # It has no wallet to lock, and its jobs cost nothing.
     if new.renter_id == TEST_RENTER_ID:
-        return _take_in(conn, new, _Usage(day_start_ms(now_ms), month_start_ms(now_ms)), limits, now_ms)
+        usage = _Usage(day_start_ms(now_ms), month_start_ms(now_ms))
+        return _take_in(conn, new, _ask_room(conn, new), usage, limits, now_ms)
     # Held until the commit, so that of two submissions the second sees what the first one spent.
-    renter = renters.lock(conn, new.renter_id)
+    locked = renters.ask_lock(conn, new.renter_id)
+    # With it, though a refusal would not need it: the round trip costs more than the question.
+    room = _ask_room(conn, new)
+    renter = locked()
     if renter is None or renter.status != AccountStatus.ACTIVE:
         raise errors.submit_key_invalid()
     limits = limits.of(renter)
@@ -243,7 +235,7 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     usage = usage.with_order(new.cost_halala)
     news = _budget_news(usage, is_refused=False)
     # What nobody can be told of is told once there is an address.
-    job = _take_in(conn, new, usage if renter.webhook_url is None else usage.having_told(news), limits, now_ms)
+    job = _take_in(conn, new, room, usage if renter.webhook_url is None else usage.having_told(news), limits, now_ms)
     _warn_of_low_balance(conn, renter, job, limits.balance_low_halala, now_ms)
     _tell(conn, renter, usage, news, now_ms)
     return job
@@ -272,10 +264,18 @@ def tell_of_refusal(conn: Connection, new: NewJob, limits: SubmissionLimits, now
     _tell(conn, renter, usage, news, now_ms)
 
 
-def _take_in(conn: Connection, new: NewJob, usage: _Usage, limits: SubmissionLimits, now_ms: int) -> JobRow:
+def _ask_room(conn: Connection, new: NewJob) -> RoomQuestion | None:
+    """Ask whether the provider has room that the scheduler chose, if it chose one."""
+    if new.provider_id is None:
+        return None
+    return RoomQuestion(conn, new.provider_id, new.slots, new.call_slots, new.terms)
+
+
+def _take_in(
+    conn: Connection, new: NewJob, room: RoomQuestion | None, usage: _Usage, limits: SubmissionLimits, now_ms: int
+) -> JobRow:
     # The scheduler's choice may be old by now; a slot that is gone only means that the job waits.
-    room = Room.of(new.source, new.gpu_count)
-    placed = new.provider_id is not None and reserve(conn, new.provider_id, room, new.slots, new.call_slots, new.terms)
+    placed = room is not None and room.has(Room.of(new.source, new.gpu_count))
     # Nobody waits in a queue with a connection open.
     if new.source == JobSource.V1 and not placed:
         raise errors.no_capacity_available(new.model or "")

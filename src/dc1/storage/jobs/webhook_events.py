@@ -12,7 +12,7 @@ from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.money.budgets import MonthlyBudget
 from dc1.storage.accounts import notifications
-from dc1.storage.engine.statements import PreparedStatement
+from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.schema.tables import renters, webhook_deliveries
 
@@ -24,17 +24,27 @@ _INSERT = PreparedStatement(
 _URL = PreparedStatement(select(renters.c.webhook_url).where(renters.c.id == bindparam("renter")))
 
 
-def job_started(conn: Connection, job: JobRow, now_ms: int) -> None:
-    """Tell the renter of a job that it runs."""
-    rows = _URL.rows(conn, {"renter": job.renter_id})
+def ask_url(conn: Connection, renter_id: int) -> Answer:
+    """Ask for the webhook address of a renter, and return what tells it."""
+    return _URL.ask(conn, {"renter": renter_id})
+
+
+def job_started(conn: Connection, url: Answer, job: JobRow, now_ms: int) -> None:
+    """Tell the renter of a job, whose webhook address is what `ask_url` found, that it runs."""
+    rows = url()
     if rows and rows[0][0] is not None:
         _tell_of_job(conn, rows[0][0], WebhookEvent.JOB_STARTED, job, now_ms)
 
 
-def job_ended(conn: Connection, url: str | None, job: JobRow, now_ms: int) -> None:
-    """Tell the renter of a job, whose webhook address is `url`, that it is terminal."""
+def ask_whom(conn: Connection, renter_id: int) -> Answer:
+    """Ask where a renter wants to be told of jobs, beside its webhook, and return what tells it."""
+    return notifications.ask_channels(conn, Role.RENTER, renter_id)
+
+
+def job_ended(conn: Connection, url: str | None, whom: Answer, job: JobRow, now_ms: int) -> None:
+    """Tell the renter of a job, whose webhook address is `url` and who is told as `ask_whom` says, that it ended."""
     facts: JsonObject = {"job_id": job.job_id, "cost_halala": job.actual_cost_halala or 0, "error": job.error or ""}
-    notifications.tell(conn, Role.RENTER, job.renter_id, NotificationEvent(f"job.{job.status}"), facts, now_ms)
+    notifications.tell_channels(conn, whom, NotificationEvent(f"job.{job.status}"), facts, now_ms)
     if url is not None:
         _tell_of_job(conn, url, WebhookEvent(f"job.{job.status}"), job, now_ms)
 

@@ -5,7 +5,7 @@ movement sum to zero, so all balances together always do. The accounts that mone
 adjustment) are the only ones that may go below zero; the database refuses it for every other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -101,13 +101,15 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
     """
     if not transfers:
         return []
-    running = _apply_deltas(conn, transfers)
+    applied = _apply_deltas(conn, transfers)
+    # One by one, for each returns its id; (kind, ref) refuses what was made before.
+    inserted = [_insert_movement(conn, transfer, now_ms) for transfer in transfers]
+    running = applied()
     # Postings say the balance after themselves: walk back to the start, then forward again.
     for transfer in transfers:
         running[transfer.source] += transfer.amount
         running[transfer.target] -= transfer.amount
-    # One by one, for each returns its id; (kind, ref) refuses what was made before.
-    movement_ids = [_insert_movement(conn, transfer, now_ms) for transfer in transfers]
+    movement_ids = [row_id() for row_id in inserted]
     values: dict[str, Any] = {}
     for index, (movement_id, account, amount) in enumerate(_sides(movement_ids, transfers)):
         running[account] += amount
@@ -140,7 +142,7 @@ def _posting_insert(count: int) -> PreparedStatement:
     return PreparedStatement(insert(postings).values(rows))
 
 
-def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
+def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> Callable[[], int]:
     values = {
         "kind": transfer.kind,
         "ref": transfer.ref,
@@ -150,10 +152,10 @@ def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> int:
         "note": transfer.note,
         "created_at_ms": now_ms,
     }
-    return _INSERT_MOVEMENT.insert(conn, values)
+    return _INSERT_MOVEMENT.ask(conn, values)
 
 
-def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Account, int]:
+def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> Callable[[], dict[Account, int]]:
     # Summed by account first: one statement changes a row only once.
     deltas: dict[Account, int] = {}
     for transfer in transfers:
@@ -162,11 +164,16 @@ def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> dict[Accou
     values: dict[str, Any] = {}
     for index, (account, delta) in enumerate(deltas.items()):
         values |= {f"kind_{index}": account.kind, f"owner_{index}": account.owner_id, f"delta_{index}": delta}
-    rows = _balance_update(len(deltas)).rows(conn, values)
-    # An account that nobody opened would swallow money without a trace.
-    if len(rows) != len(deltas):
-        raise LookupError(f"not every account is open: {sorted(deltas)}")
-    return {Account(kind, owner_id): balance for kind, owner_id, balance in rows}
+    answer = _balance_update(len(deltas)).ask(conn, values)
+
+    def balances() -> dict[Account, int]:
+        rows = answer()
+        # An account that nobody opened would swallow money without a trace.
+        if len(rows) != len(deltas):
+            raise LookupError(f"not every account is open: {sorted(deltas)}")
+        return {Account(kind, owner_id): balance for kind, owner_id, balance in rows}
+
+    return balances
 
 
 @cache

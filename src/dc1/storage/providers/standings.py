@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, select,
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord, weight_at
-from dc1.storage.engine.statements import PreparedStatement, upsert
+from dc1.storage.engine.statements import Answer, PreparedStatement, upsert
 from dc1.storage.schema.tables import account_id_of, provider_faults, providers
 
 _KEY = ("provider_id", "renter_id", "day_ms")
@@ -69,16 +69,29 @@ def failed(conn: Connection, provider_id: int, renter_id: int, now_ms: int) -> S
     return Standing(0, 1, RunRecord(failed=weight_at(now_ms), runs=1) if is_weighed else NO_RUNS)
 
 
+def ask_carried(conn: Connection, provider_id: int) -> Answer:
+    """Lock what the owner of a machine carries and return what tells it, as `count` wants it."""
+    return _CARRIED.ask(conn, {"provider": provider_id})
+
+
 def count(
-    conn: Connection, provider_id: int, standing: Standing, settlement: Settlement, *, is_promo: bool = False
+    conn: Connection,
+    provider_id: int,
+    standing: Standing,
+    settlement: Settlement,
+    carried: Answer | None = None,
+    *,
+    is_promo: bool = False,
 ) -> tuple[Settlement, int]:
     """Count an ended run and its earnings; return the settlement with the owner's share carried, and the owner.
 
-    `is_promo` says that the run was a call paid with starter credit, whose shares are carried apart from money's.
+    `carried` was asked for by who may settle with a charge. `is_promo` says that the run was a call paid with starter
+    credit, whose shares are carried apart from money's.
     """
     final, owner_id = settlement, provider_id
     if settlement.actual or settlement.share_micro:
-        ((owner_id, money_micro, promo_micro),) = _CARRIED.rows(conn, {"provider": provider_id})
+        assert carried is not None
+        ((owner_id, money_micro, promo_micro),) = carried()
         final = settlement.with_share_carried(promo_micro if is_promo else money_micro)
     elif standing == NO_CHANGE:
         return settlement, owner_id
