@@ -9,7 +9,7 @@ from typing import Protocol
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.world import DaemonSeat, World
-from tests.faults.processes import DC1
+from tests.support.programs.process import DC1
 from tests.support.signals import stopped
 from tests.support.small_disk import SmallDisk
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, text
 from dc1.storage.money import ledger_audit
 from dc1.testing.rest import Json
 from tests.chaos.world import DaemonSeat, World
-from tests.faults.processes import Process
 from tests.support.logs import troubles
+from tests.support.programs.process import Process
 
 Attempt: TypeAlias = tuple[Any, Any]
 """Public id of a job, and the number of the attempt."""

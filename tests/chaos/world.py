@@ -17,8 +17,8 @@ from dc1.testing.people import Admin, Renter, answered
 from dc1.testing.rest import Rest
 from dc1.testing.server import ADMIN_TOKEN, LoopThread
 from dc1.testing.waiting import eventually
-from tests.faults.processes import DC1, Process
 from tests.support.fake_time import SteppedWall
+from tests.support.programs.process import DC1, Process
 
 T = TypeVar("T")
 

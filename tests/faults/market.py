@@ -23,7 +23,7 @@ from dc1.testing.rest import Json, Rest
 from dc1.testing.server import ADMIN_TOKEN
 from dc1.testing.waiting import eventually
 from tests.faults.engine import Engine
-from tests.faults.processes import DC1, Process
+from tests.support.programs.process import DC1, Process
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from dc1.testing.people import Renter
 from dc1.testing.rest import Json
 from dc1.testing.waiting import eventually
 from tests.faults.market import Provider, RealMarket, await_status, submit
-from tests.faults.processes import DC1, Process
+from tests.support.programs.process import DC1, Process
 
 NOT_AGAIN = 78
 """The exit status that `ops/systemd/dc1-daemon.service` names as one not to start again after."""

@@ -20,7 +20,7 @@ from dc1.testing.edge import free_port
 from dc1.testing.waiting import eventually
 from tests.edge.floods.flood import KINDS
 from tests.edge.upstream import MEBIBYTE
-from tests.faults.processes import DC1, Process
+from tests.support.programs.process import DC1, Process
 
 SECONDS = float(os.environ.get("FLOOD_SECONDS", "3"))
 NEIGHBOURS = (f"203.0.113.{host}" for host in cycle(range(8, 255)))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from dc1.edge.child_processes import bound_to_us
 from dc1.testing.waiting import eventually
-from tests.support import warm_start
+from tests.support.programs import warm_start
+from tests.support.programs.warm_start import WarmChild
 from tests.support.signals import heeded_signals
-from tests.support.warm_start import WarmChild
 
 DC1 = (sys.executable, "-m", "dc1.cli")
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 # What runs is what lies beside the tests, whatever else is installed.
 _PYTHONPATH = os.pathsep.join(str(_ROOT / part) for part in ("src", "gen", "."))
 
