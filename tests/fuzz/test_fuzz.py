@@ -11,7 +11,7 @@ from tests.fuzz.campaign import furnish, fuzz
 
 def test_made_up_requests_find_nothing(market: LocalMarket) -> None:
     furnish(market)
-    phases = ("--phases", "examples,fuzzing,stateful", "--max-examples", "4", "--seed", "1")
+    phases = ("--phases", "examples,fuzzing,stateful", "--max-examples", "2", "--seed", "1")
     done = fuzz(market, *phases, "--no-shrink", output=subprocess.PIPE)
     assert done.returncode == 0, done.stdout
     assert "Tested:" in done.stdout
