@@ -13,7 +13,7 @@ _METHOD = "ServerReflectionInfo"
 _POOL = descriptor_pool.Default()
 
 
-class _Servicer(reflection.aio.ReflectionServicer):  # type: ignore[misc, name-defined]
+class _Servicer(reflection.aio.ReflectionServicer):
     """Finds methods by their names too, which the pool of descriptors does not: it knows their service."""
 
     def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
@@ -22,7 +22,8 @@ class _Servicer(reflection.aio.ReflectionServicer):  # type: ignore[misc, name-d
             is_method = method in _POOL.FindServiceByName(service).methods_by_name
         except KeyError:
             is_method = False
-        return super()._file_containing_symbol(request, service if is_method else fully_qualified_name)
+        symbol = service if is_method else fully_qualified_name
+        return super()._file_containing_symbol(request, symbol)  # type: ignore[misc]
 
 
 def enable_reflection(names: Sequence[str], server: grpc.aio.Server) -> None:
