@@ -31,13 +31,14 @@ def _crowd(market: LocalMarket) -> None:
     market.edge.loop.run(fill())
 
 
-def _longest_ms(trace: bytes) -> float:
+def _longest_ms(trace: bytes, url: str) -> float:
     """Return the longest that a page computed without a pause, by its thread's own clock: others run here, too."""
     events = json.loads(trace)["traceEvents"]
+    # Pages of the browser's own, such as the list below its address bar, have threads of that name as well.
     pages = {
         (event["pid"], event["tid"])
         for event in events
-        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+        if event["name"] == "ParseHTML" and event["args"]["beginData"]["url"].startswith(url)
     }
     tasks: list[int] = [
         e["tdur"] for e in events if e["name"] == _TASK and "tdur" in e and (e["pid"], e["tid"]) in pages
@@ -60,6 +61,6 @@ def test_ten_thousand_machines_are_listed_and_filtered_without_a_stall(town: Loc
         page.get_by_role("button", name="Machine").click()
         page.locator(".table").first.evaluate("place => { place.scrollTop = 200_000 }")
         expect(page.locator("tbody tr[aria-rowindex='4546']")).to_be_visible()
-        longest_ms = _longest_ms(browser.stop_tracing())
+        longest_ms = _longest_ms(browser.stop_tracing(), visitor.url)
         assert 0 < longest_ms <= STALL_MS
         assert page.locator("tbody tr").count() < 200

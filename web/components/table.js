@@ -19,8 +19,10 @@ import texts from "../text/common.js";
 
 // One height for all: how far down a row stands is then known without making those above it.
 const ROW_PIXELS = 44;
-const SPARE_ROWS = 8;
-const FIRST_ROWS = 30;
+// Laying out a row takes the browser longer than all else that is done for it, so few are there that nobody sees.
+const SPARE_ROWS = 6;
+// As many as have room in a table of style.css; a larger one tells its height when it is scrolled.
+const FIRST_ROWS = 14;
 
 /** @param {string | number} one @param {string | number} other */
 function compare(one, other) {

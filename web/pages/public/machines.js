@@ -14,7 +14,7 @@ import texts from "../../text/public.js";
 /** @type {Wanted} */
 const ANYTHING = { text: "", gpu: "", vram: "", price: "" };
 
-/** What a search looks in, made once for each machine. @type {WeakMap<Machine, string>} */
+/** What a search looks in, made once for each machine, as it comes: all of ten thousand at the first letter would be a stall. @type {WeakMap<Machine, string>} */
 const told = new WeakMap();
 
 /** @param {Machine} machine */
@@ -34,10 +34,10 @@ function filtered(rows, wanted) {
   const price = Number(wanted.price) || Infinity;
   return rows.filter(
     (row) =>
+      toldOf(row).includes(text) &&
       (!wanted.gpu || row.gpu_type === wanted.gpu) &&
       row.vram_gb >= vram &&
-      row.price_per_hour_sar <= price &&
-      (!text || toldOf(row).includes(text)),
+      row.price_per_hour_sar <= price,
   );
 }
 
