@@ -144,6 +144,8 @@ class Admission(TypedDict):
 class AlertsEvent(TypedDict):
     alerts: list[FleetAlert]
     awaiting_approval: list[int]
+    ended: list[EndedAlert]
+    decided: list[int]
 
 class AnthropicError(TypedDict):
     type: str
@@ -634,6 +636,10 @@ class EmbeddingsBodyInput(TypedDict):
     input: str | list[Any]
     encoding_format: NotRequired[Literal['float', 'base64', None]]
     dimensions: NotRequired[int | None]
+
+class EndedAlert(TypedDict):
+    provider_id: int
+    reason: str
 
 class EngineSpeed(TypedDict):
     model: str
@@ -1422,6 +1428,7 @@ class ListFinanceTransactionsResponse(TypedDict):
 
 class ListFleetAlertsResponse(TypedDict):
     alerts: list[FleetAlert]
+    pagination: Pagination
 
 class ListGpuFactorsResponse(TypedDict):
     factors: list[GpuFactor]
@@ -2054,6 +2061,10 @@ class QueueEvent(TypedDict):
     interval_seconds: float
     by_gpu_type: list[QueueOfGpuType]
     ts: str
+    providers_registered: int
+    providers_online: int
+    charged_today_halala: float
+    charged_total_halala: float
 
 class QueueMetrics(TypedDict):
     pending_jobs: int

@@ -15,7 +15,7 @@ export interface Schemas {
   AdminRenter: { id: number; name: string; email: string; organization: string | null; balance_halala: number; status: string; created_at: string; total_jobs: number; completed_jobs: number; failed_jobs: number; total_spent_halala: number; };
   AdminWithdrawal: { id: string; provider_id: number; provider_name: string; amount_halala: number; amount_sar: number; iban: string; status: string; reason: string | null; created_at: string; updated_at: string; cash_halala: number; promo_halala: number; flags: Schemas["SharedTrait"][]; bank_reference: string | null; };
   Admission: { accepted: boolean; reason_code: string; reason: string; };
-  AlertsEvent: { alerts: Schemas["FleetAlert"][]; awaiting_approval: number[]; };
+  AlertsEvent: { alerts: Schemas["FleetAlert"][]; awaiting_approval: number[]; ended: Schemas["EndedAlert"][]; decided: number[]; };
   AnthropicError: { type: string; error: Schemas["AnthropicErrorDetail"]; };
   AnthropicErrorDetail: { type: string; message: string; };
   AnthropicEvent: { type: string; };
@@ -82,6 +82,7 @@ export interface Schemas {
   Embedding: { object: string; index: number; embedding: unknown[] | string; };
   Embeddings: { id: string; object: string; model: string; data: Schemas["Embedding"][]; usage: Schemas["PromptUsage"]; };
   EmbeddingsBodyInput: { model: string; input: string | unknown[]; encoding_format?: "float" | "base64" | null; dimensions?: number | null; };
+  EndedAlert: { provider_id: number; reason: string; };
   EngineSpeed: { model: string; ttft_ms_p50: number | null; tokens_per_second_p50: number | null; calls: number; };
   Escrow: { held_jobs: number; held_halala: number; locked_jobs: number; locked_halala: number; };
   EstimateJobResponse: { success: boolean; quote_halala: number; quote_sar: number; hold_rate_halala_per_minute: number; factors: Schemas["RateFactors"]; machines_fitting: number; machines_free: number; machines: Schemas["EstimatedMachine"][]; expected_wait_seconds: number | null; reason: string | null; reason_ar?: string; };
@@ -168,7 +169,7 @@ export interface Schemas {
   ListDaemonJobsResponse: { jobs: Schemas["DaemonJob"][]; total: number; };
   ListDailyUsageResponse: { usage: Schemas["DailyUsage"][]; pagination: Schemas["OffsetPagination"]; };
   ListFinanceTransactionsResponse: { entries: Schemas["FinanceEntry"][]; pagination: Schemas["Pagination"]; };
-  ListFleetAlertsResponse: { alerts: Schemas["FleetAlert"][]; };
+  ListFleetAlertsResponse: { alerts: Schemas["FleetAlert"][]; pagination: Schemas["Pagination"]; };
   ListGpuFactorsResponse: { factors: Schemas["GpuFactor"][]; };
   ListImageNamesResponse: { images: string[]; details: Schemas["ContainerImage"][]; total: number; };
   ListJobEventsResponse: { schema_version: string; job_id: string; status: string; events: Schemas["LifecycleEvent"][]; total_events: number; has_more: boolean; };
@@ -252,7 +253,7 @@ export interface Schemas {
   ProviderMetrics: { online: number; active: number; registered: number; total_registered: number; pending_approval: number; avg_heartbeat_age_seconds: number; };
   ProviderPreferences: { run_mode: string; scheduled_start: string | null; scheduled_end: string | null; gpu_usage_cap_pct: number | null; vram_reserve_gb: number | null; temp_limit_c: number | null; ask: number; };
   QueueBucket: { pricing_class: string; compute_type: string; depth: number; avg_wait_seconds: number; p95_wait_seconds: number; };
-  QueueEvent: { queued: number; offered: number; running: number; started: number; ended: number; interval_seconds: number; by_gpu_type: Schemas["QueueOfGpuType"][]; ts: string; };
+  QueueEvent: { queued: number; offered: number; running: number; started: number; ended: number; interval_seconds: number; by_gpu_type: Schemas["QueueOfGpuType"][]; ts: string; providers_registered: number; providers_online: number; charged_today_halala: number; charged_total_halala: number; };
   QueueMetrics: { pending_jobs: number; running_jobs: number; failed_last_1h: number; avg_wait_seconds: number; };
   QueueOfGpuType: { gpu_type: string | null; depth: number; oldest_seconds: number; };
   QueuedJob: { job_id: string; status: string; };
@@ -381,7 +382,7 @@ export interface Routes {
   "GET /admin/finance/summary": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetFinanceSummaryResponse"]; event: undefined; };
   "GET /admin/finance/transactions": { path: undefined; query: { days?: number; page?: number; limit?: number; }; body: undefined; answer: Schemas["ListFinanceTransactionsResponse"]; event: undefined; };
   "POST /admin/finance/transactions/{entry_id}/reverse": { path: { entry_id: string; }; query: undefined; body: { reason: string; }; answer: Schemas["ReverseFinanceTransactionResponse"]; event: undefined; };
-  "GET /admin/fleet/alerts": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListFleetAlertsResponse"]; event: undefined; };
+  "GET /admin/fleet/alerts": { path: undefined; query: { page?: number; limit?: number; }; body: undefined; answer: Schemas["ListFleetAlertsResponse"]; event: undefined; };
   "GET /admin/fleet/alerts/stream": { path: undefined; query: { once?: boolean; }; body: undefined; answer: undefined; event: Schemas["AlertsEvent"] | Schemas["LiveReady"]; };
   "GET /admin/fleet/health": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetFleetHealthResponse"]; event: undefined; };
   "GET /admin/gpu-factors": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListGpuFactorsResponse"]; event: undefined; };
@@ -403,7 +404,7 @@ export interface Routes {
   "PATCH /admin/pricing/{job_type}": { path: { job_type: string; }; query: undefined; body: { rate_halala: number; }; answer: Schemas["SetPriceResponse"]; event: undefined; };
   "GET /admin/providers": { path: undefined; query: { page?: number; limit?: number; search?: string; status?: "registered" | "online" | "degraded" | "offline" | "paused" | "suspended" | "pending" | "approved" | "rejected"; gpu_model?: string; owner_id?: number; }; body: undefined; answer: Schemas["ListProvidersResponse"]; event: undefined; };
   "GET /admin/providers/approval-queue": { path: undefined; query: { limit?: number; }; body: undefined; answer: Schemas["ListApprovalQueueResponse"]; event: undefined; };
-  "GET /admin/providers/stream": { path: undefined; query: { once?: boolean; }; body: undefined; answer: undefined; event: Schemas["MachinesEvent"] | Schemas["LiveReady"]; };
+  "GET /admin/providers/stream": { path: undefined; query: { once?: boolean; provider_id?: number; }; body: undefined; answer: undefined; event: Schemas["MachinesEvent"] | Schemas["LiveReady"]; };
   "GET /admin/providers/{provider_id}": { path: { provider_id: string; }; query: undefined; body: undefined; answer: Schemas["InspectProviderResponse"]; event: undefined; };
   "GET /admin/providers/{provider_id}/approval-audit": { path: { provider_id: string; }; query: undefined; body: undefined; answer: Schemas["ListApprovalAuditResponse"]; event: undefined; };
   "PATCH /admin/providers/{provider_id}/approval-decision": { path: { provider_id: string; }; query: undefined; body: { decision: "approve" | "reject"; reason?: string | null; }; answer: Schemas["DecideProviderApprovalResponse"]; event: undefined; };

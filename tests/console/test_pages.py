@@ -95,6 +95,20 @@ def test_the_first_page_is_small_and_soon_in_use(busy: LocalMarket, visitors: Vi
         assert answered(busy.rest.get("/health"))["status"] == "ok"
 
 
+def test_nothing_is_asked_for_by_the_clock_where_nobody_looks(busy: LocalMarket, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.page
+        page.clock.install()
+        page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => window.isAway === true })")
+        visitor.open("/#/market")
+        asked = len([answer for answer in visitor.answers if answer.url.endswith("/health")])
+        page.evaluate("window.isAway = true")
+        page.clock.fast_forward(120_000)
+        with page.expect_response("**/health"):
+            page.evaluate("window.isAway = false; document.dispatchEvent(new Event('visibilitychange'))")
+        assert len([answer for answer in visitor.answers if answer.url.endswith("/health")]) == asked + 1
+
+
 def test_it_can_be_used_by_keyboard_alone(busy: LocalMarket, visitors: Visitors) -> None:
     with visitors.one() as visitor:
         page = visitor.open("/")

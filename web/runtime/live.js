@@ -23,6 +23,13 @@ export function useMachines(route) {
   return { ...live, rows };
 }
 
+/** A machine of the fleet as it is now, for operators. @param {number} id */
+export function useMachine(id) {
+  const of = (/** @type {any} */ event) => /** @type {LiveMachine[] | undefined} */ (event.machines);
+  const { rows, ...live } = useLive("GET /admin/providers/stream", of, [id], undefined, { provider_id: id });
+  return { ...live, machine: rows?.[0] };
+}
+
 /** @typedef {import("./api.js").Schemas["LiveJob"]} LiveJob */
 
 /**
@@ -61,41 +68,71 @@ export function forget(known, most) {
  * @param {(event: any) => (T & {id: number})[] | undefined} thingsOf
  * @param {readonly unknown[]} [inputs]
  * @param {(known: Map<number, T & {id: number}>) => void} [tidy] makes room after each event
+ * @param {object} [query]
  * @returns {Live<T & {id: number}>}
  */
-export function useLive(route, thingsOf, inputs = [], tidy = () => undefined) {
+export function useLive(route, thingsOf, inputs = [], tidy = () => undefined, query = {}) {
+  const { told, ...live } = useKept(
+    route,
+    () => /** @type {Map<number, T & {id: number}>} */ (new Map()),
+    (known, event) => {
+      for (const thing of thingsOf(event) ?? []) known.set(thing.id, thing);
+      tidy(known);
+    },
+    (known) => [...known.values()],
+    inputs,
+    query,
+  );
+  return { ...live, rows: told };
+}
+
+/**
+ * Follow a stream whose events are `snapshot`, `ready` and `change`, and keep what they add up to.
+ *
+ * @template {keyof import("./api.js").Routes} R
+ * @template K
+ * @template T
+ * @param {R} route
+ * @param {() => K} begin what is known before the first event
+ * @param {(known: K, event: any) => void} hear takes in what an event tells
+ * @param {(known: K) => T} show what a page is told of it, a new object each time
+ * @param {readonly unknown[]} [inputs]
+ * @param {object} [query]
+ * @returns {{told: T | undefined, isLive: boolean, error: unknown}} `told` is undefined until all were told
+ */
+function useKept(route, begin, hear, show, inputs = [], query = {}) {
   const [state, setState] = useState(
-    /** @type {Live<T & {id: number}>} */ ({ rows: undefined, isLive: false, error: undefined }),
+    /** @type {{told: T | undefined, isLive: boolean, error: unknown}} */ ({
+      told: undefined,
+      isLive: false,
+      error: undefined,
+    }),
   );
   useEffect(() => {
     const leaving = new AbortController();
-    /** @type {Map<number, T & {id: number}>} */
-    let known = new Map();
+    let known = begin();
     let isWhole = false;
     let pending = 0;
     // A burst of events is one change of the page.
-    const show = () => {
+    const tell = () => {
       cancelAnimationFrame(pending);
-      pending = requestAnimationFrame(() =>
-        setState((before) => ({ ...before, rows: [...known.values()], isLive: true, error: undefined })),
-      );
+      pending = requestAnimationFrame(() => setState({ told: show(known), isLive: true, error: undefined }));
     };
     /** @param {any} event @param {string} name */
     const heard = (event, name) => {
-      for (const thing of thingsOf(event) ?? []) known.set(thing.id, thing);
-      tidy(known);
+      hear(known, event);
       if (name === "ready" || name === "end") isWhole = true;
-      if (isWhole) show();
+      if (isWhole) tell();
     };
     /** @type {any} */
-    const given = { signal: leaving.signal };
+    const given = { signal: leaving.signal, query };
     /** @param {boolean} isLive */
-    const told = (isLive) => {
+    const connected = (isLive) => {
       // Whoever comes back is told everything anew.
-      if (isLive) [known, isWhole] = [new Map(), false];
+      if (isLive) [known, isWhole] = [begin(), false];
       setState((before) => ({ ...before, isLive }));
     };
-    follow(route, given, heard, told).catch(
+    follow(route, given, heard, connected).catch(
       (error) => leaving.signal.aborted || setState((before) => ({ ...before, error })),
     );
     return () => {
@@ -131,6 +168,26 @@ export function useLatest(route, of) {
   return { told, isLive, error };
 }
 
-/** What operators should look at: what is wrong in the fleet, and which machines wait for a decision. */
+/** @typedef {import("./api.js").Schemas["FleetAlert"]} Alert */
+/** @typedef {import("./api.js").Schemas["EndedAlert"]} EndedAlert */
+
+/** A machine has one alert of a reason at most. @param {Alert | EndedAlert} alert */
+export const alertKey = (alert) => `${alert.provider_id} ${alert.reason}`;
+
+/** What operators should look at: what is wrong in the fleet, oldest first, and which machines wait for a decision. */
 export const useAttention = () =>
-  useLatest("GET /admin/fleet/alerts/stream", (event) => ("alerts" in event ? event : undefined));
+  useKept(
+    "GET /admin/fleet/alerts/stream",
+    () => ({ alerts: /** @type {Map<string, Alert>} */ (new Map()), waiting: /** @type {Set<number>} */ (new Set()) }),
+    ({ alerts, waiting }, /** @type {Partial<import("./api.js").Schemas["AlertsEvent"]>} */ event) => {
+      for (const alert of event.ended ?? []) alerts.delete(alertKey(alert));
+      for (const alert of event.alerts ?? []) alerts.set(alertKey(alert), alert);
+      for (const id of event.decided ?? []) waiting.delete(id);
+      for (const id of event.awaiting_approval ?? []) waiting.add(id);
+    },
+    ({ alerts, waiting }) => ({
+      // By text, as moments are written so that they sort by it.
+      alerts: [...alerts.values()].sort((one, other) => (one.since < other.since ? -1 : +(one.since > other.since))),
+      waiting: [...waiting],
+    }),
+  );

@@ -41,11 +41,45 @@ export function useLoad(load, inputs = [], everySeconds = 0) {
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   useEffect(() => {
     if (!everySeconds) return undefined;
-    // Not while it loads: over a slow line it would never be there.
-    const timer = setInterval(() => document.hidden || isLoading.current || reload(), everySeconds * 1000);
-    return () => clearInterval(timer);
+    let askedMs = Date.now();
+    const ask = () => {
+      // Not while it loads: over a slow line it would never be there.
+      if (document.hidden || isLoading.current || Date.now() - askedMs < everySeconds * 1000) return;
+      askedMs = Date.now();
+      reload();
+    };
+    const timer = setInterval(ask, everySeconds * 1000);
+    // Who comes back to a tab that was hidden sees what is, and not what was when they left.
+    document.addEventListener("visibilitychange", ask);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", ask);
+    };
   }, [everySeconds]);
   return { value: state.value, error: state.error, reload };
+}
+
+/**
+ * Follow a value, but not more often than every so many seconds: what is loaded anew whenever a stream tells of something is not loaded a hundred
+ * times where a hundred things happen at once.
+ *
+ * @template T
+ * @param {T} value
+ * @param {number} everySeconds
+ * @returns {T} the latest, in the end
+ */
+export function useSlowly(value, everySeconds) {
+  const [shown, setShown] = useState(value);
+  const changedMs = useRef(0);
+  useEffect(() => {
+    const turn = () => {
+      changedMs.current = Date.now();
+      setShown(value);
+    };
+    const timer = setTimeout(turn, changedMs.current + everySeconds * 1000 - Date.now());
+    return () => clearTimeout(timer);
+  }, [value]);
+  return shown;
 }
 
 /**

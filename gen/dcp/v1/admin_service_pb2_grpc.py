@@ -159,8 +159,8 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamFleetAlerts(self, request, context):
-        """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
-        `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+        """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, in pages of 250 as
+        `snapshot`, then `ready`, then at most every 3 s, as `change`, what is different.
         Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
         connection alive.
         """
@@ -200,7 +200,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFleetAlerts(self, request, context):
-        """Lists what is wrong in the fleet now, longest first.
+        """Lists what is wrong in the fleet now, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,8 +46,8 @@ class AdminServiceStub:
     GetMetrics: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]
     """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
     StreamFleetAlerts: _grpc.UnaryStreamMultiCallable[_live_pb2.StreamFleetAlertsRequest, _httpbody_pb2.HttpBody]
-    """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
-    `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+    """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, in pages of 250 as
+    `snapshot`, then `ready`, then at most every 3 s, as `change`, what is different.
     Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
     connection alive.
     """
@@ -64,7 +64,7 @@ class AdminServiceStub:
     GetFleetHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]
     """Shows how every provider of the fleet stands."""
     ListFleetAlerts: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.ListFleetAlertsRequest, _monitoring_pb2.ListFleetAlertsResponse]
-    """Lists what is wrong in the fleet now, longest first."""
+    """Lists what is wrong in the fleet now, oldest first."""
     GetDaemonHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]
     """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]
@@ -111,8 +111,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetMetrics: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetMetricsRequest, _monitoring_pb2.GetMetricsResponse]  # type: ignore[assignment]
     """Shows the numbers that tell whether the market works: queue, providers, renters, revenue and the service itself."""
     StreamFleetAlerts: _aio.UnaryStreamMultiCallable[_live_pb2.StreamFleetAlertsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
-    `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+    """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, in pages of 250 as
+    `snapshot`, then `ready`, then at most every 3 s, as `change`, what is different.
     Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
     connection alive.
     """
@@ -129,7 +129,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetFleetHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]  # type: ignore[assignment]
     """Shows how every provider of the fleet stands."""
     ListFleetAlerts: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.ListFleetAlertsRequest, _monitoring_pb2.ListFleetAlertsResponse]  # type: ignore[assignment]
-    """Lists what is wrong in the fleet now, longest first."""
+    """Lists what is wrong in the fleet now, oldest first."""
     GetDaemonHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]  # type: ignore[assignment]
     """Lists the events that daemons reported, newest first, at most 500, with how many there were of each severity."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
@@ -197,8 +197,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _live_pb2.StreamFleetAlertsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, as `alerts`, then
-        `ready`, then at most every 3 s, as `alerts`, all of it whenever that is different.
+        """Streams what operators should look at as server-sent events: what is wrong in the fleet and who waits for a decision, in pages of 250 as
+        `snapshot`, then `ready`, then at most every 3 s, as `change`, what is different.
         Events have the numbers 1, 2, 3 as `id:`, but a client that comes back is told everything anew. A comment is sent every 15 s to keep the
         connection alive.
         """
@@ -245,7 +245,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _monitoring_pb2.ListFleetAlertsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_monitoring_pb2.ListFleetAlertsResponse, _abc.Awaitable[_monitoring_pb2.ListFleetAlertsResponse]]:
-        """Lists what is wrong in the fleet now, longest first."""
+        """Lists what is wrong in the fleet now, oldest first."""
 
     @_abc_1.abstractmethod
     def GetDaemonHealth(

@@ -22,18 +22,21 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dcp.v1 import monitoring_pb2 as dcp_dot_v1_dot_monitoring__pb2
 from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11\x64\x63p/v1/live.proto\x12\x06\x64\x63p.v1\x1a\x17\x64\x63p/v1/monitoring.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\"\n\x12StreamFleetRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"%\n\x15StreamMachinesRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"!\n\x11StreamJobsRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"\"\n\x12StreamQueueRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"(\n\x18StreamFleetAlertsRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"L\n\x0b\x41lertsEvent\x12\"\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x12.dcp.v1.FleetAlert\x12\x19\n\x11\x61waiting_approval\x18\x02 \x03(\r\"6\n\rMachinesEvent\x12%\n\x08machines\x18\x01 \x03(\x0b\x32\x13.dcp.v1.LiveMachine\"\x95\x06\n\x0bLiveMachine\x12\n\n\x02id\x18\x01 \x01(\r\x12\x10\n\x08owner_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08gpu_type\x18\x04 \x01(\t\x12\x12\n\ngpu_source\x18\x05 \x01(\t\x12\x11\n\tgpu_count\x18\x06 \x01(\r\x12\x10\n\x08vram_mib\x18\x07 \x01(\r\x12\x10\n\x08location\x18\x08 \x01(\t\x12\x0e\n\x06status\x18\t \x01(\t\x12\x17\n\x0f\x61pproval_status\x18\n \x01(\t\x12\x11\n\tis_closed\x18\x0b \x01(\x08\x12>\n\x0elast_heartbeat\x18\x0c \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x64\x61\x65mon_version\x18\r \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0cgpu_util_pct\x18\x0e \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x36\n\x06temp_c\x18\x0f \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x37\n\x07power_w\x18\x10 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x15\n\rvram_used_mib\x18\x11 \x01(\x01\x12\r\n\x05slots\x18\x12 \x01(\r\x12\x12\n\nslots_used\x18\x13 \x01(\r\x12\x18\n\x10reputation_score\x18\x14 \x01(\r\x12\x39\n\ttops_int8\x18\x15 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12?\n\x0fhardware_notice\x18\x16 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x42\n\x12hardware_notice_ar\x18\x17 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"*\n\tJobsEvent\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.dcp.v1.LiveJob\"\xeb\x04\n\x07LiveJob\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x11\n\trenter_id\x18\x03 \x01(\r\x12<\n\x0bprovider_id\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x10\n\x08job_type\x18\x05 \x01(\t\x12\x35\n\x05model\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0e\n\x06status\x18\x07 \x01(\t\x12>\n\x0eprogress_phase\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x15\n\rpricing_class\x18\t \x01(\t\x12\x16\n\x0e\x61ttempt_number\x18\n \x01(\r\x12\x13\n\x0b\x63ost_halala\x18\x0b \x01(\r\x12\x13\n\x0btokens_used\x18\x0c \x01(\r\x12\x14\n\x0csubmitted_at\x18\r \x01(\t\x12:\n\nstarted_at\x18\x0e \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x38\n\x08\x65nded_at\x18\x0f \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x35\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x65rror_category\x18\x11 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"\xb1\x01\n\nQueueEvent\x12\x0e\n\x06queued\x18\x01 \x01(\r\x12\x0f\n\x07offered\x18\x02 \x01(\r\x12\x0f\n\x07running\x18\x03 \x01(\r\x12\x0f\n\x07started\x18\x04 \x01(\r\x12\r\n\x05\x65nded\x18\x05 \x01(\r\x12\x18\n\x10interval_seconds\x18\x06 \x01(\x01\x12+\n\x0b\x62y_gpu_type\x18\x07 \x03(\x0b\x32\x16.dcp.v1.QueueOfGpuType\x12\n\n\x02ts\x18\x08 \x01(\t\"q\n\x0eQueueOfGpuType\x12\x38\n\x08gpu_type\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\x12\x16\n\x0eoldest_seconds\x18\x03 \x01(\x01\"\x17\n\tLiveReady\x12\n\n\x02ts\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11\x64\x63p/v1/live.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x64\x63p/v1/monitoring.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"U\n\x12StreamFleetRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\x12!\n\x0bprovider_id\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_provider_id\"%\n\x15StreamMachinesRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"!\n\x11StreamJobsRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"\"\n\x12StreamQueueRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"(\n\x18StreamFleetAlertsRequest\x12\x0c\n\x04once\x18\x01 \x01(\x08\"\x80\x01\n\x0b\x41lertsEvent\x12\"\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x12.dcp.v1.FleetAlert\x12\x19\n\x11\x61waiting_approval\x18\x02 \x03(\r\x12!\n\x05\x65nded\x18\x03 \x03(\x0b\x32\x12.dcp.v1.EndedAlert\x12\x0f\n\x07\x64\x65\x63ided\x18\x04 \x03(\r\"1\n\nEndedAlert\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"6\n\rMachinesEvent\x12%\n\x08machines\x18\x01 \x03(\x0b\x32\x13.dcp.v1.LiveMachine\"\x95\x06\n\x0bLiveMachine\x12\n\n\x02id\x18\x01 \x01(\r\x12\x10\n\x08owner_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08gpu_type\x18\x04 \x01(\t\x12\x12\n\ngpu_source\x18\x05 \x01(\t\x12\x11\n\tgpu_count\x18\x06 \x01(\r\x12\x10\n\x08vram_mib\x18\x07 \x01(\r\x12\x10\n\x08location\x18\x08 \x01(\t\x12\x0e\n\x06status\x18\t \x01(\t\x12\x17\n\x0f\x61pproval_status\x18\n \x01(\t\x12\x11\n\tis_closed\x18\x0b \x01(\x08\x12>\n\x0elast_heartbeat\x18\x0c \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x64\x61\x65mon_version\x18\r \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12<\n\x0cgpu_util_pct\x18\x0e \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x36\n\x06temp_c\x18\x0f \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x37\n\x07power_w\x18\x10 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x15\n\rvram_used_mib\x18\x11 \x01(\x01\x12\r\n\x05slots\x18\x12 \x01(\r\x12\x12\n\nslots_used\x18\x13 \x01(\r\x12\x18\n\x10reputation_score\x18\x14 \x01(\r\x12\x39\n\ttops_int8\x18\x15 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12?\n\x0fhardware_notice\x18\x16 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x42\n\x12hardware_notice_ar\x18\x17 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"*\n\tJobsEvent\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.dcp.v1.LiveJob\"\xeb\x04\n\x07LiveJob\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x11\n\trenter_id\x18\x03 \x01(\r\x12<\n\x0bprovider_id\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0f\xca\xc1\x18\x0b\n\x07integer\x10\x01\x12\x10\n\x08job_type\x18\x05 \x01(\t\x12\x35\n\x05model\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0e\n\x06status\x18\x07 \x01(\t\x12>\n\x0eprogress_phase\x18\x08 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x15\n\rpricing_class\x18\t \x01(\t\x12\x16\n\x0e\x61ttempt_number\x18\n \x01(\r\x12\x13\n\x0b\x63ost_halala\x18\x0b \x01(\r\x12\x13\n\x0btokens_used\x18\x0c \x01(\r\x12\x14\n\x0csubmitted_at\x18\r \x01(\t\x12:\n\nstarted_at\x18\x0e \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x38\n\x08\x65nded_at\x18\x0f \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x35\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12>\n\x0e\x65rror_category\x18\x11 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\"\xa5\x02\n\nQueueEvent\x12\x0e\n\x06queued\x18\x01 \x01(\r\x12\x0f\n\x07offered\x18\x02 \x01(\r\x12\x0f\n\x07running\x18\x03 \x01(\r\x12\x0f\n\x07started\x18\x04 \x01(\r\x12\r\n\x05\x65nded\x18\x05 \x01(\r\x12\x18\n\x10interval_seconds\x18\x06 \x01(\x01\x12+\n\x0b\x62y_gpu_type\x18\x07 \x03(\x0b\x32\x16.dcp.v1.QueueOfGpuType\x12\n\n\x02ts\x18\x08 \x01(\t\x12\x1c\n\x14providers_registered\x18\t \x01(\r\x12\x18\n\x10providers_online\x18\n \x01(\r\x12\x1c\n\x14\x63harged_today_halala\x18\x0b \x01(\x01\x12\x1c\n\x14\x63harged_total_halala\x18\x0c \x01(\x01\"q\n\x0eQueueOfGpuType\x12\x38\n\x08gpu_type\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\x12\x16\n\x0eoldest_seconds\x18\x03 \x01(\x01\"\x17\n\tLiveReady\x12\n\n\x02ts\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dcp.v1.live_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_STREAMFLEETREQUEST'].fields_by_name['provider_id']._loaded_options = None
+  _globals['_STREAMFLEETREQUEST'].fields_by_name['provider_id']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_LIVEMACHINE'].fields_by_name['last_heartbeat']._loaded_options = None
   _globals['_LIVEMACHINE'].fields_by_name['last_heartbeat']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_LIVEMACHINE'].fields_by_name['daemon_version']._loaded_options = None
@@ -66,30 +69,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LIVEJOB'].fields_by_name['error_category']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_QUEUEOFGPUTYPE'].fields_by_name['gpu_type']._loaded_options = None
   _globals['_QUEUEOFGPUTYPE'].fields_by_name['gpu_type']._serialized_options = b'\312\301\030\n\n\006string\020\001'
-  _globals['_STREAMFLEETREQUEST']._serialized_start=106
-  _globals['_STREAMFLEETREQUEST']._serialized_end=140
-  _globals['_STREAMMACHINESREQUEST']._serialized_start=142
-  _globals['_STREAMMACHINESREQUEST']._serialized_end=179
-  _globals['_STREAMJOBSREQUEST']._serialized_start=181
-  _globals['_STREAMJOBSREQUEST']._serialized_end=214
-  _globals['_STREAMQUEUEREQUEST']._serialized_start=216
-  _globals['_STREAMQUEUEREQUEST']._serialized_end=250
-  _globals['_STREAMFLEETALERTSREQUEST']._serialized_start=252
-  _globals['_STREAMFLEETALERTSREQUEST']._serialized_end=292
-  _globals['_ALERTSEVENT']._serialized_start=294
-  _globals['_ALERTSEVENT']._serialized_end=370
-  _globals['_MACHINESEVENT']._serialized_start=372
-  _globals['_MACHINESEVENT']._serialized_end=426
-  _globals['_LIVEMACHINE']._serialized_start=429
-  _globals['_LIVEMACHINE']._serialized_end=1218
-  _globals['_JOBSEVENT']._serialized_start=1220
-  _globals['_JOBSEVENT']._serialized_end=1262
-  _globals['_LIVEJOB']._serialized_start=1265
-  _globals['_LIVEJOB']._serialized_end=1884
-  _globals['_QUEUEEVENT']._serialized_start=1887
-  _globals['_QUEUEEVENT']._serialized_end=2064
-  _globals['_QUEUEOFGPUTYPE']._serialized_start=2066
-  _globals['_QUEUEOFGPUTYPE']._serialized_end=2179
-  _globals['_LIVEREADY']._serialized_start=2181
-  _globals['_LIVEREADY']._serialized_end=2204
+  _globals['_STREAMFLEETREQUEST']._serialized_start=135
+  _globals['_STREAMFLEETREQUEST']._serialized_end=220
+  _globals['_STREAMMACHINESREQUEST']._serialized_start=222
+  _globals['_STREAMMACHINESREQUEST']._serialized_end=259
+  _globals['_STREAMJOBSREQUEST']._serialized_start=261
+  _globals['_STREAMJOBSREQUEST']._serialized_end=294
+  _globals['_STREAMQUEUEREQUEST']._serialized_start=296
+  _globals['_STREAMQUEUEREQUEST']._serialized_end=330
+  _globals['_STREAMFLEETALERTSREQUEST']._serialized_start=332
+  _globals['_STREAMFLEETALERTSREQUEST']._serialized_end=372
+  _globals['_ALERTSEVENT']._serialized_start=375
+  _globals['_ALERTSEVENT']._serialized_end=503
+  _globals['_ENDEDALERT']._serialized_start=505
+  _globals['_ENDEDALERT']._serialized_end=554
+  _globals['_MACHINESEVENT']._serialized_start=556
+  _globals['_MACHINESEVENT']._serialized_end=610
+  _globals['_LIVEMACHINE']._serialized_start=613
+  _globals['_LIVEMACHINE']._serialized_end=1402
+  _globals['_JOBSEVENT']._serialized_start=1404
+  _globals['_JOBSEVENT']._serialized_end=1446
+  _globals['_LIVEJOB']._serialized_start=1449
+  _globals['_LIVEJOB']._serialized_end=2068
+  _globals['_QUEUEEVENT']._serialized_start=2071
+  _globals['_QUEUEEVENT']._serialized_end=2364
+  _globals['_QUEUEOFGPUTYPE']._serialized_start=2366
+  _globals['_QUEUEOFGPUTYPE']._serialized_end=2479
+  _globals['_LIVEREADY']._serialized_start=2481
+  _globals['_LIVEREADY']._serialized_end=2504
 # @@protoc_insertion_point(module_scope)

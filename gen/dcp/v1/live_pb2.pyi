@@ -27,18 +27,24 @@ class StreamFleetRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ONCE_FIELD_NUMBER: _builtins.int
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
     once: _builtins.bool
     """True to have what there is now and then the end, instead of what changes from there on."""
+    provider_id: _builtins.int
+    """Only this machine."""
     def __init__(
         self,
         *,
         once: _builtins.bool = ...,
+        provider_id: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_provider_id", b"_provider_id", "provider_id", b"provider_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["once", b"once"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_provider_id", b"_provider_id", "once", b"once", "provider_id", b"provider_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__provider_id: _TypeAlias = _typing.Literal["provider_id"]  # noqa: Y015
+    _WhichOneofArgType__provider_id: _TypeAlias = _typing.Literal["_provider_id", b"_provider_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__provider_id) -> _WhichOneofReturnType__provider_id | None: ...
 
 Global___StreamFleetRequest: _TypeAlias = StreamFleetRequest  # noqa: Y015
 
@@ -132,33 +138,73 @@ Global___StreamFleetAlertsRequest: _TypeAlias = StreamFleetAlertsRequest  # noqa
 
 @_typing.final
 class AlertsEvent(_message.Message):
-    """The data of an event that follows what operators should look at: all of it, each time."""
+    """The data of an event that follows what operators should look at: all there is, in pages, in those named `snapshot`; in those named `change`
+    what is different since the last.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ALERTS_FIELD_NUMBER: _builtins.int
     AWAITING_APPROVAL_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def alerts(self) -> _containers.RepeatedCompositeFieldContainer[_monitoring_pb2.FleetAlert]:
-        """What is wrong now, longest first."""
+        """What is wrong, oldest first; in a change what began or is told otherwise than before. A machine has one alert of a reason at most."""
 
     @_builtins.property
     def awaiting_approval(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Machines that wait for a decision, by id."""
+        """Machines that wait for a decision, by id; in a change those that came."""
+
+    @_builtins.property
+    def ended(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndedAlert]:
+        """What is wrong no more; in a change alone."""
+
+    @_builtins.property
+    def decided(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Machines that wait no more, by id; in a change alone."""
 
     def __init__(
         self,
         *,
         alerts: _abc.Iterable[_monitoring_pb2.FleetAlert] | None = ...,
         awaiting_approval: _abc.Iterable[_builtins.int] | None = ...,
+        ended: _abc.Iterable[Global___EndedAlert] | None = ...,
+        decided: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "awaiting_approval", b"awaiting_approval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "awaiting_approval", b"awaiting_approval", "decided", b"decided", "ended", b"ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AlertsEvent: _TypeAlias = AlertsEvent  # noqa: Y015
+
+@_typing.final
+class EndedAlert(_message.Message):
+    """An alert that has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.int
+    """Id of the machine, which is a provider's."""
+    reason: _builtins.str
+    """What it was, as a FleetAlert says it."""
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_id", b"provider_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndedAlert: _TypeAlias = EndedAlert  # noqa: Y015
 
 @_typing.final
 class MachinesEvent(_message.Message):
@@ -452,6 +498,10 @@ class QueueEvent(_message.Message):
     INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
     BY_GPU_TYPE_FIELD_NUMBER: _builtins.int
     TS_FIELD_NUMBER: _builtins.int
+    PROVIDERS_REGISTERED_FIELD_NUMBER: _builtins.int
+    PROVIDERS_ONLINE_FIELD_NUMBER: _builtins.int
+    CHARGED_TODAY_HALALA_FIELD_NUMBER: _builtins.int
+    CHARGED_TOTAL_HALALA_FIELD_NUMBER: _builtins.int
     queued: _builtins.int
     """Jobs that wait for a provider."""
     offered: _builtins.int
@@ -466,6 +516,14 @@ class QueueEvent(_message.Message):
     """Seconds since the last event; 0 in the first."""
     ts: _builtins.str
     """When that was so, ISO-8601 UTC."""
+    providers_registered: _builtins.int
+    """Every provider account."""
+    providers_online: _builtins.int
+    """Those online."""
+    charged_today_halala: _builtins.float
+    """What was charged since 00:00 UTC, in halala; some seconds old."""
+    charged_total_halala: _builtins.float
+    """What was charged in all, in halala; some seconds old."""
     @_builtins.property
     def by_gpu_type(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueOfGpuType]:
         """What waits, by what it asks for, the most first."""
@@ -481,10 +539,14 @@ class QueueEvent(_message.Message):
         interval_seconds: _builtins.float = ...,
         by_gpu_type: _abc.Iterable[Global___QueueOfGpuType] | None = ...,
         ts: _builtins.str = ...,
+        providers_registered: _builtins.int = ...,
+        providers_online: _builtins.int = ...,
+        charged_today_halala: _builtins.float = ...,
+        charged_total_halala: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_gpu_type", b"by_gpu_type", "ended", b"ended", "interval_seconds", b"interval_seconds", "offered", b"offered", "queued", b"queued", "running", b"running", "started", b"started", "ts", b"ts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_gpu_type", b"by_gpu_type", "charged_today_halala", b"charged_today_halala", "charged_total_halala", b"charged_total_halala", "ended", b"ended", "interval_seconds", b"interval_seconds", "offered", b"offered", "providers_online", b"providers_online", "providers_registered", b"providers_registered", "queued", b"queued", "running", b"running", "started", b"started", "ts", b"ts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dcp.v1 import options_pb2 as dcp_dot_v1_dot_options__pb2
+from dcp.v1 import pagination_pb2 as dcp_dot_v1_dot_pagination__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x63p/v1/monitoring.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x14\n\x12GetOverviewRequest\"\xd0\x01\n\x13GetOverviewResponse\x12\x1b\n\x13providersRegistered\x18\x01 \x01(\r\x12\x17\n\x0fprovidersOnline\x18\x02 \x01(\r\x12\x12\n\njobsQueued\x18\x03 \x01(\r\x12\x13\n\x0bjobsRunning\x18\x04 \x01(\r\x12\x15\n\rjobsCompleted\x18\x05 \x01(\r\x12\x17\n\x0frevenueSARToday\x18\x06 \x01(\x01\x12\x17\n\x0frevenueSARTotal\x18\x07 \x01(\x01\x12\x11\n\ttimestamp\x18\x08 \x01(\t\"\x13\n\x11GetMetricsRequest\"\xd7\x02\n\x12GetMetricsResponse\x12#\n\x05queue\x18\x01 \x01(\x0b\x32\x14.dcp.v1.QueueMetrics\x12*\n\tproviders\x18\x02 \x01(\x0b\x32\x17.dcp.v1.ProviderMetrics\x12&\n\x07renters\x18\x03 \x01(\x0b\x32\x15.dcp.v1.RenterMetrics\x12\'\n\x07revenue\x18\x04 \x01(\x0b\x32\x16.dcp.v1.RevenueMetrics\x12%\n\x06system\x18\x05 \x01(\x0b\x32\x15.dcp.v1.SystemMetrics\x12&\n\x08refusals\x18\x06 \x03(\x0b\x32\x14.dcp.v1.RefusalCount\x12-\n\x0copen_streams\x18\x07 \x03(\x0b\x32\x17.dcp.v1.OpenStreamCount\x12!\n\x04\x65\x64ge\x18\x08 \x01(\x0b\x32\x13.dcp.v1.EdgeMetrics\"a\n\x0b\x45\x64geMetrics\x12\r\n\x05\x61sked\x18\x01 \x01(\x08\x12&\n\x08refusals\x18\x02 \x03(\x0b\x32\x14.dcp.v1.RefusalCount\x12\x1b\n\x13refused_connections\x18\x03 \x01(\x01\"0\n\x0fOpenStreamCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"=\n\x0cRefusalCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x01\"l\n\x0cQueueMetrics\x12\x14\n\x0cpending_jobs\x18\x01 \x01(\r\x12\x14\n\x0crunning_jobs\x18\x02 \x01(\r\x12\x16\n\x0e\x66\x61iled_last_1h\x18\x03 \x01(\r\x12\x18\n\x10\x61vg_wait_seconds\x18\x04 \x01(\x01\"\x9c\x01\n\x0fProviderMetrics\x12\x0e\n\x06online\x18\x01 \x01(\r\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\r\x12\x12\n\nregistered\x18\x03 \x01(\r\x12\x18\n\x10total_registered\x18\x04 \x01(\r\x12\x18\n\x10pending_approval\x18\x05 \x01(\r\x12!\n\x19\x61vg_heartbeat_age_seconds\x18\x06 \x01(\x01\"`\n\rRenterMetrics\x12\x18\n\x10total_registered\x18\x01 \x01(\r\x12\x17\n\x0f\x61\x63tive_last_24h\x18\x02 \x01(\r\x12\x1c\n\x14total_balance_halala\x18\x03 \x01(\x01\"[\n\x0eRevenueMetrics\x12\x14\n\x0ctoday_halala\x18\x01 \x01(\x01\x12\x18\n\x10this_week_halala\x18\x02 \x01(\x01\x12\x19\n\x11this_month_halala\x18\x03 \x01(\x01\">\n\rSystemMetrics\x12\x16\n\x0euptime_seconds\x18\x01 \x01(\x01\x12\x15\n\rdb_size_bytes\x18\x02 \x01(\x01\"8\n\x11GetRevenueRequest\x12\x1a\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x07\n\x05_days\"t\n\x12GetRevenueResponse\x12\x13\n\x0bperiod_days\x18\x01 \x01(\r\x12%\n\x06totals\x18\x02 \x01(\x0b\x32\x15.dcp.v1.RevenueTotals\x12\"\n\x06\x62y_day\x18\x03 \x03(\x0b\x32\x12.dcp.v1.RevenueDay\"o\n\rRevenueTotals\x12\x11\n\ttotal_sar\x18\x01 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x02 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x03 \x01(\x01\x12\x12\n\ntotal_jobs\x18\x04 \x01(\r\"t\n\nRevenueDay\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\ttotal_sar\x18\x02 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x03 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x04 \x01(\x01\x12\x0c\n\x04jobs\x18\x05 \x01(\r\"\x17\n\x15GetFleetHealthRequest\"\xa5\x01\n\x16GetFleetHealthResponse\x12\x17\n\x0ftotal_providers\x18\x01 \x01(\r\x12\x0e\n\x06online\x18\x02 \x01(\r\x12\x0f\n\x07offline\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\r\x12)\n\tproviders\x18\x05 \x03(\x0b\x32\x16.dcp.v1.ProviderHealth\x12\x14\n\x0cgenerated_at\x18\x06 \x01(\t\"\x93\x03\n\x0eProviderHealth\x12\n\n\x02id\x18\x01 \x01(\r\x12\x39\n\tgpu_model\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0f\n\x07vram_mb\x18\x03 \x01(\r\x12\x11\n\tgpu_count\x18\x04 \x01(\r\x12>\n\x0elast_heartbeat\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x45\n\x15heartbeat_age_seconds\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x14\n\x0cjobs_running\x18\x08 \x01(\r\x12\x17\n\x0fjobs_failed_24h\x18\t \x01(\r\x12\x1f\n\x17\x63ontainer_restart_count\x18\n \x01(\r\x12\x1b\n\x13model_cache_disk_mb\x18\x0b \x01(\x01\x12\x12\n\ngpu_source\x18\x0c \x01(\t\"\x18\n\x16ListFleetAlertsRequest\"=\n\x17ListFleetAlertsResponse\x12\"\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x12.dcp.v1.FleetAlert\"\xca\x01\n\nFleetAlert\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05since\x18\x03 \x01(\t\x12\x36\n\x06\x64\x65tail\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x39\n\tdetail_ar\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x15\n\rprovider_name\x18\x06 \x01(\t\"u\n\x16GetDaemonHealthRequest\x12\x1e\n\x05hours\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd0\x05(\x01H\x00\x88\x01\x01\x12!\n\x0bprovider_id\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x08\n\x06_hoursB\x0e\n\x0c_provider_id\"\xaa\x01\n\x17GetDaemonHealthResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.dcp.v1.DaemonEvent\x12;\n\x06\x63ounts\x18\x02 \x03(\x0b\x32+.dcp.v1.GetDaemonHealthResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x91\x01\n\x0b\x44\x61\x65monEvent\x12\n\n\x02id\x18\x01 \x01(\r\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08severity\x18\x04 \x01(\t\x12\'\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x12\n\ncreated_at\x18\x06 \x01(\t\"G\n\x10GetSeriesRequest\x12(\n\x06period\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x02\x31hR\x03\x32\x34hR\x03\x33\x30\x64H\x00\x88\x01\x01\x42\t\n\x07_period\"^\n\x11GetSeriesResponse\x12\x0e\n\x06period\x18\x01 \x01(\t\x12\x14\n\x0cspan_seconds\x18\x02 \x01(\r\x12#\n\x06points\x18\x03 \x03(\x0b\x32\x13.dcp.v1.SeriesPoint\"\xa1\x01\n\x0bSeriesPoint\x12\n\n\x02\x61t\x18\x01 \x01(\t\x12\x10\n\x08machines\x18\x02 \x01(\r\x12\x0e\n\x06online\x18\x03 \x01(\r\x12\x0e\n\x06queued\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x16\n\x0ejobs_completed\x18\x06 \x01(\r\x12\x13\n\x0bjobs_failed\x18\x07 \x01(\r\x12\x16\n\x0e\x63harged_halala\x18\x08 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x63p/v1/monitoring.proto\x12\x06\x64\x63p.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x14\x64\x63p/v1/options.proto\x1a\x17\x64\x63p/v1/pagination.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x14\n\x12GetOverviewRequest\"\xd0\x01\n\x13GetOverviewResponse\x12\x1b\n\x13providersRegistered\x18\x01 \x01(\r\x12\x17\n\x0fprovidersOnline\x18\x02 \x01(\r\x12\x12\n\njobsQueued\x18\x03 \x01(\r\x12\x13\n\x0bjobsRunning\x18\x04 \x01(\r\x12\x15\n\rjobsCompleted\x18\x05 \x01(\r\x12\x17\n\x0frevenueSARToday\x18\x06 \x01(\x01\x12\x17\n\x0frevenueSARTotal\x18\x07 \x01(\x01\x12\x11\n\ttimestamp\x18\x08 \x01(\t\"\x13\n\x11GetMetricsRequest\"\xd7\x02\n\x12GetMetricsResponse\x12#\n\x05queue\x18\x01 \x01(\x0b\x32\x14.dcp.v1.QueueMetrics\x12*\n\tproviders\x18\x02 \x01(\x0b\x32\x17.dcp.v1.ProviderMetrics\x12&\n\x07renters\x18\x03 \x01(\x0b\x32\x15.dcp.v1.RenterMetrics\x12\'\n\x07revenue\x18\x04 \x01(\x0b\x32\x16.dcp.v1.RevenueMetrics\x12%\n\x06system\x18\x05 \x01(\x0b\x32\x15.dcp.v1.SystemMetrics\x12&\n\x08refusals\x18\x06 \x03(\x0b\x32\x14.dcp.v1.RefusalCount\x12-\n\x0copen_streams\x18\x07 \x03(\x0b\x32\x17.dcp.v1.OpenStreamCount\x12!\n\x04\x65\x64ge\x18\x08 \x01(\x0b\x32\x13.dcp.v1.EdgeMetrics\"a\n\x0b\x45\x64geMetrics\x12\r\n\x05\x61sked\x18\x01 \x01(\x08\x12&\n\x08refusals\x18\x02 \x03(\x0b\x32\x14.dcp.v1.RefusalCount\x12\x1b\n\x13refused_connections\x18\x03 \x01(\x01\"0\n\x0fOpenStreamCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"=\n\x0cRefusalCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x01\"l\n\x0cQueueMetrics\x12\x14\n\x0cpending_jobs\x18\x01 \x01(\r\x12\x14\n\x0crunning_jobs\x18\x02 \x01(\r\x12\x16\n\x0e\x66\x61iled_last_1h\x18\x03 \x01(\r\x12\x18\n\x10\x61vg_wait_seconds\x18\x04 \x01(\x01\"\x9c\x01\n\x0fProviderMetrics\x12\x0e\n\x06online\x18\x01 \x01(\r\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\r\x12\x12\n\nregistered\x18\x03 \x01(\r\x12\x18\n\x10total_registered\x18\x04 \x01(\r\x12\x18\n\x10pending_approval\x18\x05 \x01(\r\x12!\n\x19\x61vg_heartbeat_age_seconds\x18\x06 \x01(\x01\"`\n\rRenterMetrics\x12\x18\n\x10total_registered\x18\x01 \x01(\r\x12\x17\n\x0f\x61\x63tive_last_24h\x18\x02 \x01(\r\x12\x1c\n\x14total_balance_halala\x18\x03 \x01(\x01\"[\n\x0eRevenueMetrics\x12\x14\n\x0ctoday_halala\x18\x01 \x01(\x01\x12\x18\n\x10this_week_halala\x18\x02 \x01(\x01\x12\x19\n\x11this_month_halala\x18\x03 \x01(\x01\">\n\rSystemMetrics\x12\x16\n\x0euptime_seconds\x18\x01 \x01(\x01\x12\x15\n\rdb_size_bytes\x18\x02 \x01(\x01\"8\n\x11GetRevenueRequest\x12\x1a\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x42\x07\n\x05_days\"t\n\x12GetRevenueResponse\x12\x13\n\x0bperiod_days\x18\x01 \x01(\r\x12%\n\x06totals\x18\x02 \x01(\x0b\x32\x15.dcp.v1.RevenueTotals\x12\"\n\x06\x62y_day\x18\x03 \x03(\x0b\x32\x12.dcp.v1.RevenueDay\"o\n\rRevenueTotals\x12\x11\n\ttotal_sar\x18\x01 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x02 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x03 \x01(\x01\x12\x12\n\ntotal_jobs\x18\x04 \x01(\r\"t\n\nRevenueDay\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\ttotal_sar\x18\x02 \x01(\x01\x12\x19\n\x11platform_fees_sar\x18\x03 \x01(\x01\x12\x1c\n\x14provider_payouts_sar\x18\x04 \x01(\x01\x12\x0c\n\x04jobs\x18\x05 \x01(\r\"\x17\n\x15GetFleetHealthRequest\"\xa5\x01\n\x16GetFleetHealthResponse\x12\x17\n\x0ftotal_providers\x18\x01 \x01(\r\x12\x0e\n\x06online\x18\x02 \x01(\r\x12\x0f\n\x07offline\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\r\x12)\n\tproviders\x18\x05 \x03(\x0b\x32\x16.dcp.v1.ProviderHealth\x12\x14\n\x0cgenerated_at\x18\x06 \x01(\t\"\x93\x03\n\x0eProviderHealth\x12\n\n\x02id\x18\x01 \x01(\r\x12\x39\n\tgpu_model\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x0f\n\x07vram_mb\x18\x03 \x01(\r\x12\x11\n\tgpu_count\x18\x04 \x01(\r\x12>\n\x0elast_heartbeat\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x45\n\x15heartbeat_age_seconds\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06number\x10\x01\x12\x0e\n\x06status\x18\x07 \x01(\t\x12\x14\n\x0cjobs_running\x18\x08 \x01(\r\x12\x17\n\x0fjobs_failed_24h\x18\t \x01(\r\x12\x1f\n\x17\x63ontainer_restart_count\x18\n \x01(\r\x12\x1b\n\x13model_cache_disk_mb\x18\x0b \x01(\x01\x12\x12\n\ngpu_source\x18\x0c \x01(\t\"d\n\x16ListFleetAlertsRequest\x12\x1a\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x00\x88\x01\x01\x12\x1b\n\x05limit\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x07\n\x05_pageB\x08\n\x06_limit\"e\n\x17ListFleetAlertsResponse\x12\"\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x12.dcp.v1.FleetAlert\x12&\n\npagination\x18\x02 \x01(\x0b\x32\x12.dcp.v1.Pagination\"\xca\x01\n\nFleetAlert\x12\x13\n\x0bprovider_id\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05since\x18\x03 \x01(\t\x12\x36\n\x06\x64\x65tail\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x39\n\tdetail_ar\x18\x05 \x01(\x0b\x32\x16.google.protobuf.ValueB\x0e\xca\xc1\x18\n\n\x06string\x10\x01\x12\x15\n\rprovider_name\x18\x06 \x01(\t\"u\n\x16GetDaemonHealthRequest\x12\x1e\n\x05hours\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd0\x05(\x01H\x00\x88\x01\x01\x12!\n\x0bprovider_id\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01H\x01\x88\x01\x01\x42\x08\n\x06_hoursB\x0e\n\x0c_provider_id\"\xaa\x01\n\x17GetDaemonHealthResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.dcp.v1.DaemonEvent\x12;\n\x06\x63ounts\x18\x02 \x03(\x0b\x32+.dcp.v1.GetDaemonHealthResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x91\x01\n\x0b\x44\x61\x65monEvent\x12\n\n\x02id\x18\x01 \x01(\r\x12\x13\n\x0bprovider_id\x18\x02 \x01(\r\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x10\n\x08severity\x18\x04 \x01(\t\x12\'\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x12\n\ncreated_at\x18\x06 \x01(\t\"G\n\x10GetSeriesRequest\x12(\n\x06period\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x02\x31hR\x03\x32\x34hR\x03\x33\x30\x64H\x00\x88\x01\x01\x42\t\n\x07_period\"^\n\x11GetSeriesResponse\x12\x0e\n\x06period\x18\x01 \x01(\t\x12\x14\n\x0cspan_seconds\x18\x02 \x01(\r\x12#\n\x06points\x18\x03 \x03(\x0b\x32\x13.dcp.v1.SeriesPoint\"\xa1\x01\n\x0bSeriesPoint\x12\n\n\x02\x61t\x18\x01 \x01(\t\x12\x10\n\x08machines\x18\x02 \x01(\r\x12\x0e\n\x06online\x18\x03 \x01(\r\x12\x0e\n\x06queued\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x16\n\x0ejobs_completed\x18\x06 \x01(\r\x12\x13\n\x0bjobs_failed\x18\x07 \x01(\r\x12\x16\n\x0e\x63harged_halala\x18\x08 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERHEALTH'].fields_by_name['last_heartbeat']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_PROVIDERHEALTH'].fields_by_name['heartbeat_age_seconds']._loaded_options = None
   _globals['_PROVIDERHEALTH'].fields_by_name['heartbeat_age_seconds']._serialized_options = b'\312\301\030\n\n\006number\020\001'
+  _globals['_LISTFLEETALERTSREQUEST'].fields_by_name['page']._loaded_options = None
+  _globals['_LISTFLEETALERTSREQUEST'].fields_by_name['page']._serialized_options = b'\272H\004\032\002(\001'
+  _globals['_LISTFLEETALERTSREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTFLEETALERTSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_FLEETALERT'].fields_by_name['detail']._loaded_options = None
   _globals['_FLEETALERT'].fields_by_name['detail']._serialized_options = b'\312\301\030\n\n\006string\020\001'
   _globals['_FLEETALERT'].fields_by_name['detail_ar']._loaded_options = None
@@ -54,62 +59,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_options = b'8\001'
   _globals['_GETSERIESREQUEST'].fields_by_name['period']._loaded_options = None
   _globals['_GETSERIESREQUEST'].fields_by_name['period']._serialized_options = b'\272H\020r\016R\0021hR\00324hR\00330d'
-  _globals['_GETOVERVIEWREQUEST']._serialized_start=116
-  _globals['_GETOVERVIEWREQUEST']._serialized_end=136
-  _globals['_GETOVERVIEWRESPONSE']._serialized_start=139
-  _globals['_GETOVERVIEWRESPONSE']._serialized_end=347
-  _globals['_GETMETRICSREQUEST']._serialized_start=349
-  _globals['_GETMETRICSREQUEST']._serialized_end=368
-  _globals['_GETMETRICSRESPONSE']._serialized_start=371
-  _globals['_GETMETRICSRESPONSE']._serialized_end=714
-  _globals['_EDGEMETRICS']._serialized_start=716
-  _globals['_EDGEMETRICS']._serialized_end=813
-  _globals['_OPENSTREAMCOUNT']._serialized_start=815
-  _globals['_OPENSTREAMCOUNT']._serialized_end=863
-  _globals['_REFUSALCOUNT']._serialized_start=865
-  _globals['_REFUSALCOUNT']._serialized_end=926
-  _globals['_QUEUEMETRICS']._serialized_start=928
-  _globals['_QUEUEMETRICS']._serialized_end=1036
-  _globals['_PROVIDERMETRICS']._serialized_start=1039
-  _globals['_PROVIDERMETRICS']._serialized_end=1195
-  _globals['_RENTERMETRICS']._serialized_start=1197
-  _globals['_RENTERMETRICS']._serialized_end=1293
-  _globals['_REVENUEMETRICS']._serialized_start=1295
-  _globals['_REVENUEMETRICS']._serialized_end=1386
-  _globals['_SYSTEMMETRICS']._serialized_start=1388
-  _globals['_SYSTEMMETRICS']._serialized_end=1450
-  _globals['_GETREVENUEREQUEST']._serialized_start=1452
-  _globals['_GETREVENUEREQUEST']._serialized_end=1508
-  _globals['_GETREVENUERESPONSE']._serialized_start=1510
-  _globals['_GETREVENUERESPONSE']._serialized_end=1626
-  _globals['_REVENUETOTALS']._serialized_start=1628
-  _globals['_REVENUETOTALS']._serialized_end=1739
-  _globals['_REVENUEDAY']._serialized_start=1741
-  _globals['_REVENUEDAY']._serialized_end=1857
-  _globals['_GETFLEETHEALTHREQUEST']._serialized_start=1859
-  _globals['_GETFLEETHEALTHREQUEST']._serialized_end=1882
-  _globals['_GETFLEETHEALTHRESPONSE']._serialized_start=1885
-  _globals['_GETFLEETHEALTHRESPONSE']._serialized_end=2050
-  _globals['_PROVIDERHEALTH']._serialized_start=2053
-  _globals['_PROVIDERHEALTH']._serialized_end=2456
-  _globals['_LISTFLEETALERTSREQUEST']._serialized_start=2458
-  _globals['_LISTFLEETALERTSREQUEST']._serialized_end=2482
-  _globals['_LISTFLEETALERTSRESPONSE']._serialized_start=2484
-  _globals['_LISTFLEETALERTSRESPONSE']._serialized_end=2545
-  _globals['_FLEETALERT']._serialized_start=2548
-  _globals['_FLEETALERT']._serialized_end=2750
-  _globals['_GETDAEMONHEALTHREQUEST']._serialized_start=2752
-  _globals['_GETDAEMONHEALTHREQUEST']._serialized_end=2869
-  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_start=2872
-  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_end=3042
-  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_start=2997
-  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_end=3042
-  _globals['_DAEMONEVENT']._serialized_start=3045
-  _globals['_DAEMONEVENT']._serialized_end=3190
-  _globals['_GETSERIESREQUEST']._serialized_start=3192
-  _globals['_GETSERIESREQUEST']._serialized_end=3263
-  _globals['_GETSERIESRESPONSE']._serialized_start=3265
-  _globals['_GETSERIESRESPONSE']._serialized_end=3359
-  _globals['_SERIESPOINT']._serialized_start=3362
-  _globals['_SERIESPOINT']._serialized_end=3523
+  _globals['_GETOVERVIEWREQUEST']._serialized_start=141
+  _globals['_GETOVERVIEWREQUEST']._serialized_end=161
+  _globals['_GETOVERVIEWRESPONSE']._serialized_start=164
+  _globals['_GETOVERVIEWRESPONSE']._serialized_end=372
+  _globals['_GETMETRICSREQUEST']._serialized_start=374
+  _globals['_GETMETRICSREQUEST']._serialized_end=393
+  _globals['_GETMETRICSRESPONSE']._serialized_start=396
+  _globals['_GETMETRICSRESPONSE']._serialized_end=739
+  _globals['_EDGEMETRICS']._serialized_start=741
+  _globals['_EDGEMETRICS']._serialized_end=838
+  _globals['_OPENSTREAMCOUNT']._serialized_start=840
+  _globals['_OPENSTREAMCOUNT']._serialized_end=888
+  _globals['_REFUSALCOUNT']._serialized_start=890
+  _globals['_REFUSALCOUNT']._serialized_end=951
+  _globals['_QUEUEMETRICS']._serialized_start=953
+  _globals['_QUEUEMETRICS']._serialized_end=1061
+  _globals['_PROVIDERMETRICS']._serialized_start=1064
+  _globals['_PROVIDERMETRICS']._serialized_end=1220
+  _globals['_RENTERMETRICS']._serialized_start=1222
+  _globals['_RENTERMETRICS']._serialized_end=1318
+  _globals['_REVENUEMETRICS']._serialized_start=1320
+  _globals['_REVENUEMETRICS']._serialized_end=1411
+  _globals['_SYSTEMMETRICS']._serialized_start=1413
+  _globals['_SYSTEMMETRICS']._serialized_end=1475
+  _globals['_GETREVENUEREQUEST']._serialized_start=1477
+  _globals['_GETREVENUEREQUEST']._serialized_end=1533
+  _globals['_GETREVENUERESPONSE']._serialized_start=1535
+  _globals['_GETREVENUERESPONSE']._serialized_end=1651
+  _globals['_REVENUETOTALS']._serialized_start=1653
+  _globals['_REVENUETOTALS']._serialized_end=1764
+  _globals['_REVENUEDAY']._serialized_start=1766
+  _globals['_REVENUEDAY']._serialized_end=1882
+  _globals['_GETFLEETHEALTHREQUEST']._serialized_start=1884
+  _globals['_GETFLEETHEALTHREQUEST']._serialized_end=1907
+  _globals['_GETFLEETHEALTHRESPONSE']._serialized_start=1910
+  _globals['_GETFLEETHEALTHRESPONSE']._serialized_end=2075
+  _globals['_PROVIDERHEALTH']._serialized_start=2078
+  _globals['_PROVIDERHEALTH']._serialized_end=2481
+  _globals['_LISTFLEETALERTSREQUEST']._serialized_start=2483
+  _globals['_LISTFLEETALERTSREQUEST']._serialized_end=2583
+  _globals['_LISTFLEETALERTSRESPONSE']._serialized_start=2585
+  _globals['_LISTFLEETALERTSRESPONSE']._serialized_end=2686
+  _globals['_FLEETALERT']._serialized_start=2689
+  _globals['_FLEETALERT']._serialized_end=2891
+  _globals['_GETDAEMONHEALTHREQUEST']._serialized_start=2893
+  _globals['_GETDAEMONHEALTHREQUEST']._serialized_end=3010
+  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_start=3013
+  _globals['_GETDAEMONHEALTHRESPONSE']._serialized_end=3183
+  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_start=3138
+  _globals['_GETDAEMONHEALTHRESPONSE_COUNTSENTRY']._serialized_end=3183
+  _globals['_DAEMONEVENT']._serialized_start=3186
+  _globals['_DAEMONEVENT']._serialized_end=3331
+  _globals['_GETSERIESREQUEST']._serialized_start=3333
+  _globals['_GETSERIESREQUEST']._serialized_end=3404
+  _globals['_GETSERIESRESPONSE']._serialized_start=3406
+  _globals['_GETSERIESRESPONSE']._serialized_end=3500
+  _globals['_SERIESPOINT']._serialized_start=3503
+  _globals['_SERIESPOINT']._serialized_end=3664
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,8 @@ from tests.cli.answers import BALANCE, JOB
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
 
+ALERTS = {"alerts": [], "pagination": {"page": 1, "limit": 50, "total": 0, "pages": 0}}
+
 
 def test_a_table_may_be_csv(server: ScriptedServer, run: Run) -> None:
     jobs = [
@@ -46,7 +48,7 @@ def test_the_exact_answer_has_two_names(server: ScriptedServer, run: Run) -> Non
 
 
 def test_a_page_is_asked_for_again_and_again(server: ScriptedServer, run: Run) -> None:
-    server.on("GET /admin/fleet/alerts", Reply({"alerts": []}), Reply({"alerts": []}), Reply({"error": "Gone"}, 410))
+    server.on("GET /admin/fleet/alerts", Reply(ALERTS), Reply(ALERTS), Reply({"error": "Gone"}, 410))
 
     result = run("admin", "alerts", "--watch", "0.1")
 
@@ -56,7 +58,7 @@ def test_a_page_is_asked_for_again_and_again(server: ScriptedServer, run: Run) -
 
 def test_alerts_and_metrics_are_shown(server: ScriptedServer, run: Run) -> None:
     alert = {"provider_id": 4, "reason": "unreachable", "since": "2026-03-22T19:00:10.000Z", "detail": None}
-    server.on("GET /admin/fleet/alerts", Reply({"alerts": [alert]}))
+    server.on("GET /admin/fleet/alerts", Reply({**ALERTS, "alerts": [alert]}))
     server.on("GET /admin/metrics", Reply({"queue": {"waiting_jobs": 3, "by_type": []}, "refusals": []}))
 
     assert "unreachable" in run("admin", "alerts").stdout

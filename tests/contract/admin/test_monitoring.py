@@ -82,7 +82,7 @@ def metrics(admin: Admin) -> Json:
 
 def alerts(admin: Admin) -> list[tuple[int, str, str]]:
     shown = answered(admin.get("/admin/fleet/alerts"))
-    fits(shown, {"alerts": [{"provider_id": integer, "reason": text, "since": time}]})
+    fits(shown, {"alerts": [{"provider_id": integer, "reason": text, "since": time}], "pagination": free_object})
     return [(alert["provider_id"], alert["reason"], alert["since"]) for alert in shown["alerts"]]
 
 
@@ -237,7 +237,7 @@ def test_the_health_of_the_fleet(market: LocalMarket, admin: Admin, renter: Rent
     }
 
 
-def test_alerts_longest_first(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
+def test_alerts_oldest_first(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:
     lost, late = market.add_provider(), market.add_provider()
     hot = market.add_provider({"gpu_status": {"temp_c": 85, "daemon_version": "3.2.9"}, "container_restart_count": 3})
     market.advance(301, silent=[lost])
@@ -249,6 +249,9 @@ def test_alerts_longest_first(market: LocalMarket, admin: Admin, provider: PollD
         (lost.id, "PROVIDER_OFFLINE", market.now(-1)),
         *[(hot.id, reason, market.now()) for reason in ("GPU_HOT", "DAEMON_OUTDATED", "CONTAINER_RESTARTING")],
     ]
+    page = answered(admin.get("/admin/fleet/alerts?page=2&limit=2"))
+    assert [alert["reason"] for alert in page["alerts"]] == ["GPU_HOT", "DAEMON_OUTDATED"]
+    assert page["pagination"] == {"page": 2, "limit": 2, "total": 5, "pages": 3}
     for daemon in (lost, late, hot):
         answered(admin.post(f"/admin/providers/{daemon.id}/suspend"))
     assert alerts(admin) == []

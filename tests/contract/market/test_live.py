@@ -130,27 +130,54 @@ def test_what_is_wrong_in_the_fleet_and_who_waits_as_it_becomes_so(quiet_market:
     provider = quiet_market.add_provider()
     with events(quiet_market.rest, ALERTS, key=ADMIN_TOKEN) as stream:
         first = stream.next()
-        assert (first.name, stream.next().name) == ("alerts", "ready")
+        assert (first.name, stream.next().name) == ("snapshot", "ready")
         is_written_as(first.data, pb.AlertsEvent())
         broken = {"gpu_name": "RTX 4090", "gpu_vram_mib": 24564, "gpu_uuid": "GPU-1", "ecc_uncorrected_new": 2}
         provider.heartbeat({**REPORT, "gpu_status": broken})
         waits = quiet_market.register_provider()
-        told = next(
-            event.data
-            for event in stream
-            if waits.id in event.data["awaiting_approval"]
-            and any(alert["provider_id"] == provider.id for alert in event.data["alerts"])
+        told = _until(stream, alerts=provider.id, awaiting_approval=waits.id)
+        alert = told["alerts"][provider.id]
+        (listed,) = (
+            each
+            for each in answered(quiet_market.admin.get("/admin/fleet/alerts"))["alerts"]
+            if each["provider_id"] == provider.id
         )
-    alert = next(alert for alert in told["alerts"] if alert["provider_id"] == provider.id)
+        provider.heartbeat({**REPORT, "gpu_status": {**broken, "ecc_uncorrected_new": 0, "gpu_uuid": "GPU-2"}})
+        quiet_market.admin.approve(waits.id)
+        over = _until(stream, ended=provider.id, decided=waits.id)
+    is_written_as(over["ended"][provider.id], pb.EndedAlert())
+    assert listed == alert
+    assert over["ended"][provider.id]["reason"] == alert["reason"]
     is_written_as(alert, monitoring_pb2.FleetAlert())
     assert alert["detail"] == "GPU GPU-1 is given no work: 2 new uncorrected ECC errors"
     assert alert["detail_ar"] == "لا تُعطى البطاقة GPU-1 عملًا: أخطاء ECC الجديدة غير المصححة 2"
-    (listed,) = (
-        each
-        for each in answered(quiet_market.admin.get("/admin/fleet/alerts"))["alerts"]
-        if each["provider_id"] == provider.id
-    )
-    assert listed == alert
+
+
+def _until(stream: Events, **wanted: int) -> dict[str, dict[int, Any]]:
+    """What is told, by kind and machine, until a machine of each of these kinds was told of."""
+    told: dict[str, dict[int, Any]] = {kind: {} for kind in ("alerts", "awaiting_approval", "ended", "decided")}
+    while any(machine not in told[kind] for kind, machine in wanted.items()):
+        event = stream.next()
+        assert event.name == "change"
+        for kind, machines in told.items():
+            machines.update(
+                {each["provider_id"] if isinstance(each, dict) else each: each for each in event.data[kind]}
+            )
+    return told
+
+
+def test_one_machine_alone_is_followed(quiet_market: LocalMarket) -> None:
+    one, other = quiet_market.add_provider(), quiet_market.add_provider()
+    with events(quiet_market.rest, FLEET, key=ADMIN_TOKEN, params={"provider_id": str(one.id)}) as stream:
+        (told,) = snapshot(stream, "machines")
+        is_written_as(told, pb.LiveMachine())
+        assert told["id"] == one.id
+        other.heartbeat(HOT)
+        one.heartbeat(HOT)
+        (told,) = stream.next().data["machines"]
+        assert (told["id"], told["temp_c"]) == (one.id, 93)
+    unknown = quiet_market.admin.get(FLEET, params={"provider_id": 10**6})
+    assert (unknown.status_code, unknown.json()["error"]) == (404, "Provider not found")
 
 
 @pytest.mark.parametrize("path", [FLEET, JOBS, QUEUE, ALERTS])

@@ -8,7 +8,7 @@ import { word } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { ago } from "../../runtime/format.js";
 import { inLanguage } from "../../runtime/language.js";
-import { useAttention } from "../../runtime/live.js";
+import { alertKey, useAttention } from "../../runtime/live.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 
@@ -25,7 +25,7 @@ export default function Alerts() {
         caption: t.alerts,
         rows,
         empty: t.noAlerts,
-        keyOf: (row) => `${row.provider_id} ${row.reason}`,
+        keyOf: alertKey,
         href: (row) => `#/machines/${row.provider_id}`,
         columns: [
           { key: "machine", title: t.machine, cell: (row) => h("bdi", null, row.provider_name), width: 150 },

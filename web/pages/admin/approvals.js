@@ -9,13 +9,18 @@ import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { duration } from "../../runtime/format.js";
 import { useAttention } from "../../runtime/live.js";
-import { useLoad } from "../../runtime/load.js";
+import { useLoad, useSlowly } from "../../runtime/load.js";
 import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 import { approve, reject } from "./acts.js";
 
 const SHOWN = 100;
+// Calls of operators are counted, and many may come at once.
+const SETTLE_SECONDS = 5;
+
+/** @param {number} id */
+const waiting = (id) => ({ id, approval_status: "pending" });
 
 export default function Approvals() {
   const t = texts();
@@ -23,7 +28,7 @@ export default function Approvals() {
   // Asked for when the market says that others wait, and not again and again.
   const queue = useLoad(
     (signal) => call("GET /admin/providers/approval-queue", { query: { limit: SHOWN }, signal }),
-    [told?.awaiting_approval.join()],
+    [useSlowly(told?.waiting.join(), SETTLE_SECONDS)],
   );
   return h(
     "div",
@@ -66,13 +71,13 @@ export default function Approvals() {
               may("PATCH /admin/providers/{provider_id}/approve") &&
                 h(
                   "button",
-                  { key: "yes", type: "button", class: "plain", onClick: () => approve(row.id, queue.reload) },
+                  { key: "yes", type: "button", class: "plain", onClick: () => approve(waiting(row.id), queue.reload) },
                   t.approve,
                 ),
               may("PATCH /admin/providers/{provider_id}/reject") &&
                 h(
                   "button",
-                  { key: "no", type: "button", class: "plain", onClick: () => reject(row.id, queue.reload) },
+                  { key: "no", type: "button", class: "plain", onClick: () => reject(waiting(row.id), queue.reload) },
                   t.reject,
                 ),
             ],

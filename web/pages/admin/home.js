@@ -9,7 +9,7 @@ import { loaded } from "../../components/notice.js";
 import { MoneyPlot, Plot } from "../../components/plot.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
-import { duration, number, sar } from "../../runtime/format.js";
+import { duration, money, number } from "../../runtime/format.js";
 import { useLatest } from "../../runtime/live.js";
 import { useLoad } from "../../runtime/load.js";
 import texts from "../../text/admin.js";
@@ -17,6 +17,7 @@ import texts from "../../text/admin.js";
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 /** @typedef {"1h" | "24h" | "30d"} Period */
 
+// A plot has another point by the clock, whatever happens: there is nothing that a stream could tell of it.
 const EVERY_SECONDS = 60;
 
 export default function Home() {
@@ -26,21 +27,20 @@ export default function Home() {
     isLive,
     error,
   } = useLatest("GET /admin/queue/stream", (event) => ("queued" in event ? event : undefined));
-  const overview = useLoad((signal) => call("GET /admin/overview", { signal }), [], EVERY_SECONDS);
   return h(
     "div",
     null,
     h("h1", null, t.home),
     h(Liveness, { isLive, error }),
-    loaded(overview, (told) =>
+    loaded({ value: queue, error }, (told) =>
       h(Figures, {
         of: [
-          [t.online, t.of(number(told.providersOnline), number(told.providersRegistered))],
-          [t.queued, number(queue?.queued ?? told.jobsQueued)],
-          [t.offered, number(queue?.offered)],
-          [t.running, number(queue?.running ?? told.jobsRunning)],
-          [t.revenueToday, sar(told.revenueSARToday)],
-          [t.revenue, sar(told.revenueSARTotal)],
+          [t.online, t.of(number(told.providers_online), number(told.providers_registered))],
+          [t.queued, number(told.queued)],
+          [t.offered, number(told.offered)],
+          [t.running, number(told.running)],
+          [t.revenueToday, money(told.charged_today_halala)],
+          [t.revenue, money(told.charged_total_halala)],
         ],
       }),
     ),

@@ -33,15 +33,19 @@ export default function Earnings() {
         ],
       }),
     ),
-    h(EarnedByDay, null),
+    h(EarnedByDay, { turn: undefined }),
     h(ByMachine, null),
     h(ByJob, null),
   );
 }
 
-export function EarnedByDay() {
+/** @param {{turn: number | undefined}} props `turn` changes with what was earned */
+export function EarnedByDay({ turn }) {
   const t = texts();
-  const history = useLoad((signal) => call("GET /providers/me/earnings/history", { query: { period: "30d" }, signal }));
+  const history = useLoad(
+    (signal) => call("GET /providers/me/earnings/history", { query: { period: "30d" }, signal }),
+    [turn],
+  );
   return loaded(history, ({ days }) =>
     h(MoneyPlot, {
       label: t.earnedByDay,

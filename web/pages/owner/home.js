@@ -6,18 +6,24 @@ import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { call } from "../../runtime/api.js";
 import { money, number } from "../../runtime/format.js";
-import { useLoad } from "../../runtime/load.js";
+import { useJobs } from "../../runtime/live.js";
+import { useLoad, useSlowly } from "../../runtime/load.js";
 import { session } from "../../runtime/session.js";
 import texts from "../../text/owner.js";
 import { EarnedByDay } from "./earnings.js";
 import { machineTable, useOwnMachines } from "./machines.js";
 
-const EVERY_SECONDS = 60;
+const SETTLE_SECONDS = 5;
+// Kept of those that ended, which are read for that they did alone.
+const MOST_JOBS = 500;
 
 export default function Home() {
   const t = texts();
   const { rows, isLive, error } = useOwnMachines();
-  const account = useLoad((signal) => call("GET /providers/me", { signal }), [], EVERY_SECONDS);
+  const jobs = useJobs(MOST_JOBS).rows;
+  // A job that ends is what earns.
+  const ended = useSlowly(jobs?.filter((job) => job.ended_at !== null).length, SETTLE_SECONDS);
+  const account = useLoad((signal) => call("GET /providers/me", { signal }), [ended]);
   return h(
     "div",
     null,
@@ -41,6 +47,6 @@ export default function Home() {
       h(Liveness, { isLive, error }),
       loaded({ value: rows, error }, machineTable),
     ),
-    h(EarnedByDay, null),
+    h(EarnedByDay, { turn: ended }),
   );
 }

@@ -3,18 +3,20 @@
 from typing import Any
 
 from dc1.cli.commands import Commands
-from dc1.cli.options import AdminToken, AsJson, Url, admin_target
-from dc1.cli.output import emit, facts, listing, moment
+from dc1.cli.options import AdminToken, AsJson, Page, PageSize, Url, admin_target
+from dc1.cli.output import emit, facts, listing, moment, page_of
 from dc1.client import DEFAULT_URL, Client
 
 app = Commands()
 
 
 @app.command("alerts", watch=True)
-def admin_alerts(token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def admin_alerts(
+    page: Page = 1, limit: PageSize = 50, token: AdminToken = None, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
     """List the machines that somebody should look at."""
     with Client(admin_target(url, token)) as client:
-        emit(client.get("/admin/fleet/alerts"), as_json, _show_alerts)
+        emit(client.get("/admin/fleet/alerts", page=page, limit=limit), as_json, _show_alerts)
 
 
 @app.command("metrics", watch=True)
@@ -28,6 +30,7 @@ def _show_alerts(body: dict[str, Any]) -> None:
     listing(
         ["provider", "reason", "since", "detail"],
         ([one["provider_id"], one["reason"], moment(one["since"]), one["detail"]] for one in body["alerts"]),
+        title=page_of(body["pagination"]),
         empty="No machine needs looking at.",
     )
 

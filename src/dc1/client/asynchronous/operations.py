@@ -25,10 +25,9 @@ class AsyncOperations:
         dashboard: rest.GetDashboardResponse = body
         return dashboard
 
-    async def alerts(self) -> list[rest.FleetAlert]:
-        """Return the machines that somebody should look at."""
-        alerts: list[rest.FleetAlert] = (await self._transport.get("/admin/fleet/alerts")).body["alerts"]
-        return alerts
+    def alerts(self) -> AsyncIterator[rest.FleetAlert]:
+        """Yield what somebody should look at of the machines, oldest first."""
+        return by_page(self._transport, "/admin/fleet/alerts", "alerts", size=200)
 
     async def metrics(self) -> rest.GetMetricsResponse:
         """Return the figures of this minute."""

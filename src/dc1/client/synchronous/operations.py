@@ -26,10 +26,9 @@ class Operations:
         dashboard: rest.GetDashboardResponse = body
         return dashboard
 
-    def alerts(self) -> list[rest.FleetAlert]:
-        """Return the machines that somebody should look at."""
-        alerts: list[rest.FleetAlert] = (self._transport.get("/admin/fleet/alerts")).body["alerts"]
-        return alerts
+    def alerts(self) -> Iterator[rest.FleetAlert]:
+        """Yield what somebody should look at of the machines, oldest first."""
+        return by_page(self._transport, "/admin/fleet/alerts", "alerts", size=200)
 
     def metrics(self) -> rest.GetMetricsResponse:
         """Return the figures of this minute."""

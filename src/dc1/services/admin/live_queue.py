@@ -1,18 +1,51 @@
 """The queue as operators watch it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.services.api.live_stream import LiveSource
+from dc1.storage.money import counters
+
+_CHARGES_SECONDS = 10.0
+"""Between two readings of what was charged: the database is asked so often, whoever watches and whatever happens."""
 
 
-class LiveQueue(LiveSource):
-    """What one watcher of the queue is told, all of it from memory."""
+class Charges:
+    """What the market has charged, read once for all who watch."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
+        self._reading = asyncio.Lock()
+        self._told: JsonObject = {}
+        self._read_at: float | None = None
+
+    async def now(self) -> JsonObject:
+        """Return it as the fields of a QueueEvent, as it was some seconds ago at most."""
+        # The loop's time and not the market's clock: it is about what reading costs.
+        clock = asyncio.get_running_loop().time
+        async with self._reading:
+            if self._read_at is None or clock() - self._read_at >= _CHARGES_SECONDS:
+                now_ms = self._plane.clock.now_ms()
+                always, today = await self._plane.db.read(
+                    lambda conn: (counters.read(conn), counters.read_day(conn, now_ms))
+                )
+                self._told = {
+                    "charged_today_halala": today.charged_halala,
+                    "charged_total_halala": always.charged_halala,
+                }
+                self._read_at = clock()
+            return self._told
+
+
+class LiveQueue(LiveSource):
+    """What one watcher of the queue is told, from memory but for what was charged."""
+
+    def __init__(self, plane: ControlPlane, charges: Charges) -> None:
+        self._plane = plane
+        self._charges = charges
         self._told: JsonObject = {}
         self._told_ms = plane.clock.now_ms()
         watch = plane.job_watch
@@ -20,12 +53,12 @@ class LiveQueue(LiveSource):
 
     async def snapshot(self) -> AsyncIterator[tuple[str, str]]:
         """Yield the queue as it is."""
-        self._told = self._state()
+        self._told = await self._state()
         yield self._event()
 
     async def changes(self) -> list[tuple[str, str]]:
         """Return the queue as it is, if anything about it is different."""
-        state, watch = self._state(), self._plane.job_watch
+        state, watch = await self._state(), self._plane.job_watch
         if state == self._told and self._counted == (watch.started, watch.ended):
             return []
         self._told = state
@@ -44,7 +77,8 @@ class LiveQueue(LiveSource):
         self._told_ms, self._counted = now_ms, (watch.started, watch.ended)
         return "queue", compact(data)
 
-    def _state(self) -> JsonObject:
+    async def _state(self) -> JsonObject:
+        charged = await self._charges.now()
         leases, queue = self._plane.leases, self._plane.dispatcher.queue
         offered, running = self._plane.replicas.jobs_elsewhere()
         return {
@@ -52,6 +86,9 @@ class LiveQueue(LiveSource):
             "offered": len(leases) - leases.running + offered,
             "running": leases.running + running,
             "by_gpu_type": self._waiting(),
+            "providers_registered": len(self._plane.fleet),
+            "providers_online": self._plane.fleet.lists.online(),
+            **charged,
         }
 
     def _waiting(self) -> list[JsonValue]:

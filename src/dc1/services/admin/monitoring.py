@@ -12,10 +12,11 @@ from dc1.domain.money.pricing import halala_to_sar
 from dc1.domain.providers.liveness import ProviderStatus
 from dc1.domain.providers.reports import metric_of
 from dc1.domain.providers.telemetry import MINUTE_MS, Period
-from dc1.services.admin.live_alerts import AlertsText, LiveAlerts, fleet_alert
-from dc1.services.admin.live_queue import LiveQueue
+from dc1.services.admin.live_alerts import AlertTexts, LiveAlerts, fleet_alert
+from dc1.services.admin.live_queue import Charges, LiveQueue
 from dc1.services.api.edge_refusals import EdgeCounts
 from dc1.services.api.live_stream import watch
+from dc1.services.api.paging import Pages
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.refusals import RefusalCount
 from dc1.services.api.values import time_value, to_value
@@ -52,7 +53,8 @@ class MonitoringCalls(ServicerPart):
         self._refusals = parts.refusals
         self._edge_refusals = parts.edge_refusals
         self._open_streams = parts.open_streams
-        self._alerts_text = AlertsText(parts.plane)
+        self._charges = Charges(parts.plane)
+        self._alert_texts = AlertTexts(parts.plane)
         # Servicers are built when the process starts, before it takes calls.
         self._started_ms = parts.plane.clock.now_ms()
 
@@ -117,7 +119,7 @@ class MonitoringCalls(ServicerPart):
 
     def StreamQueue(self, request: live_pb2.StreamQueueRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
         """Stream the queue as it changes."""
-        return watch(self._plane, LiveQueue(self._plane), once=request.once)
+        return watch(self._plane, LiveQueue(self._plane, self._charges), once=request.once)
 
     async def GetSeries(self, request: pb.GetSeriesRequest, context: Any) -> pb.GetSeriesResponse:
         """Show how the market has been over a period."""
@@ -187,15 +189,19 @@ class MonitoringCalls(ServicerPart):
         )
 
     async def ListFleetAlerts(self, request: pb.ListFleetAlertsRequest, context: Any) -> pb.ListFleetAlertsResponse:
-        """List what is wrong in the fleet now, longest first."""
+        """List what is wrong in the fleet now, oldest first."""
+        pages = Pages.asked(request)
         current = await self._plane.alert_watch.current(self._plane.clock.now_ms())
-        return pb.ListFleetAlertsResponse(alerts=[fleet_alert(*each) for each in current])
+        return pb.ListFleetAlertsResponse(
+            alerts=[fleet_alert(*each) for each in current[pages.offset :][: pages.limit]],
+            pagination=pages.of(len(current)),
+        )
 
     def StreamFleetAlerts(
         self, request: live_pb2.StreamFleetAlertsRequest, context: Any
     ) -> AsyncGenerator[HttpBody, None]:
         """Stream what is wrong in the fleet, and who waits for a decision, as it changes."""
-        return watch(self._plane, LiveAlerts(self._alerts_text), once=request.once)
+        return watch(self._plane, LiveAlerts(self._alert_texts), once=request.once)
 
     async def GetDaemonHealth(self, request: pb.GetDaemonHealthRequest, context: Any) -> pb.GetDaemonHealthResponse:
         """List the events that daemons reported, newest first."""

@@ -1,6 +1,7 @@
 """AdminProviderService: admins looking after providers."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,10 @@ from dc1.domain.base.clock import DAY_MS, iso
 from dc1.domain.providers.reputation import uptime_percent_of_day
 from dc1.domain.providers.telemetry import MINUTES, Rollup
 from dc1.services.api.call import current_call
-from dc1.services.api.live_stream import watch
+from dc1.services.api.live_stream import LiveSource, watch
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.values import row_id, stated_reason, to_value
-from dc1.services.providers.live_machines import MachineRows, Machines
+from dc1.services.providers.live_machines import MachineRows, Machines, OneMachine
 from dc1.services.providers.messages import inspected_provider, provider_job
 from dc1.storage.admin import monitoring
 from dc1.storage.engine.database import Connection
@@ -58,9 +59,15 @@ class SupervisedProviderCalls(ServicerPart):
 
     # Looking
 
-    def StreamFleet(self, request: live_pb2.StreamFleetRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
-        """Stream the machines of the fleet as they change."""
-        return watch(self._plane, Machines(self._rows, self._plane.fleet), once=request.once)
+    async def StreamFleet(self, request: live_pb2.StreamFleetRequest, context: Any) -> AsyncGenerator[HttpBody, None]:
+        """Stream the machines of the fleet, or one of them, as they change."""
+        machines: LiveSource = Machines(self._rows, self._plane.fleet)
+        if request.HasField("provider_id"):
+            # Before the first frame, so that 404 is an ordinary answer (contract 6.1).
+            machines = OneMachine(self._rows, await self._plane.provider(request.provider_id))
+        async with aclosing(watch(self._plane, machines, once=request.once)) as bodies:
+            async for body in bodies:
+                yield body
 
     async def InspectProvider(self, request: pb.InspectProviderRequest, context: Any) -> pb.InspectProviderResponse:
         """Show a provider with its uptime, newest heartbeats and newest jobs."""

@@ -42,6 +42,10 @@ class MachineRows:
             rows.append(known[1])
         return rows
 
+    def changed_at(self, provider: Provider) -> int:
+        """Return the moment of a machine's last change; 0 for one that never changed."""
+        return self._plane.fleet.availability.changes.changed_at(provider.id)
+
     def changed_since(self, moment: int) -> list[Provider]:
         """Return the machines that changed after a moment, by id."""
         fleet = self._plane.fleet
@@ -79,6 +83,26 @@ class Machines(LiveSource):
         if self._account_id is not None:
             changed = [provider for provider in changed if provider.account_id == self._account_id]
         return [("change", _event(self._rows.rows(changed)))] if changed else []
+
+
+class OneMachine(LiveSource):
+    """What the watcher of a single machine is told."""
+
+    def __init__(self, rows: MachineRows, provider: Provider) -> None:
+        self._rows = rows
+        self._provider = provider
+        self._moment = 0
+
+    async def snapshot(self) -> AsyncIterator[tuple[str, str]]:
+        """Yield the machine."""
+        self._moment = self._rows.moment
+        yield "snapshot", _event(self._rows.rows([self._provider]))
+
+    async def changes(self) -> list[tuple[str, str]]:
+        """Return the machine if it said or did something."""
+        moment, self._moment = self._moment, self._rows.moment
+        has_changed = self._rows.changed_at(self._provider) > moment
+        return [("change", _event(self._rows.rows([self._provider])))] if has_changed else []
 
 
 def _event(rows: Sequence[str]) -> str:
