@@ -23,15 +23,6 @@ _TOAST = f"""async () => {{
 _HERE = "document.activeElement.lang"
 
 
-def _tab_to(page: Page, name: str) -> None:
-    """Go on by the Tab key until the focus is on what is called so, as who has no pointer does."""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.innerText || document.activeElement.labels?.[0]?.innerText") == name:
-            return
-    raise AssertionError(f"no way to {name} by Tab")
-
-
 def _asked(page: Page) -> Any:
     page.locator(".choices button[lang=ar]").focus()
     page.evaluate(_ASK)
@@ -72,31 +63,31 @@ def test_a_whole_visit_needs_no_pointer(town: LocalMarket, visitors: Visitors) -
     renter = town.add_renter()
     with visitors.one() as visitor:
         page = visitor.open("/console")
-        _tab_to(page, "Key or token")
+        visitor.tab_to("Key or token")
         page.keyboard.type(renter.key)
         page.keyboard.press("Enter")
         expect(page.locator("input[name=key]")).to_have_count(0)
         visitor.settled()
-        _tab_to(page, "Keys")
+        visitor.tab_to("Keys")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Keys")).to_be_visible()
         visitor.settled()
-        _tab_to(page, "Make a key")
+        visitor.tab_to("Make a key")
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.type("notebook")
         page.keyboard.press("Enter")
         expect(page.locator("tbody th")).to_have_text("notebook")
-        _tab_to(page, "Limits")
+        visitor.tab_to("Limits")
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.type("12.5")
         page.keyboard.press("Enter")
         expect(page.locator("tbody")).to_contain_text("12.50")
-        _tab_to(page, "Undo")
+        visitor.tab_to("Undo")
         page.keyboard.press("Enter")
         expect(page.locator("tbody")).not_to_contain_text("12.50")
-        _tab_to(page, "Revoke")
+        visitor.tab_to("Revoke")
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Enter")

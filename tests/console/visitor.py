@@ -1,6 +1,6 @@
 """Somebody with a browser, who sees what it says on its console and what a screen reader would not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ _PATIENCE_MS = 20_000
 expect.set_options(timeout=_PATIENCE_MS)
 _WIDTHS = {360: 760, 768: 1024, 1440: 900}
 WIDTHS = tuple(_WIDTHS)
+_MOST_TABS = 200
+_FOCUSED = "document.activeElement.innerText || document.activeElement.labels?.[0]?.innerText"
 # Names and code come from outside the catalogues, and stand in these; so does what says another language's name.
 _LEFT_IN_LATIN = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -88,6 +90,32 @@ class Visitor:
         self.settled()
         return page
 
+    def tab_to(self, name: str) -> None:
+        """Go on by the Tab key until the focus is on what is called so, as who has no pointer does."""
+        for _ in range(_MOST_TABS):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate(_FOCUSED) == name:
+                return
+        raise AssertionError(f"no way to {name} by Tab")
+
+    def tries_every_act(self, at_once: Collection[str]) -> set[str]:
+        """Reach each button of a page by keyboard, press it and cancel what it asks, but for acts that do not ask."""
+        buttons = self.page.locator("main :not(th) > button:visible")
+        # In the order of the page, so that the next one is always further on.
+        names = [name for name in dict.fromkeys(buttons.all_inner_texts()) if name]
+        for name in names:
+            self.tab_to(name)
+            if name in at_once:
+                continue
+            self.page.keyboard.press("Enter")
+            dialog = self.page.locator("dialog")
+            expect(dialog).to_be_visible()
+            assert self.page.evaluate("document.activeElement.closest('dialog') !== null"), name
+            self.page.keyboard.press("Escape")
+            expect(dialog).to_have_count(0)
+            assert self.page.evaluate(_FOCUSED) == name, f"the focus does not come back to {name}"
+        return set(names)
+
     def audit(self) -> list[str]:
         """Return what axe finds serious, with where."""
         self.page.evaluate(_AXE.read_text(encoding="utf-8") + ";undefined")
@@ -142,7 +170,7 @@ class Visitors:
         finally:
             context.close()
         wrong = visitor.wrong
-        assert wrong == []
+        assert wrong == [], wrong
 
 
 def launch(playwright: Playwright, program: str) -> Browser:

@@ -66,10 +66,12 @@ function Talk({ models }) {
   /** @param {SubmitEvent} event */
   const send = async (event) => {
     event.preventDefault();
+    if (running.current) return;
     const leaving = new AbortController();
     running.current = leaving;
     setRunning(true);
     await listen(bodyOf(asked), leaving.signal, setAnswer);
+    running.current = null;
     setRunning(false);
   };
   return h(
@@ -99,7 +101,7 @@ function Talk({ models }) {
       h(
         "p",
         { class: "acts" },
-        h("button", { type: "submit", class: "main", disabled: isRunning }, t.send),
+        h("button", { type: "submit", class: "main", "aria-disabled": isRunning }, t.send),
         isRunning && h("button", { type: "button", onClick: () => running.current?.abort() }, t.stop),
       ),
     ),
