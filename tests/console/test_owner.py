@@ -82,9 +82,22 @@ def test_a_payout_is_asked_for(owner: PollDaemon, visitors: Visitors) -> None:
         page.goto(f"{visitor.url}/console#/payouts")
         page.get_by_label("Amount").fill("10")
         page.get_by_label("IBAN").fill(IBAN)
-        page.get_by_role("button", name="Ask for a payout").dblclick()
+        page.get_by_role("button", name="Ask for a payout").click()
+        dialog = page.get_by_role("dialog", name="Have this paid out?")
+        expect(dialog).to_contain_text("This cannot be taken back.")
+        dialog.get_by_role("button", name="Ask for a payout").dblclick()
         expect(page.locator("td .badge")).to_have_text("Waiting")
     assert owner.earnings()["claimable_earnings_halala"] == before - 1000
+
+
+def test_what_a_job_earned_is_there_when_it_has_ended(town: LocalMarket, owner: PollDaemon, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(owner.key)
+        done = page.locator(".figures div").filter(has_text="Jobs done").locator("dd")
+        before = int(done.inner_text())
+        town.add_renter().submit(provider_id=owner.id)
+        owner.result(town.next_job(owner)["job_id"])
+        expect(done).to_have_text(str(before + 1))
 
 
 def test_the_ask_is_saved_with_what_it_means_beside_it(owner: PollDaemon, visitors: Visitors) -> None:

@@ -11,7 +11,8 @@ import texts from "../text/common.js";
  * @property {Child} title
  * @property {Child} [text]
  * @property {string} act what the button says that does it
- * @property {boolean} [isGrave] cannot be taken back
+ * @property {boolean} [isGrave] hurts somebody
+ * @property {boolean} [isFinal] has no way back, which is said before
  * @property {Child} [fields] what else has to be said, as fields with names
  */
 
@@ -48,7 +49,7 @@ export function Dialog() {
     if (question) place.current?.showModal();
   }, [question]);
   if (!question) return null;
-  const { title, text, act, isGrave, fields, answered } = question;
+  const { title, text, act, isGrave, isFinal, fields, answered } = question;
   // Closed and not only taken away: then the browser gives the focus back to where it was.
   const close = () => place.current?.close();
   /** @param {SubmitEvent & {currentTarget: HTMLFormElement}} event */
@@ -65,6 +66,7 @@ export function Dialog() {
       { onSubmit: submit },
       h("h2", { id: "dialog-title" }, title),
       text && h("p", null, text),
+      isFinal && h("p", null, texts().final),
       fields,
       h(
         "p",

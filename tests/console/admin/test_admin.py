@@ -53,11 +53,37 @@ def test_a_machine_is_approved_from_the_queue(town: LocalMarket, renter: Renter,
         page.goto(f"{visitor.url}/console#/approvals")
         row = page.locator("tbody tr").filter(has_text=NASTY)
         row.get_by_role("button", name="Approve").click()
+        # Its owner is told, and waits no more.
+        expect(page.get_by_role("dialog")).to_contain_text("This cannot be taken back.")
         page.get_by_role("dialog").get_by_role("button", name="Approve").click()
         expect(page.locator(".toast")).to_contain_text("approved")
         expect(row).to_have_count(0)
         page.goto(f"{visitor.url}/console#/machines")
         expect(page.locator("tbody tr").filter(has_text=NASTY)).to_be_visible()
+
+
+def test_a_decision_on_one_that_was_decided_on_is_taken_back(town: LocalMarket, visitors: Visitors) -> None:
+    machine = town.register_provider()
+    path = f"/admin/providers/{machine.id}"
+    answered(town.admin.patch(f"{path}/reject", {"reason": "no photo"}))
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/machines/{machine.id}")
+        for act, back, status in (("Approve", "Reject", "rejected"), ("Reject", "Approve", "approved")):
+            if act == "Reject":
+                answered(town.admin.patch(f"{path}/approve", {}))
+            page.locator("main").get_by_role("button", name=act).click()
+            dialog = page.get_by_role("dialog")
+            expect(dialog).not_to_contain_text("cannot be taken back")
+            if act == "Reject":
+                dialog.get_by_label("Reason").fill("by mistake")
+            dialog.get_by_role("button", name=act).click()
+            expect(page.locator("main").get_by_role("button", name=back)).to_be_visible()
+            page.get_by_role("button", name="Undo").last.click()
+            expect(page.locator("main").get_by_role("button", name=act)).to_be_visible()
+            decided = answered(town.admin.get(path))["provider"]
+            assert decided["approval_status"] == status
+            assert decided["rejected_reason"] == ("no photo" if status == "rejected" else None)
 
 
 def test_a_suspension_is_asked_for_and_taken_back(machine: PollDaemon, visitors: Visitors) -> None:
@@ -214,6 +240,20 @@ def test_the_queue_is_told_of_at_once(town: LocalMarket, renter: Renter, visitor
         expect(waiting).to_have_text(str(before + 1))
         renter.cancel(job["job_id"])
         expect(waiting).to_have_text(str(before))
+        online = page.locator(".figures div").filter(has_text="Machines online").locator("dd")
+        seen = online.inner_text()
+        town.add_provider()
+        expect(online).not_to_have_text(seen)
+
+
+def test_a_machine_is_followed_as_it_beats(machine: PollDaemon, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(ADMIN_TOKEN)
+        page.goto(f"{visitor.url}/console#/machines/{machine.id}")
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        machine.heartbeat({**REPORT, "gpu_status": {**REPORT["gpu_status"], "daemon_version": "3.9.9"}})
+        expect(page.locator(".figures")).to_contain_text("3.9.9")
+    machine.heartbeat()
 
 
 def test_the_audit_goes_back_as_far_as_it_is_asked_to(town: LocalMarket, renter: Renter, visitors: Visitors) -> None:

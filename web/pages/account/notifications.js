@@ -23,6 +23,9 @@ import words from "../../text/words.js";
 
 const EVERY_SECONDS = 15;
 
+/** @param {number} channel_id */
+const dropped = (channel_id) => call("DELETE /notifications/{channel_id}", { path: { channel_id } });
+
 export default function Notifications() {
   const t = texts();
   const channels = useLoad((signal) => call("GET /notifications", { signal }), [], EVERY_SECONDS);
@@ -52,7 +55,7 @@ function Add({ events, done }) {
       language: /** @type {"en" | "ar"} */ (given.get("language")),
     };
     return call("POST /notifications", { body }).then(({ channel }) => {
-      toast(channel.confirmed ? t.added : t.codeSent);
+      toast(channel.confirmed ? t.added : t.codeSent, () => dropped(channel.id).then(done));
       form.reset();
       done();
     }, complain);
@@ -117,8 +120,10 @@ function listed(rows, reload) {
   };
   /** @param {Channel} row */
   const remove = async (row) => {
-    if (!(await ask({ title: t.removeQuestion, text: h("bdi", null, row.hint), act: t.remove, isGrave: true }))) return;
-    await call("DELETE /notifications/{channel_id}", { path: { channel_id: row.id } }).then(() => {
+    const text = h("bdi", null, row.hint);
+    // The market tells the rest of the address to nobody, so it cannot be added again from here.
+    if (!(await ask({ title: t.removeQuestion, text, act: t.remove, isGrave: true, isFinal: true }))) return;
+    await dropped(row.id).then(() => {
       toast(t.removed);
       reload();
     }, complain);

@@ -10,36 +10,54 @@ import texts from "../../text/admin.js";
 
 /** @typedef {() => void} Done */
 
-/** A question that wants a reason. @param {string} title @param {string} act @param {string} [text] @returns {Promise<string | null>} */
-export async function reasonFor(title, act, text) {
+/** @typedef {{id: number, approval_status: string, rejected_reason?: string | null}} Decided a machine as it was decided on before */
+
+/** A question that wants a reason, of an act without a way back. @param {string} title @param {string} act @param {string} [text] @returns {Promise<string | null>} */
+export const reasonFor = (title, act, text) => reason({ title, act, isFinal: true, ...(text ? { text } : {}) });
+
+/** @param {import("../../components/dialog.js").Question} question */
+async function reason(question) {
   const fields = h(TextField, { label: texts().reason, name: "reason", required: true });
-  const given = await ask({ title, act, fields, isGrave: true, ...(text ? { text } : {}) });
+  const given = await ask({ ...question, fields, isGrave: true });
   return given && String(given.get("reason"));
 }
 
-/** @param {number} id @param {Done} done */
-export async function approve(id, done) {
+/** @param {number} provider_id */
+const letIn = (provider_id) =>
+  call("PATCH /admin/providers/{provider_id}/approve", { path: { provider_id }, body: {} });
+
+/** @param {number} provider_id @param {string} why */
+const turnDown = (provider_id, why) =>
+  call("PATCH /admin/providers/{provider_id}/reject", { path: { provider_id }, body: { reason: why } });
+
+/**
+ * Of a machine that was rejected there is a way back; nobody can be made to wait for a decision again, of which they were told.
+ *
+ * @param {Decided} machine
+ * @param {Done} done
+ */
+export async function approve({ id, approval_status, rejected_reason: before }, done) {
   const t = texts();
-  if (!(await ask({ title: t.approveQuestion, act: t.approve }))) return;
-  const path = { provider_id: id };
-  await call("PATCH /admin/providers/{provider_id}/approve", { path, body: {} }).then(() => {
-    toast(t.approved);
+  const wasRejected = approval_status === "rejected" && !!before;
+  const text = wasRejected ? {} : { text: t.approveNote };
+  if (!(await ask({ title: t.approveQuestion, ...text, act: t.approve, isFinal: !wasRejected }))) return;
+  await letIn(id).then(() => {
+    toast(t.approved, wasRejected ? () => turnDown(id, before).then(done) : undefined);
     done();
   }, complain);
 }
 
-/** @param {number} id @param {Done} done */
-export async function reject(id, done) {
+/** @param {Decided} machine @param {Done} done */
+export async function reject({ id, approval_status }, done) {
   const t = texts();
-  const reason = await reasonFor(t.rejectQuestion, t.reject);
-  if (!reason) return;
-  await call("PATCH /admin/providers/{provider_id}/reject", { path: { provider_id: id }, body: { reason } }).then(
-    () => {
-      toast(t.rejected);
-      done();
-    },
-    complain,
-  );
+  const wasApproved = approval_status === "approved";
+  const text = wasApproved ? {} : { text: t.rejectNote };
+  const why = await reason({ title: t.rejectQuestion, ...text, act: t.reject, isFinal: !wasApproved });
+  if (!why) return;
+  await turnDown(id, why).then(() => {
+    toast(t.rejected, wasApproved ? () => letIn(id).then(done) : undefined);
+    done();
+  }, complain);
 }
 
 /** @param {number} id @param {Done} done */

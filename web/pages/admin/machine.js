@@ -4,6 +4,7 @@ import { h } from "../../vendor/preact.js";
 import { Act } from "../../components/act.js";
 import { Approval, Status } from "../../components/badge.js";
 import { Figures } from "../../components/figure.js";
+import { Liveness } from "../../components/liveness.js";
 import { loaded } from "../../components/notice.js";
 import { Telemetry } from "../../components/telemetry.js";
 import { table } from "../../components/table.js";
@@ -12,7 +13,8 @@ import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
 import { ago, money, number, percent } from "../../runtime/format.js";
 import { inLanguage } from "../../runtime/language.js";
-import { useLoad } from "../../runtime/load.js";
+import { useMachine } from "../../runtime/live.js";
+import { useLoad, useSlowly } from "../../runtime/load.js";
 import { may } from "../../runtime/session.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
@@ -21,33 +23,50 @@ import { newestJobs } from "./newest_jobs.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas} Schemas */
 
-const EVERY_SECONDS = 30;
+// Calls of operators are counted, and a busy machine moves all the time.
+const SETTLE_SECONDS = 20;
 const DAY_HOURS = 24;
 
 /** @param {import("../../runtime/router.js").Place} place */
 export default function Machine({ params }) {
   const t = texts();
   const path = { provider_id: params["id"] ?? "" };
+  const { machine: live, isLive, error } = useMachine(Number(path.provider_id));
+  // What a beat does not tell (jobs, earnings, decisions) is read when something of the machine is another.
+  const moved =
+    live && [live.status, live.approval_status, live.slots_used, live.tops_int8, live.hardware_notice].join();
   const found = useLoad(
     (signal) => call("GET /admin/providers/{provider_id}", { path, signal }),
-    [path.provider_id],
-    EVERY_SECONDS,
+    [path.provider_id, useSlowly(moved, SETTLE_SECONDS)],
   );
   const name = found.value?.provider.name ?? "";
   return h(
     "div",
     null,
     h("h1", null, t.machine, " ", h("bdi", null, name)),
+    h(Liveness, { isLive, error }),
     loaded(found, ({ provider, uptime, jobs }) =>
-      h("div", null, h(Detail, { provider, uptime }), h(Acts, { provider, done: found.reload }), newest(jobs)),
+      h(
+        "div",
+        null,
+        h(Detail, { provider, uptime, live: live ?? provider }),
+        h(Acts, { provider, done: found.reload }),
+        newest(jobs),
+      ),
     ),
     h(Telemetry, { id: path.provider_id }),
     h(Decisions, { id: path.provider_id, turn: found.value?.provider.approval_status }),
   );
 }
 
-/** @param {{provider: Schemas["InspectedProvider"], uptime: Schemas["Uptime"]}} props */
-function Detail({ provider, uptime }) {
+/**
+ * What both ways of reading a machine tell.
+ *
+ * @typedef {Pick<Schemas["LiveMachine"], "status" | "slots_used" | "reputation_score" | "last_heartbeat" | "daemon_version">} Now
+ */
+
+/** @param {{provider: Schemas["InspectedProvider"], uptime: Schemas["Uptime"], live: Now}} props */
+function Detail({ provider, uptime, live }) {
   const t = texts();
   return h(
     "div",
@@ -55,7 +74,7 @@ function Detail({ provider, uptime }) {
     h(
       "p",
       null,
-      h(Status, { of: provider.status }),
+      h(Status, { of: live.status }),
       " ",
       h(Approval, { of: provider.approval_status }),
       " ",
@@ -83,11 +102,11 @@ function Detail({ provider, uptime }) {
         [t.claimed, h("bdi", null, provider.claimed_gpu_model ?? "–")],
         [t.measuredTops, number(provider.tops_int8, 1), ago(provider.probed_at)],
         [t.memory, number(provider.memory_gbps)],
-        [t.slots, number(provider.slots_used)],
-        [t.reputation, number(provider.reputation_score)],
+        [t.slots, number(live.slots_used)],
+        [t.reputation, number(live.reputation_score)],
         [t.uptime, percent((100 * uptime.hours_24) / DAY_HOURS)],
-        [t.heard, ago(provider.last_heartbeat)],
-        [t.version, h("bdi", null, provider.daemon_version ?? "–")],
+        [t.heard, ago(live.last_heartbeat)],
+        [t.version, h("bdi", null, live.daemon_version ?? "–")],
         [t.address, h("bdi", null, provider.provider_ip ?? "–")],
         [t.earned, money(provider.total_earnings_halala)],
       ],
@@ -106,10 +125,10 @@ function Acts({ provider, done }) {
     { class: "acts" },
     may("PATCH /admin/providers/{provider_id}/approve") &&
       provider.approval_status !== "approved" &&
-      button(t.approve, () => approve(id, done), "main"),
+      button(t.approve, () => approve(provider, done), "main"),
     may("PATCH /admin/providers/{provider_id}/reject") &&
       provider.approval_status !== "rejected" &&
-      button(t.reject, () => reject(id, done)),
+      button(t.reject, () => reject(provider, done)),
     may("POST /admin/providers/{provider_id}/probe") && button(t.probe, () => probe(id)),
     may("POST /admin/providers/{provider_id}/clear-mismatch") &&
       provider.verification === "mismatch" &&

@@ -75,7 +75,7 @@ async function move(payout, status, done) {
   const body = { status };
   if (
     status === "processing" &&
-    !(await ask({ title: t.processQuestion, text: money(payout.amount_halala), act: t.process }))
+    !(await ask({ title: t.processQuestion, text: money(payout.amount_halala), act: t.process, isFinal: true }))
   )
     return;
   if (status === "rejected") {
@@ -85,7 +85,13 @@ async function move(payout, status, done) {
   }
   if (status === "paid") {
     const fields = h(TextField, { label: t.reference, name: "reference" });
-    const given = await ask({ title: t.payQuestion, text: money(payout.amount_halala), act: t.pay, fields });
+    const given = await ask({
+      title: t.payQuestion,
+      text: money(payout.amount_halala),
+      act: t.pay,
+      isFinal: true,
+      fields,
+    });
     if (!given) return;
     const reference = String(given.get("reference"));
     if (reference) body.bank_reference = reference;

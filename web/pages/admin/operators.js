@@ -85,14 +85,14 @@ function listed(rows, reload, show) {
   const t = texts();
   /** @param {Operator} row */
   const rotate = async (row) => {
-    const given = await ask({ title: t.rotateQuestion, act: t.rotate, fields: days(), isGrave: true });
+    const given = await ask({ title: t.rotateQuestion, act: t.rotate, fields: days(), isGrave: true, isFinal: true });
     if (!given) return;
     const path = { operator_id: row.id ?? 0 };
     await call("POST /admin/operators/{operator_id}/rotate-token", { path, body: end(given) }).then(show, complain);
   };
   /** @param {Operator} row */
   const revoke = async (row) => {
-    if (!(await ask({ title: t.revokeQuestion, act: t.revoke, isGrave: true }))) return;
+    if (!(await ask({ title: t.revokeQuestion, act: t.revoke, isGrave: true, isFinal: true }))) return;
     await call("DELETE /admin/operators/{operator_id}", { path: { operator_id: row.id ?? 0 } }).then(() => {
       toast(t.revoked);
       reload();

@@ -66,7 +66,12 @@ function Acts({ renter, done }) {
     await halt().then(() => toast(t.suspended, resume), complain);
   };
   const credit = async () => {
-    const given = await ask({ title: t.credit, text: t.creditNote, act: t.credit, fields: amounts() });
+    const given = await ask({
+      title: t.credit,
+      text: `${t.creditNote} ${t.paymentNote}`,
+      act: t.credit,
+      fields: amounts(),
+    });
     if (!given) return;
     const body = {
       amount_halala: halala(Number(given.get("amount"))),

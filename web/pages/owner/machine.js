@@ -108,11 +108,14 @@ function Acts({ machine, reload, shown }) {
     await named(String(given.get("name"))).then(() => toast(t.renamed, () => named(machine.name)), complain);
   };
   const replace = async () => {
-    if (!(await ask({ title: t.replaceQuestion, text: t.replaceNote, act: t.replaceKey, isGrave: true }))) return;
+    if (
+      !(await ask({ title: t.replaceQuestion, text: t.replaceNote, act: t.replaceKey, isGrave: true, isFinal: true }))
+    )
+      return;
     await call("POST /providers/me/machines/{machine_id}/rotate-key", { path, body: {} }).then(shown, complain);
   };
   const remove = async () => {
-    if (!(await ask({ title: t.removeQuestion, act: t.remove, isGrave: true }))) return;
+    if (!(await ask({ title: t.removeQuestion, act: t.remove, isGrave: true, isFinal: true }))) return;
     await call("DELETE /providers/me/machines/{machine_id}", { path }).then(() => {
       toast(t.removed);
       go("/machines");

@@ -2,6 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { Form } from "../../components/act.js";
+import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
@@ -21,12 +22,14 @@ export default function Payouts() {
   const earnings = useLoad((signal) => call("GET /providers/earnings", { signal }));
   const payouts = useLoad((signal) => call("GET /providers/me/withdrawals", { query: { limit: MOST }, signal }));
   /** @param {FormData} given @param {HTMLFormElement} form */
-  const send = (given, form) => {
+  const send = async (given, form) => {
     const body = {
       amount_halala: halala(Number(given.get("amount"))),
       iban: String(given.get("iban")).replaceAll(" ", ""),
     };
-    return call("POST /providers/me/withdraw", { body, once: true }).then(() => {
+    const text = h("bdi", null, `${money(body.amount_halala)} → ${body.iban}`);
+    if (!(await ask({ title: t.payoutQuestion, text, act: t.askPayout, isFinal: true }))) return;
+    await call("POST /providers/me/withdraw", { body, once: true }).then(() => {
       toast(t.payoutAsked);
       form.reset();
       earnings.reload();

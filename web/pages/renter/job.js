@@ -127,7 +127,8 @@ function Acts({ job, isOpen }) {
   const cancelling = isAdmin ? "POST /admin/jobs/{job_id}/cancel" : "POST /jobs/{job_id}/cancel";
   const retrying = isAdmin ? "POST /admin/jobs/{job_id}/requeue" : "POST /jobs/{job_id}/retry";
   const cancel = async () => {
-    if (!(await ask({ title: t.cancelQuestion, text: t.cancelNote, act: t.cancelJob, isGrave: true }))) return;
+    if (!(await ask({ title: t.cancelQuestion, text: t.cancelNote, act: t.cancelJob, isGrave: true, isFinal: true })))
+      return;
     await call(cancelling, { path, body: {} }).then(() => toast(t.cancelled), complain);
   };
   const retry = async () => {

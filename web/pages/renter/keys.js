@@ -105,7 +105,7 @@ function listed(rows, reload) {
   const t = texts();
   /** @param {Key} key */
   const revoke = async (key) => {
-    if (!(await ask({ title: t.revokeQuestion, act: t.revoke, isGrave: true }))) return;
+    if (!(await ask({ title: t.revokeQuestion, act: t.revoke, isGrave: true, isFinal: true }))) return;
     await call("DELETE /renters/me/keys/{key_id}", { path: { key_id: key.id } }).then(() => {
       toast(t.revoked);
       reload();

@@ -1,7 +1,7 @@
 // Where a renter's programs are told of jobs, and what was sent there.
 
 import { h } from "../../vendor/preact.js";
-import { useState } from "../../vendor/hooks.js";
+import { useEffect, useState } from "../../vendor/hooks.js";
 import { Act, Form, moreOf } from "../../components/act.js";
 import { Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
@@ -12,11 +12,13 @@ import { complain, toast } from "../../components/toast.js";
 import { When } from "../../components/when.js";
 import { call } from "../../runtime/api.js";
 import { number } from "../../runtime/format.js";
-import { useLoad, useMore } from "../../runtime/load.js";
+import { useJobs } from "../../runtime/live.js";
+import { useLoad, useMore, useSlowly } from "../../runtime/load.js";
 import texts from "../../text/renter.js";
 
 const PAGE = 100;
-const EVERY_SECONDS = 15;
+const EVERY_SECONDS = 5;
+const SETTLE_SECONDS = 1;
 
 export default function Webhooks() {
   const t = texts();
@@ -25,20 +27,27 @@ export default function Webhooks() {
     "div",
     null,
     h("h1", null, t.webhooks),
-    loaded(account, ({ renter }) => h(Address, { url: renter.webhook_url ?? "" })),
+    loaded(account, ({ renter }) => h(Address, { url: renter.webhook_url ?? "", reload: account.reload })),
     h(Deliveries, null),
   );
 }
 
-/** @param {{url: string}} props */
-function Address({ url }) {
+/** @param {{url: string, reload: () => void}} props */
+function Address({ url, reload }) {
   const t = texts();
   const [secret, setSecret] = useState("");
+  /** @param {string} wanted */
+  const set = async (wanted) => {
+    const kept = await call("PATCH /renters/settings", { body: { webhook_url: wanted } });
+    reload();
+    return kept;
+  };
   /** @param {FormData} given */
   const save = (given) => {
     const wanted = String(given.get("url")).trim();
-    return call("PATCH /renters/settings", { body: { webhook_url: wanted } }).then(({ settings }) => {
-      toast(t.saved);
+    return set(wanted).then(({ settings }) => {
+      // The secret stays as it is.
+      toast(t.saved, () => set(url));
       setSecret(settings.webhook_secret ?? "");
     }, complain);
   };
@@ -52,14 +61,24 @@ function Address({ url }) {
 
 function Deliveries() {
   const t = texts();
+  // A job that moves is what is told of; how the telling goes no stream says, and it is asked for until it has ended.
+  const moved = useSlowly(
+    useJobs()
+      .rows?.map(({ id, status }) => `${id} ${status}`)
+      .join(),
+    SETTLE_SECONDS,
+  );
+  const [isOnItsWay, setOnItsWay] = useState(false);
   const deliveries = useMore(
     async (page, signal) => {
       const told = await call("GET /renters/me/webhook-deliveries", { query: { page: page + 1, limit: PAGE }, signal });
       return { rows: told.deliveries, hasMore: page + 1 < told.pagination.pages, told };
     },
-    [],
-    EVERY_SECONDS,
+    [moved],
+    isOnItsWay ? EVERY_SECONDS : 0,
   );
+  const rows = deliveries.value?.rows;
+  useEffect(() => setOnItsWay(rows?.some(({ status }) => status === "pending") ?? false), [rows]);
   /** @param {string} delivery_id */
   const resend = (delivery_id) =>
     call("POST /renters/me/webhook-deliveries/{delivery_id}/resend", { path: { delivery_id }, body: {} }).then(() => {
