@@ -33,6 +33,10 @@ DEFAULT_MAX_TOKENS: Final = 4096
 
 _MAX_MODEL = 200
 _MAX_DEPTH = 60
+N_PREDICT: Final = "n_predict"
+"""What llama.cpp takes for `max_tokens` before anything else: of an answer in one piece the rest would be free."""
+
+_OTHERS_THAN_N = ("best_of", "n_cmpl")
 # What decides how tokens are chosen, counted or kept; numbers and flags are no text anyhow.
 NOT_READ = frozenset(
     {
@@ -141,6 +145,10 @@ def generation_faults(body: JsonObject, limits: Collection[str], least_tokens: i
         yield FieldViolation("stream", "must be true or false")
     if body.get("n") is not None and not is_within(as_integer(body["n"]), 1, MAX_ANSWERS):
         yield FieldViolation("n", f"must be an integer from 1 to {MAX_ANSWERS}")
+    for name in _OTHERS_THAN_N:
+        if body.get(name) is not None and as_integer(body[name]) != (as_integer(body.get("n")) or 1):
+            # What is made and thrown away nobody sees, and so nobody would pay.
+            yield FieldViolation(name, "must be as many as n")
 
 
 def is_missing(value: JsonValue) -> bool:

@@ -9,6 +9,7 @@ from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.calls import (
     DEFAULT_MAX_TOKENS,
     MAX_TOKENS,
+    N_PREDICT,
     generation_faults,
     model_faults,
     others_size,
@@ -22,16 +23,16 @@ _TOKENS_OF_MEDIUM = {"image_url": 4096, "input_audio": 4096, "audio_url": 4096, 
 """What a part counts for of which neither its bytes nor its address say how much a model reads."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
-_LIMITS = ("max_tokens", "max_completion_tokens")
+_LIMITS = ("max_tokens", "max_completion_tokens", N_PREDICT)
 # Keys that are not passed on: they say how the caller is answered, or are passed on under another name.
-_OURS = frozenset({"model", "stream", "stream_options", "n", "max_completion_tokens"})
+_OURS = frozenset({"model", "stream", "stream_options", "n", "max_completion_tokens", N_PREDICT})
 _MESSAGE_KEYS = frozenset(
     {"role", "content", "name", "refusal", "reasoning", "reasoning_content", "tool_calls", "tool_call_id"}
 )
 
 
 def most_tokens_of_each(body: JsonObject) -> int:
-    """Return where each answer to a call is cut: at the larger of both spellings, of which engines take either."""
+    """Return where each answer to a call is cut: at the largest of all spellings, of which engines take any."""
     return max(
         (as_integer(body[name]) or 0 for name in _LIMITS if body.get(name) is not None), default=DEFAULT_MAX_TOKENS
     )

@@ -7,7 +7,7 @@ from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.errors import FieldViolation
-from dc1.domain.inference.calls import MAX_TOKENS, NOT_READ, model_faults
+from dc1.domain.inference.calls import MAX_TOKENS, N_PREDICT, NOT_READ, model_faults
 from dc1.domain.providers.model_abilities import EnginePath
 
 LIMITS: Final[Mapping[str, str]] = {
@@ -73,6 +73,10 @@ def _faults(body: JsonObject, path: str) -> Iterator[FieldViolation]:
     limit = body.get(LIMITS[path])
     if limit is not None and (as_integer(limit) or 0) < 1:
         yield FieldViolation(LIMITS[path], "must be a positive integer")
+    for name in (N_PREDICT, "n_cmpl"):
+        if body.get(name) is not None:
+            # llama.cpp makes chats of such calls, with all their keys.
+            yield FieldViolation(name, "is no key of this API")
     if not isinstance(body.get("stream"), bool | None):
         yield FieldViolation("stream", "must be true or false")
 

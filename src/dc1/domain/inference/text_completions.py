@@ -9,6 +9,7 @@ from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.calls import (
     DEFAULT_MAX_TOKENS,
     MAX_ANSWERS,
+    N_PREDICT,
     generation_faults,
     inputs_size,
     is_tokens,
@@ -16,7 +17,7 @@ from dc1.domain.inference.calls import (
     others_size,
 )
 
-_LIMITS: Final = ("max_tokens",)
+_LIMITS: Final = ("max_tokens", N_PREDICT)
 
 
 def completion_faults(body: JsonObject) -> Iterator[FieldViolation]:
@@ -30,9 +31,6 @@ def completion_faults(body: JsonObject) -> Iterator[FieldViolation]:
     # None of the market's limits is for a text of no tokens, which is how the probabilities of a prompt are asked for.
     yield from generation_faults(body, _LIMITS, least_tokens=0)
     answers = as_integer(body.get("n")) or 1
-    if body.get("best_of") is not None and as_integer(body["best_of"]) != answers:
-        # What is made and thrown away nobody sees, and so nobody would pay.
-        yield FieldViolation("best_of", "must be as many as n")
     if _prompts(prompt) * answers > MAX_ANSWERS:
         yield FieldViolation("prompt", f"must have at most {MAX_ANSWERS} answers together")
 
@@ -44,8 +42,8 @@ def completion_prompt_bytes(body: JsonObject) -> int:
 
 def completion_tokens_of_each(body: JsonObject) -> int:
     """Return where each answer is cut."""
-    said = body.get("max_tokens")
-    return DEFAULT_MAX_TOKENS if said is None else as_integer(said) or 0
+    said = [as_integer(body[name]) or 0 for name in _LIMITS if body.get(name) is not None]
+    return max(said, default=DEFAULT_MAX_TOKENS)
 
 
 def completions_wanted(body: JsonObject) -> int:
