@@ -1,11 +1,14 @@
 """A call under /v1 as it was sent, and what reading one shares whatever it asks for."""
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from dc1.domain import errors
 from dc1.domain.access.provider_choice import ProviderChoice
+from dc1.domain.access.webhooks import is_public_address
 from dc1.domain.base.json_members import members
 from dc1.domain.base.json_types import (
     MAX_VALUES,
@@ -36,6 +39,9 @@ _MAX_DEPTH = 60
 N_PREDICT: Final = "n_predict"
 """What llama.cpp takes for `max_tokens` before anything else: of an answer in one piece the rest would be free."""
 
+_ADDRESSES = frozenset({"url", "image_url", "audio_url", "video_url", "file_url"})
+_OF_HOUSES = frozenset({"local", "localhost", "internal", "intranet", "lan", "home", "corp", "private", "arpa"})
+_SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):")
 _OTHERS_THAN_N = ("best_of", "n_cmpl")
 # What decides how tokens are chosen, counted or kept; numbers and flags are no text anyhow.
 NOT_READ = frozenset(
@@ -149,6 +155,46 @@ def generation_faults(body: JsonObject, limits: Collection[str], least_tokens: i
         if body.get(name) is not None and as_integer(body[name]) != (as_integer(body.get("n")) or 1):
             # What is made and thrown away nobody sees, and so nobody would pay.
             yield FieldViolation(name, "must be as many as n")
+
+
+def address_faults(parts: JsonValue, field: str) -> Iterator[FieldViolation]:
+    """Yield what is wrong with the addresses of pictures and other media in the parts of a message.
+
+    An engine fetches them from inside its owner's network, for whoever calls: names of that network and files are none
+    of a caller's business. What a public name leads to is the engine's to look at.
+    """
+    if any(not is_for_everybody(address) for address in _addresses_in(parts)):
+        yield FieldViolation(field, "must name media by data: or by http at a public address")
+
+
+def is_for_everybody(address: str) -> bool:
+    """Tell whether an address is no file and no machine of somebody's network, as far as it says so itself."""
+    scheme = _SCHEME.match(address)
+    if scheme is None or scheme[1].lower() == "data":
+        return True
+    try:
+        host = urlsplit(address.strip()).hostname or ""
+    except ValueError:
+        return False
+    if scheme[1].lower() not in ("http", "https"):
+        return False
+    # What ends in a number is an IP address, however it is written.
+    name, _, last = host.rstrip(".").rpartition(".")
+    if ":" in host or last.isdecimal() or last.lower().startswith("0x"):
+        return is_public_address(host)
+    return bool(name) and last.lower() not in _OF_HOUSES
+
+
+def _addresses_in(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _addresses_in(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if isinstance(each, str):
+                yield from (each,) if name in _ADDRESSES else ()
+            else:
+                yield from _addresses_in(each)
 
 
 def is_missing(value: JsonValue) -> bool:

@@ -10,6 +10,7 @@ from dc1.domain.inference.calls import (
     DEFAULT_MAX_TOKENS,
     MAX_TOKENS,
     N_PREDICT,
+    address_faults,
     generation_faults,
     model_faults,
     others_size,
@@ -80,6 +81,7 @@ def _message_faults(messages: JsonValue) -> Iterator[FieldViolation]:
             yield FieldViolation(f"messages.{place}.role", f"must be one of {', '.join(_ROLES)}")
         if not _is_content(message):
             yield FieldViolation(f"messages.{place}.content", "must be a string or an array of parts")
+        yield from address_faults(message.get("content"), f"messages.{place}.content")
 
 
 def _is_content(message: JsonObject) -> bool:

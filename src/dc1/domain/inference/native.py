@@ -7,7 +7,7 @@ from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.errors import FieldViolation
-from dc1.domain.inference.calls import MAX_TOKENS, N_PREDICT, NOT_READ, model_faults
+from dc1.domain.inference.calls import MAX_TOKENS, N_PREDICT, NOT_READ, address_faults, model_faults
 from dc1.domain.providers.model_abilities import EnginePath
 
 LIMITS: Final[Mapping[str, str]] = {
@@ -35,6 +35,7 @@ _BYTES_OF_KEY: Final = 4
 def messages_faults(body: JsonObject) -> Iterator[FieldViolation]:
     """Yield what is wrong with a call of the Messages API whose required keys are there."""
     yield from _faults(body, EnginePath.MESSAGES)
+    yield from address_faults(body["messages"], "messages")
     if not isinstance(body["messages"], list):
         yield FieldViolation("messages", "must be an array")
 
@@ -42,6 +43,7 @@ def messages_faults(body: JsonObject) -> Iterator[FieldViolation]:
 def responses_faults(body: JsonObject) -> Iterator[FieldViolation]:
     """Yield what is wrong with a call of the Responses API whose required keys are there."""
     yield from _faults(body, EnginePath.RESPONSES)
+    yield from address_faults(body["input"], "input")
     if not isinstance(body["input"], str | list):
         yield FieldViolation("input", "must be a string or an array")
     for name in KEPT:

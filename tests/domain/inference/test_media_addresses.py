@@ -1,0 +1,73 @@
+"""What an engine would fetch for a caller is the caller's own or everybody's, and nothing of the house it stands in."""
+
+import pytest
+
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.inference.calls import is_for_everybody
+from dc1.domain.inference.kinds import kind_of
+from dc1.domain.providers.model_abilities import EnginePath
+
+INSIDE = "http://192.168.1.1/reboot"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "data:image/png;base64,AAAA",
+        "AAAA",
+        "https://example.sa/sea.png",
+        "HTTP://example.com:8080/a?b=c",
+        "https://8.8.8.8/",
+    ],
+)
+def test_what_everybody_may_have(address: str) -> None:
+    assert is_for_everybody(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        INSIDE,
+        "http://127.0.0.1:8000/v1/models",
+        "http://127.1/",
+        "http://0x7f000001/",
+        "http://0x7f.1/",
+        "http://2130706433/",
+        "http://[::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://localhost/",
+        "http://printer.local./",
+        "http://metadata.google.internal/",
+        "http://router/",
+        "http://user@10.0.0.1/",
+        "http://[/",
+        "file:///etc/passwd",
+        " FILE:/etc/passwd",
+        "ftp://example.com/a",
+        "http:",
+    ],
+)
+def test_what_is_somebody_s_own(address: str) -> None:
+    assert not is_for_everybody(address)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            EnginePath.CHAT,
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": INSIDE}}]}]},
+        ),
+        (EnginePath.CHAT, {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": INSIDE}]}]}),
+        (
+            EnginePath.MESSAGES,
+            {"messages": [{"content": [{"type": "image", "source": {"type": "url", "url": INSIDE}}]}]},
+        ),
+        (EnginePath.RESPONSES, {"input": [{"content": [{"type": "input_file", "file_url": INSIDE}]}]}),
+    ],
+)
+def test_it_is_refused_wherever_it_stands(path: EnginePath, said: JsonObject) -> None:
+    body: JsonObject = {"model": "a", "max_tokens": 5, **said}
+    (fault,) = kind_of(path).faults(body)
+    assert fault.message == "must name media by data: or by http at a public address"
