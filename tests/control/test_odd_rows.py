@@ -1,5 +1,6 @@
 """What somebody edited in the database, or a fault left there, is odd by itself: the market starts and goes on."""
 
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -59,9 +60,11 @@ async def read_everything(market: SmallMarket) -> None:
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=str)
-async def test_the_market_goes_on_with_every_value_of_a_column_spoilt(market: SmallMarket, column: Column[Any]) -> None:
+async def test_the_market_goes_on_with_every_row_of_a_column_spoilt(market: SmallMarket, column: Column[Any]) -> None:
     renter, daemon = await market.renter(100_000), await market.daemon(gpus=1)
-    for odd in ODD:
+    # Each type reads all of them somewhere; all in every column took four minutes of a core.
+    first = 3 * next(place for place, each in enumerate(COLUMNS) if each is column)
+    for odd in islice(cycle(ODD), first, first + 3):
         ended = await market.submit(renter)
         await daemon.finish(await daemon.accept())
         running = await market.submit(renter)
