@@ -7,6 +7,7 @@ import pytest
 
 from dc1.client import (
     Client,
+    ClientError,
     ConflictError,
     InsufficientBalanceError,
     NotFoundError,
@@ -15,6 +16,7 @@ from dc1.client import (
     UnreachableError,
 )
 from dc1.client import retries as waits
+from dc1.client.calls import reading
 from tests.cli.scripted_server import Reply, ScriptedServer, scripted_server
 
 SUBMITTED = Reply({"job": {"job_id": "job-1", "status": "queued"}}, 201)
@@ -39,6 +41,28 @@ def test_what_is_read_is_asked_for_again(server: ScriptedServer, client: Client)
 
     assert client.renter.balance()["balance_halala"] == 7
     assert len(server.requests) == 3
+
+
+def test_attempts_outlast_a_server_that_is_started_anew() -> None:
+    def pauses(error: ClientError, *, is_known: bool) -> list[float | None]:
+        attempts = waits.Attempts(reading("/renters/balance", {}, 30), 3, is_known=is_known)
+        return [attempts.pause_after(error) for _ in range(4)]
+
+    down, nobody = UnavailableError(503, {"error": "Service unavailable"}), UnreachableError("Nothing answers")
+    assert pauses(down, is_known=False) == pauses(nobody, is_known=True) == [0.2, 0.2 * 6, 0.2 * 36, None]
+    # Who mistyped an address hears of it sooner.
+    assert pauses(nobody, is_known=False) == [0.2, 0.2 * 2, 0.2 * 4, None]
+
+
+def test_a_job_is_waited_for_while_its_server_is_started_anew(server: ScriptedServer, client: Client) -> None:
+    def job(status: str) -> Reply:
+        return Reply({"job": {"job_id": "job-1", "status": status}})
+
+    server.on("GET /jobs/job-1", job("running"), job("running"), *[TROUBLE] * 6, job("completed"))
+    assert client.jobs.get("job-1").wait(timeout_seconds=60)["status"] == "completed"
+    server.on("GET /jobs/job-1", job("running"), TROUBLE)
+    with pytest.raises(UnavailableError):
+        client.jobs.get("job-1").wait()
 
 
 def test_a_submission_is_sent_again_as_the_same(server: ScriptedServer, client: Client) -> None:

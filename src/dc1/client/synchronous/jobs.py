@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dc1.client.calls import path
-from dc1.client.errors import ClientError, WaitTimeoutError
+from dc1.client.errors import ClientError, ConnectionBrokenError, UnavailableError, WaitTimeoutError
 from dc1.client.events import StreamedEvent
 from dc1.client.synchronous.following import follow_job_events
 from dc1.client.synchronous.paging import by_offset
@@ -18,6 +18,8 @@ from dc1.client.synchronous.transport import Transport
 if TYPE_CHECKING:
     from dcp import rest_types as rest
 
+_FAILURES = 5
+"""How often in a row a job may not be seen, each time after all attempts of a call, some 10 s of them."""
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -55,16 +57,26 @@ class JobHandle:
 
         Raises:
             WaitTimeoutError: it had not in that time.
+            ConnectionBrokenError: the marketplace could not be reached for a minute or so.
+            UnavailableError: it could not answer for as long.
         """
         ends_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        pause = 0.1
-        while (detail := self.refresh())["status"] not in _ENDED:
+        pause, failures = 0.1, 0
+        while True:
+            try:
+                if (detail := self.refresh())["status"] in _ENDED:
+                    return detail
+                failures = 0
+            except (ConnectionBrokenError, UnavailableError):
+                # The job goes on while a server is started anew, and so does whoever waits for its hour of work.
+                failures += 1
+                if failures == _FAILURES:
+                    raise
             if ends_at is not None and time.monotonic() + pause > ends_at:
                 raise WaitTimeoutError(f"The job {self.id} is {self.status} after {timeout_seconds:g} s; it goes on.")
             time.sleep(pause)
             # Quick answers are had at once, and an hour of work is not asked after ten times a second.
             pause = min(pause * 1.5, 2.0)
-        return detail
 
     def stream(self, *, since: int = 0, tokens: bool = True) -> Iterator[StreamedEvent]:
         """Yield log lines and generated text as they come, until the job has ended."""

@@ -37,6 +37,7 @@ class Transport:
         self._url = target.url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._retries = retries
+        self._is_known = False
         self._http = httpx.Client(**http_options(self._url, target.headers))
 
     def close(self) -> None:
@@ -77,13 +78,14 @@ class Transport:
 
     def call(self, call: HttpCall) -> Answer:
         """Send a call, again where that does no harm, and return its answer."""
-        attempts = Attempts(call, self._retries)
+        attempts = Attempts(call, self._retries, is_known=self._is_known)
         while True:
             try:
                 with put_together():
                     request = self._http.build_request(**call.options, timeout=attempts.left_seconds)
                 with said_plainly(self._url):
                     response = self._http.send(request)
+                self._is_known = True
                 return answer_of(self._url, response)
             except ClientError as error:
                 pause = attempts.pause_after(error)
