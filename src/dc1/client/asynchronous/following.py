@@ -13,7 +13,10 @@ from dc1.client.events import StreamedEvent, job_event
 
 _FAILURES = 10
 _UNAVAILABLE = 503
+# Longer each time: ten of them are a minute, in which a busy machine has its server started anew.
 _PAUSE_SECONDS = 1.0
+_PAUSE_GROWTH = 1.5
+_LONGEST_PAUSE_SECONDS = 10.0
 # A connection that held for so long did not fail: the server spoke, or it would have been given up after 55 s. A proxy
 # may end each after minutes, and a job say nothing for hours.
 _STEADY_SECONDS = 60.0
@@ -73,5 +76,5 @@ async def follow_job_events(
                 raise
         if time.monotonic() - began_at > _STEADY_SECONDS:
             failures = 0
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(min(_PAUSE_SECONDS * _PAUSE_GROWTH ** max(0, failures - 1), _LONGEST_PAUSE_SECONDS))
     raise ConnectionBrokenError(f"The log stream of {job_id} broke {_FAILURES} times in a row before the job ended.")
