@@ -346,6 +346,29 @@ def test_an_edge_ends_in_order_when_its_terminal_closes(start: Start, ports: dic
     assert not any(is_running(pid) for pid in children)
 
 
+def test_an_edge_that_is_replaced_finishes_the_answers_under_way(
+    start: Start, ports: dict[str, str], market: LocalMarket
+) -> None:
+    edge = start("edge", DC1_UPSTREAMS=f"unix:{market.edge.grpc_socket}", DC1_DRAIN_SECONDS="30", **ports)
+    edge.says("until Ctrl-C")
+    url = f"http://127.0.0.1:{ports['DC1_HTTP_PORT']}"
+    renter = market.add_renter()
+    job = renter.submit()["job_id"]
+
+    def is_closed() -> bool:
+        with contextlib.suppress(httpx.ConnectError):
+            httpx.get(f"{url}/health")
+            return False
+        return True
+
+    with httpx.stream("GET", f"{url}/jobs/{job}/logs/stream", headers={"x-renter-key": renter.key}) as stream:
+        edge.process.send_signal(signal.SIGTERM)
+        eventually(is_closed, "new connections going elsewhere", START_SECONDS)
+        renter.cancel(job)
+        assert "event: end" in stream.read().decode()
+    assert edge.process.wait(START_SECONDS) == 0
+
+
 @pytest.mark.parametrize("command", ["serve", "daemon", "demo"])
 def test_what_nohup_started_lives_on_when_its_terminal_closes(market: LocalMarket, start: Start, command: str) -> None:
     provider = market.register_provider()

@@ -112,6 +112,8 @@ async def _edge_alone(settings: Settings, config: EdgeConfig, stop: asyncio.Even
                 title="The edge passes calls on until Ctrl-C",
             )
         await _until_stop_or_death(stop, _death_of_edge(edge))
+        # As of a server: answers under way are finished, which nobody else can, and new calls go to other edges.
+        await edge.stop(settings.drain_seconds)
 
 
 async def serve_alone(settings: Settings, stop: asyncio.Event, made_token: str | None) -> None:
