@@ -93,16 +93,7 @@ class PreparedInsert:
 
     def insert(self, conn: Connection, values: Values) -> int:
         """Insert a row and return the id that the database gave it."""
-        return self.ask(conn, values)()
-
-    def ask(self, conn: Connection, values: Values) -> Callable[[], int]:
-        """Insert a row as `PreparedStatement.ask` does, and return what tells the id that the database gives it."""
-        answer = self._insert.ask(conn, values)
-
-        def row_id() -> int:
-            ((found,),) = answer()
-            return int(found)
-
+        row_id: int = self._insert.rows(conn, values)[0][0]
         return row_id
 
 

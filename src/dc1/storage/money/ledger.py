@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import BigInteger, BindParameter, Connection, Table, and_, bindparam, case, insert, or_, select, update
 
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
-from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
+from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.schema.tables import accounts, movements, postings, providers
 
 SHARDS = 8
@@ -101,15 +101,15 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
     """
     if not transfers:
         return []
-    applied = _apply_deltas(conn, transfers)
-    # One by one, for each returns its id; (kind, ref) refuses what was made before.
-    inserted = [_insert_movement(conn, transfer, now_ms) for transfer in transfers]
+    applied, inserted = _apply_deltas(conn, transfers), _insert_movements(conn, transfers, now_ms)
     running = applied()
     # Postings say the balance after themselves: walk back to the start, then forward again.
     for transfer in transfers:
         running[transfer.source] += transfer.amount
         running[transfer.target] -= transfer.amount
-    movement_ids = [row_id() for row_id in inserted]
+    # By what tells them apart: no order of what an INSERT returns is promised.
+    ids = {(kind, ref): movement_id for movement_id, kind, ref in inserted()}
+    movement_ids = [ids[transfer.kind, transfer.ref] for transfer in transfers]
     values: dict[str, Any] = {}
     for index, (movement_id, account, amount) in enumerate(_sides(movement_ids, transfers)):
         running[account] += amount
@@ -119,9 +119,7 @@ def post(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> list[i
     return movement_ids
 
 
-_INSERT_MOVEMENT = PreparedInsert(
-    movements, ["kind", "ref", "amount_halala", "promo_halala", "job_id", "note", "created_at_ms"]
-)
+_MOVEMENT = ("kind", "ref", "amount_halala", "promo_halala", "job_id", "note", "created_at_ms")
 _POSTING = ("movement_id", "account_kind", "owner_id", "amount_halala", "balance_after_halala")
 
 
@@ -132,27 +130,31 @@ def _sides(movement_ids: Sequence[int], transfers: Sequence[Transfer]) -> Iterat
         yield movement_id, transfer.target, transfer.amount
 
 
+def _rows(table: Table, names: Sequence[str], count: int) -> list[dict[str, BindParameter[Any]]]:
+    """Return `count` rows for one INSERT; the parameters of each are called after its columns and its number."""
+    # Cached by count, of which there are few: a settlement makes at most four movements of two postings each.
+    return [{name: bindparam(f"{name}_{index}", type_=table.c[name].type) for name in names} for index in range(count)]
+
+
 @cache
 def _posting_insert(count: int) -> PreparedStatement:
     """Return one statement that stores `count` postings."""
-    rows = [
-        {name: bindparam(f"{name}_{index}", type_=postings.c[name].type) for name in _POSTING} for index in range(count)
-    ]
-    # Cached by count, of which there are few: a settlement makes at most four movements of two postings each.
-    return PreparedStatement(insert(postings).values(rows))
+    return PreparedStatement(insert(postings).values(_rows(postings, _POSTING, count)))
 
 
-def _insert_movement(conn: Connection, transfer: Transfer, now_ms: int) -> Callable[[], int]:
-    values = {
-        "kind": transfer.kind,
-        "ref": transfer.ref,
-        "amount_halala": transfer.amount,
-        "promo_halala": transfer.promo,
-        "job_id": transfer.job_id,
-        "note": transfer.note,
-        "created_at_ms": now_ms,
-    }
-    return _INSERT_MOVEMENT.ask(conn, values)
+@cache
+def _movement_insert(count: int) -> PreparedStatement:
+    """Return one statement that stores `count` movements; (kind, ref) refuses what was made before."""
+    statement = insert(movements).values(_rows(movements, _MOVEMENT, count))
+    return PreparedStatement(statement.returning(movements.c.id, movements.c.kind, movements.c.ref))
+
+
+def _insert_movements(conn: Connection, transfers: Sequence[Transfer], now_ms: int) -> Answer:
+    values: dict[str, Any] = {}
+    for index, each in enumerate(transfers):
+        movement = (each.kind, each.ref, each.amount, each.promo, each.job_id, each.note, now_ms)
+        values |= {f"{name}_{index}": value for name, value in zip(_MOVEMENT, movement, strict=True)}
+    return _movement_insert(len(transfers)).ask(conn, values)
 
 
 def _apply_deltas(conn: Connection, transfers: Sequence[Transfer]) -> Callable[[], dict[Account, int]]:
