@@ -108,6 +108,17 @@ def test_what_a_run_said_is_told_before_its_end(
     assert told[:3] == ["text", "text", "news"]
 
 
+def test_what_an_operator_looks_at_has_no_other_server_read_anything(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written to the audit trail, which nobody keeps in memory."""
+    told: list[str] = []
+    monkeypatch.setattr(pair.a.server.database, "on_commit", lambda: told.append("look"))
+    answered(pair.a.admin.get("/admin/dashboard"))
+    assert pair.a.rest.get("/admin/dashboard").status_code == 401
+    assert told == []
+
+
 def test_jobs_that_come_and_go_elsewhere_are_never_read(
     pair: Pair,
     renter: Renter,

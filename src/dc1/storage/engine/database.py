@@ -138,7 +138,8 @@ class Database:
     async def write(self, work: Callable[[Connection], T], *, is_told: bool = True) -> T:
         """Run `work` in one transaction and return its result once that is durable.
 
-        Unless `is_told` is False, as where others hear of it otherwise or need not know, `on_commit` is called.
+        Unless `is_told` is False, as where others hear of it otherwise or keep nothing of it in memory, `on_commit` is
+        called, and each of them reads all that they follow.
 
         Whatever `work` raises undoes its own effects and no other unit's, and is raised here. `work` may run
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
