@@ -78,6 +78,16 @@ def test_a_submission_is_sent_again_as_the_same(server: ScriptedServer, client: 
     assert server.requests[-1].headers["idempotency-key"] != key
 
 
+def test_what_comes_while_a_list_is_read_repeats_no_row_of_it(server: ScriptedServer, client: Client) -> None:
+    parts = [[5, 4], [4, 3], [2, 1]]
+    listed = [
+        Reply({"jobs": [{"id": number, "job_id": f"job-{number}"} for number in part], "total": 6}) for part in parts
+    ]
+    server.on("GET /jobs", *listed)
+
+    assert [row["id"] for row in client.jobs.list(page_size=2)] == [5, 4, 3, 2, 1]
+
+
 def test_what_is_done_with_every_call_is_sent_once(server: ScriptedServer, client: Client) -> None:
     server.on("POST /renters/me/keys", TROUBLE, SUBMITTED)
 
