@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import URL, BigInteger, Connection, Text, bindparam, cast, func, select
+from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, Text, bindparam, cast, func, select
 
 from dc1.containment import contained
 from dc1.domain.access.call_use import CallUse
@@ -66,6 +66,23 @@ _FACTS = PreparedStatement(
 )
 
 
+_HORIZON = PreparedStatement(
+    select(cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger).label("oldest"))
+)
+
+
+def _stamped(table: Table, *columns: ColumnElement[Any]) -> PreparedStatement:
+    return PreparedStatement(
+        select(*columns).where(table.c.changed_xid >= bindparam("start", type_=BigInteger)),
+    )
+
+
+_PROVIDERS = _stamped(providers, *provider_shape.columns)
+_KEYS = _stamped(api_keys, api_keys.c.key_id, api_keys.c.revoked_at_ms)
+_RENTERS = _stamped(renters, renters.c.id)
+_OPERATORS = _stamped(operators, operators.c.id)
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What was committed since a horizon, the horizon to ask from next time, and the replicas that live.
@@ -86,8 +103,8 @@ class Changes:
 
 def horizon(conn: Connection) -> int:
     """Return the point from which a reader that starts now has to follow."""
-    oldest = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
-    return conn.execute(select(oldest)).scalar_one()
+    oldest: int = _HORIZON.rows(conn, {})[0][0]
+    return oldest
 
 
 def since(conn: Connection, start: int) -> Changes:
@@ -96,19 +113,18 @@ def since(conn: Connection, start: int) -> Changes:
     The horizon is before `start` when the database went back, as it does when a standby that lacked the newest
     transactions was promoted: what was stamped between the two is not among the changes then.
     """
-    changed_keys = select(api_keys.c.key_id, api_keys.c.revoked_at_ms).where(api_keys.c.changed_xid >= start)
+    # In one round trip: every server looks every second, and once more for whatever another one changes.
+    questions = (_HORIZON, _FACTS, _PROVIDERS, _KEYS, _RENTERS, _OPERATORS)
+    oldest, facts, machines, keys, accounts, staff = (each.ask(conn, {"start": start}) for each in questions)
     return Changes(
         # Of the same snapshot as the rows: whatever commits later is stamped at or after it.
-        horizon=horizon(conn),
+        horizon=oldest()[0][0],
         alive=replicas.read(conn).alive(),
-        jobs=[JobFact(*row) for row in _FACTS.rows(conn, {"start": start})],
-        providers=provider_shape.all(
-            conn.execute(select(*provider_shape.columns).where(providers.c.changed_xid >= start))
-        ),
-        keys={row.key_id: row.revoked_at_ms is not None for row in conn.execute(changed_keys)},
-        renter_ids=[row.id for row in conn.execute(select(renters.c.id).where(renters.c.changed_xid >= start))],
-        has_operators=conn.execute(select(operators.c.id).where(operators.c.changed_xid >= start).limit(1)).first()
-        is not None,
+        jobs=[JobFact(*row) for row in facts()],
+        providers=provider_shape.all(machines()),
+        keys={key_id: revoked_at_ms is not None for key_id, revoked_at_ms in keys()},
+        renter_ids=[renter_id for (renter_id,) in accounts()],
+        has_operators=bool(staff()),
     )
 
 
