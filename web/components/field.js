@@ -40,7 +40,9 @@ function Field({ label, hint, error, name, value, required, set, children }) {
 
 /** @param {FieldProps & {type?: string, min?: number, max?: number, step?: number | "any", autocomplete?: AutoFill, placeholder?: string}} props */
 export function TextField({ type = "text", min, max, step, autocomplete = "off", placeholder, ...rest }) {
-  const own = { type, min, max, step, autocomplete, placeholder, dir: "auto", spellcheck: false };
+  // A number says nothing of which way a text runs, and stands where the page has its texts begin.
+  const dir = type === "number" ? undefined : "auto";
+  const own = { type, min, max, step, autocomplete, placeholder, dir, spellcheck: false };
   return h(Field, { ...rest, children: (/** @type {any} */ marks) => h("input", { ...marks, ...own }) });
 }
 

@@ -176,7 +176,7 @@ export default catalogue(
     send: "إرسال",
     stop: "إيقاف",
     answer: "الجواب",
-    noModels: "لا جهاز يقدّم نموذجًا الآن.",
+    noModels: "لا توجد نماذج متاحة الآن.",
     mostTokens: "أقصى عدد لرموز الجواب",
     temperature: "درجة العشوائية",
     system: "التعليمات",
