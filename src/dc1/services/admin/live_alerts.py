@@ -18,7 +18,7 @@ from dc1.services.api.values import message_json, to_value
 from dcp.v1 import monitoring_pb2
 
 _PAUSE_SECONDS = 3.0
-"""Between two looks: an alert lasts for minutes."""
+"""Between two looks, however many watch: an alert lasts for minutes, and a look goes through the whole fleet."""
 
 _PAGE = 250
 """Alerts, and machines of each other kind, of one event: however many there are, none is long."""
@@ -47,7 +47,7 @@ class AlertTexts:
     async def now(self) -> Told:
         """Return what there is, as it was a moment ago at most: the same object for as long as nothing is different."""
         async with self._writing:
-            found = await self._plane.alert_watch.attention(_PAUSE_SECONDS / 2)
+            found = await self._plane.alert_watch.attention(_PAUSE_SECONDS)
             # A machine may have another name by the next look.
             of = {(provider.id, alert.reason): (provider.name, alert) for provider, alert in found.alerts}
             waiting = dict.fromkeys(found.awaiting_approval)
