@@ -116,10 +116,11 @@ def since(conn: Connection, start: int) -> Changes:
     # In one round trip: every server looks every second, and once more for whatever another one changes.
     questions = (_HORIZON, _FACTS, _PROVIDERS, _KEYS, _RENTERS, _OPERATORS)
     oldest, facts, machines, keys, accounts, staff = (each.ask(conn, {"start": start}) for each in questions)
+    living = replicas.ask(conn)
     return Changes(
         # Of the same snapshot as the rows: whatever commits later is stamped at or after it.
         horizon=oldest()[0][0],
-        alive=replicas.read(conn).alive(),
+        alive=living().alive(),
         jobs=[JobFact(*row) for row in facts()],
         providers=provider_shape.all(machines()),
         keys={key_id: revoked_at_ms is not None for key_id, revoked_at_ms in keys()},

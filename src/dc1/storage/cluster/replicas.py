@@ -1,6 +1,6 @@
 """Servers that share a database: who lives, and whose stream is where. Only PostgreSQL has more than one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, case, delete, func, select, update
@@ -8,13 +8,17 @@ from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.cluster.clocks import DATABASE_NOW_MS, database_now_ms
 from dc1.storage.engine.purging import forget_oldest
-from dc1.storage.engine.statements import upsert
+from dc1.storage.engine.statements import PreparedStatement, upsert
 from dc1.storage.schema.tables import providers, replicas
 
 # Long after anybody could still wait for one of its streams.
 _FORGOTTEN_AFTER_MS = 24 * 3600 * 1000
 # At each start of a server, which leaves one row behind at most.
 _AT_ONCE = 1_000
+
+
+_ALL = PreparedStatement(select(replicas.c.replica_id, replicas.c.expires_at_ms))
+_NOW = PreparedStatement(select(DATABASE_NOW_MS.label("now_ms")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,13 @@ def renew(conn: Connection, replica_id: str, ttl_ms: int) -> ReplicaExpiries:
 
 def read(conn: Connection) -> ReplicaExpiries:
     """Return every replica."""
-    rows = conn.execute(select(replicas.c.replica_id, replicas.c.expires_at_ms))
-    expiries = {row.replica_id: row.expires_at_ms for row in rows}
-    return ReplicaExpiries(database_now_ms(conn), expiries)
+    return ask(conn)()
+
+
+def ask(conn: Connection) -> Callable[[], ReplicaExpiries]:
+    """Ask for every replica, and return what tells them: with what else is asked it is one round trip."""
+    rows, now = _ALL.ask(conn, {}), _NOW.ask(conn, {})
+    return lambda: ReplicaExpiries(now_ms=now()[0][0], expires_at_ms=dict(rows()))
 
 
 def remove(conn: Connection, replica_id: str) -> None:
