@@ -150,19 +150,19 @@ class AlertsEvent(_message.Message):
     DECIDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def alerts(self) -> _containers.RepeatedCompositeFieldContainer[_monitoring_pb2.FleetAlert]:
-        """What is wrong, oldest first; in a change what began or is told otherwise than before. A machine has one alert of a reason at most."""
+        """What is wrong, oldest first; in `change` what began or is told otherwise than before. A machine has one alert of a reason at most."""
 
     @_builtins.property
     def awaiting_approval(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Machines that wait for a decision, by id; in a change those that came."""
+        """Machines that wait for a decision, by id; in `change` those that came."""
 
     @_builtins.property
     def ended(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndedAlert]:
-        """What is wrong no more; in a change alone."""
+        """What is wrong no more; in `change` alone."""
 
     @_builtins.property
     def decided(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Machines that wait no more, by id; in a change alone."""
+        """Machines that wait no more, by id; in `change` alone."""
 
     def __init__(
         self,
