@@ -22,7 +22,7 @@ _BUFFERED_OF_ANSWER = 9 * 1024 * 1024
 """Of the one reader of a call, who gets what the engine says as it is: an event may have 8 MiB."""
 
 MOST_BUFFERED = 128 * 1024 * 1024
-"""Of all readers together: whoever opens many calls and reads none of them is told of the results."""
+"""Of all readers together: whoever has most of it unread is told of the results."""
 
 MOST_OF_OWNER = 100
 """Subscriptions of one account at once, each of which may have a full buffer."""
@@ -72,11 +72,12 @@ class Lagged:
 JobUpdate: TypeAlias = LogLines | TokenChunk | StateChanged | Lagged
 
 
-@dataclass(slots=True)
 class Buffered:
-    """How much all readers of a server have not read, in characters."""
+    """How much all readers of a server have not read, in characters, and who they are."""
 
-    size: int = 0
+    def __init__(self) -> None:
+        self.size = 0
+        self.readers: set[Subscription] = set()
 
 
 class Subscription:
@@ -100,6 +101,7 @@ class Subscription:
         self._has_updates = asyncio.Event()
         self.size = 0
         """How much is buffered, in characters."""
+        self._of_all.readers.add(self)
 
     def put(self, update: JobUpdate) -> None:
         """Buffer an update, or replace what would be too much by the notice that some was lost."""
@@ -107,21 +109,36 @@ class Subscription:
         if not isinstance(update, self._wanted):
             return
         size = _size(update)
-        if self.size + size > self._most or self._of_all.size + size > MOST_BUFFERED:
-            # All of it goes, not just the oldest: what is left would begin after a gap, and the reader has to ask the
-            # database for everything since its last line anyway.
-            self.drop()
-            update, size = Lagged(), _CHARACTERS_OF_UPDATE
+        if self.size + size > self._most:
+            self._lag()
+            return
+        self._append(update, size)
+        if self._of_all.size > MOST_BUFFERED:
+            # Not this one, which may have read all it had: whoever opens calls and reads none would take from everybody
+            # what is said as it comes.
+            max(self._of_all.readers, key=lambda reader: reader.size)._lag()
+
+    def _lag(self) -> None:
+        # All of it goes, not just the oldest: what is left would begin after a gap, and the reader has to ask the
+        # database for everything since its last line anyway.
+        self._drop()
+        self._append(Lagged(), _CHARACTERS_OF_UPDATE)
+
+    def _append(self, update: JobUpdate, size: int) -> None:
         self._updates.append(update)
         self.size += size
         self._of_all.size += size
         self._has_updates.set()
 
-    def drop(self) -> None:
-        """Forget everything that is buffered."""
+    def _drop(self) -> None:
         self._updates.clear()
         self._of_all.size -= self.size
         self.size = 0
+
+    def close(self) -> None:
+        """Forget everything that is buffered, for nobody reads it any more."""
+        self._drop()
+        self._of_all.readers.discard(self)
 
     async def next(self, timeout_seconds: float) -> list[JobUpdate]:
         """Return everything that is buffered, waiting for the first; empty after the time-out."""
@@ -134,7 +151,7 @@ class Subscription:
                 waking.cancel()
         self._has_updates.clear()
         updates = list(self._updates)
-        self.drop()
+        self._drop()
         return updates
 
 
@@ -244,7 +261,7 @@ class JobFeed:
         try:
             yield subscription
         finally:
-            subscription.drop()
+            subscription.close()
             self._subscriptions[row_id].discard(subscription)
             if not self._subscriptions[row_id]:
                 del self._subscriptions[row_id]
