@@ -111,6 +111,11 @@ def test_nothing_is_told_of_a_stream_without_what_was_asked_for(case: str) -> No
         ),
         (allowed("auto", "f"), [says("No need"), STOP]),
         (allowed("required", "f"), [{"delta": calls("f")}, STOP]),
+        # What engines do that pass over nothing.
+        (LOGPROBS, [{"delta": {"reasoning_content": "Hm"}, "logprobs": {"content": []}}, says("Hi"), STOP]),
+        ({**OBJECT, "echo": True}, [says("Write JSON: "), says("{}"), STOP]),
+        ({**OBJECT, **TOOLS}, [says("I call f"), {"delta": calls("f")}, STOP]),
+        (OBJECT, [says("<th"), says("ink>Hm</think>"), says("{}"), STOP]),
     ],
 )
 def test_with_it_all_is_told(asked: JsonObject, said: list[JsonObject]) -> None:
@@ -160,6 +165,16 @@ def test_so_is_an_answer_in_one_piece(asked: JsonObject, message: JsonObject, na
     assert f"passes over {named}" in failed.message
     # What was cut at its length has no end.
     told, failed = heard(OBJECT, {"message": {"content": '{"a": 1'}, "finish_reason": "length"}, stream=False)
+    assert (len(told), failed) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [({"stop": ["}"]}, '{"a": 1'), ({}, '{"a": "1\n2"}'), ({}, '<think>Hm</think>{"a": 1}'), (TOOLS, "No need")],
+)
+def test_json_is_taken_as_engines_may_honestly_have_it(asked: JsonObject, text: str) -> None:
+    message: JsonObject = {"message": {"content": text}, "finish_reason": "stop"}
+    told, failed = heard({**OBJECT, **asked}, message, stream=False)
     assert (len(told), failed) == (1, None)
 
 

@@ -13,6 +13,9 @@ _ANY_VALUE: Final = re.compile(r'[{\["0-9tfn-]')
 _NO_CALL: Final = b'{"message": "the engine does not have a tool called that must be"}'
 # What thinks first may say nothing else for long, and what calls a tool need not say anything: nobody waits for more.
 _OTHERS: Final = ("tool_calls", "function_call", "reasoning_content", "reasoning", "refusal")
+_STOPS: Final = ("stop", "stop_token_ids")
+# Of engines that do not keep it apart, a caller or an owner may want it so.
+_THINKING: Final = "<"
 ALLOWED_TOOLS: Final = "allowed_tools"
 
 
@@ -35,10 +38,14 @@ class Wishes:
         )
         self._callable = _callable_by(choice)
         self._wants_logprobs = _wants_logprobs(asked.get("logprobs"))
-        self._form, self._begins = _form_of(asked)
+        # An echo is the caller's own words, and whoever may call a tool may say before that it will.
+        echoes, may_call = asked.get("echo") is True, bool(asked.get("tools")) and choice != "none"
+        self._form, self._begins = ("", _ANY_VALUE) if echoes or may_call else _form_of(asked)
+        self._may_be_cut = any(asked.get(name) for name in _STOPS)
         self._is_watched = bool(self._needs or self._wants_logprobs or self._form) or self._callable is not None
         self._missing: dict[int, set[str]] = {}
         self._begun: set[int] = set()
+        self._has_logprobs: set[int] = set()
         self._settled: set[int] = set()
 
     @property
@@ -56,11 +63,13 @@ class Wishes:
                 # What was cut, or ended in another way, might have had it.
                 missing.clear()
             self._require_callable(said)
+            if choice.get("logprobs"):
+                self._has_logprobs.add(number)
             if number not in self._begun and (text := _text_in(said).lstrip()):
                 self._begun.add(number)
-                self._require_begin(choice, text)
-            if is_whole and reason == "stop" and self._form:
-                self._require_json(_text_in(said))
+                self._require_begin(number, text)
+            if is_whole and reason == "stop" and self._form and not self._may_be_cut:
+                self._require_json(_text_in(said).lstrip())
             if reason:
                 _require_all(missing)
             if not missing and (reason or self._needs or number in self._begun or any(map(said.get, _OTHERS))):
@@ -83,16 +92,17 @@ class Wishes:
             if name and name not in (self._callable or ()):
                 raise unheeded("tool_choice")
 
-    def _require_begin(self, choice: dict[str, Any], text: str) -> None:
-        if self._wants_logprobs and not choice.get("logprobs"):
+    def _require_begin(self, number: int, text: str) -> None:
+        # Of tokens that come together, or were guessed ahead, engines may say none: the answer had some before.
+        if self._wants_logprobs and number not in self._has_logprobs:
             raise unheeded("logprobs")
-        if self._form and not self._begins.match(text):
+        if self._form and not text.startswith(_THINKING) and not self._begins.match(text):
             raise unheeded(self._form)
 
     def _require_json(self, text: str) -> None:
         try:
-            if text.strip():
-                json.loads(text)
+            if text and not text.startswith(_THINKING):
+                json.loads(text, strict=False)
         except (ValueError, RecursionError):
             raise unheeded(self._form) from None
 
