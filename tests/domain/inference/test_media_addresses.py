@@ -15,6 +15,7 @@ INSIDE = "http://192.168.1.1/reboot"
     [
         "data:image/png;base64,AAAA",
         "AAAA",
+        "/9j/4AAQ\nSk+_-==",
         "https://example.sa/sea.png",
         "HTTP://example.com:8080/a?b=c",
         "https://8.8.8.8/",
@@ -44,6 +45,12 @@ def test_what_everybody_may_have(address: str) -> None:
         "http://[/",
         "file:///etc/passwd",
         " FILE:/etc/passwd",
+        "fi\tle:///etc/passwd",
+        "\0file:///etc/passwd",
+        "\t" * 200 + "file:///etc/passwd",
+        "http://127.0.0.1\\@example.com/",
+        "/home/owner/passport.png",
+        "//192.168.1.1/reboot",
         "ftp://example.com/a",
         "http:",
     ],
@@ -71,3 +78,28 @@ def test_it_is_refused_wherever_it_stands(path: EnginePath, said: JsonObject) ->
     body: JsonObject = {"model": "a", "max_tokens": 5, **said}
     (fault,) = kind_of(path).faults(body)
     assert fault.message == "must name media by data: or by http at a public address"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (
+            EnginePath.MESSAGES,
+            {
+                "messages": [
+                    {"content": [{"type": "tool_use", "name": "open", "input": {"url": "http://localhost:3000/"}}]}
+                ]
+            },
+        ),
+        (
+            EnginePath.RESPONSES,
+            {
+                "input": [
+                    {"content": [{"type": "output_text", "text": "", "annotations": [{"url": "http://wiki.lan/"}]}]}
+                ]
+            },
+        ),
+    ],
+)
+def test_what_a_model_said_before_is_fetched_by_nobody(path: EnginePath, said: JsonObject) -> None:
+    assert list(kind_of(path).faults({"model": "a", "max_tokens": 5, **said})) == []

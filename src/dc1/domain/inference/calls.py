@@ -41,7 +41,13 @@ N_PREDICT: Final = "n_predict"
 
 _ADDRESSES = frozenset({"url", "image_url", "audio_url", "video_url", "file_url"})
 _OF_HOUSES = frozenset({"local", "localhost", "internal", "intranet", "lan", "home", "corp", "private", "arpa"})
-_SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):")
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
+_SCHEME_CHARS = 100
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=\x00-\x20-]*")
+# What readers of addresses pass over, within them too: `fi\tle:` is `file:` to many.
+_PASSED_OVER = re.compile(r"[\x00-\x20]")
+# What a model, a tool or a page said before: nobody fetches it for being there.
+_SAID_BEFORE = frozenset({"action", "annotations", "citations", "input"})
 _OTHERS_THAN_N = ("best_of", "n_cmpl")
 # What decides how tokens are chosen, counted or kept; numbers and flags are no text anyhow.
 NOT_READ = frozenset(
@@ -169,14 +175,19 @@ def address_faults(parts: JsonValue, field: str) -> Iterator[FieldViolation]:
 
 def is_for_everybody(address: str) -> bool:
     """Tell whether an address is no file and no machine of somebody's network, as far as it says so itself."""
-    scheme = _SCHEME.match(address)
-    if scheme is None or scheme[1].lower() == "data":
+    # Not of all of it: a picture by `data:` has millions of characters, and every other call waits meanwhile.
+    scheme = _SCHEME.match(_PASSED_OVER.sub("", address[:_SCHEME_CHARS]))
+    if scheme is None:
+        # Some engines take the bytes alone, and what is none of those for the name of a file.
+        return _BASE64.fullmatch(address) is not None
+    if scheme[1].lower() == "data":
         return True
-    try:
-        host = urlsplit(address.strip()).hostname or ""
-    except ValueError:
+    # Where a backslash is, readers differ over which of two names is the host.
+    if scheme[1].lower() not in ("http", "https") or "\\" in address:
         return False
-    if scheme[1].lower() not in ("http", "https"):
+    try:
+        host = urlsplit(_PASSED_OVER.sub("", address)).hostname or ""
+    except ValueError:
         return False
     # What ends in a number is an IP address, however it is written.
     name, _, last = host.rstrip(".").rpartition(".")
@@ -193,7 +204,7 @@ def _addresses_in(value: JsonValue) -> Iterator[str]:
         for name, each in value.items():
             if isinstance(each, str):
                 yield from (each,) if name in _ADDRESSES else ()
-            else:
+            elif name not in _SAID_BEFORE:
                 yield from _addresses_in(each)
 
 
