@@ -27,7 +27,8 @@ export function useMachines(route) {
 export function useMachine(id) {
   const of = (/** @type {any} */ event) => /** @type {LiveMachine[] | undefined} */ (event.machines);
   const { rows, ...live } = useLive("GET /admin/providers/stream", of, [id], undefined, { provider_id: id });
-  return { ...live, machine: rows?.[0] };
+  // Of the machine before this one the rows stay until those of this one are there.
+  return { ...live, machine: rows?.find((row) => row.id === id) };
 }
 
 /** @typedef {import("./api.js").Schemas["LiveJob"]} LiveJob */

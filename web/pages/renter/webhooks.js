@@ -18,7 +18,9 @@ import texts from "../../text/renter.js";
 
 const PAGE = 100;
 const EVERY_SECONDS = 5;
-const SETTLE_SECONDS = 1;
+const SETTLE_SECONDS = 2;
+// Kept of those that ended, which are read for that they did alone.
+const MOST_JOBS = 500;
 
 export default function Webhooks() {
   const t = texts();
@@ -63,7 +65,7 @@ function Deliveries() {
   const t = texts();
   // A job that moves is what is told of; how the telling goes no stream says, and it is asked for until it has ended.
   const moved = useSlowly(
-    useJobs()
+    useJobs(MOST_JOBS)
       .rows?.map(({ id, status }) => `${id} ${status}`)
       .join(),
     SETTLE_SECONDS,
@@ -74,9 +76,11 @@ function Deliveries() {
       const told = await call("GET /renters/me/webhook-deliveries", { query: { page: page + 1, limit: PAGE }, signal });
       return { rows: told.deliveries, hasMore: page + 1 < told.pagination.pages, told };
     },
-    [moved],
+    [],
     isOnItsWay ? EVERY_SECONDS : 0,
   );
+  // No input of the list: that would begin at its first page again under whoever has read on.
+  useEffect(() => void (moved !== undefined && deliveries.reload()), [moved]);
   const rows = deliveries.value?.rows;
   useEffect(() => setOnItsWay(rows?.some(({ status }) => status === "pending") ?? false), [rows]);
   /** @param {string} delivery_id */
