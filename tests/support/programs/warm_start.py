@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -87,15 +88,18 @@ class _Starter:
                 start_new_session=True,
             )
         self._socket = ours
+        # Of two threads that ask at once, each is to have the number of its own child.
+        self._turn = threading.Lock()
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str], directory: Path, output: int) -> WarmChild:
         request = {"arguments": list(arguments), "env": dict(env), "directory": str(directory)}
         ended, say_ended = os.pipe()
         try:
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [output, say_ended])
+            with self._turn:
+                socket.send_fds(self._socket, [json.dumps(request).encode()], [output, say_ended])
+                pid = self._socket.recv(64)
         finally:
             os.close(say_ended)
-        pid = self._socket.recv(64)
         assert pid, "the process that starts programs is gone"
         return WarmChild(int(pid), ended)
 
@@ -132,7 +136,10 @@ def _serve(requests: socket.socket) -> Mapping[str, Any]:
                     os.read(woken, 4096)
                     _tell_ended(children)
                     continue
-                message, (output, say_ended), *_ = socket.recv_fds(requests, _LONGEST_REQUEST, 2) or (b"", [])
+                message, files, *_ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
+                if not message:
+                    sys.exit()
+                output, say_ended = files
                 pid = os.fork()
                 if pid == 0:
                     for other in (*children.values(), say_ended, woken, wake):
