@@ -7,6 +7,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.services.api.live_stream import LiveSource
+from dc1.storage.engine.unwritable import unwritable_reason
 from dc1.storage.money import counters
 
 _CHARGES_SECONDS = 10.0
@@ -28,16 +29,19 @@ class Charges:
         clock = asyncio.get_running_loop().time
         async with self._reading:
             if self._read_at is None or clock() - self._read_at >= _CHARGES_SECONDS:
-                now_ms = self._plane.clock.now_ms()
-                always, today = await self._plane.db.read(
-                    lambda conn: (counters.read(conn), counters.read_day(conn, now_ms))
-                )
-                self._told = {
-                    "charged_today_halala": today.charged_halala,
-                    "charged_total_halala": always.charged_halala,
-                }
+                try:
+                    self._told = await self._read()
+                except Exception as error:
+                    # All else is known from memory, and wanted most while the database is away.
+                    if not self._told or unwritable_reason(error) is None:
+                        raise
                 self._read_at = clock()
             return self._told
+
+    async def _read(self) -> JsonObject:
+        now_ms = self._plane.clock.now_ms()
+        always, today = await self._plane.db.read(lambda conn: (counters.read(conn), counters.read_day(conn, now_ms)))
+        return {"charged_today_halala": today.charged_halala, "charged_total_halala": always.charged_halala}
 
 
 class LiveQueue(LiveSource):
