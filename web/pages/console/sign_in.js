@@ -34,7 +34,8 @@ async function holder(key) {
 export default function SignIn() {
   const t = texts();
   const [error, setError] = useState(/** @type {unknown} */ (undefined));
-  const isUnknown = error instanceof ApiError && (error.status === 401 || (error.status === 403 && error.code === "PERMISSION_DENIED"));
+  const isUnknown =
+    error instanceof ApiError && (error.status === 401 || (error.status === 403 && error.code === "PERMISSION_DENIED"));
   /** @param {FormData} given */
   const send = (given) => holder(String(given.get("key")).trim()).then(begin, setError);
   return h(
