@@ -92,6 +92,10 @@ async def test_a_wheel_that_cannot_be_loaded_is_not_offered(
     availability = await runner.probe()
     assert (availability.available, availability.models) == (False, ())
     assert "xllamacpp package cannot be loaded" in availability.reason
+    (tmp_path / "xllamacpp.py").write_text("import time; time.sleep(60)")
+    with monkeypatch.context() as changed:
+        changed.setattr(engine_llamacpp, "_LOOK_SECONDS", 0.1)
+        assert "not there after" in (await runner.probe()).reason
     # Once it was mended, without a restart.
     (tmp_path / "xllamacpp.py").unlink()
     assert (await runner.probe()).available

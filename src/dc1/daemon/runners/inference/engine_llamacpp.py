@@ -164,9 +164,13 @@ class LlamaCppEngine(OpenAIEngine):
         # By a process of its own: a wheel for another processor ends whoever loads it.
         child = await ChildProcess.start(_CHILD)
         try:
-            await child.receive()
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await child.receive()
         except ChildDiedError as death:
             raise EngineUnavailableError(f"the xllamacpp package cannot be loaded: {death}") from death
+        except TimeoutError:
+            text = f"the xllamacpp package cannot be loaded: it was not there after {_LOOK_SECONDS:.0f} s"
+            raise EngineUnavailableError(text) from None
         finally:
             await child.kill()
         self._is_loadable = True
