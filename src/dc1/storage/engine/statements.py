@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import RawCursor
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, insert
 from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -243,11 +242,12 @@ class _Compiled:
 
 
 def _round_trip(conn: Connection, last: _Pending) -> _Cursor:
-    """Execute after all that was sent before, and with the BEGIN if it is the transaction's first statement."""
+    """Execute after all that was sent before."""
     driver = driver_of(conn)
     sent = [*_sent.pop(conn, ()), last]
     try:
-        if len(sent) == 1 and driver.info.transaction_status is not TransactionStatus.IDLE:
+        if len(sent) == 1:
+            # The driver waits for the answer to its BEGIN, so that a first statement alone has nothing to go with.
             last.cursor = RawCursor(driver).execute(last.sql, last.bound)
         else:
             with driver.pipeline():
