@@ -88,8 +88,8 @@ class Wishes:
 
     def _require_callable(self, said: dict[str, Any]) -> None:
         for call in objects(said.get("tool_calls")) if self._callable is not None else ():
-            name = _name_of(call)
-            if name and name not in (self._callable or ()):
+            # Some engines say a part of the name with each piece.
+            if (name := _name_of(call)) and not any(name in each for each in self._callable or ()):
                 raise unheeded("tool_choice")
 
     def _require_begin(self, number: int, text: str) -> None:
