@@ -148,9 +148,11 @@ def test_a_marketplace_that_says_less_is_none_of_a_traceback(each: Any, server: 
 
 
 def test_nobody_there_is_said_in_a_sentence(each: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
+    # Bound and not listened on: nobody else can take the port, and nobody answers there.
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-    each(CALLING, _typed, _fails_with_a_sentence, DC1_URL=url)
+        each(CALLING, _typed, _fails_with_a_sentence, DC1_URL=url)
 
 
 def test_without_a_key_nothing_is_sent(each: Any, server: ScriptedServer) -> None:
