@@ -19,6 +19,8 @@ INSIDE = "http://192.168.1.1/reboot"
         "https://example.sa/sea.png",
         "HTTP://example.com:8080/a?b=c",
         "https://8.8.8.8/",
+        "https://Example.SA./a",
+        "https://مثال.السعودية/بحر.png",
     ],
 )
 def test_what_everybody_may_have(address: str) -> None:
@@ -49,6 +51,13 @@ def test_what_everybody_may_have(address: str) -> None:
         "\0file:///etc/passwd",
         "\t" * 200 + "file:///etc/passwd",
         "http://127.0.0.1\\@example.com/",
+        "http://127.0.0.1。/",
+        f"http://{'é.' * 200}sa/",
+        "http://127.0.0.1\u00ad/",
+        "http://127.0.0.%31/",
+        "http://１２７.0.0.1/",
+        "http://metadata.google.ⓘnternal\ufe0f/",
+        "http://a.loc\u200bal/",
         "/home/owner/passport.png",
         "//192.168.1.1/reboot",
         "ftp://example.com/a",

@@ -44,6 +44,8 @@ _OF_HOUSES = frozenset({"local", "localhost", "internal", "intranet", "lan", "ho
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 _SCHEME_CHARS = 100
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=\x00-\x20-]*")
+_HOST = re.compile(r"[a-z0-9_.-]+")
+_LONGEST_HOST = 253
 # What readers of addresses pass over, within them too: `fi\tle:` is `file:` to many.
 _PASSED_OVER = re.compile(r"[\x00-\x20]")
 # What a model, a tool or a page said before: nobody fetches it for being there.
@@ -186,14 +188,17 @@ def is_for_everybody(address: str) -> bool:
     if scheme[1].lower() not in ("http", "https") or "\\" in address:
         return False
     try:
-        host = urlsplit(_PASSED_OVER.sub("", address)).hostname or ""
+        said = urlsplit(_PASSED_OVER.sub("", address)).hostname or ""
+        # As it is looked up: the dot and every letter and digit have other forms, and some signs are passed over. No
+        # name is longer, and one that is would take a second to write so.
+        host = said.encode("idna").decode() if len(said) <= _LONGEST_HOST else ""
     except ValueError:
         return False
     # What ends in a number is an IP address, however it is written.
     name, _, last = host.rstrip(".").rpartition(".")
-    if ":" in host or last.isdecimal() or last.lower().startswith("0x"):
+    if ":" in host or last.isdecimal() or last.startswith("0x"):
         return is_public_address(host)
-    return bool(name) and last.lower() not in _OF_HOUSES
+    return bool(name) and last not in _OF_HOUSES and _HOST.fullmatch(host) is not None
 
 
 def _addresses_in(value: JsonValue) -> Iterator[str]:
