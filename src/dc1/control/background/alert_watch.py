@@ -23,6 +23,7 @@ from dc1.storage.accounts.notifications import OPERATORS
 from dc1.storage.admin import monitoring
 from dc1.storage.admin.monitoring import Failures
 from dc1.storage.engine.database import Connection
+from dc1.storage.engine.unwritable import unwritable_reason
 
 _NO_FAILURES = Failures(0, 0)
 # More often than is done anything, as the market's clock is not the loop's: a test moves it by hand.
@@ -71,7 +72,13 @@ class AlertWatch:
         async with self._sharing:
             if self._attention_at is None or clock() - self._attention_at >= most_seconds:
                 if self._failures_at is None or clock() - self._failures_at >= _FAILURES_SECONDS:
-                    self._failures, self._failures_at = await self._read_failures(self._clock.now_ms()), clock()
+                    try:
+                        self._failures = await self._read_failures(self._clock.now_ms())
+                    except Exception as error:
+                        # All else is known from memory, and wanted most while the database is away.
+                        if self._failures_at is None or unwritable_reason(error) is None:
+                            raise
+                    self._failures_at = clock()
                 alerts = await self._found(self._clock.now_ms(), self._failures)
                 waiting = sorted(each.id for each in self._fleet if each.awaits_approval)
                 self._attention, self._attention_at = Attention(_by_age(alerts), waiting), clock()
