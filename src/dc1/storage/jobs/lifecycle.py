@@ -204,7 +204,8 @@ def lose(
     )
     standing = NO_CHANGE
     if CONSEQUENCES[fault].counts:
-        # After the job's row and before any other: rows are locked in one order.
+        # After the job's row and before any other, the owner's first as in a settlement: rows are locked in one order.
+        standings.ask_carried(conn, running.provider_id)
         standing = standings.failed(conn, running.provider_id, running.renter_id, now_ms)
         standings.count(conn, running.provider_id, standing, Settlement.full_refund(running.cost_halala))
     return Transition(after, standing=standing, cause=category)
