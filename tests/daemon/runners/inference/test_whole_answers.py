@@ -198,3 +198,11 @@ def test_a_text_is_cut_where_it_has_more_tokens_than_were_paid_ahead() -> None:
     said = [json.loads(event)["choices"][0] for event in events if event]
     assert "".join(choice["text"] for choice in said).startswith("aaab😀a")
     assert (said[-1]["text"], said[-1]["finish_reason"]) == ("", "length")
+
+
+def test_llama_cpp_says_logprobs_of_tokens_alone() -> None:
+    """It takes `top_logprobs` 0 for no logprobs, and an answer without them is refused."""
+    asked: JsonObject = {"messages": [], "logprobs": True, "top_logprobs": 0}
+    assert json.loads(heeded(EngineCall(CHAT, json.dumps(asked), 10)).body) == asked | {"top_logprobs": 1}
+    call = EngineCall(CHAT, json.dumps(asked | {"logprobs": False}), 10)
+    assert heeded(call) is call

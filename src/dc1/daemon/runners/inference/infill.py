@@ -33,12 +33,17 @@ def heeded(call: EngineCall) -> EngineCall:
         # Said not to be wanted, it is not missed.
         if name not in _OF_ITS_OWN and asked.get(name) not in (None, False, "", [], "none", "auto"):
             raise unheeded(name)
+    changes: JsonObject = {}
+    if asked.get("logprobs") is True and asked.get("top_logprobs") == 0:
+        # It takes no others beside a token's own for none at all.
+        changes["top_logprobs"] = 1
     tools = asked.get("tools")
-    if not (isinstance(tools, list) and any(map(_is_undescribed, tools))):
-        return call
-    # Clients say so of a function without a docstring; it fails the call for that.
-    said = [_described(tool) if isinstance(tool, dict) and _is_undescribed(tool) else tool for tool in tools]
-    return replace(call, body=spliced(call.body, {"tools": said}))
+    if isinstance(tools, list) and any(map(_is_undescribed, tools)):
+        # Clients say so of a function without a docstring; it fails the call for that.
+        changes["tools"] = [
+            _described(tool) if isinstance(tool, dict) and _is_undescribed(tool) else tool for tool in tools
+        ]
+    return replace(call, body=spliced(call.body, changes)) if changes else call
 
 
 def _is_undescribed(tool: JsonValue) -> bool:

@@ -67,9 +67,12 @@ class Wishes:
                 self._has_logprobs.add(number)
             if number not in self._begun and (text := _text_in(said).lstrip()):
                 self._begun.add(number)
-                self._require_begin(number, text)
-            if is_whole and reason == "stop" and self._form and not self._may_be_cut:
-                self._require_json(_text_in(said).lstrip())
+                # Of tokens that come together, or were guessed ahead, engines may say none: the answer had some before.
+                if self._wants_logprobs and number not in self._has_logprobs:
+                    raise unheeded("logprobs")
+                # Of one that is cut llama.cpp says the raw text, in which a model may mark JSON before it begins.
+                if self._form and not (is_whole and (reason != "stop" or self._may_be_cut)):
+                    self._require_json(text, is_whole=is_whole)
             if reason:
                 _require_all(missing)
             if not missing and (reason or self._needs or number in self._begun or any(map(said.get, _OTHERS))):
@@ -92,19 +95,16 @@ class Wishes:
             if (name := _name_of(call)) and not any(name in each for each in self._callable or ()):
                 raise unheeded("tool_choice")
 
-    def _require_begin(self, number: int, text: str) -> None:
-        # Of tokens that come together, or were guessed ahead, engines may say none: the answer had some before.
-        if self._wants_logprobs and number not in self._has_logprobs:
-            raise unheeded("logprobs")
-        if self._form and not text.startswith(_THINKING) and not self._begins.match(text):
-            raise unheeded(self._form)
-
-    def _require_json(self, text: str) -> None:
+    def _require_json(self, text: str, *, is_whole: bool) -> None:
+        if text.startswith(_THINKING):
+            return
         try:
-            if text and not text.startswith(_THINKING):
+            if is_whole:
                 json.loads(text, strict=False)
         except (ValueError, RecursionError):
             raise unheeded(self._form) from None
+        if not self._begins.match(text):
+            raise unheeded(self._form)
 
 
 def _require_all(missing: set[str]) -> None:
