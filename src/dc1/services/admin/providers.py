@@ -64,7 +64,7 @@ class SupervisedProviderCalls(ServicerPart):
         machines: LiveSource = Machines(self._rows, self._plane.fleet)
         if request.HasField("provider_id"):
             # Before the first frame, so that 404 is an ordinary answer (contract 6.1).
-            machines = OneMachine(self._rows, await self._plane.provider(request.provider_id))
+            machines = OneMachine(self._rows, await self._plane.find_provider(request.provider_id))
         async with aclosing(watch(self._plane, machines, once=request.once)) as bodies:
             async for body in bodies:
                 yield body
