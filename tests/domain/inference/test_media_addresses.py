@@ -81,6 +81,8 @@ def test_what_is_somebody_s_own(address: str) -> None:
             {"messages": [{"content": [{"type": "image", "source": {"type": "url", "url": INSIDE}}]}]},
         ),
         (EnginePath.RESPONSES, {"input": [{"content": [{"type": "input_file", "file_url": INSIDE}]}]}),
+        (EnginePath.EMBEDDINGS, {"input": "a", "messages": [{"content": [{"image_url": {"url": INSIDE}}]}]}),
+        (EnginePath.RERANK, {"query": "a", "documents": [{"text": "a", "content": [{"image_url": {"url": INSIDE}}]}]}),
     ],
 )
 def test_it_is_refused_wherever_it_stands(path: EnginePath, said: JsonObject) -> None:

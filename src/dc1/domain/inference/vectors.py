@@ -6,7 +6,7 @@ from typing import Final
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.errors import FieldViolation
-from dc1.domain.inference.calls import inputs_size, is_tokens, model_faults, others_size, text_size
+from dc1.domain.inference.calls import address_faults, inputs_size, is_tokens, model_faults, others_size, text_size
 
 MAX_INPUTS: Final = 2048
 _ENCODINGS: Final = ("float", "base64")
@@ -20,6 +20,8 @@ def embedding_faults(body: JsonObject) -> Iterator[FieldViolation]:
     if not _is_input(body["input"]):
         text = f"must be a text, an array of tokens, or an array of 1 to {MAX_INPUTS} such, none of them empty"
         yield FieldViolation("input", text)
+    # Some engines take a conversation in its place, and fetch what is named in it.
+    yield from address_faults(body.get("messages"), "messages")
     if body.get("encoding_format") not in (None, *_ENCODINGS):
         yield FieldViolation("encoding_format", f"must be one of {', '.join(_ENCODINGS)}")
     if body.get("dimensions") is not None and not _is_count(body["dimensions"], _MOST_DIMENSIONS):
@@ -64,6 +66,8 @@ def rerank_faults(body: JsonObject) -> Iterator[FieldViolation]:
         yield FieldViolation("documents", f"must be an array of 1 to {MAX_INPUTS} texts")
     elif not all(_document_text(each) is not None for each in documents):
         yield FieldViolation("documents", "must be texts, or objects with a text")
+    # Beside its text a document may have pictures.
+    yield from address_faults(documents, "documents")
     if body.get("top_n") is not None and not _is_count(body["top_n"], MAX_INPUTS):
         yield FieldViolation("top_n", f"must be an integer from 1 to {MAX_INPUTS}")
 
