@@ -114,6 +114,7 @@ def test_nothing_is_told_of_a_stream_without_what_was_asked_for(case: str) -> No
         # What engines do that pass over nothing.
         (LOGPROBS, [{"delta": {"reasoning_content": "Hm"}, "logprobs": {"content": []}}, says("Hi"), STOP]),
         (allowed("auto", "fetch"), [{"delta": calls("fe")}, {"delta": calls("tch")}, STOP]),
+        (LOGPROBS, [says("\ufffd", finish_reason="length")]),
         ({**OBJECT, "echo": True}, [says("Write JSON: "), says("{}"), STOP]),
         ({**OBJECT, **TOOLS}, [says("I call f"), {"delta": calls("f")}, STOP]),
         (OBJECT, [says("<th"), says("ink>Hm</think>"), says("{}"), STOP]),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import string
 from typing import Any, Final
 
 from dc1.daemon.runners.inference.answer import index_of, objects, said_in
@@ -16,6 +17,8 @@ _OTHERS: Final = ("tool_calls", "function_call", "reasoning_content", "reasoning
 _STOPS: Final = ("stop", "stop_token_ids")
 # Of engines that do not keep it apart, a caller or an owner may want it so.
 _THINKING: Final = "<"
+# Half a character, of which llama.cpp says no logprobs, is no more of a beginning than white space.
+_NO_WORD: Final = f"{string.whitespace}\N{REPLACEMENT CHARACTER}"
 ALLOWED_TOOLS: Final = "allowed_tools"
 
 
@@ -65,7 +68,7 @@ class Wishes:
             self._require_callable(said)
             if choice.get("logprobs"):
                 self._has_logprobs.add(number)
-            if number not in self._begun and (text := _text_in(said).lstrip()):
+            if number not in self._begun and (text := _text_in(said).lstrip(_NO_WORD)):
                 self._begun.add(number)
                 # Of tokens that come together, or were guessed ahead, engines may say none: the answer had some before.
                 if self._wants_logprobs and number not in self._has_logprobs:
