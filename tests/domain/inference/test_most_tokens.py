@@ -58,6 +58,8 @@ def test_so_it_does_of_texts() -> None:
         (EnginePath.COMPLETIONS, {"n_cmpl": 9}, "n_cmpl"),
         (EnginePath.RESPONSES, {"n_predict": 9}, "n_predict"),
         (EnginePath.MESSAGES, {"n_cmpl": 2}, "n_cmpl"),
+        (EnginePath.MESSAGES, {"n": 2}, "n"),
+        (EnginePath.RESPONSES, {"max_output_tokens": 1, "max_completion_tokens": 8192}, "max_completion_tokens"),
     ],
 )
 def test_what_an_engine_takes_for_more_than_is_held_is_refused(path: EnginePath, said: JsonObject, field: str) -> None:

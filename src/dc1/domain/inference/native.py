@@ -75,10 +75,12 @@ def _faults(body: JsonObject, path: str) -> Iterator[FieldViolation]:
     limit = body.get(LIMITS[path])
     if limit is not None and (as_integer(limit) or 0) < 1:
         yield FieldViolation(LIMITS[path], "must be a positive integer")
-    for name in (N_PREDICT, "n_cmpl"):
+    # llama.cpp makes chats of such calls, with all their keys: one of chats that asks for more would be free.
+    for name in (N_PREDICT, "n_cmpl", "max_completion_tokens"):
         if body.get(name) is not None:
-            # llama.cpp makes chats of such calls, with all their keys.
             yield FieldViolation(name, "is no key of this API")
+    if body.get("n") is not None and as_integer(body["n"]) != 1:
+        yield FieldViolation("n", "must be 1: this API has one answer")
     if not isinstance(body.get("stream"), bool | None):
         yield FieldViolation("stream", "must be true or false")
 
