@@ -8,3 +8,9 @@ def reason_of(error: Exception) -> str:
         return error.strerror
     # Bytes and positions help nobody who has named a picture by mistake.
     return "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def file_and_reason(error: Exception) -> str:
+    """Return which file could not be used and why, for sentences that name none."""
+    file = error.filename if isinstance(error, OSError) else None
+    return reason_of(error) if file is None else f"{file}: {reason_of(error)}"

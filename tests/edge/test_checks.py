@@ -26,8 +26,8 @@ def test_a_certificate_and_its_key_are_good(config: EdgeConfig) -> None:
 @pytest.mark.parametrize(
     ("certificate", "key", "sentence"),
     [
-        (Path("/absent.pem"), KEY, r"cannot be read: .*'/absent\.pem'\.$"),
-        (CERTIFICATE, TLS, r"cannot be read: .*tls'\.$"),
+        (Path("/absent.pem"), KEY, r"cannot be read: .*/absent\.pem: No such file or directory\.$"),
+        (CERTIFICATE, TLS, r"cannot be read: .*tls: Is a directory\.$"),
         (CERTIFICATE, CERTIFICATE, "they have to be a certificate and its key, unencrypted, as PEM"),
         (Path(__file__), Path(__file__), "they have to be a certificate and its key, unencrypted, as PEM"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from dc1.client.errors import ConfigurationError
-from dc1.os_errors import reason_of
+from dc1.os_errors import file_and_reason
 from dc1.private_files import make_private_file
 
 DEFAULT_PROFILE = "default"
@@ -52,7 +52,7 @@ def read_profiles() -> dict[str, list[Profile]]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"What `dc1 login` stored cannot be read: {reason_of(error)}.") from None
+        raise ConfigurationError(f"What `dc1 login` stored cannot be read: {file_and_reason(error)}.") from None
     if file.stat().st_mode & 0o077:
         raise ConfigurationError(f"{file} holds keys and can be read by others; `chmod 600 {file}` mends that.")
     try:
@@ -115,4 +115,4 @@ def _changing() -> Iterator[dict[str, list[Profile]]]:
             fresh.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
             fresh.replace(file)
     except OSError as error:
-        raise ConfigurationError(f"What `dc1 login` stores cannot be written: {reason_of(error)}.") from None
+        raise ConfigurationError(f"What `dc1 login` stores cannot be written: {file_and_reason(error)}.") from None

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from dc1.edge.errors import EdgeError
-from dc1.os_errors import reason_of
+from dc1.os_errors import file_and_reason
 from dc1.private_files import write_private_file
 
 _FAULTY_LOOKS = 2
@@ -122,4 +122,6 @@ def check_certificate(certificate: Path, key: Path) -> None:
             "they have to be a certificate and its key, unencrypted, as PEM."
         ) from None
     except OSError as error:
-        raise EdgeError(f"The file of DC1_TLS_CERTIFICATE or DC1_TLS_KEY cannot be read: {reason_of(error)}.") from None
+        raise EdgeError(
+            f"The file of DC1_TLS_CERTIFICATE or DC1_TLS_KEY cannot be read: {file_and_reason(error)}."
+        ) from None

@@ -18,7 +18,7 @@ from dc1.edge.child_processes import bound_to_us, end
 from dc1.edge.config import EdgeConfig, render
 from dc1.edge.errors import EdgeError
 from dc1.edge.log_files import LogFiles
-from dc1.os_errors import reason_of
+from dc1.os_errors import file_and_reason
 
 # Envoy is ready within a second or two; a machine that is busy with other things gets more.
 START_SECONDS = 20.0
@@ -61,7 +61,7 @@ class Envoy:
             if self._certificate is not None:
                 self._certificate.give()
         except OSError as error:
-            raise EdgeError(f"Envoy's files cannot be written (DC1_DATA_DIR): {reason_of(error)}.") from None
+            raise EdgeError(f"Envoy's files cannot be written (DC1_DATA_DIR): {file_and_reason(error)}.") from None
         # One that a killed Envoy left behind would be taken for ours until ours has replaced it.
         self._config.admin_socket.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(

@@ -11,7 +11,7 @@ from dc1 import defaults
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 from dc1.loopback import is_loopback
-from dc1.os_errors import reason_of
+from dc1.os_errors import file_and_reason
 from dc1.proxies import grpc_proxy
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def read_credentials(config: DaemonConfig) -> grpc.ChannelCredentials | None:
     except (ssl.SSLError, ValueError):
         raise DaemonError(f"The CA file holds no certificate in PEM form: {file}.") from None
     except OSError as error:
-        raise DaemonError(f"The CA file cannot be read: {reason_of(error)}.") from error
+        raise DaemonError(f"The CA file cannot be read: {file_and_reason(error)}.") from error
     return grpc.ssl_channel_credentials(root_certificates=roots)
 
 
