@@ -23,7 +23,7 @@ SENT = (
 CHUNKS = (
     b'{"id":"e-1","zz":9007199254740993,"object":"chat.completion.chunk","created":5,"model":"engine-name",'
     b'"choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"Hm"},"finish_reason":null}]}',
-    b'{"id":"e-1","choices":[{"index":1,"delta":{"role":"assistant","content":"B"},"logprobs":{"content":[{"token":"B","logprob":-1e-3}]}}]}',
+    b'{"id":"e-1","choices":[{"index":1,"delta":{"role":"assistant","content":"[7"},"logprobs":{"content":[{"token":"[7","logprob":-1e-3}]}}]}',
     b'{"id":"e-1","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"a\\""}}]}}]}',
     b'{"id":"e-1","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}',
     b'{"id":"e-1","choices":[{"index":1,"delta":{"refusal":"No"},"finish_reason":"stop"}],"system_fingerprint":"fp"}',
@@ -31,9 +31,9 @@ CHUNKS = (
     b'"completion_tokens_details":{"reasoning_tokens":1},"odd":[1.0]}}',
 )
 WHOLE = (
-    b'{"id": "e-2", "zz": 9007199254740993, "model": "engine-name", "choices": [{"index": 1, "message": {"content": "B",'
-    b'"role": "assistant"}, "finish_reason": "stop"}, {"index": 0, "message": {"role": "assistant", "content": "A",'
-    b'"annotations": []}, "logprobs": {"content": [{"logprob": -1e-3, "token": "A"}]}, "finish_reason": "length"}],'
+    b'{"id": "e-2", "zz": 9007199254740993, "model": "engine-name", "choices": [{"index": 1, "message": {"content": "[7]",'
+    b'"role": "assistant"}, "finish_reason": "stop"}, {"index": 0, "message": {"role": "assistant", "content": "[",'
+    b'"annotations": []}, "logprobs": {"content": [{"logprob": -1e-3, "token": "["}]}, "finish_reason": "length"}],'
     b'\r\n "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}, "service_tier": "x"}'
 )
 
