@@ -1,6 +1,7 @@
 """A container's first process, and how it ended by the kernel's record, where an engine does not tell it."""
 
 import os
+import select
 import signal
 import struct
 from pathlib import Path
@@ -40,6 +41,10 @@ class FirstProcess:
             self._handle = handle
         else:
             os.close(handle)
+
+    def has_ended(self) -> bool:
+        """Tell whether it is known to have ended, whatever its engine says."""
+        return self._handle is not None and bool(select.select([self._handle], [], [], 0)[0])
 
     def was_killed(self) -> bool:
         """Tell whether SIGKILL ended it; False where the kernel, as those before 6.15, does not say."""

@@ -25,6 +25,9 @@ _SETTLE_SECONDS = 2.0
 """How long a container whose output has ended may take to end itself, before its output is asked for again."""
 
 _LONGEST_PAUSE_SECONDS = 5.0
+_LOST_SECONDS = 30.0
+"""How long an engine may take to tell of the end of a program, after it ended and its last words were read."""
+
 _WATCH_SECONDS = 1.0
 _LOOK_EVERY = 5
 _ENDED = frozenset({"exited", "stopped", "dead", "removing"})
@@ -56,6 +59,8 @@ class ContainerRun:
         """Whether the program was ended by SIGKILL, as far as the kernel told it; known at the end."""
         # As the engine first told it: another time is another run of the program.
         self._started: str | None = None
+        self._telling = 0
+        self._last_sign = time.monotonic()
 
     async def end(self) -> int:
         """Return the program's exit status once it has ended.
@@ -101,8 +106,13 @@ class ContainerRun:
         return is_whole
 
     async def _tell(self, messages: list[tuple[Level, str]]) -> None:
-        for level, message in messages:
-            await self._sink.log(level, message)
+        self._telling += 1
+        try:
+            for level, message in messages:
+                await self._sink.log(level, message)
+        finally:
+            self._telling -= 1
+            self._last_sign = time.monotonic()
 
     async def _status(self, *, was_away: bool) -> int | None:
         """Return the status of a program that has ended, None while it goes on; waits for an engine that is away."""
@@ -163,9 +173,18 @@ class ContainerRun:
             if looks % _LOOK_EVERY == 1:
                 paused = await self._looks_paused(paused)
             await asyncio.sleep(_WATCH_SECONDS)
+            self._require_an_end()
             self.memory_kills.look()
             # For a bar that stands still: nothing comes then that would show its last state.
             await self._tell(self._output.progress())
+
+    def _require_an_end(self) -> None:
+        """Fail a run whose program is gone while its engine, as after a restart, goes on to call it running."""
+        # Who reads the log may take long over what was printed last.
+        if self._telling or not self._first.has_ended():
+            self._last_sign = time.monotonic()
+        elif time.monotonic() - self._last_sign > _LOST_SECONDS:
+            raise _failed("the program ended, and the container engine does not say how")
 
     async def _looks_paused(self, before: int) -> int:
         """Look at the container, and return how many times in a row it was found paused."""
