@@ -70,7 +70,7 @@ def test_what_no_page_names_is_not_sent(client: httpx.Client) -> None:
     for path in ("nothing.js", "index.html", "vendor/preact.d.ts", "../pyproject.toml", "%2e%2e/pyproject.toml"):
         answer = client.get(f"/assets/1/{path}")
         assert answer.status_code == 404, path
-        assert set(answer.json()) == {"error"}
+        assert set(answer.json()) == {"error", "code"}
 
 
 def test_files_travel_compressed(client: httpx.Client) -> None:

@@ -37,7 +37,7 @@ async def test_a_settlement_locks_and_reads_its_job_once(market: SmallMarket, re
     assert looks_at_jobs(seen) == 1
     # One of them for the starter credit that was spent, one for what is carried of the provider's share.
     # One of them asks whether the renter wants to be told.
-    assert len(seen) == 18
+    assert len(seen) == 17
 
 
 async def test_a_settlement_of_money_says_nothing_of_starter_credit(market: SmallMarket, renter: int) -> None:
@@ -51,7 +51,7 @@ async def test_a_settlement_of_money_says_nothing_of_starter_credit(market: Smal
     async with statements(market) as seen:
         await daemon.finish(lease)
 
-    assert len(seen) == 17
+    assert len(seen) == 16
 
 
 async def test_a_lost_attempt_locks_and_reads_its_job_once(market: SmallMarket, renter: int) -> None:
