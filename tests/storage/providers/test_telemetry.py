@@ -81,7 +81,7 @@ async def test_a_flush_that_fails_is_tried_again(market: Market, monkeypatch: py
     upkeep = TelemetryUpkeep(market.db, clock, pending)
     refused = asyncio.Event()
 
-    async def refuse(work: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         refused.set()
         raise OSError("the disk is full")
 
