@@ -14,12 +14,12 @@ BASE = "localhost/dc1-test/debian:latest"
 IMAGE = "localhost/dc1-test/dc1:latest"
 _PROGRAMS = {"podman": "podman", "runc": "runc", "mmdebstrap": "mmdebstrap"}
 _CERTIFICATES = Path("/etc/ssl/certs")
-# With what the base that is the default has as well: Python, certificates, what gRPC is linked with, and users.
+# With what the default base has or is given: Python, certificates, what gRPC and the engine need, and users.
 # On a disk that may lose it: it lives for a minute.
 _DEBIAN = (
     "--dpkgopt=force-unsafe-io",
     "--variant=essential",
-    "--include=python3-venv,ca-certificates,libstdc++6,passwd",
+    "--include=python3-venv,ca-certificates,libgomp1,libstdc++6,passwd",
     "bookworm",
 )
 # Where this machine trusts more authorities than others do, pip has to as well.
