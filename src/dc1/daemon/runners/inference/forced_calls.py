@@ -17,7 +17,7 @@ from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.relays.relay import EventRelay
-from dc1.daemon.runners.inference.relays.wishes import allowed_names, must_call
+from dc1.daemon.runners.inference.relays.wishes import allowed_names, must_call, name_of
 from dc1.domain.base.json_members import members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 
@@ -113,16 +113,11 @@ def _among_allowed(call: EngineCall) -> EngineCall:
     if names is None:
         return call
     is_must = must_call(asked["tool_choice"])
-    tools: list[JsonValue] = [tool for tool in objects(asked.get("tools")) if _function(tool).get("name") in names]
+    tools: list[JsonValue] = [tool for tool in objects(asked.get("tools")) if name_of(tool) in names]
     if is_must and not tools:
         raise refusal(400, b'{"message": "tool_choice names none of the tools"}', {})
     choice = ("required" if is_must else "auto") if tools else "none"
     return replace(call, body=spliced(call.body, {"tools": tools, "tool_choice": choice}))
-
-
-def _function(tool: dict[str, Any]) -> dict[str, Any]:
-    function = tool.get("function")
-    return function if isinstance(function, dict) else {}
 
 
 def _forced(body: str) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ class Wishes:
     def _require_callable(self, said: dict[str, Any]) -> None:
         for call in objects(said.get("tool_calls")) if self._callable is not None else ():
             # Some engines say a part of the name with each piece.
-            if (name := _name_of(call)) and not any(name in each for each in self._callable or ()):
+            if (name := name_of(call)) and not any(name in each for each in self._callable or ()):
                 raise unheeded("tool_choice")
 
     def _require_json(self, text: str, *, is_whole: bool) -> None:
@@ -134,7 +134,7 @@ def allowed_names(choice: JsonValue) -> frozenset[str] | None:
     """Return the tools that a `tool_choice` of the type `allowed_tools` leaves to a model; None for another."""
     if not isinstance(choice, dict) or choice.get("type") != ALLOWED_TOOLS:
         return None
-    return frozenset(filter(None, map(_name_of, objects(_allowed(choice).get("tools")))))
+    return frozenset(filter(None, map(name_of, objects(_allowed(choice).get("tools")))))
 
 
 def _allowed(choice: JsonObject) -> JsonObject:
@@ -147,12 +147,13 @@ def _callable_by(choice: JsonValue) -> frozenset[str] | None:
     """Return the only tools that may be called; None where all may."""
     if choice == "none":
         return frozenset()
-    if isinstance(choice, dict) and choice.get("type") == "function" and (name := _name_of(choice)):
+    if isinstance(choice, dict) and choice.get("type") == "function" and (name := name_of(choice)):
         return frozenset({name})
     return allowed_names(choice)
 
 
-def _name_of(tool: dict[str, Any]) -> str:
+def name_of(tool: dict[str, Any]) -> str:
+    """Return what a tool, or a call of one, is called; empty where it does not say."""
     function = tool.get("function")
     name = function.get("name") if isinstance(function, dict) else tool.get("name")
     return name if isinstance(name, str) else ""
