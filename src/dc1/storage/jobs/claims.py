@@ -83,11 +83,6 @@ class UnstoredStart:
         }
 
 
-def occupied_slots(conn: Connection, provider_id: int) -> int:
-    """Return how many GPUs of the provider its pending and running jobs hold."""
-    return int(_OCCUPIED.rows(conn, {"wanted": provider_id})[0][0])
-
-
 class RoomQuestion:
     """Whether a provider may take work and has room for it, asked of the database.
 

@@ -32,7 +32,7 @@ from dc1.domain.jobs.states import (
 from dc1.domain.money.pricing import Settlement
 from dc1.storage.jobs import charges, jobs, token_usage
 from dc1.storage.jobs.charges import Evidence
-from dc1.storage.jobs.claims import Claim, claim_all, occupied_slots, start, unclaim
+from dc1.storage.jobs.claims import Claim, claim_all, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
 from dc1.storage.jobs.settlement import Closure, close, end_attempt
@@ -55,7 +55,6 @@ __all__ = [
     "endpoint_ready",
     "finish",
     "lose",
-    "occupied_slots",
     "set_phase",
     "start",
     "submit",
