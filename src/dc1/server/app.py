@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import structlog
@@ -17,7 +17,7 @@ from dc1.edge.config import EdgeConfig
 from dc1.server.authentication import Authenticator
 from dc1.server.listening.edges import Edges
 from dc1.server.listening.places import listen_on_port, sole_socket
-from dc1.server.pipeline import Pipeline
+from dc1.server.pipeline import Handler, Pipeline
 from dc1.server.process.instance_lock import sole_server
 from dc1.server.process.secret_key import keep_to_ourselves, load_edge_secret
 from dc1.server.process.timekeeping import Timekeeping
@@ -199,11 +199,11 @@ class Application:
 
     def _build_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(interceptors=[self._pipeline], options=_channel_options(self._settings))
-        names = [_HEALTH]
+        names, found_by_name = [_HEALTH], _FoundByName(server)
         for service in self._registry.services:
-            service.add(service.servicer, server)
+            service.add(service.servicer, found_by_name)
             names.append(service.descriptor.full_name)
-        add_HealthServicer_to_server(self._health, server)
+        add_HealthServicer_to_server(self._health, cast(grpc.aio.Server, found_by_name))
         enable_reflection(names, server)
         return server
 
@@ -215,6 +215,20 @@ class Application:
         return held.enter_context(
             sole_socket(self._settings.resolved_grpc_socket, self._settings.grpc_socket_group, bind)
         )
+
+
+class _FoundByName:
+    """A server that looks for a method when a call of it comes.
+
+    gRPC awaits the next call of each method that is registered apart, and goes through all that it awaits whenever one
+    comes: 0.3 ms of every call where there are 200.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Handler]) -> None:
+        """Leave it at the names, which were added before."""
 
 
 def _channel_options(settings: Settings) -> list[tuple[str, Any]]:
