@@ -7,11 +7,11 @@ from itertools import islice
 from typing import TypeAlias
 
 from dc1.control.scheduling.replicas import Replicas
+from dc1.domain.access.allowance import Allowance
 from dc1.domain.access.call_limits import NO_LIMITS, CallLimits
 from dc1.domain.access.call_use import CallUse
 from dc1.domain.base.clock import Clock
 from dc1.domain.errors import rate_limit_exceeded
-from dc1.domain.inference.allowance import Allowance
 from dc1.services.api.call import Call
 
 _MOST_KEPT = 20_000

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.domain.inference.allowance import Allowance
+from dc1.domain.access.allowance import Allowance
 
 MINUTE_MS = 60_000
 
