@@ -121,7 +121,7 @@ def test_calls_of_tools_are_bytes_too(renter: Renter, daemon: StreamDaemon, call
     [
         ("tools", [{"type": "function", "function": {"name": "depth", "description": "x" * 300}}], 366),
         ("response_format", {"type": "json_schema", "json_schema": {"name": "x" * 300}}, 348),
-        ("chat_template", "x" * 300, 300),
+        ("tool_prompt", "x" * 300, 300),
         ("user", "x" * 300, 0),
         ("seed", 7, 0),
     ],

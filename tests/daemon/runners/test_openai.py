@@ -260,6 +260,10 @@ async def test_deadline_is_a_timeout() -> None:
         ({"messages": [{"role": "user", "content": 5}]}, "content must be text"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "only text content"),
         ({"messages": [{"role": "user", "content": "x"}] * 101}, "more than 100"),
+        (
+            {"messages": [{"role": "user", "content": "x"}], "chat_template": "{{ 1 }}"},
+            "chat_template is for the owner",
+        ),
     ],
 )
 async def test_unusable_params_fail_with_a_reason(params: JsonObject, text: str) -> None:

@@ -36,6 +36,7 @@ from dc1.domain.inference.native import (
     responses_faults,
     within_limit,
 )
+from dc1.domain.inference.owners_keys import owners_faults
 from dc1.domain.inference.text_completions import (
     completion_faults,
     completion_prompt_bytes,
@@ -164,18 +165,20 @@ def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
     missing = [name for name in kind.required if _is_absent(kind, name, body)]
     if missing:
         raise errors.missing_fields(missing)
-    faults = list(kind.faults(body))
+    faults = [*kind.faults(body), *owners_faults(body)]
     if faults:
         raise errors.validation_failed(faults)
     routing = CallRouting.read(body)
     text = without(text, FIELD) if FIELD in body else text
     written = {name: value for name, value in kind.written.items() if body.get(name) is None}
+    # Not without a change: it would be read once more to find where nothing is to be put.
+    text = spliced(text, written) if written else text
     model, options = body["model"], body.get("stream_options")
     assert isinstance(model, str)
     return InferenceCall(
         model=model,
         path=path,
-        body=within_limit(path, spliced(text, written), body),
+        body=within_limit(path, text, body),
         prompt_bytes=kind.prompt_bytes(body),
         max_tokens=kind.most_tokens(body),
         stream=kind.answer_fault is None and kind.streams(body),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from dc1.daemon.runners.base import RunFailed, number
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.inference.owners_keys import owners_faults
 from dc1.domain.jobs.states import ErrorCategory
 
 MAX_MESSAGES = 100
@@ -36,14 +37,18 @@ class ChatRequest:
 def parse_chat(params: Mapping[str, JsonValue]) -> ChatRequest:
     """Read `messages` (or `prompt` with an optional `system`), `max_tokens` and `temperature`.
 
-    Beside `messages` all other keys are OpenAI's; beside a `prompt` only the known sampling keys are. A RunFailed says
-    what cannot be read.
+    Beside `messages` all other keys are OpenAI's; beside a `prompt` only the known sampling keys are.
+
+    Raises:
+        RunFailed: It cannot be read, or says what is not a renter's to say.
     """
     # Params with a prompt are the marketplace's own form: other keys in them are nothing an engine should see.
     is_conversation = bool(params.get("messages"))
     options = {
         key: params[key] for key in params if (key not in _OWN_KEYS if is_conversation else key in _SAMPLING_KEYS)
     }
+    if (fault := next(owners_faults(options), None)) is not None:
+        raise RunFailed(ErrorCategory.INVALID_PARAMS, f"params.{fault.field} {fault.message}")
     return ChatRequest(
         messages=_messages(params),
         max_tokens=int(number(params, "max_tokens", 512, 1, 8192)),

@@ -1,0 +1,117 @@
+"""Keys by which a call would decide over more than its answer: over its engine, and over who else is asked there."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.numeric import as_integer
+from dc1.domain.errors import FieldViolation
+from dc1.domain.inference.calls import is_within, text_size
+
+MOST_LOGPROBS: Final = 20
+"""Alternatives of a token, as OpenAI has them. With all of a vocabulary an answer of one word has megabytes."""
+
+_MOST_STOPS: Final = 64
+_MOST_BIASES: Final = 1024
+_MOST_STEPS: Final = 150
+_LONGEST_SIDE: Final = 4096
+_MOST_GRAMMAR_BYTES: Final = 128 * 1024
+_MOST_TOOLS_BYTES: Final = 1024 * 1024
+
+_OWNERS: Final = "is for the owner of an engine to decide"
+_ONE_MODEL: Final = "is not taken: a call has one model"
+_HIDDEN: Final = "must be left out: what a model thinks is paid, and so it is told"
+
+# What said anything, whatever it says, would be heeded by some engine for others than its caller, or for free.
+_REFUSED: Final[Mapping[str, str]] = {
+    # Programs that it runs: templates may loop for ever, which stops everybody's calls.
+    **dict.fromkeys(("chat_template", "custom_logit_processor", "logits_processors", "debug_config"), _OWNERS),
+    # Machines that it connects to, from within its owner's network, and what others left there.
+    **dict.fromkeys(("kv_transfer_params", "ec_transfer_params", "disaggregated_params"), _OWNERS),
+    **dict.fromkeys(("bootstrap_host", "bootstrap_port", "bootstrap_room", "session_params"), _OWNERS),
+    # Who comes first, and in whose place.
+    **dict.fromkeys(("priority", "id_slot", "slot_id", "data_parallel_rank", "routed_dp_rank"), _OWNERS),
+    # How much of a picture or a film it reads, and how many answers it makes to throw them away.
+    **dict.fromkeys(("mm_processor_kwargs", "media_io_kwargs", "num_beams", "num_return_sequences"), _OWNERS),
+    **dict.fromkeys(("generation_config", "beam_width", "return_hidden_states"), _OWNERS),
+    # Another model than the one that has a price, some of them loaded from wherever a caller says.
+    **dict.fromkeys(("models", "fallbacks", "lora", "lora_path", "lora_request"), _ONE_MODEL),
+    **dict.fromkeys(("adapter_id", "adapter_source", "adapter_parameters"), _ONE_MODEL),
+    # Others' words for how long an answer may be: of one in one piece what is beyond `max_tokens` would be free.
+    **dict.fromkeys(("max_new_tokens", "max_length", "max_gen_len", "num_predict"), "is said as max_tokens"),
+}
+# Names under which a template is given what an engine says of itself.
+_OF_TEMPLATES: Final = frozenset(
+    {"chat_template", "conversation", "max_length", "messages", "padding", "return_dict", "return_tensors"}
+    | {"tokenize", "tokenizer_kwargs", "truncation"}
+)
+LOGPROBS: Final = ("logprobs", "n_probs", "prompt_logprobs", "top_logprobs")
+"""By which a call asks for how likely tokens were, in anybody's words."""
+
+_STOPS: Final = ("bad_words", "stop", "stop_sequences", "stop_token_ids")
+# Rules that are made a machine of before a word is said, while everybody waits.
+_GRAMMARS: Final = (
+    *("ebnf", "grammar", "grammar_string", "guided_choice", "guided_grammar", "guided_json", "guided_regex"),
+    *("json_schema", "output_config", "regex", "regex_pattern", "response_format", "structured_outputs", "text"),
+)
+_STEPS: Final = ("num_inference_steps", "sample_steps", "step", "steps")
+_SIDES: Final = ("height", "width")
+
+
+def owners_faults(body: JsonObject) -> Iterator[FieldViolation]:
+    """Yield what a call asks for that is none of its caller's business, or more of it than its price is for."""
+    for name, why in _REFUSED.items():
+        # Said not to be wanted, it does nothing.
+        if _is_said(body.get(name)):
+            yield FieldViolation(name, why)
+    yield from _template_faults(body.get("chat_template_kwargs"))
+    if body.get("include_reasoning") is False:
+        yield FieldViolation("include_reasoning", _HIDDEN)
+    yield from _number_faults(body, LOGPROBS, 0, MOST_LOGPROBS)
+    yield from _number_faults(body, _STEPS, 1, _MOST_STEPS)
+    yield from _number_faults(body, _SIDES, 1, _LONGEST_SIDE)
+    yield from _size_faults(body.get("size"))
+    for name in _STOPS:
+        yield from _length_faults(name, body.get(name), _MOST_STOPS)
+    yield from _length_faults("logit_bias", body.get("logit_bias"), _MOST_BIASES)
+    for name in _GRAMMARS:
+        # What goes on is a text of its own, and no rule for one.
+        if name != "text" or isinstance(body.get(name), dict):
+            yield from _byte_faults(name, body.get(name), _MOST_GRAMMAR_BYTES)
+    yield from _byte_faults("tools", body.get("tools"), _MOST_TOOLS_BYTES)
+
+
+def _is_said(value: JsonValue) -> bool:
+    return value not in (None, False, "", [], {})
+
+
+def _template_faults(said: JsonValue) -> Iterator[FieldViolation]:
+    if said is not None and not isinstance(said, dict):
+        yield FieldViolation("chat_template_kwargs", "must be an object")
+    for name in sorted(_OF_TEMPLATES.intersection(said)) if isinstance(said, dict) else ():
+        yield FieldViolation(f"chat_template_kwargs.{name}", _OWNERS)
+
+
+def _number_faults(body: JsonObject, names: Collection[str], least: int, most: int) -> Iterator[FieldViolation]:
+    for name in names:
+        value = body.get(name)
+        # A flag of chats is a number of texts, and what is neither is the engine's to refuse.
+        if type(value) in (int, float) and not is_within(as_integer(value), least, most):
+            yield FieldViolation(name, f"must be an integer from {least} to {most}")
+
+
+def _size_faults(said: JsonValue) -> Iterator[FieldViolation]:
+    sides = said.lower().split("x") if isinstance(said, str) else []
+    if len(sides) > 1 and not all(side.isdecimal() and is_within(int(side[:9]), 1, _LONGEST_SIDE) for side in sides):
+        yield FieldViolation("size", f"must be WIDTHxHEIGHT, each from 1 to {_LONGEST_SIDE}")
+
+
+def _length_faults(name: str, value: JsonValue, most: int) -> Iterator[FieldViolation]:
+    if isinstance(value, list | dict) and len(value) > most:
+        # Each is looked for behind every token, of which all answers of the engine wait.
+        yield FieldViolation(name, f"must have at most {most} entries")
+
+
+def _byte_faults(name: str, value: JsonValue, most: int) -> Iterator[FieldViolation]:
+    if isinstance(value, str | list | dict) and text_size(value) > most:
+        yield FieldViolation(name, f"must have at most {most // 1024} KiB")

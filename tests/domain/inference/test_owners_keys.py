@@ -1,0 +1,124 @@
+"""No caller decides over an engine, over who else is asked there, or over more work than its price is for."""
+
+from typing import Any
+
+import pytest
+
+from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.errors import ApiError
+from dc1.domain.inference.calls import InferenceCall
+from dc1.domain.inference.kinds import CALL_KINDS, read_call
+from dc1.domain.providers.model_abilities import EnginePath
+
+FILE: JsonObject = {"filename": "a.wav", "content_type": "audio/wav", "data": "AAAA"}
+# What any kind of call may say, each of which passes over the others' keys.
+ASKED: JsonObject = {
+    "model": "m",
+    "messages": [{"role": "user", "content": "Hi"}],
+    "prompt": "Hi",
+    "input": "Hi",
+    "query": "Hi",
+    "documents": ["Hi"],
+    "file": FILE,
+    "max_tokens": 5,
+}
+OF_ALL = ("model", "max_tokens")
+
+
+def read(path: str, **asked: Any) -> InferenceCall:
+    kind = CALL_KINDS[path]
+    body = {name: value for name, value in ASKED.items() if name in (*kind.required, *OF_ALL)} | asked
+    return read_call(path, compact(body).encode(), 8 * 1024 * 1024)
+
+
+def fields(path: str, **asked: Any) -> list[str]:
+    with pytest.raises(ApiError) as refused:
+        read(path, **asked)
+    return [each.field for each in refused.value.fields]
+
+
+SAID: list[JsonObject] = [
+    # A program that the engine runs.
+    {"chat_template": "{% for a in range(10**9) %}{% endfor %}"},
+    {"custom_logit_processor": "800495"},
+    {"logits_processors": ["os.system"]},
+    # A machine that it would connect to from within its network, and what another caller left on it.
+    {"kv_transfer_params": {"do_remote_prefill": True, "remote_host": "10.0.0.1", "remote_port": 22}},
+    {"bootstrap_host": "10.0.0.1"},
+    {"disaggregated_params": {"opaque_state": "AAAA"}},
+    {"session_params": {"id": "another's"}},
+    # Before others, and in their place.
+    {"priority": -1},
+    {"id_slot": 1},
+    # More than is held for.
+    {"mm_processor_kwargs": {"max_pixels": 10**9}},
+    {"media_io_kwargs": {"video": {"num_frames": -1}}},
+    {"num_beams": 64},
+    {"generation_config": '{"max_new_tokens": 100000}'},
+    {"max_new_tokens": 100},
+    {"max_length": 100},
+    {"return_hidden_states": True},
+    {"top_logprobs": 100_000},
+    {"n_probs": 100_000},
+    {"prompt_logprobs": -1},
+    {"logprobs": 21},
+    {"num_inference_steps": 1_000_000},
+    {"size": "100000x100000"},
+    {"width": 65_536},
+    # Another model than the one that has a price.
+    {"models": ["dear/one"]},
+    {"lora": [{"id": 0, "scale": 1}]},
+    {"adapter_id": "somebody/else"},
+    # What everybody waits for, with each token or before the first one.
+    {"stop": ["x"] * 10_000},
+    {"bad_words": ["x"] * 10_000},
+    {"logit_bias": {str(token): -100 for token in range(10_000)}},
+    {"guided_regex": "(a|b)" * 100_000},
+    {"grammar": "x" * 200_000},
+    {"response_format": {"type": "json_schema", "json_schema": {"schema": {"description": "x" * 200_000}}}},
+    {"structured_outputs": {"grammar": "x" * 200_000}},
+    {"tools": [{"type": "function", "function": {"name": "f", "description": "x" * 2_000_000}}]},
+    # Paid by nobody, for what is not told is not believed.
+    {"include_reasoning": False},
+]
+
+
+@pytest.mark.parametrize("said", SAID, ids=lambda said: next(iter(said)))
+def test_no_call_says_what_is_the_owners_to_say(said: JsonObject) -> None:
+    (name,) = said
+    assert name in fields(EnginePath.CHAT, **said)
+
+
+@pytest.mark.parametrize("path", CALL_KINDS)
+def test_so_it_is_whatever_the_path(path: str) -> None:
+    assert "kv_transfer_params" in fields(path, kv_transfer_params={"remote_host": "10.0.0.1"})
+
+
+def test_nor_by_what_a_template_is_given() -> None:
+    """A template that stands among its own values takes the place of the engine's."""
+    asked = {"enable_thinking": False, "chat_template": "{{ 1 }}", "tokenize": True}
+    found = fields(EnginePath.CHAT, chat_template_kwargs=asked)
+    assert found == ["chat_template_kwargs.chat_template", "chat_template_kwargs.tokenize"]
+    assert fields(EnginePath.CHAT, chat_template_kwargs="x") == ["chat_template_kwargs"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (EnginePath.CHAT, {"priority": 0, "chat_template": None, "models": [], "include_reasoning": True}),
+        (EnginePath.CHAT, {"logprobs": True, "top_logprobs": 20, "stop": ["\n"] * 4, "logit_bias": {"1": -100}}),
+        (EnginePath.CHAT, {"chat_template_kwargs": {"enable_thinking": False, "reasoning_effort": "low"}}),
+        (EnginePath.CHAT, {"ignore_eos": True, "min_tokens": 3, "cache_salt": "mine", "seed": 1, "top_k": 40}),
+        (EnginePath.COMPLETIONS, {"logprobs": 5, "grammar": "root ::= [0-9]+"}),
+        (EnginePath.IMAGES, {"size": "1024x1024", "num_inference_steps": 30}),
+        (EnginePath.IMAGES, {"size": "auto"}),
+        (EnginePath.RESPONSES, {"text": {"format": {"type": "text"}}}),
+    ],
+)
+def test_what_is_its_own_passes(path: str, said: JsonObject) -> None:
+    assert compact(said)[1:-1] in read(path, **said).body
+
+
+def test_a_body_without_a_change_is_the_one_that_was_sent() -> None:
+    sent = b'{ "model" : "m",\n "messages" : [ {"content":"Hi", "role":"user"} ], "x": 1e5 }'
+    assert read_call(EnginePath.CHAT, sent, 1000).body.encode() == sent
