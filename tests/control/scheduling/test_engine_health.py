@@ -9,9 +9,9 @@ OUT = frozenset({1})
 
 def taken_out(clock: ManualClock) -> EngineHealth:
     health = EngineHealth(clock, 300_000)
-    for _ in range(FAILURES):
+    for renter_id in range(1, FAILURES + 1):
         assert health.shunned(MODEL) == frozenset()
-        health.failed(1, MODEL.upper())
+        health.failed(1, MODEL.upper(), renter_id)
     assert health.shunned(MODEL) == OUT
     return health
 
@@ -23,8 +23,8 @@ def test_three_failures_take_it_out_for_that_model_alone() -> None:
 def test_failures_that_are_long_past_do_not_count() -> None:
     clock = ManualClock(0)
     health = EngineHealth(clock, 300_000)
-    for _ in range(10):
-        health.failed(1, MODEL)
+    for renter_id in range(1, 11):
+        health.failed(1, MODEL, renter_id)
         clock.advance(WINDOW_MS / 1000 / (FAILURES - 1))
     assert health.shunned(MODEL) == frozenset()
 
@@ -36,16 +36,16 @@ def test_it_is_tried_by_one_call_after_a_pause_that_grows() -> None:
     for _ in range(8):
         clock.advance(pause_ms / 1000)
         assert health.shunned(MODEL) == frozenset()
-        health.given(1, MODEL)
+        health.given(1, MODEL, 1)
         assert health.shunned(MODEL) == OUT
-        health.failed(1, MODEL)
+        health.failed(1, MODEL, 1)
         pause_ms = min(2 * pause_ms, LONGEST_PAUSE_MS)
         clock.advance(pause_ms / 1000 - 0.001)
         assert health.shunned(MODEL) == OUT
         clock.advance(0.001 - pause_ms / 1000)
     clock.advance(pause_ms / 1000)
-    health.given(1, MODEL)
-    health.answered(1, MODEL)
+    health.given(1, MODEL, 1)
+    health.answered(1, MODEL, 1)
     assert health.shunned(MODEL) == frozenset()
 
 
@@ -53,8 +53,8 @@ def test_a_caller_who_leaves_lets_the_next_one_try() -> None:
     clock = ManualClock(0)
     health = taken_out(clock)
     clock.advance(FIRST_PAUSE_MS / 1000)
-    health.given(1, MODEL)
-    health.left(1, MODEL)
+    health.given(1, MODEL, 1)
+    health.left(1, MODEL, 1)
     assert health.shunned(MODEL) == frozenset()
 
 
@@ -62,6 +62,31 @@ def test_what_was_under_way_when_it_was_taken_out_makes_the_pause_no_longer() ->
     clock = ManualClock(0)
     health = taken_out(clock)
     for _ in range(60):
-        health.failed(1, MODEL)
+        health.failed(1, MODEL, 1)
     clock.advance(FIRST_PAUSE_MS / 1000)
     assert health.shunned(MODEL) == frozenset()
+
+
+def test_what_fails_of_one_renter_keeps_the_engine_from_nobody_else() -> None:
+    """Else three free calls that an engine cannot stand would take it from everybody."""
+    health = EngineHealth(ManualClock(0), 300_000)
+    for _ in range(60):
+        health.failed(1, MODEL, 7)
+    assert (health.shunned(MODEL), health.shunned(MODEL, 8), health.shunned(MODEL, 7)) == (
+        frozenset(),
+        frozenset(),
+        OUT,
+    )
+    # An answer to somebody else says nothing of what that renter asks.
+    health.answered(1, MODEL, 8)
+    assert health.shunned(MODEL, 7) == OUT
+    health.answered(1, MODEL, 7)
+    assert health.shunned(MODEL, 7) == frozenset()
+
+
+def test_however_often_one_renter_fails_the_others_failures_count() -> None:
+    health = EngineHealth(ManualClock(0), 300_000)
+    health.failed(1, MODEL, 8)
+    for _ in range(60):
+        health.failed(1, MODEL, 7)
+    assert health.shunned(MODEL, 9) == OUT

@@ -18,6 +18,7 @@ from dc1.control.operations.submission import Submission
 from dc1.control.scheduling.call_queue import CallQueue
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
+from dc1.control.scheduling.engine_health import EVERYBODY
 from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
@@ -140,9 +141,9 @@ class Completions:
         requirement = call.requirement
         # Who came before has the next room.
         if not self._queue.is_waited_for(requirement):
-            reserved = self._place(requirement, affinity_of(renter_id, call.shared))
+            reserved = self._place(requirement, renter_id, affinity_of(renter_id, call.shared))
             if reserved is None and await self._replicas.catch_up():
-                reserved = self._place(requirement)
+                reserved = self._place(requirement, renter_id)
             if reserved is not None:
                 return reserved
         refusal = await self._refusal(call.model, requirement)
@@ -195,12 +196,12 @@ class Completions:
         """Note that nobody waits for a call any more."""
         self._answered.pop(row_id, None)
 
-    async def abandon(self, row_id: int) -> JobRow | None:
-        """End a call whose caller left; return it, None where it has ended. What was relayed is paid."""
+    async def abandon(self, row_id: int, actor: Actor = Actor.RENTER) -> JobRow | None:
+        """End a call whose caller left; return it, None where it has ended. What was relayed a renter pays."""
         call = self._answered.pop(row_id, None)
         is_whole = call is not None and not call.stream
         with suppress(errors.ApiError):
-            return await self._job_commands.cancel(row_id, Actor.RENTER, in_one_piece=is_whole)
+            return await self._job_commands.cancel(row_id, actor, in_one_piece=is_whole)
         return None
 
     async def _end_if_there(self, reference: str) -> None:
@@ -250,11 +251,11 @@ class Completions:
 
         await self._db.write(work)
 
-    def _place(self, requirement: Requirement, affinity: bytes | None = None) -> Provider | None:
+    def _place(self, wanted: Requirement, renter_id: int = EVERYBODY, affinity: bytes | None = None) -> Provider | None:
         """Reserve a slot of the daemon that should answer; of one whose stream another server holds, if need be."""
-        if not self._has_room(requirement):
+        if not self._has_room(wanted):
             return None
-        requirement = replace(requirement, handed_to=self._shunned(requirement))
+        requirement = replace(wanted, handed_to=self._shunned(wanted, renter_id))
         for asked in self._welcome(requirement):
             reserved = self._reserve(asked, affinity)
             if reserved is not None:
@@ -304,9 +305,9 @@ class Completions:
         self._fleet.occupy(provider_id, requirement.room)
         return self._fleet.known(provider_id)
 
-    def _shunned(self, requirement: Requirement) -> frozenset[int]:
+    def _shunned(self, requirement: Requirement, renter_id: int) -> frozenset[int]:
         """Return whose engines failed lately, unless nobody else serves the model."""
-        shunned = self._dispatcher.health.shunned(requirement.model or "")
+        shunned = self._dispatcher.health.shunned(requirement.model or "", renter_id)
         well = (provider for provider in self._offering(requirement) if provider.id not in shunned)
         return shunned if shunned and any(self._serves(provider, requirement) for provider in well) else frozenset()
 

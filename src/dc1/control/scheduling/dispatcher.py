@@ -222,7 +222,7 @@ class Dispatcher:
             return
         avoided = job.losers.union(avoid)
         if job.source is JobSource.V1:
-            avoided |= self.health.shunned(job.model or "")
+            avoided |= self.health.shunned(job.model or "", job.renter_id)
         fitting = self.next_of(job, avoided)
         self._enqueue(job, avoided, avoid_until_ms, fitting if job.source is JobSource.V1 else None)
         self._job_feed.publish(job.id, StateChanged())
@@ -247,12 +247,12 @@ class Dispatcher:
         model = job.model or ""
         is_spared = job.error_category is ErrorCategory.ENGINE_BUSY
         if job.status == JobStatus.COMPLETED:
-            self.health.answered(provider_id, model)
+            self.health.answered(provider_id, model, job.renter_id)
         elif job.status == JobStatus.QUEUED or job.fault is Fault.PROVIDER or is_spared:
             # Put back, it was failed by its provider; one that is busy is nobody's fault, and has enough all the same.
-            self.health.failed(provider_id, model)
+            self.health.failed(provider_id, model, job.renter_id)
         else:
-            self.health.left(provider_id, model)
+            self.health.left(provider_id, model, job.renter_id)
 
     def end_lease(self, row_id: int, stop: StopReason | None = None) -> Lease | None:
         """Drop the lease of a job, give its slots back and, with a reason, make the daemon stop."""
@@ -376,7 +376,7 @@ class Dispatcher:
     def _offer(self, job: JobRow, spec: JobSpec) -> None:
         assert job.provider_id is not None
         if job.source is JobSource.V1:
-            self.health.given(job.provider_id, job.model or "")
+            self.health.given(job.provider_id, job.model or "", job.renter_id)
         attempt = job.attempt_number + 1
         given = Assignment(job, spec, attempt, self._job_traces.dispatched(job))
         lease = Lease(given, job.provider_id, attempt, pace=RelayedPace.begun(job.source, self._clock.now_ms()))

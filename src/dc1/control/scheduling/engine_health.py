@@ -1,4 +1,8 @@
-"""Which engines failed calls lately: they are given none for a while, then one at a time until one is answered."""
+"""Which engines failed calls lately: they are given none for a while, then one at a time until one is answered.
+
+What one renter's calls alone made of it keeps that renter's from an engine, and nobody else's: whoever finds a call of
+which engines fail would take one after the other from everybody by three of them, each of them free.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -12,15 +16,36 @@ WINDOW_MS = 60_000
 FIRST_PAUSE_MS = 5_000
 LONGEST_PAUSE_MS = 300_000
 _MOST_REMEMBERED = 10_000
+EVERYBODY = 0
+"""In place of a renter, whose ids begin with 1."""
 
 
 @dataclass(slots=True)
 class _Record:
-    failed_ms: deque[int] = field(default_factory=lambda: deque(maxlen=FAILURES))
+    """What is known of an engine by the calls of one renter, or of all."""
+
+    failed: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=FAILURES))
+    """When calls failed, and whose they were."""
+
     pause_ms: int = 0
     out_until_ms: int = 0
     tried_ms: int | None = None
     """When the call was given that tries whether it is well again."""
+
+    def note(self, now_ms: int, renter_id: int, most_of_renter: int) -> bool:
+        """Take a failure, of each renter the latest ones, and tell whether there are enough of them now."""
+        own = [each for each in self.failed if each[1] == renter_id]
+        if len(own) >= most_of_renter:
+            self.failed.remove(own[0])
+        self.failed.append((now_ms, renter_id))
+        return len(self.failed) == FAILURES and self.failed[0][0] > now_ms - WINDOW_MS
+
+    def is_shunned(self, now_ms: int, longest_try_ms: int) -> bool:
+        """Tell whether an engine is out, or is being tried."""
+        if not self.pause_ms:
+            return False
+        is_tried = self.tried_ms is not None and now_ms < self.tried_ms + longest_try_ms
+        return now_ms < self.out_until_ms or is_tried
 
 
 class EngineHealth:
@@ -30,61 +55,64 @@ class EngineHealth:
         """A call that tries an engine, and of which nothing is heard for `longest_try_ms`, keeps no other from it."""
         self._clock = clock
         self._longest_try_ms = longest_try_ms
-        self._records: dict[str, dict[int, _Record]] = {}
+        self._records: dict[str, dict[tuple[int, int], _Record]] = {}
         self._count = 0
 
-    def shunned(self, model: str) -> frozenset[int]:
-        """Return the providers whose engines should be given no call of a model now."""
-        now_ms = self._clock.now_ms()
-        records = self._records.get(model.lower(), {})
-        return frozenset(provider_id for provider_id, record in records.items() if self._is_shunned(record, now_ms))
+    def shunned(self, model: str, renter_id: int = EVERYBODY) -> frozenset[int]:
+        """Return the providers whose engines should be given no call of a model now, by that renter if by any."""
+        now_ms, subjects = self._clock.now_ms(), (EVERYBODY, renter_id)
+        return frozenset(
+            provider_id
+            for (provider_id, subject), record in self._records.get(model.lower(), {}).items()
+            if subject in subjects and record.is_shunned(now_ms, self._longest_try_ms)
+        )
 
-    def _is_shunned(self, record: _Record, now_ms: int) -> bool:
-        if not record.pause_ms:
-            return False
-        is_tried = record.tried_ms is not None and now_ms < record.tried_ms + self._longest_try_ms
-        return now_ms < record.out_until_ms or is_tried
+    def given(self, provider_id: int, model: str, renter_id: int) -> None:
+        """Note that an engine has a renter's call: of one that was out, whether it is well again hangs on it."""
+        for record in self._known(provider_id, model, renter_id):
+            if record.pause_ms:
+                record.tried_ms = self._clock.now_ms()
 
-    def given(self, provider_id: int, model: str) -> None:
-        """Note that an engine has a call: of one that was out, whether it is well again hangs on it."""
-        record = self._records.get(model.lower(), {}).get(provider_id)
-        if record is not None and record.pause_ms:
-            record.tried_ms = self._clock.now_ms()
-
-    def failed(self, provider_id: int, model: str) -> None:
+    def failed(self, provider_id: int, model: str, renter_id: int) -> None:
         """Note a call that an engine failed before its end."""
         now_ms = self._clock.now_ms()
-        record = self._record(provider_id, model.lower())
-        record.failed_ms.append(now_ms)
-        is_worse = record.tried_ms is not None
-        has_window = len(record.failed_ms) == FAILURES and record.failed_ms[0] > now_ms - WINDOW_MS
-        # Calls that were under way when it was taken out tell nothing new.
-        if is_worse or (has_window and not record.pause_ms):
-            record.pause_ms = min(max(record.pause_ms * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
-            record.out_until_ms = now_ms + record.pause_ms
-            record.tried_ms = None
+        for subject, most_of_renter in ((renter_id, FAILURES), (EVERYBODY, FAILURES - 1)):
+            record = self._record(provider_id, model.lower(), subject)
+            is_worse, is_enough = record.tried_ms is not None, record.note(now_ms, renter_id, most_of_renter)
+            # Calls that were under way when it was taken out tell nothing new.
+            if is_worse or (is_enough and not record.pause_ms):
+                record.pause_ms = min(max(record.pause_ms * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
+                record.out_until_ms = now_ms + record.pause_ms
+                record.tried_ms = None
 
-    def answered(self, provider_id: int, model: str) -> None:
+    def answered(self, provider_id: int, model: str, renter_id: int) -> None:
         """Note a call that an engine answered: it is well."""
-        records = self._records.get(model.lower(), {})
-        if records.pop(provider_id, None) is not None:
-            self._count -= 1
-            if not records:
-                del self._records[model.lower()]
+        records = self._records.get(model.lower())
+        if records is None:
+            return
+        for subject in (EVERYBODY, renter_id):
+            if records.pop((provider_id, subject), None) is not None:
+                self._count -= 1
+        if not records:
+            del self._records[model.lower()]
 
-    def left(self, provider_id: int, model: str) -> None:
+    def left(self, provider_id: int, model: str, renter_id: int) -> None:
         """Note a call whose end says nothing of the engine: the next one tries it."""
-        record = self._records.get(model.lower(), {}).get(provider_id)
-        if record is not None:
+        for record in self._known(provider_id, model, renter_id):
             record.tried_ms = None
 
-    def _record(self, provider_id: int, model: str) -> _Record:
+    def _known(self, provider_id: int, model: str, renter_id: int) -> list[_Record]:
+        records = self._records.get(model.lower(), {})
+        found = (records.get((provider_id, subject)) for subject in (EVERYBODY, renter_id))
+        return [record for record in found if record is not None]
+
+    def _record(self, provider_id: int, model: str, subject: int) -> _Record:
         if self._count >= _MOST_REMEMBERED:
             # What is forgotten is found out again by three calls.
             self._records.clear()
             self._count = 0
         records = self._records.setdefault(model, {})
-        if provider_id not in records:
-            records[provider_id] = _Record()
+        if (provider_id, subject) not in records:
+            records[provider_id, subject] = _Record()
             self._count += 1
-        return records[provider_id]
+        return records[provider_id, subject]
