@@ -6,9 +6,12 @@ import json
 import pytest
 
 from dc1.daemon.runners.base import EngineCall, RunFailed
-from dc1.daemon.runners.inference import engine_openai
+from dc1.daemon.runners.inference import engine_openai, event_stream
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.runners.inference.refusals import refusal
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.errors.engine_refusals import EngineRefusal
+from dc1.domain.jobs.states import ErrorCategory
 from tests.daemon.runners.openai_server import OpenAIServer
 from tests.daemon.runners.sinks import RecordingSink
 
@@ -59,3 +62,23 @@ def test_any_wait_that_an_engine_asks_for_is_a_refusal(retry_after: str) -> None
     failure = refusal(429, b"{}", {"retry-after": retry_after})
     assert failure.refusal is not None
     assert failure.refusal.status == 429
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [({"n": 2}, 413), ({"logprobs": True}, 413), ({"logprobs": False, "n": 1}, None)]
+)
+async def test_whoever_asks_for_more_than_is_carried_is_told_so_and_no_engine_is_blamed(
+    monkeypatch: pytest.MonkeyPatch, asked: JsonObject, status: int | None
+) -> None:
+    """Some 128 answers of 8,192 tokens are more than any answer may be; three of them would take an engine out."""
+    monkeypatch.setattr(event_stream, "MOST_ANSWER_BYTES", 100_000)
+    line = b'data: {"x": "' + b"y" * 60_000 + b'"}\n'
+    async with OpenAIServer(endless=("200 chat/completions", line)).serving() as server:
+        engine = OpenAIEngine(server.url)
+        try:
+            with pytest.raises(RunFailed) as failed:
+                await engine.call("m", call(**asked), RecordingSink().event)
+        finally:
+            await engine.aclose()
+    assert failed.value.category is (ErrorCategory.ENGINE if status is None else ErrorCategory.INVALID_PARAMS)
+    assert failed.value.refusal == (None if status is None else EngineRefusal(status))

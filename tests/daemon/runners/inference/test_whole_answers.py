@@ -120,7 +120,7 @@ def text_relay(**asked: Any) -> tuple[str, EventRelay, list[str]]:
 
 def test_llama_cpp_fills_in_by_its_own_path() -> None:
     path, relay, events = text_relay(suffix="return 1", stream=True)
-    assert (path, type(relay), relay.options) == ("infill", InfillRelay, {})
+    assert (path, type(relay), relay.asking) == ("infill", InfillRelay, relay.body)
     asked = {name: member.value for name, member in members(relay.body).items()}
     assert asked == {
         "model": "m",

@@ -70,7 +70,8 @@ CUT: JsonObject = {"delta": {}, "finish_reason": "length"}
 PASSED_OVER: dict[str, tuple[JsonObject, list[JsonObject]]] = {
     "logprobs": (LOGPROBS, [says("Hi")]),
     "response_format": (OBJECT, [says("\n"), says("Sure: ")]),
-    "response_format, fenced": (SCHEMA, [says("```json\n[]```")]),
+    "response_format, fenced": (SCHEMA, [says("```python\nprint()\n```")]),
+    "response_format, half a fence": (OBJECT, [says("``"), STOP]),
     "guided_json": ({"guided_json": {"type": "object"}}, [says("Hi")]),
     "structured_outputs": ({"structured_outputs": {"json": {}}}, [says("Hi")]),
     "tool_choice, none": ({**TOOLS, "tool_choice": "none"}, [{"delta": calls("f")}]),

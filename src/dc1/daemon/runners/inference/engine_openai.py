@@ -19,11 +19,11 @@ from dc1.daemon.runners.inference.engine_http import EngineHttp
 from dc1.daemon.runners.inference.event_stream import TOO_MUCH, EventReader
 from dc1.daemon.runners.inference.infill import heeded, llamacpp_text
 from dc1.daemon.runners.inference.refusals import refusal, too_large
-from dc1.daemon.runners.inference.relays.relay import EventRelay, Relay, TextRelay, WholeRelay
+from dc1.daemon.runners.inference.relays.relay import EventRelay, Relay, TextRelay, WholeRelay, asked_of
 from dc1.daemon.runners.inference.relays.typed_relay import TypedRelay
-from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, compact
 from dc1.domain.inference.kinds import kind_of
+from dc1.domain.inference.owners_keys import LOGPROBS
 from dc1.domain.inference.typed_answers import TYPED_PATHS
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath, ModelAbilities
@@ -124,20 +124,24 @@ class OpenAIEngine:
 
     async def call(self, model: str, call: EngineCall, on_event: EventCallback) -> Completion:
         """Answer a call as its caller put it, in one piece or as a stream."""
+        try:
+            return await self._called(model, call, on_event)
+        except RunFailed as failed:
+            # Of all that a caller may ask for together an honest engine has more to say than is carried.
+            raise (too_large() if failed.message == TOO_MUCH and _asks_for_much(call) else failed) from None
+
+    async def _called(self, model: str, call: EngineCall, on_event: EventCallback) -> Completion:
         path = call.path.removeprefix("/")
         if call.path in TYPED_PATHS:
             return await self._answered(path, TypedRelay(call, model, on_event))
-        if kind_of(call.path).answer_fault is None:
-            if self._fills_in:
-                call = heeded(call)
-            if self._fills_in and call.path == EnginePath.COMPLETIONS:
-                path, relay = llamacpp_text(call, model, on_event)
-                return await self._answered(path, relay)
-            return await self._answered(path, self._relay(call, model, on_event))
-        try:
+        if kind_of(call.path).answer_fault is not None:
             return await self._answered(path, WholeRelay(call, model, on_event))
-        except RunFailed as failed:
-            raise (too_large() if failed.message == TOO_MUCH else failed) from None
+        if self._fills_in:
+            call = heeded(call)
+        if self._fills_in and call.path == EnginePath.COMPLETIONS:
+            path, relay = llamacpp_text(call, model, on_event)
+            return await self._answered(path, relay)
+        return await self._answered(path, self._relay(call, model, on_event))
 
     def _relay(self, call: EngineCall, model: str, on_event: EventCallback) -> Relay:
         """Return who listens to the answer of a call that may be streamed."""
@@ -145,9 +149,9 @@ class OpenAIEngine:
 
     async def _answered(self, path: str, relay: Relay) -> Completion:
         try:
-            if self._says_usage and relay.options:
+            if self._says_usage and relay.asking is not relay.body:
                 try:
-                    await self._ask(path, spliced(relay.body, relay.options), relay)
+                    await self._ask(path, relay.asking, relay)
                 except _UsageRefusedError:
                     await self._ask(path, relay.body, relay)
                     # An older server, which refuses keys that it does not know: it would refuse every call. One that
@@ -176,7 +180,7 @@ class OpenAIEngine:
         with closing(await self._http.call(path, body)) as response:
             if response.status != _OK:
                 said = await _body(response)
-                if body != relay.body and response.status in _UNKNOWN_KEY and b"stream_options" in said:
+                if body is not relay.body and response.status in _UNKNOWN_KEY and b"stream_options" in said:
                     raise _UsageRefusedError
                 raise refusal(response.status, said, response.headers)
             try:
@@ -220,6 +224,12 @@ class OpenAIEngine:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _asks_for_much(call: EngineCall) -> bool:
+    """Tell whether a call asks for what may make an answer larger than any that is carried."""
+    asked, kind = asked_of(call), kind_of(call.path)
+    return kind.answer_fault is not None or kind.answers(asked) > 1 or any(map(asked.get, LOGPROBS))
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:

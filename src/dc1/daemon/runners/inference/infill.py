@@ -80,9 +80,8 @@ class InfillRelay(EventRelay):
         super().__init__(call, model, send)
         asked = asked_of(call)
         told: JsonObject = {"prompt": "", "input_prefix": asked["prompt"], "input_suffix": asked["suffix"]}
-        self.body = spliced(call.body, {"model": model, **told})
         # Its own words have the usage in them.
-        self.options = {}
+        self.body = self.asking = spliced(call.body, {"model": model, **told})
 
     async def take(self, event: Event) -> None:
         """Pass on an event."""

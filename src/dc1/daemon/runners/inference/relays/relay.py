@@ -1,7 +1,7 @@
 """What an engine says is passed on as it says it; only what no reader could use is mended."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
@@ -9,10 +9,11 @@ from dc1.daemon.runners.inference.answer import Answer, index_of, objects, said_
 from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import refusal
+from dc1.daemon.runners.inference.relays.fences import Fences
 from dc1.daemon.runners.inference.relays.wishes import Wishes
 from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
-from dc1.domain.base.json_members import members, spliced
+from dc1.domain.base.json_members import Member, members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.usage import uncounted_tokens
@@ -39,9 +40,9 @@ class Relay(Protocol):
     """Who listens to an answer."""
 
     body: str
+    asking: str
+    """The body with what else the engine is asked for, so that it says its usage; the same where there is nothing."""
     is_cut: bool
-    options: JsonObject
-    """What else the engine is asked for, so that it says its usage."""
 
     @property
     def answer(self) -> Whole:
@@ -62,9 +63,9 @@ class TextRelay:
 
     def __init__(self, body: JsonObject, on_token: Callable[[str], Awaitable[None]]) -> None:
         self.body = compact(body)
+        self.asking = compact({**body, "stream_options": {"include_usage": True}})
         self.answer = Answer()
         self.is_cut = False
-        self.options: JsonObject = {"stream_options": {"include_usage": True}}
         self._on_token = on_token
 
     async def take(self, event: Event) -> None:
@@ -84,15 +85,20 @@ class EventRelay:
     """Passes on the events of an answer to a call, and cuts it where it has more tokens than were paid ahead."""
 
     def __init__(self, call: EngineCall, model: str, send: EventCallback) -> None:
-        asked, kind = asked_of(call), kind_of(call.path)
+        # Read once, for a conversation may be long.
+        found, kind = members(call.body), kind_of(call.path)
+        asked = _values(found)
         self._wanted = kind.answers(asked)
         self._streams = asked.get("stream") is True
         self._wishes = Wishes(asked, self._wanted)
+        self._fences = Fences() if self._wishes.wants_json else None
         options = asked.get("stream_options")
         known = options if isinstance(options, dict) else {}
-        self.options: JsonObject = {"stream_options": {**known, "include_usage": True}} if self._streams else {}
-        self._prompt_tokens = uncounted_tokens(kind.prompt_bytes(asked))
-        self.body = spliced(call.body, {"model": model})
+        self.body = self.asking = spliced(call.body, {"model": model}, found)
+        if self._streams:
+            wanted: JsonObject = {"model": model, "stream_options": {**known, "include_usage": True}}
+            self.asking = spliced(call.body, wanted, found)
+        self._call = call
         self.answer = Answer(self._wanted)
         self.is_cut = False
         self._makes_text = call.path == EnginePath.COMPLETIONS
@@ -110,8 +116,13 @@ class EventRelay:
 
     async def take(self, event: Event) -> None:
         """Pass on an event; a whole answer that is none, or fewer than were asked for is refused."""
-        text = self.answer.take(event.value)
         choices = objects(event.value.get("choices"))
+        if not event.is_whole:
+            for choice in choices:
+                self._made[index_of(choice)] += says_something(choice)
+        # Before anything is made of it, so that the caller, the result and whoever judges them have the same text.
+        changed = self._fences is not None and self._fences.leave_out(choices, is_whole=event.is_whole)
+        text = self.answer.take(event.value)
         self._seen.update(map(index_of, choices))
         if event.is_whole:
             self._require_answers()
@@ -119,7 +130,7 @@ class EventRelay:
         # An engine that streams unasked, or does not though asked, is heard all the same: its answer is put together.
         self._is_relayed = self._is_relayed and event.is_whole is not self._streams
         mend = _whole_mended if event.is_whole else self._mended
-        sent = mend(event, choices) if self._is_relayed else ""
+        sent = mend(event, choices, changed=changed) if self._is_relayed else ""
         # What has several lines, or was written anew, may be larger than any line: it would cut the daemon's stream.
         if _is_too_large(sent):
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
@@ -127,16 +138,19 @@ class EventRelay:
             await self._tell(sent, text, is_last=event.is_whole and self._is_relayed)
         if not event.is_whole:
             self._last = event.value
-            await self._cut(choices)
+            await self._cut()
 
     async def end(self) -> None:
         """Pass on that the answer is over, unless it is none or fewer than were asked for."""
+        for index, piece in (self._fences.rests() if self._fences is not None else {}).items():
+            value = self._chunk([_piece(index, "text" if self._makes_text else "content", piece)])
+            await self.take(Event(compact(value), value, is_whole=False))
         rest = self.answer.rest()
         self._require_answers()
         self._wishes.end()
         if rest or self._held or (self._is_relayed and self._streams):
             halves = self._halves()
-            said = self._chunk(halves) if halves and self._is_relayed else ""
+            said = compact(self._chunk(halves)) if halves and self._is_relayed else ""
             await self._tell(said, rest, is_last=self._is_relayed)
 
     def _require_answers(self) -> None:
@@ -160,8 +174,7 @@ class EventRelay:
             for number, each in enumerate(held, start=1):
                 await self._send(*each, is_last and number == len(held))
 
-    def _mended(self, event: Event, choices: list[dict[str, Any]]) -> str:
-        changed = False
+    def _mended(self, event: Event, choices: list[dict[str, Any]], *, changed: bool) -> str:
         for choice in choices:
             changed |= self._mend_role(choice)
             changed |= self._mend_calls(index_of(choice), said_in(choice))
@@ -215,13 +228,11 @@ class EventRelay:
         rests = [(index, name, split.rest()) for (index, name), split in self._split.items() if name in _TEXTS]
         return [_piece(index, name, rest) for index, name, rest in rests if rest]
 
-    def _chunk(self, choices: list[JsonValue]) -> str:
+    def _chunk(self, choices: list[JsonValue]) -> JsonObject:
         head = {name: value for name, value in self._last.items() if name not in ("choices", "usage")}
-        return compact({**head, "choices": choices})
+        return {**head, "choices": choices}
 
-    async def _cut(self, choices: list[dict[str, Any]]) -> None:
-        for choice in choices:
-            self._made[index_of(choice)] += says_something(choice)
+    async def _cut(self) -> None:
         if not self._most or self.answer.is_finished or all(made <= self._most for made in self._made.values()):
             return
         self.is_cut = True
@@ -229,8 +240,8 @@ class EventRelay:
         name = "text" if self._makes_text else ""
         ends: list[JsonValue] = [_piece(each, name, "", "length") for each in sorted(self._seen)]
         made = sum(min(count, self._most) for count in self._made.values())
-        usage: JsonObject = {"prompt_tokens": self._prompt_tokens, "completion_tokens": made}
-        usage["total_tokens"] = self._prompt_tokens + made
+        read = uncounted_tokens(kind_of(self._call.path).prompt_bytes(asked_of(self._call)))
+        usage: JsonObject = {"prompt_tokens": read, "completion_tokens": made, "total_tokens": read + made}
         value: JsonObject = {**self._last, "choices": ends, "usage": usage}
         self.answer.take(value)
         if self._is_relayed:
@@ -241,9 +252,8 @@ class WholeRelay:
     """Passes on an answer that comes in one piece and is none unless it says all that was asked for."""
 
     def __init__(self, call: EngineCall, model: str, send: EventCallback) -> None:
-        self.body = spliced(call.body, {"model": model})
+        self.body = self.asking = spliced(call.body, {"model": model})
         self.is_cut = False
-        self.options: JsonObject = {}
         self.answer = WholeAnswer(call)
         self._send = send
 
@@ -294,7 +304,11 @@ class WholeAnswer:
 
 def asked_of(call: EngineCall) -> JsonObject:
     """Return what a call asks for."""
-    return {key: member.value for key, member in members(call.body).items()}
+    return _values(members(call.body))
+
+
+def _values(found: Mapping[str, Member]) -> JsonObject:
+    return {key: member.value for key, member in found.items()}
 
 
 def _piece(index: int, name: str, text: str, finish_reason: str | None = None) -> JsonObject:
@@ -308,5 +322,7 @@ def _is_too_large(text: str) -> bool:
     return 4 * len(text) > MOST_EVENT_BYTES and len(text.encode(errors="replace")) > MOST_EVENT_BYTES
 
 
-def _whole_mended(event: Event, _: list[dict[str, Any]]) -> str:
-    return well_formed(compact(event.value)) if has_halves(event.text, event.value) else event.text
+def _whole_mended(event: Event, _: list[dict[str, Any]], *, changed: bool = False) -> str:
+    if has_halves(event.text, event.value):
+        return well_formed(compact(event.value))
+    return compact(event.value) if changed else event.text

@@ -12,7 +12,7 @@ from dc1.daemon.runners.inference.event_stream import MOST_ANSWER_BYTES, MOST_EV
 from dc1.daemon.runners.inference.refusals import error_text, refusal
 from dc1.daemon.runners.inference.relays.relay import asked_of
 from dc1.daemon.runners.inference.text import carried, well_formed
-from dc1.domain.base.json_members import spliced
+from dc1.domain.base.json_members import members, spliced
 from dc1.domain.base.json_types import JsonObject, compact, has_halves
 from dc1.domain.inference.audio import TEXT_FORMATS, bytes_event, transcription_fault
 from dc1.domain.inference.kinds import kind_of
@@ -34,12 +34,12 @@ class TypedRelay:
     """Passes on what an engine says of a call, unless it is no answer to it."""
 
     def __init__(self, call: EngineCall, model: str, send: EventCallback) -> None:
-        self.body = spliced(call.body, {"model": model})
+        found = members(call.body)
+        self.body = self.asking = spliced(call.body, {"model": model}, found)
         self.is_cut = False
-        self.options: JsonObject = {}
         self.answer = TypedAnswer(call)
         self._path = call.path
-        self._asked = asked_of(call)
+        self._asked: JsonObject = {key: member.value for key, member in found.items()}
         self._streams = kind_of(call.path).streams(self._asked)
         self._send = send
 

@@ -43,7 +43,10 @@ class Wishes:
         self._wants_logprobs = _wants_logprobs(asked.get("logprobs"))
         # An echo is the caller's own words, and whoever may call a tool may say before that it will.
         echoes, may_call = asked.get("echo") is True, bool(asked.get("tools")) and choice != "none"
-        self._form, self._begins = ("", _ANY_VALUE) if echoes or may_call else _form_of(asked)
+        form, begins = ("", _ANY_VALUE) if echoes else _form_of(asked)
+        self.wants_json = bool(form)
+        """Whether the text of the answers is to be JSON, where they have any."""
+        self._form, self._begins = ("", _ANY_VALUE) if may_call else (form, begins)
         self._may_be_cut = any(asked.get(name) for name in _STOPS)
         self._is_watched = bool(self._needs or self._wants_logprobs or self._form) or self._callable is not None
         self._missing: dict[int, set[str]] = {}
