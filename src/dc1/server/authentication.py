@@ -16,7 +16,7 @@ from dc1.server.listening.addresses import Network, is_within
 from dc1.server.method_options import CredentialErrors, MethodOptions
 from dc1.server.rate_limits import FAILED_AUTHENTICATIONS, LATE_LOOK_UPS, RateLimiter, Subject
 from dc1.server.requests import Request
-from dc1.services.api.call import ANYBODY, Principal
+from dc1.services.api.call import ANYBODY, Call, Principal
 
 _MASTER_KEY = "master key"
 _ANY_ACCOUNT = frozenset({Role.RENTER, Role.PROVIDER})
@@ -140,23 +140,26 @@ class Authenticator:
             return errors.authentication_key_expired()
         return _BAD[options.credential_errors]()
 
-    async def while_good(self, options: MethodOptions, principal: Principal, stream: Coroutine[Any, Any, None]) -> None:
+    async def while_good(self, options: MethodOptions, call: Call, stream: Coroutine[Any, Any, None]) -> None:
         """Run the answer of a stream until it ends, or until the key that opened it is good for it no more.
 
         Whatever stops a key, here or on another replica, an account's suspension or the end of its time, ends what it
-        opened: who stole a key must not go on reading with it.
+        opened: who stole a key must not go on reading with it. Then the call is `stopped`, before its answer is.
         """
-        operator = principal.operator
-        key_id = principal.key_id if operator is None else operator.key_id
+        operator = call.principal.operator
+        key_id = call.principal.key_id if operator is None else operator.key_id
         if key_id is None:
             return await stream
         with self._credentials.watched(key_id) as changed:
-            # At once: the key may have been stopped since the call was let in.
-            changed.set()
+            # Before it begins: the key may have been stopped since the call was let in.
+            call.stopped = await self._objection(options, call.principal, key_id)
+            if call.stopped is not None:
+                return stream.close()
             answering = asyncio.create_task(run_contained(stream))
             try:
                 while not await _either(answering, changed):
-                    if not await self._is_good(options, principal, key_id):
+                    call.stopped = await self._objection(options, call.principal, key_id)
+                    if call.stopped is not None:
                         return None
                 return await answering
             finally:
@@ -164,11 +167,16 @@ class Authenticator:
                 answering.cancel()
                 await asyncio.wait([answering])
 
-    async def _is_good(self, options: MethodOptions, principal: Principal, key_id: str) -> bool:
+    async def _objection(self, options: MethodOptions, principal: Principal, key_id: str) -> ApiError | None:
+        """Return why the key that opened a stream is good for it no more; None while it is."""
         if principal.operator is not None:
-            return self._operators.current(key_id) is not None
-        identity = await self._credentials.current(key_id)
-        return identity is not None and not identity.suspended and _is_admitted(options, identity)
+            is_good = self._operators.current(key_id) is not None
+        else:
+            identity = await self._credentials.current(key_id)
+            if identity is not None and identity.suspended:
+                return errors.account_suspended()
+            is_good = identity is not None and _is_admitted(options, identity)
+        return None if is_good else _BAD[options.credential_errors]()
 
     async def recognise(self, options: MethodOptions, metadata: Mapping[str, str], address: str) -> Principal:
         """Return whose good key a call of a public method carries; it is counted for them, and opens nothing more.

@@ -6,11 +6,12 @@ normaliser of the method, its Idempotency-Key, the field rules; then the service
 status and headers, and the log line.
 """
 
+import asyncio
 import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import grpc
@@ -46,6 +47,7 @@ from dc1.storage.engine.unwritable import OutcomeUnknownError, unwritable_reason
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LIMIT_HEADERS = "x-ratelimit-"
+_FAREWELL_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 # Of this process, as the log is.
 _failures = FailureLog()
@@ -173,7 +175,9 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 async with self._admitted(call, options, hooks, request):
                     forwarded = _forward(behaviour(request.message, context), context, call, options)
                     with self._call_log.streaming(method):
-                        await self._authenticator.while_good(options, call.principal, forwarded)
+                        await self._authenticator.while_good(options, call, forwarded)
+                        if call.stopped is not None and options.is_v1:
+                            await _say_stopped(context, call, call.stopped)
 
         return stream
 
@@ -380,6 +384,16 @@ async def _forward(responses: AsyncGenerator[Any, None], context: Context, call:
                 await _send_headers(context, call, options)
                 started = True
             await context.write(response)
+
+
+async def _say_stopped(context: Context, call: Call, stopped: ApiError) -> None:
+    """Tell the caller of an answer that its key ended it: who reads what came would take it for the whole."""
+    if call.farewell is None:
+        raise stopped
+    # Who reads nothing takes no farewell either, and what was being written may be in its way.
+    with suppress(Exception):
+        async with asyncio.timeout(_FAREWELL_SECONDS):
+            await context.write(call.farewell(stopped))
 
 
 async def _send_headers(context: Context, call: Call, options: MethodOptions) -> None:

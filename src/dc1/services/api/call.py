@@ -1,13 +1,15 @@
 """What a servicer may know of the call it answers, and what it may say beside the answer itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from dc1.domain.access.call_limits import NO_LIMITS, UNLIMITED_KEY, CallLimits, KeyLimits
 from dc1.domain.access.operators import Operator, OperatorRole
 from dc1.domain.access.roles import Role
 from dc1.domain.base.languages import ARABIC, preferred
+from dc1.domain.errors import ApiError
 from dc1.storage.accounts.idempotency import IdempotencyKey, KeptAnswer
 
 
@@ -91,6 +93,11 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
     keyed: KeyedCall | None = None
     output_is_counted: bool = False
+    stopped: ApiError | None = None
+    """Why a stream is ended before its time: the key that opened it is good for it no more."""
+
+    farewell: Callable[[ApiError], Any] | None = None
+    """What is said last of a stream that is ended so, once it has begun; without it the refusal alone is."""
 
 
 # Beside the request and not in it: a servicer's methods have the signature that is generated for them, and gRPC's

@@ -90,8 +90,13 @@ async def streamed(
     Raises:
         ApiError: It failed before the first one.
     """
-    current_call().headers |= HEADERS
+    asked = current_call()
+    asked.headers |= HEADERS
     begun = made = False
+
+    def failure(error: ApiError) -> HttpBody:
+        return _body(dialect.failure(error, _head(completion.job, "chat.completion.chunk")))
+
     try:
         async with aclosing(completion.batches()) as batches:
             async for batch in batches:
@@ -101,13 +106,14 @@ async def streamed(
                 frames = dialect.frames(chunks) if chunks else dialect.keep_alive
                 # A message costs by its number, and one may only be so large.
                 for start in range(0, len(frames), _MOST_OF_BODY):
+                    # Before it is said: its reader may be stopped while it is.
+                    begun, asked.farewell = True, failure
                     yield _body(frames[start : start + _MOST_OF_BODY])
-                    begun = True
     except ApiError as error:
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
         if not begun or (goes_on and completion.is_silent):
             raise
-        yield _body(dialect.failure(error, _head(completion.job, "chat.completion.chunk")))
+        yield failure(error)
         return
     last = dialect.frames(list(_last_chunks(completion, is_made=made)))
     yield _body(last + dialect.end())

@@ -55,15 +55,16 @@ _NAMED = frozenset({EnginePath.MESSAGES, EnginePath.RESPONSES})
 
 async def sound(completion: CompletionStream) -> AsyncGenerator[HttpBody, None]:
     """Yield the bytes of an answer as they come; what fails after the first ends the connection before its time."""
-    begun = False
+    begun, asked = False, current_call()
     try:
         async with aclosing(completion.batches()) as batches:
             async for batch in batches:
                 for content_type, data in _bytes(batch):
-                    yield HttpBody(content_type=content_type, data=data)
                     begun = True
+                    asked.farewell = (lambda _: cut_off()) if asked.is_rest else None
+                    yield HttpBody(content_type=content_type, data=data)
     except ApiError:
-        if begun and current_call().is_rest:
+        if begun and asked.is_rest:
             yield cut_off()
         raise
 

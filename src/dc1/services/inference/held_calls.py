@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.errors import ApiError
-from dc1.domain.errors.codes import OpenAICode
+from dc1.domain.errors.codes import ErrorCode, OpenAICode
 from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.usage import expected_tokens
+from dc1.domain.jobs.states import Actor
 from dc1.services.api.call import caller_id, caller_scoped_key, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
@@ -49,6 +50,7 @@ class HeldCalls:
         """Start a call, and end it with the block: nobody else waits for it."""
         # Of a call that is refused nobody reads or makes any token.
         admission.tokens, expected = 0, admission.tokens
+        asked = current_call()
         completion = CompletionStream(self._plane, await self._begun(call), call)
         admission.tokens = expected
         try:
@@ -60,7 +62,10 @@ class HeldCalls:
                 self._plane.completions.answered(completion.job.id)
                 admission.tokens = _tokens_of(completion.job)
             else:
-                left = await self._work.run(self._plane.completions.abandon(completion.job.id))
+                # What a suspended account has open is ended by the operator, and free.
+                is_suspended = asked.stopped is not None and asked.stopped.code is ErrorCode.ACCOUNT_SUSPENDED
+                actor = Actor.ADMIN if is_suspended else Actor.RENTER
+                left = await self._work.run(self._plane.completions.abandon(completion.job.id, actor))
                 # Of an answer in one piece nobody has a word, and an engine worked for it: it counts as it might have
                 # become, and so does a stream of which nothing came.
                 if left is not None and call.stream:
