@@ -12,15 +12,17 @@ from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseOutput, LeaseSt
 from dc1.daemon.leases.log_buffer import LogBatch
 from dc1.daemon.leases.token_buffer import TokenBatch
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, EngineCall, Level, Result, RunFailed, Work, token_count
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, with_integers
+from dc1.domain.base.json_types import JsonObject, JsonValue, with_integers
 from dc1.domain.errors.engine_refusals import CONTEXT_LENGTH_EXCEEDED, EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType
 from dc1.domain.providers.model_abilities import ModelAbilities
+from dc1.json_values import fill
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
 MAX_ERROR_CHARS = 4_000
 _EXIT_CODES = range(-(2**31), 2**31)
+_STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 _PHASES: Mapping[LeaseState, pb.LeasePhase.ValueType] = {
     LeaseState.ACCEPTED: pb.LEASE_PHASE_ACCEPTED,
@@ -135,11 +137,14 @@ def to_value(json_value: JsonValue) -> struct_pb2.Value:
     Raises:
         ValueError: JSON cannot say it, for example NaN.
     """
-    # Python writes NaN and protobuf takes it, though no other reader of JSON does; hence the strict text in between.
+    # Protobuf takes NaN, though no other reader of JSON does.
+    _STRICT.encode(json_value)
+    value = struct_pb2.Value()
     try:
-        return json_format.Parse(json.dumps(json_value, allow_nan=False), struct_pb2.Value())
-    except json_format.ParseError as error:
+        fill(value, json_value)
+    except OverflowError as error:
         raise ValueError(str(error)) from error
+    return value
 
 
 def sendable(result: Result) -> Result:
@@ -150,11 +155,11 @@ def sendable(result: Result) -> Result:
     """
     # Found out while the run can still end as a failure; when the outcome is sent there would be nobody to tell.
     try:
-        size = len(compact(result.payload).encode())
+        size = len(_STRICT.encode(result.payload).encode())
         outcome = pb.ConnectRequest(outcome=_outcome(_lease_ref("", 0), AttemptEnd(result, 0.0)))
         # Read as the server reads it, which goes only so deep: what it cannot read would cut every stream.
         pb.ConnectRequest.FromString(outcome.SerializeToString())
-    except (TypeError, ValueError, RecursionError, ProtobufError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError, ProtobufError) as error:
         raise RunFailed(ErrorCategory.INVALID_RESULT, f"the result is not JSON: {error}") from error
     if size > MAX_RESULT_BYTES:
         raise RunFailed(ErrorCategory.INVALID_RESULT, f"the result is larger than {MAX_RESULT_BYTES} bytes")
@@ -173,7 +178,8 @@ def _outcome(of: pb.LeaseRef, ended: AttemptEnd) -> pb.Outcome:
         outcome.failure.transient = end.transient
         _tell_refusal(outcome.failure, end.refusal)
         return outcome
-    outcome.result.CopyFrom(to_value(end.payload))
+    # Looked at when the run ended, by whoever made sure that it can be sent.
+    fill(outcome.result, end.payload)
     for name, count in (("prompt_tokens", end.prompt_tokens), ("completion_tokens", end.completion_tokens)):
         if (known := token_count(count)) is not None:
             setattr(outcome, name, known)

@@ -13,6 +13,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from dc1.domain.base.clock import time_text
 from dc1.domain.base.json_types import JsonObject, JsonValue, with_integers
 from dc1.domain.errors import ApiError, reason_required, request_body_too_large
+from dc1.json_values import fill
 
 # Ids in messages have 32 bits: what is longer names nothing, and is not worth asking the database about.
 _MAX_ID_DIGITS = 9
@@ -26,7 +27,7 @@ def to_value(plain: JsonValue) -> Value:
     if plain is None:
         return NULL
     value = Value()
-    _fill(value, plain)
+    fill(value, plain)
     return value
 
 
@@ -34,32 +35,8 @@ def to_struct(plain: JsonObject) -> Struct:
     """Return a JSON object as a Struct."""
     struct = Struct()
     for name, item in plain.items():
-        _fill(struct.fields[name], item)
+        fill(struct.fields[name], item)
     return struct
-
-
-def _fill(value: Value, plain: JsonValue) -> None:
-    # In place: a message that is made before it is put into another is copied once for each level around it.
-    if isinstance(plain, str):
-        value.string_value = plain
-    elif plain is None:
-        value.null_value = struct_pb2.NULL_VALUE
-    # Before the numbers: a bool is an int to Python.
-    elif isinstance(plain, bool):
-        value.bool_value = plain
-    elif isinstance(plain, int | float):
-        value.number_value = plain
-    elif isinstance(plain, dict):
-        fields = value.struct_value.fields
-        # Or an empty one would be nothing at all.
-        value.struct_value.SetInParent()
-        for name, item in plain.items():
-            _fill(fields[name], item)
-    else:
-        values = value.list_value.values
-        value.list_value.SetInParent()
-        for item in plain:
-            _fill(values.add(), item)
 
 
 def from_value(value: Value) -> JsonValue:
