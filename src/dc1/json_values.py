@@ -1,8 +1,10 @@
-"""Plain JSON into google.protobuf.Value, at both ends of the daemon's stream."""
+"""Plain JSON to and from google.protobuf.Value, at the ends of the daemon's stream."""
+
+import math
 
 from google.protobuf.struct_pb2 import NULL_VALUE, Value
 
-from dc1.domain.base.json_types import JsonValue
+from dc1.domain.base.json_types import MAX_EXACT_INTEGER, JsonValue
 
 
 def fill(value: Value, plain: JsonValue) -> None:
@@ -32,3 +34,24 @@ def fill(value: Value, plain: JsonValue) -> None:
         value.list_value.SetInParent()
         for item in plain:
             fill(values.add(), item)
+
+
+def read(value: Value) -> JsonValue:
+    """Return the JSON of a Value, null for one that was not set; whole numbers come back as integers where all agree.
+
+    Raises:
+        ValueError: It holds an infinite number or NaN, which protobuf can carry and JSON cannot.
+    """
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "number_value":
+        number = value.number_value
+        if not math.isfinite(number):
+            raise ValueError("the value holds what is no JSON")
+        return int(number) if number.is_integer() and abs(number) < MAX_EXACT_INTEGER else number
+    if kind == "struct_value":
+        return {name: read(item) for name, item in value.struct_value.fields.items()}
+    if kind == "list_value":
+        return [read(item) for item in value.list_value.values]
+    return value.bool_value if kind == "bool_value" else None

@@ -5,9 +5,12 @@ import time
 
 import pytest
 
+from dc1.daemon.runners.base import Result, Sink, Work
+from dc1.domain.jobs.states import Phase
 from dc1.testing.machine import MadeUpMachine
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.daemon.loop.fake_server import FakeServer, lease, make_assignment
+from tests.daemon.loop.scripted_runner import ScriptedRunner
 from tests.daemon.loop.whole_daemon import connected
 
 
@@ -47,6 +50,25 @@ async def test_a_call_begins_with_its_offer_where_that_says_how_long_it_may_run(
         run.finish({"response": "ok"})
         await stream.next("outcome")
         assert not daemon.runner.started_another, "a Start beside it says nothing new"
+
+
+class Engine(ScriptedRunner):
+    """One that says at once that it works, as engines do that are loaded."""
+
+    async def run(self, work: Work, sink: Sink) -> Result:
+        await sink.phase(Phase.GENERATING)
+        return await super().run(work, sink)
+
+
+async def test_a_call_is_taken_and_begun_in_one_message(server: FakeServer) -> None:
+    server.takes_bundles = True
+    async with connected(server, Engine()) as (daemon, stream):
+        stream.send(offer=pb.Offer(assignment=make_assignment(), expires_in_seconds=15, run_seconds=30))
+        await stream.next("accept")
+        assert (await stream.next("progress")).phase == Phase.GENERATING
+        assert stream.bundles == [2]
+        (await daemon.runner.next_run()).finish({"response": "ok"})
+        await stream.next("outcome")
 
 
 async def test_runs_that_say_much_are_told_in_few_messages(server: FakeServer) -> None:

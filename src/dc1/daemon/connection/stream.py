@@ -45,6 +45,7 @@ _MESSAGES = Flow(at_once=20, a_second=500)
 """Messages that leave as soon as there is something to say. A message costs both sides by its number: where runs say
 more than that at once, what comes within two milliseconds goes together, and a single caller's tokens never wait."""
 
+_TURNS_OF_BEGINNING = 2  # of the loop, until a run that was begun says so
 _BUNDLE_BYTES = 64 * 1024
 """What is more than this goes by itself: there is nothing to be saved by its number."""
 
@@ -163,8 +164,14 @@ class Stream:
 
     async def _gather(self) -> None:
         """Wait where many messages left lately, so that the next one says more."""
-        if self._server_takes_bundles and (wait := self._pace.wait_seconds(1)):
+        if not self._server_takes_bundles:
+            return
+        if wait := self._pace.wait_seconds(1):
             await asyncio.sleep(wait)
+        elif self._replies:
+            # A call begins with its offer, and in two turns of the loop says so: with what it is taken by.
+            for _ in range(_TURNS_OF_BEGINNING):
+                await asyncio.sleep(0)
 
     def _due(self) -> pb.ConnectRequest | None:
         """Return all that is to be said now, as far as one message takes it."""

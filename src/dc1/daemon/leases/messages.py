@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Error as ProtobufError
 
@@ -12,11 +12,11 @@ from dc1.daemon.leases.leases import AttemptEnd, HeldLease, LeaseOutput, LeaseSt
 from dc1.daemon.leases.log_buffer import LogBatch
 from dc1.daemon.leases.token_buffer import TokenBatch
 from dc1.daemon.runners.base import MAX_RESULT_BYTES, EngineCall, Level, Result, RunFailed, Work, token_count
-from dc1.domain.base.json_types import JsonObject, JsonValue, with_integers
+from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.errors.engine_refusals import CONTEXT_LENGTH_EXCEEDED, EngineRefusal
 from dc1.domain.jobs.states import ErrorCategory, JobType
 from dc1.domain.providers.model_abilities import ModelAbilities
-from dc1.json_values import fill
+from dc1.json_values import fill, read
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
@@ -39,7 +39,7 @@ _LEVELS: Mapping[Level, pb.LogLevel.ValueType] = {
 
 def work_of(assignment: report_pb2.Assignment) -> Work:
     """Return the work of an assignment; a ValueError says that this version cannot read it."""
-    model = _plain(assignment.model)
+    model = read(assignment.model)
     return Work(
         job_id=assignment.job_id,
         attempt=assignment.attempt_number,
@@ -47,7 +47,7 @@ def work_of(assignment: report_pb2.Assignment) -> Work:
         deadline=float(assignment.max_duration_seconds),
         model=model if isinstance(model, str) and model else None,
         params=_object(assignment.params),
-        task_spec=_plain(assignment.task_spec),
+        task_spec=read(assignment.task_spec),
         env=dict(assignment.env_vars),
         container_spec=_object(struct_pb2.Value(struct_value=assignment.container_spec)),
         gpu_requirements=_object(assignment.gpu_requirements),
@@ -196,23 +196,8 @@ def _tell_refusal(failure: pb.Failure, refusal: EngineRefusal | None) -> None:
         failure.retry_after_seconds = refusal.retry_after_seconds
 
 
-def _plain(sent: struct_pb2.Value) -> JsonValue:
-    """Return the JSON of a value; null for one that was not set.
-
-    Raises:
-        ValueError: it holds an infinite number, which protobuf can carry and JSON cannot.
-    """
-    if sent.WhichOneof("kind") is None:
-        return None
-    try:
-        parsed: JsonValue = json_format.MessageToDict(sent)
-    except json_format.Error as error:
-        raise ValueError(f"the assignment holds what is no JSON: {error}") from error
-    return with_integers(parsed)
-
-
 def _object(sent: struct_pb2.Value) -> JsonObject:
-    parsed = _plain(sent)
+    parsed = read(sent)
     return parsed if isinstance(parsed, dict) else {}
 
 
