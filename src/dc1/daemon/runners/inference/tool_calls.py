@@ -2,11 +2,23 @@
 
 import json
 from collections.abc import Hashable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.inference.text import text_of, well_formed
 from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.jobs.states import ErrorCategory
+
+# An engine may send without an end, and everybody's calls on its machine wait while its pieces are told apart.
+_MOST_CALLS: Final = 1_024
+_MOST_PIECES: Final = 32_768
+"""Of one answer, which has 8,192 tokens at most."""
+
+_MOST_LOOKED_AT: Final = 64 * 1024
+"""Characters of arguments that are looked at for being whole, which is done with each piece."""
+
+_MOST_NAME: Final = 1_024
 
 
 @dataclass(slots=True)
@@ -16,10 +28,22 @@ class _Call:
     id: str = ""
     type: str = "function"
     name: str = ""
-    arguments: str = ""
+    pieces: list[str] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.pieces)
+
+    def say(self, piece: str) -> None:
+        # Joined at the end: a text that is added to is copied each time.
+        self.pieces.append(piece)
+        self.size += len(piece)
 
     @property
     def is_whole(self) -> bool:
+        if self.size > _MOST_LOOKED_AT:
+            return False
         try:
             json.loads(self.arguments)
         except (ValueError, RecursionError):
@@ -36,12 +60,22 @@ class ToolCalls:
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
+        self._places: set[int] = set()
+        self._by_id: dict[str, _Call] = {}
+        self._pieces = 0
         # Of several calls with one index the newest goes on.
         self._newest: dict[Hashable, _Call] = {}
 
     def add(self, pieces: Any) -> list[int]:
-        """Take the pieces of one delta, but what is no such piece, and return the index that each should have."""
+        """Take the pieces of one delta, but what is no such piece, and return the index that each should have.
+
+        Raises:
+            RunFailed: They are more than those of any answer.
+        """
         taken = pieces if isinstance(pieces, list) else ()
+        self._pieces += len(taken)
+        if self._pieces > _MOST_PIECES or len(self._calls) > _MOST_CALLS:
+            raise RunFailed(ErrorCategory.ENGINE, "the engine calls more tools than an answer can")
         return [self._add(piece).place for piece in taken if isinstance(piece, dict)]
 
     def whole(self) -> tuple[JsonObject, ...]:
@@ -63,25 +97,29 @@ class ToolCalls:
         call = self._of(piece.get("index"), call_id, name)
         call.id = call.id or call_id
         call.type = text_of(piece.get("type")) or call.type
+        if call.id:
+            self._by_id.setdefault(call.id, call)
         # Some say the name with every piece, others a part of it with each.
-        if name != call.name:
+        if name != call.name and len(call.name) < _MOST_NAME:
             call.name += name
         arguments = function.get("arguments")
         if isinstance(arguments, dict | list):
-            call.arguments = compact(arguments)
+            call.pieces, call.size = [], 0
+            call.say(compact(arguments))
         else:
-            call.arguments += text_of(arguments)
+            call.say(text_of(arguments))
         return call
 
     def _of(self, index: Any, call_id: str, name: str) -> _Call:
         counted = index if type(index) is int else None
         call = self._newest.get(counted) if counted is not None else (self._calls[-1] if self._calls else None)
         if counted is None and call_id:
-            call = next((each for each in self._calls if each.id == call_id), call)
+            call = self._by_id.get(call_id, call)
         if call is None or _is_another(call, call_id, name):
-            is_new = counted is not None and all(each.place != counted for each in self._calls)
+            is_new = counted is not None and counted not in self._places
             call = _Call(counted, counted if is_new and counted is not None else len(self._calls))
             self._calls.append(call)
+            self._places.add(call.place)
         self._newest[counted] = call
         return call
 

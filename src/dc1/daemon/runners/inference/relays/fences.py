@@ -12,8 +12,11 @@ from typing import Any, Final
 from dc1.daemon.runners.inference.answer import index_of, said_in
 
 # The word behind a fence ends with its line; where there is no line, what begins an object, a list or a text ends it.
-_OPENED: Final = re.compile(r'```[ \t]*(?:[\w+.-]{0,20}[ \t]*\r?\n\s*(?=\S)|[A-Za-z]{0,20}[ \t]*(?=[{\["]))')
-_MAY_OPEN: Final = re.compile(r"`{1,2}|```[ \t]*[\w+.-]{0,20}[ \t]*(?:\r|\r?\n\s*)?")
+# All of it is short, for it is looked at again with each piece, of which an engine may send any number.
+_OPENED: Final = re.compile(
+    r'```[ \t]{0,9}(?:[\w+.-]{0,20}[ \t]{0,9}\r?\n\s{0,99}(?=\S)|[A-Za-z]{0,20}[ \t]{0,9}(?=[{\["]))'
+)
+_MAY_OPEN: Final = re.compile(r"`{1,2}|```[ \t]{0,9}[\w+.-]{0,20}[ \t]{0,9}(?:\r|\r?\n\s{0,99})?")
 # Other values are as well the first word of a program, or of a sentence.
 _JSON: Final = re.compile(r'[{\["]')
 _SIGNS: Final = re.compile(r'\\.?|["`]', re.DOTALL)

@@ -15,12 +15,15 @@ from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import Member, members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves
+from dc1.domain.inference.calls import MAX_ANSWERS
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.usage import uncounted_tokens
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath
 
 _TEXTS = ("content", "text", "reasoning_content", "reasoning", "refusal")
+_MOST_SEEN = 2 * MAX_ANSWERS
+"""Answers of which something is kept: an engine may number as many as it likes, whatever it was asked for."""
 
 
 class Whole(Protocol):
@@ -117,13 +120,15 @@ class EventRelay:
     async def take(self, event: Event) -> None:
         """Pass on an event; a whole answer that is none, or fewer than were asked for is refused."""
         choices = objects(event.value.get("choices"))
+        self._seen.update(map(index_of, choices))
+        if len(self._seen) > _MOST_SEEN:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         if not event.is_whole:
             for choice in choices:
                 self._made[index_of(choice)] += says_something(choice)
         # Before anything is made of it, so that the caller, the result and whoever judges them have the same text.
         changed = self._fences is not None and self._fences.leave_out(choices, is_whole=event.is_whole)
         text = self.answer.take(event.value)
-        self._seen.update(map(index_of, choices))
         if event.is_whole:
             self._require_answers()
         self._wishes.look_at(choices, is_whole=event.is_whole)

@@ -1,0 +1,60 @@
+"""Calls of tools are put together of their pieces at no cost to others, whatever an engine sends."""
+
+from typing import Any
+
+import pytest
+
+from dc1.daemon.runners.base import EngineCall, RunFailed
+from dc1.daemon.runners.inference.event_stream import Event
+from dc1.daemon.runners.inference.relays.relay import EventRelay
+from dc1.daemon.runners.inference.tool_calls import ToolCalls
+
+
+def piece(**said: Any) -> dict[str, Any]:
+    return {"function": {"arguments": said.pop("arguments", "")}, **said}
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece(index=number) for number in range(3_000)],
+        [piece(id=f"c{number}") for number in range(3_000)],
+        [piece(index=0, arguments="x")] * 50_000,
+    ],
+    ids=["by index", "by id", "of one call"],
+)
+def test_no_answer_calls_more_tools_than_it_can_have_tokens(pieces: list[Any]) -> None:
+    """Looked for among all before it, each of a million would hold everybody up for an hour."""
+
+    def put_together() -> None:
+        calls = ToolCalls()
+        for start in range(0, len(pieces), 500):
+            calls.add(pieces[start : start + 500])
+
+    with pytest.raises(RunFailed, match="more tools"):
+        put_together()
+
+
+def test_as_many_as_it_can_have_are_told_apart() -> None:
+    calls = ToolCalls()
+    for number in range(1_000):
+        assert calls.add([piece(index=0, id=f"c{number}", arguments="{")]) == [number]
+        assert calls.add([piece(index=0, arguments="}")]) == [number]
+    assert {call["function"]["arguments"] for call in calls.whole()} == {"{}"}  # type: ignore[index,call-overload]
+
+
+def test_arguments_of_any_length_are_joined_once() -> None:
+    calls = ToolCalls()
+    for _ in range(8_192):
+        calls.add([{"function": {"name": "f", "arguments": "x" * 100}}])
+    assert sum(len(str(call["function"])) for call in calls.whole()) > 8_192 * 100
+
+
+async def test_no_engine_numbers_more_answers_than_any_call_asks_for() -> None:
+    async def send(_event: str, _text: str, _is_last: bool) -> None:
+        pass
+
+    relay = EventRelay(EngineCall("/v1/chat/completions", '{"messages": [], "stream": true}', 50), "m", send)
+    value: dict[str, Any] = {"choices": [{"index": number, "delta": {"content": "x"}} for number in range(300)]}
+    with pytest.raises(RunFailed, match="more than an answer"):
+        await relay.take(Event("{}", value, is_whole=False))
