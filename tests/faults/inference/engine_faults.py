@@ -28,6 +28,17 @@ def usage(prompt: Any, made: Any) -> bytes:
     return event({"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": made}})
 
 
+def counted(text: str, prompt: int, made: int) -> bytes:
+    """A piece of the text with a usage beside it."""
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    return event({"choices": [choice], "usage": {"prompt_tokens": prompt, "completion_tokens": made}})
+
+
+def numbered(count: int, **delta: Any) -> bytes:
+    """An event with a piece of so many answers."""
+    return event({"choices": [{"index": number, "delta": delta} for number in range(count)]})
+
+
 def refused(status: int, body: bytes = b"", *headers: bytes) -> tuple[bytes, ...]:
     lines = b"".join(b"%s\r\n" % header for header in headers)
     said = body or b'{"error":{"message":"%s/models Traceback"}}' % SECRET.encode()
@@ -120,6 +131,11 @@ FAULTS: dict[str, Fault] = {
     "more after [DONE]": told(ONE, MORE, STOP, USAGE, DONE, says("!"), b"garbage"),
     "stays after [DONE]": told(ONE, MORE, STOP, USAGE, DONE, STAYS),
     "stays after finish_reason": told(ONE, MORE, STOP, STAYS, paid=GUESS),
+    "more after finish_reason": told(ONE, MORE, STOP, says("!"), USAGE, DONE, text="Hello you!"),
+    "answers without end": told(ONE, numbered(3_000, content="x"), **BROKEN),
+    "tools without end": told(
+        ONE, numbered(1, tool_calls=[{"index": place, "function": {"name": "f"}} for place in range(40_000)]), **BROKEN
+    ),
     "no choices": told(event({}), ONE, event({"choices": []}), event({"choices": None}), MORE, STOP, USAGE, DONE),
     "odd choices": told(
         event({"choices": [None, 1, "a", {}]}), ONE, event({"choices": {"a": 1}}), MORE, STOP, USAGE, DONE
@@ -161,6 +177,9 @@ FAULTS: dict[str, Fault] = {
     "usage is a list": told(ONE, MORE, STOP, event({"choices": [], "usage": [1]}), DONE, paid=GUESS),
     "usage below zero": told(ONE, MORE, STOP, usage(-1, -2), DONE, paid=GUESS),
     "usage in fractions": told(ONE, MORE, STOP, usage(1.5, 2.5), DONE, paid=GUESS),
+    "usage in every chunk": told(counted("Hello", 1, 1), counted(" you", 1, 2), STOP, DONE),
+    "usage of each chunk": told(counted("Hello", 1, 1), counted(" you", 1, 1), STOP, DONE, paid=(1, 1)),
+    "usage that shrinks below zero": told(ONE, MORE, STOP, USAGE, usage(-5, -5), DONE, paid=GUESS),
     "usage as text": told(ONE, MORE, STOP, usage("1", "2"), DONE, paid=GUESS),
     "usage as truth": told(ONE, MORE, STOP, usage(True, True), DONE, paid=GUESS),
     "usage of 1e308": told(ONE, MORE, STOP, usage(1e308, 1e308), DONE, paid=GUESS),
