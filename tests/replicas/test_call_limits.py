@@ -7,7 +7,7 @@ import pytest
 from dc1.testing.people import Renter
 from dc1.testing.waiting import eventually
 from tests.contract.inference.chat import CHAT, HELLO, begin, envelope, finish, streaming
-from tests.contract.inference.test_call_limits import NOBODYS, left
+from tests.contract.inference.keys.test_call_limits import NOBODYS, left
 from tests.replicas.pair import Pair
 
 

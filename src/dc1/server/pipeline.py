@@ -6,12 +6,11 @@ normaliser of the method, its Idempotency-Key, the field rules; then the service
 status and headers, and the log line.
 """
 
-import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -31,6 +30,7 @@ from dc1.server.listening.edges import ADMISSION, UNPROVEN, Edges
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.server.requests import Request, RequestStream
+from dc1.server.responses import Context, forward, say_stopped, send_headers
 from dc1.server.standard_calls import StandardCalls
 from dc1.server.watching.audit import CLIENT_GONE, Auditor
 from dc1.server.watching.call_log import CallLog
@@ -47,14 +47,12 @@ from dc1.storage.engine.unwritable import OutcomeUnknownError, unwritable_reason
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LIMIT_HEADERS = "x-ratelimit-"
-_FAREWELL_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 # Of this process, as the log is.
 _failures = FailureLog()
 
 # grpc's stubs have no common type for the handlers of the four kinds of methods.
 Handler: TypeAlias = Any
-Context: TypeAlias = Any
 Parser: TypeAlias = Callable[[bytes], Message]
 
 
@@ -155,7 +153,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                     response = await self._work.run(behaviour(request.message, context))
                     if options.only_reads and self._output_budget.is_large(size := response.ByteSize()):
                         self._output_budget.count_answer(call, counted_as(call.address), size)
-                await _send_headers(context, call, options)
+                await send_headers(context, call, options)
             return response
 
         return answer
@@ -173,11 +171,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
                     return
                 request = Request(data, parse)
                 async with self._admitted(call, options, hooks, request):
-                    forwarded = _forward(behaviour(request.message, context), context, call, options)
+                    forwarded = forward(behaviour(request.message, context), context, call, options)
                     with self._call_log.streaming(method):
                         await self._authenticator.while_good(options, call, forwarded)
                         if call.stopped is not None and options.is_v1:
-                            await _say_stopped(context, call, call.stopped)
+                            await say_stopped(context, call, call.stopped)
 
         return stream
 
@@ -193,7 +191,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
             ):
                 requests = RequestStream(data, parse, options)
                 with self._call_log.streaming(method):
-                    await _forward(behaviour(requests, context), context, call, options)
+                    await forward(behaviour(requests, context), context, call, options)
 
         return stream
 
@@ -374,36 +372,6 @@ def _outage(error: Exception) -> ApiError | None:
         return outcome_unknown()
     reason = unwritable_reason(error)
     return None if reason is None else database_unwritable(reason)
-
-
-async def _forward(responses: AsyncGenerator[Any, None], context: Context, call: Call, options: MethodOptions) -> None:
-    async with aclosing(responses):
-        started = False
-        async for response in responses:
-            if not started:
-                await _send_headers(context, call, options)
-                started = True
-            await context.write(response)
-
-
-async def _say_stopped(context: Context, call: Call, stopped: ApiError) -> None:
-    """Tell the caller of an answer that its key ended it: who reads what came would take it for the whole."""
-    if call.farewell is None:
-        raise stopped
-    # Who reads nothing takes no farewell either, and what was being written may be in its way.
-    with suppress(Exception):
-        async with asyncio.timeout(_FAREWELL_SECONDS):
-            await context.write(call.farewell(stopped))
-
-
-async def _send_headers(context: Context, call: Call, options: MethodOptions) -> None:
-    headers = list(call.headers.items())
-    status = call.http_status or options.success_status
-    # The edge makes 200 of every answer that says nothing else.
-    if status != 200:
-        headers.append(("x-http-status", str(status)))
-    if headers:
-        await context.send_initial_metadata(tuple(headers))
 
 
 def _write(message: Message) -> bytes:

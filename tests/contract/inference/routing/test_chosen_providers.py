@@ -14,7 +14,7 @@ from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from tests.contract.expect import answered, refused
 from tests.contract.inference.chat import CHAT, HELLO, Caller, begin, carrying, envelope, finish, say_events, serve
-from tests.contract.inference.test_call_limits import key_of
+from tests.contract.inference.keys.test_call_limits import key_of
 
 NO_QUEUE = pytest.mark.settings(completion_queue_seconds=0)
 
