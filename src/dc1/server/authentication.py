@@ -149,19 +149,21 @@ class Authenticator:
         operator = call.principal.operator
         key_id = call.principal.key_id if operator is None else operator.key_id
         if key_id is None:
-            return await stream
+            await stream
+            return
         with self._credentials.watched(key_id) as changed:
             # Before it begins: the key may have been stopped since the call was let in.
             call.stopped = await self._objection(options, call.principal, key_id)
             if call.stopped is not None:
-                return stream.close()
+                stream.close()
+                return
             answering = asyncio.create_task(run_contained(stream))
             try:
                 while not await _either(answering, changed):
                     call.stopped = await self._objection(options, call.principal, key_id)
                     if call.stopped is not None:
-                        return None
-                return await answering
+                        return
+                await answering
             finally:
                 # Also when the caller left: the servicer's generator has to end with the call.
                 answering.cancel()

@@ -1,5 +1,6 @@
 """No caller decides over an engine, over who else is asked there, or over more work than its price is for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from dc1.domain.base.json_types import JsonObject, compact
 from dc1.domain.errors import ApiError
 from dc1.domain.inference.calls import InferenceCall
+from dc1.domain.inference.dialects.messages_request import read_messages
+from dc1.domain.inference.dialects.responses_request import read_responses
 from dc1.domain.inference.kinds import CALL_KINDS, read_call
 from dc1.domain.providers.model_abilities import EnginePath
 
@@ -92,6 +95,15 @@ def test_no_call_says_what_is_the_owners_to_say(said: JsonObject) -> None:
 @pytest.mark.parametrize("path", CALL_KINDS)
 def test_so_it_is_whatever_the_path(path: str) -> None:
     assert "kv_transfer_params" in fields(path, kv_transfer_params={"remote_host": "10.0.0.1"})
+
+
+@pytest.mark.parametrize("translate", [read_messages, read_responses])
+def test_so_it_is_where_it_would_be_lost_in_translation(translate: Callable[[bytes, int], object]) -> None:
+    body: JsonObject = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "input": "Hi", "max_tokens": 5}
+    translate(compact(body).encode(), 1000)
+    with pytest.raises(ApiError) as refused:
+        translate(compact(body | {"priority": -1}).encode(), 1000)
+    assert [each.field for each in refused.value.fields] == ["priority"]
 
 
 def test_nor_by_what_a_template_is_given() -> None:

@@ -8,6 +8,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.inference.calls import MAX_TOKENS, InferenceCall, read_body
 from dc1.domain.inference.kinds import read_call
+from dc1.domain.inference.owners_keys import owners_faults
 from dc1.domain.providers.model_abilities import EnginePath
 
 
@@ -16,11 +17,14 @@ def required_body(sent: bytes, max_bytes: int, required: Iterable[str]) -> JsonO
 
     Raises:
         missing_fields: A required key is absent, null or blank.
+        validation_failed: It says what is not its caller's to say, which would go unheeded where it is translated.
     """
     _, body = read_body(sent, max_bytes)
     missing = [name for name in required if body.get(name) is None or body.get(name) == ""]
     if missing:
         raise errors.missing_fields(missing)
+    if faults := list(owners_faults(body)):
+        raise errors.validation_failed(faults)
     return body
 
 
