@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
@@ -120,14 +120,18 @@ def has_more_values(text: str, most: int) -> bool:
 
 
 def is_deeper(value: JsonValue, most: int) -> bool:
-    """Tell whether JSON is nested more deeply than so many levels."""
-    # Level by level, for a function that calls itself would end where the parser did.
+    """Tell whether JSON is nested more deeply than so many levels, of which what is no list and no object is one."""
+    # Level by level, for a function that calls itself would end where the parser did. Of each level only what may have
+    # another below it: a long conversation is flat, and is looked through as often as it is deep.
     level: list[JsonValue] = [value]
-    for _ in range(most):
-        level = [
-            item
-            for each in level
-            if isinstance(each, dict | list)
-            for item in (each.values() if isinstance(each, dict) else each)
-        ]
-    return bool(level)
+    for _ in range(most - 1):
+        level = [item for each in level for item in _parts(each) if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return any(_parts(each) for each in level)
+
+
+def _parts(value: JsonValue) -> Collection[JsonValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -234,7 +234,8 @@ def others_size(body: JsonObject, counted: Collection[str]) -> int:
 
 def text_size(value: JsonValue) -> int:
     """Return the bytes of a text, and of anything else as JSON."""
-    return len((value if isinstance(value, str) else compact(value)).encode())
+    text = value if isinstance(value, str) else compact(value)
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def is_tokens(value: JsonValue) -> bool:

@@ -69,12 +69,13 @@ async def relayed(asked: Any, *values: Any, stream: bool) -> tuple[list[Any], st
 
 def chunks(*pieces: str) -> list[JsonObject]:
     said: list[JsonObject] = [{"delta": {"role": "assistant", "content": piece}} for piece in pieces]
-    return [{"choices": [{"index": 0, **each}]} for each in [*said, {"delta": {}, "finish_reason": "stop"}]]
+    said.append({"delta": {}, "finish_reason": "stop"})
+    return [{"choices": [{"index": 0, **each}]} for each in said]
 
 
 @pytest.mark.parametrize(
     "asked",
-    [OBJECT, {**OBJECT, **TOOLS}, {"guided_json": {"type": "object"}}, {"structured_outputs": {"json": {}}}],
+    [OBJECT, OBJECT | TOOLS, {"guided_json": {"type": "object"}}, {"structured_outputs": {"json": {}}}],
 )
 async def test_a_stream_is_told_without_it(asked: Any) -> None:
     told, text = await relayed(
