@@ -1,12 +1,18 @@
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Engine, create_engine, inspect, text
 
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import JOB_TYPES, Actor, JobSource
@@ -20,8 +26,10 @@ from dc1.storage.jobs.job_records import JobSpec
 from dc1.storage.money import promo_earnings, withdrawals
 from dc1.storage.schema import migrations
 from dc1.storage.schema.tables import metadata
+from dc1.testing.postgres import PostgresServer
 from tests.storage.market import NOW, Market
 
+Copied = Callable[[URL], AbstractContextManager[str]]
 DONE = AttemptReport(completed=True, result={"type": "text", "response": "ok"})
 
 RATES = {
@@ -31,6 +39,21 @@ RATES = {
     **dict.fromkeys(("custom_container", "benchmark", "default"), 10),
 }
 """Halala per minute, as documented."""
+
+
+@cache
+def scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", "dc1.storage.schema:migrations")
+    config.set_main_option("recursive_version_locations", "true")
+    return ScriptDirectory.from_config(config)
+
+
+@pytest.fixture(autouse=True)
+def _scripts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step would read all of them, which takes longer than the step."""
+    found = scripts()
+    monkeypatch.setattr(ScriptDirectory, "from_config", lambda _: found)
 
 
 @pytest.fixture
@@ -52,13 +75,15 @@ def test_revisions_are_numbered_without_a_gap_and_lie_in_folders_of_ten() -> Non
     assert [(path.parent.name, path.name[:6]) for path in files] == [(f"r{n[:3]}", f"r{n}_") for n in numbers]
 
 
+def test_the_revisions_are_those_that_alembic_applies() -> None:
+    """They are known by the names of their files, and applied in the order that stands in them."""
+    found = [script.revision for script in scripts().walk_revisions()]
+    assert found[::-1] == revisions()
+
+
 def is_a_table_of_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Leave out the parts that PostgreSQL keeps a table in."""
     return kind != "table" or name in metadata.tables
-
-
-def table_names(engine: Engine) -> set[str]:
-    return set(inspect(engine).get_table_names())
 
 
 def test_the_migrations_build_the_tables_of_the_code(engine: Engine) -> None:
@@ -71,18 +96,43 @@ def test_the_migrations_build_the_tables_of_the_code(engine: Engine) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-@pytest.mark.parametrize("start", revisions())
-def test_up_and_down_from_every_revision(engine: Engine, start: str) -> None:
-    upgrade(engine.url, start)
-    before = table_names(engine)
+def shape(engine: Engine) -> dict[str, object]:
+    """What the tables of a database are, whatever is in them and in whichever order their columns came about."""
+    inspector = inspect(engine)
+    # Of all tables at once: one after the other takes longer than the migrations.
+    columns, indexes = inspector.get_multi_columns(), inspector.get_multi_indexes()
+    return {
+        table: (
+            sorted((column["name"], str(column["type"]), column["nullable"]) for column in columns[None, table]),
+            sorted(str(index["name"]) for index in indexes.get((None, table), ())),
+        )
+        for table in inspector.get_table_names()
+    }
+
+
+def test_each_revision_goes_up_and_comes_down_again(engine: Engine) -> None:
+    before: dict[str, dict[str, object]] = {}
+    for revision in revisions():
+        upgrade(engine.url, revision)
+        before[revision] = shape(engine)
     upgrade(engine.url, NEWEST)
-    upgrade(engine.url, NEWEST)
-    assert table_names(engine) >= {table.name for table in metadata.sorted_tables}
-    downgrade(engine.url, start)
-    assert table_names(engine) == before
+    assert shape(engine) == before[newest_revision()]
+    assert before[newest_revision()].keys() >= metadata.tables.keys()
+    for revision in revisions()[-2::-1]:
+        downgrade(engine.url, revision)
+        assert (revision, shape(engine)) == (revision, before[revision])
     downgrade(engine.url, EMPTY)
-    assert table_names(engine) == {"alembic_version"}
+    assert shape(engine).keys() == {"alembic_version"}
+
+
+def test_all_revisions_go_up_and_come_down_at_once(engine: Engine) -> None:
     upgrade(engine.url, NEWEST)
+    upgrade(engine.url, NEWEST)
+    made = shape(engine)
+    downgrade(engine.url, EMPTY)
+    assert shape(engine).keys() == {"alembic_version"}
+    upgrade(engine.url, NEWEST)
+    assert shape(engine) == made
 
 
 def rules(engine: Engine) -> dict[str, set[str]]:
@@ -107,8 +157,64 @@ def test_the_migrations_make_the_rules_of_the_code(engine: Engine) -> None:
     assert migrated == rules(engine)
 
 
-@pytest.mark.parametrize("revision", revisions())
-async def test_a_market_survives_the_way_down_and_up_again(url: str, revision: str) -> None:
+def everything(url: URL) -> dict[str, object]:
+    """All that a database decides by: its tables and their rules, its triggers, and every row."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            found: dict[str, object] = {}
+            for table in inspect(connection).get_table_names():
+                rows = connection.execute(text(f'SELECT * FROM "{table}"')).mappings()
+                found[table] = sorted(str(sorted(row.items())) for row in rows)
+            for query in RULES[engine.dialect.name]:
+                # In whichever order columns came about, and lines of a statement.
+                rules = connection.execute(text(query))
+                found[query] = sorted(str(sorted(str(rule).replace(",\\n", "\\n").split("\\n"))) for rule in rules)
+            return found
+    finally:
+        engine.dispose()
+
+
+RULES = {
+    "sqlite": ("SELECT type, tbl_name, name, sql FROM sqlite_master",),
+    "postgresql": (
+        "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
+        "JOIN pg_class ON attrelid = pg_class.oid "
+        "WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped",
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE connamespace = 'public'::regnamespace",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+        "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+        "SELECT sequencename, last_value FROM pg_sequences",
+    ),
+}
+"""What tells of everything but rows, by engine."""
+
+
+@pytest.fixture
+def copied(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Copied:
+    """Copies a database that nobody has open."""
+
+    @contextmanager
+    def copied(url: URL) -> Iterator[str]:
+        if engine_name == "sqlite":
+            shutil.copy(str(url.database), tmp_path / "copy.sqlite3")
+            yield f"sqlite:///{tmp_path / 'copy.sqlite3'}"
+            # With its log, which would be taken for that of the next one.
+            for file in tmp_path.glob("copy.sqlite3*"):
+                file.unlink()
+            return
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        name = f"t{uuid4().hex}"
+        yield server.create(name, template=str(url.database))
+        server.drop(name)
+
+    return copied
+
+
+async def test_a_market_survives_the_way_down_to_each_revision_and_up_again(url: str, copied: Copied) -> None:
+    """A way up that begins as the next shorter one did is that one, so that most are gone by a single step."""
     market = Market(Database.open(url))
     renter, provider = await market.renter(), await market.provider()
     await market.submit(renter)
@@ -116,15 +222,38 @@ async def test_a_market_survives_the_way_down_and_up_again(url: str, revision: s
     await market.do(lifecycle.finish, (await market.running(renter, provider)).id, DONE, NOW + 95_000)
     await market.db.close()
 
-    downgrade(market.db.url, revision)
-    upgrade(market.db.url)
+    async def check(place: str) -> None:
+        upgrade(normalised(place))
+        market = Market(Database.open(place))
+        await market.check_books()
+        assert await market.wallet(renter) == (1000 - 24 - 90, 90)
+        await market.do(lifecycle.finish, (await market.running(renter, provider)).id, DONE, NOW + 95_000)
+        await market.check_books()
+        await market.db.close()
 
-    market = Market(Database.open(url))
-    await market.check_books()
-    assert await market.wallet(renter) == (1000 - 24 - 90, 90)
-    await market.do(lifecycle.finish, (await market.running(renter, provider)).id, DONE, NOW + 95_000)
-    await market.check_books()
-    await market.db.close()
+    place = market.db.url
+    with copied(place) as copy:
+        await check(copy)
+    with copied(place) as copy:
+        # Down in one transaction, which the steps below are not.
+        downgrade(normalised(copy), revisions()[0])
+        await check(copy)
+    known = everything(place)
+    for higher, revision in zip(revisions()[:0:-1], revisions()[-2::-1], strict=True):
+        downgrade(place, revision)
+        upgrade(place, higher)
+        goes_on_as_before = everything(place) == known
+        downgrade(place, revision)
+        known = everything(place)
+        if not goes_on_as_before:
+            try:
+                with copied(place) as copy:
+                    await check(copy)
+            except BaseException as error:
+                error.add_note(f"on the way up from {revision}")
+                raise
+    # Up in one transaction.
+    await check(url)
 
 
 async def test_what_the_platform_advanced_survives_the_way_down_and_up_again(url: str) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 import psycopg
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dc1 import tracing
 from dc1.metrics.timing import DatabaseMetrics
 from dc1.private_files import make_private_file
-from dc1.storage.engine.migrate import is_of_another_version, upgrade
+from dc1.storage.engine.migrate import MigrationError, is_of_another_version, upgrade
 from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_at_once
 from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
@@ -109,7 +108,7 @@ class Database:
                 primary = database.session_url
                 database._standby = Standby(standby, primary, connections=connections, metrics=metrics.standby)
             return database
-        except (OSError, DBAPIError, psycopg.Error, CommandError) as error:
+        except (OSError, DBAPIError, psycopg.Error, MigrationError) as error:
             reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
             if _lacks_room(parsed):
                 reason += "; the disk that it is on is full"

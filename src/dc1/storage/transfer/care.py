@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import psycopg
-from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from dc1.domain.access.notifications import NotificationEvent
@@ -17,6 +16,7 @@ from dc1.storage.accounts.notifications import OPERATORS
 from dc1.storage.cluster import replicas as cluster
 from dc1.storage.engine import migrate
 from dc1.storage.engine.database import UnusableDatabaseError, normalised, normalised_standby
+from dc1.storage.engine.migrate import MigrationError
 from dc1.storage.engine.standby.position import NoPositionError, bytes_behind
 from dc1.storage.transfer import backups, condition, copying
 from dc1.storage.transfer.condition import Condition
@@ -35,7 +35,7 @@ def _in_words(work: Callable[P, T]) -> Callable[P, T]:
         except OSError as error:
             named = f"{error.filename}: " if error.filename else ""
             raise UnusableDatabaseError(f"{named}{reason_of(error)}") from error
-        except (CommandError, DBAPIError, psycopg.Error) as error:
+        except (MigrationError, DBAPIError, psycopg.Error) as error:
             reason = error.orig if isinstance(error, DBAPIError) else error
             raise UnusableDatabaseError(" ".join(str(reason).split())) from error
 
