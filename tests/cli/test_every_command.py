@@ -11,6 +11,7 @@ from typer.testing import Result
 
 from dc1.cli.app import app
 from dc1.client import retries
+from dc1.client.synchronous import following
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
 
@@ -71,6 +72,7 @@ def each(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[Words,
     # Built once; the runner would build all commands for each of them.
     monkeypatch.setattr("typer.testing._get_command", lambda _: ROOT)
     monkeypatch.setattr(retries, "_FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(following, "_PAUSE_SECONDS", 0.0)
 
     def each(
         commands: dict[Words, Any],
