@@ -1,5 +1,6 @@
 """Servers for tests: started on demand, stopped at the end."""
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,14 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def harness(tmp_path: Path, clock: ManualClock) -> Harness:
-    return Harness(tmp_path, clock)
+def database_file(tmp_path: Path, sqlite_template: Path) -> Path:
+    """A migrated database where servers of this test look for theirs: to make one takes longer than most tests."""
+    return Path(shutil.copy(sqlite_template, tmp_path / "dc1.sqlite3"))
+
+
+@pytest.fixture
+def harness(database_file: Path, clock: ManualClock) -> Harness:
+    return Harness(database_file.parent, clock)
 
 
 @pytest.fixture

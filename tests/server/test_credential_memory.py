@@ -33,8 +33,8 @@ class CountingDatabase:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path / 'test.sqlite3'}")
+async def database(database_file: Path) -> AsyncIterator[Database]:
+    database = Database.open(f"sqlite:///{database_file}")
     yield database
     await database.close()
 

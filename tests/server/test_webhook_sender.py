@@ -34,8 +34,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-async def market(tmp_path: Path) -> AsyncIterator[Market]:
-    database = Database.open(f"sqlite:///{tmp_path / 'dc1.sqlite3'}")
+async def market(database_file: Path) -> AsyncIterator[Market]:
+    database = Database.open(f"sqlite:///{database_file}")
     yield Market(database)
     await database.close()
 

@@ -170,22 +170,23 @@ OWN_HEADERS = (
 )
 
 
-@pytest.mark.parametrize("suffix", ["", "-bin"])
 @pytest.mark.parametrize("name", OWN_HEADERS)
-async def test_each_name_of_the_edges_is_nobody_elses(serve: Serve, name: str, suffix: str) -> None:
+async def test_each_name_of_the_edges_is_nobody_elses(serve: Serve, name: str) -> None:
     server = await serve(grpc_port=0, edge_secret=SECRET)
     stub: Any = server.channel.unary_unary(
         f"/dcp.v1.{DASHBOARD}", request_serializer=GetDashboardRequest.SerializeToString
     )
-    value: Any = b"forged-1" if suffix else "forged-1"
     token = ("x-admin-token", ADMIN_TOKEN)
-    with capture_logs() as logged:
-        # Twice, and in the spelling that a reader of another language may take for the same.
-        forged = [(f"{name}{suffix}", value), (f"{name}{suffix}", value), (name.replace("-", "_") + suffix, value)]
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            await stub(GetDashboardRequest(), metadata=(*forged, token))
+    values: dict[str, Any] = {"": "forged-1", "-bin": b"forged-1"}
+    for suffix, value in values.items():
+        with capture_logs() as logged:
+            # Twice, and in the spelling that a reader of another language may take for the same.
+            forged = [(f"{name}{suffix}", value), (f"{name}{suffix}", value), (name.replace("-", "_") + suffix, value)]
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await stub(GetDashboardRequest(), metadata=(*forged, token))
+        assert "forged" not in str(logged), suffix
     entries = await server.database.read(lambda conn: audit.page(conn, limit=9))
-    assert "forged" not in str(logged) + str(entries)
+    assert "forged" not in str(entries)
     for entry in entries.rows:
         assert (entry.method, entry.path, entry.detail) == ("gRPC", f"/dcp.v1.{DASHBOARD}", "127.0.0.1")
     for call, _ in server.calls:

@@ -32,8 +32,8 @@ def clock() -> SystemClock:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database.open(f"sqlite:///{tmp_path / 'dc1.sqlite3'}")
+async def database(database_file: Path) -> AsyncIterator[Database]:
+    database = Database.open(f"sqlite:///{database_file}")
     yield database
     await database.close()
 
