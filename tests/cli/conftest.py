@@ -54,14 +54,14 @@ def run(server: ScriptedServer, own_logging: None, tmp_path: Path) -> Run:
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts `dc1 …` in a process, with settings as `DC1_…` variables; kills what still runs at the end of the test.
 
-    `under` is a program that becomes it, such as `nohup`.
+    `under` is a program that becomes it, such as `nohup`; a `cold` one loads its libraries itself.
     """
     started: list[Command] = []
 
-    def start(*arguments: str, under: tuple[str, ...] = (), **settings: str) -> Command:
+    def start(*arguments: str, under: tuple[str, ...] = (), cold: bool = False, **settings: str) -> Command:
         directory = tmp_path / str(len(started))
         directory.mkdir()
-        started.append(Command(directory, arguments, settings, under))
+        started.append(Command(directory, arguments, settings, under, cold=cold))
         return started[-1]
 
     yield start

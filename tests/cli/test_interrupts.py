@@ -16,7 +16,7 @@ def test_while_the_command_line_is_loaded(start: Start, tmp_path: Path) -> None:
     library.mkdir(parents=True)
     (library / "__init__.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
 
-    command = start("renter", "me", PYTHONPATH=str(library.parent))
+    command = start("renter", "me", cold=True, PYTHONPATH=str(library.parent))
     command.says("loading")
 
     # As shells have it, who then stop the script around it, too.

@@ -28,7 +28,7 @@ def ports() -> dict[str, str]:
 
 
 def test_up_serves_until_ctrl_c_and_leaves_nothing_behind(start: Start, ports: dict[str, str], run: Run) -> None:
-    up = start("up", **ports)
+    up = start("up", cold=True, **ports)
     words = up.says("serves until Ctrl-C")
     url = f"http://127.0.0.1:{ports['DC1_HTTP_PORT']}"
     up.says("data ")

@@ -27,7 +27,11 @@ from dc1.edge.child_processes import bound_to_us
 from dc1.edge.parent_death import PR_SET_PDEATHSIG
 from tests.support.signals import heeded_signals
 
-_LOADED = ("dc1.cli.app", "dc1.cli.serving.serving", "dc1.cli.serving.servers", "dc1.daemon.build")
+_LOADED = (
+    *("dc1.cli.app", "dc1.cli.serving.serving", "dc1.cli.serving.servers", "dc1.daemon.build"),
+    # What makes a database, for one that has none.
+    *("alembic.command", "alembic.context", "dc1.storage.schema.tables"),
+)
 _LONGEST_REQUEST = 256 * 1024
 
 
@@ -91,12 +95,14 @@ class _Starter:
         # Of two threads that ask at once, each is to have the number of its own child.
         self._turn = threading.Lock()
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], directory: Path, output: int) -> WarmChild:
+    def start(
+        self, arguments: Sequence[str], env: Mapping[str, str], directory: Path, output: int, errors: int
+    ) -> WarmChild:
         request = {"arguments": list(arguments), "env": dict(env), "directory": str(directory)}
         ended, say_ended = os.pipe()
         try:
             with self._turn:
-                socket.send_fds(self._socket, [json.dumps(request).encode()], [output, say_ended])
+                socket.send_fds(self._socket, [json.dumps(request).encode()], [output, errors, say_ended])
                 pid = self._socket.recv(64)
         finally:
             os.close(say_ended)
@@ -109,12 +115,14 @@ def _starter() -> _Starter:
     return _Starter()
 
 
-def start(arguments: Sequence[str], env: Mapping[str, str], directory: Path, output: int) -> WarmChild:
+def start(
+    arguments: Sequence[str], env: Mapping[str, str], directory: Path, output: int, errors: int | None = None
+) -> WarmChild:
     """Start `dc1` with these arguments in a session of its own; whatever it says goes to the file `output`.
 
-    It does not outlive this process.
+    What it says on standard error goes to `errors`, if that is given. It does not outlive this process.
     """
-    return _starter().start(arguments, env, directory, output)
+    return _starter().start(arguments, env, directory, output, output if errors is None else errors)
 
 
 def _die_with_parent() -> None:
@@ -136,18 +144,19 @@ def _serve(requests: socket.socket) -> Mapping[str, Any]:
                     os.read(woken, 4096)
                     _tell_ended(children)
                     continue
-                message, files, *_ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
+                message, files, *_ = socket.recv_fds(requests, _LONGEST_REQUEST, 3)
                 if not message:
                     sys.exit()
-                output, say_ended = files
+                output, errors, say_ended = files
                 pid = os.fork()
                 if pid == 0:
                     for other in (*children.values(), say_ended, woken, wake):
                         os.close(other)
                     _die_with_parent()
                     requests.close()
-                    return {**json.loads(message), "output": output}
+                    return {**json.loads(message), "output": output, "errors": errors}
                 os.close(output)
+                os.close(errors)
                 children[pid] = say_ended
                 requests.send(str(pid).encode())
 
@@ -170,9 +179,9 @@ def _become(program: Mapping[str, Any]) -> None:
     os.chdir(program["directory"])
     os.environ.clear()
     os.environ.update(program["env"])
-    for to in (1, 2):
-        os.dup2(program["output"], to)
-    os.close(program["output"])
+    for to, kind in ((1, "output"), (2, "errors")):
+        os.dup2(program[kind], to)
+        os.close(program[kind])
     gc.enable()
     sys.argv = ["dc1", *program["arguments"]]
     runpy.run_module("dc1.cli", run_name="__main__", alter_sys=True)
