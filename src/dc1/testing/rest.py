@@ -1,6 +1,8 @@
 """A REST client that holds every refusal it sees to the contract's shape."""
 
+import ssl
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, TypeAlias
 
 import httpx
@@ -19,13 +21,23 @@ def credential(key: str) -> dict[str, str]:
     return {"x-admin-token": key}
 
 
+@cache
+def no_certificates() -> ssl.SSLContext:
+    """Return what a client verifies with that has nothing to verify."""
+    # One for all: nothing that they call is encrypted, and to make one takes 4 ms of a core.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class Rest:
     """A client of one base URL, for anybody's calls."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         # Nothing here is encrypted, and loading the machine's certificates takes longer than most tests.
-        self._client = httpx.Client(base_url=url, timeout=60, verify=False, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=60, verify=no_certificates(), trust_env=False)
 
     def rest(
         self, method: str, path: str, *, key: str | None = None, headers: dict[str, str] | None = None, **body: Any

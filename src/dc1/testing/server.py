@@ -16,6 +16,7 @@ from dc1.server.registry import Foundation, Registry, build
 from dc1.server.watching.metrics_server import MetricsServer
 from dc1.settings.settings import Settings
 from dc1.storage.engine.database import Database
+from dc1.testing.rest import no_certificates
 from dc1.testing.waiting import eventually
 
 T = TypeVar("T")
@@ -149,7 +150,7 @@ def serve_behind(edge: Frontier, loop: LoopThread, clock: Clock, **settings: Any
         **settings,
     }
     server = Server(loop, HermeticSettings(**chosen), clock)
-    with httpx.Client(base_url=edge.url, verify=False, trust_env=False) as client:
+    with httpx.Client(base_url=edge.url, verify=no_certificates(), trust_env=False) as client:
         # Asked through the edge: Envoy passes nothing on before its own health check has seen the server.
         eventually(lambda: client.get("/").status_code == 200, "the edge finding the server")
     return server

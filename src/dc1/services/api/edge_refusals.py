@@ -48,6 +48,9 @@ class EdgeRefusals:
     async def read(self) -> EdgeCounts | None:
         """Return what the edge counted since it started; None when none answers."""
         try:
+            # A server without an edge beside it looks every minute, too.
+            if not self._admin_socket.exists():
+                return None
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 figures = await read_figures(self._admin_socket)
         # An edge of another user's, or on another machine, is none that can be asked.
