@@ -16,7 +16,7 @@ def test_the_page_is_whole(town: LocalMarket, visitors: Visitors, language: str,
         for width in (360, 1440):
             page.set_viewport_size({"width": width, "height": 900})
             # Not all of it, which is a hundred windows long.
-            page.screenshot(path=SCREENS / f"docs-{language}-{light}-{width}.png")
+            page.screenshot(path=SCREENS / f"docs-{language}-{light}-{width}.jpg", type="jpeg", quality=80)
             assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
