@@ -29,6 +29,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "tls" / "nobody.pem")
 
 _END_SECONDS = 60
+_LONG = frozenset({"chaos", "fuzz", "ops", "stateful"})
+"""What has tests of minutes: one that begins last keeps a single worker busy while the others have nothing left."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,6 +48,13 @@ def pytest_collection() -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    items.sort(
+        key=lambda item: not item.path.is_relative_to(tests) or item.path.relative_to(tests).parts[0] not in _LONG
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
