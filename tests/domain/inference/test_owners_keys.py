@@ -67,6 +67,7 @@ SAID: list[JsonObject] = [
     {"logprobs": 21},
     {"num_inference_steps": 1_000_000},
     {"size": "100000x100000"},
+    {"size": "1x" + "9" * 5000},
     {"width": 65_536},
     # Another model than the one that has a price.
     {"models": ["dear/one"]},
@@ -124,6 +125,7 @@ def test_nor_by_what_a_template_is_given() -> None:
         (EnginePath.COMPLETIONS, {"logprobs": 5, "grammar": "root ::= [0-9]+"}),
         (EnginePath.IMAGES, {"size": "1024x1024", "num_inference_steps": 30}),
         (EnginePath.IMAGES, {"size": "auto"}),
+        (EnginePath.IMAGES, {"size": "max"}),
         (EnginePath.RESPONSES, {"text": {"format": {"type": "text"}}}),
     ],
 )

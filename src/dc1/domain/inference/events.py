@@ -84,6 +84,10 @@ class AnswerEvent:
     def made(self) -> tuple[str, int]:
         """Return all that a model made of it, and how many tokens that is at least."""
         choices = self.choices
+        if len(choices) == 1 and self._is_plain_chunk:
+            # A token, as a rule; asked of every one.
+            text = "".join(_texts(_said(choices[0])))
+            return text, int(bool(text))
         pieces = ["".join(_texts(_said(choice))) for choice in choices]
         # The whole of an answer says how many it is; a chunk is a token of each answer that it is about.
         is_whole = any(isinstance(choice.get("message"), dict) for choice in choices)
@@ -99,6 +103,12 @@ class AnswerEvent:
             return typed, 1 if is_typed_event(self.values) else counted or uncounted_tokens(len(typed.encode()))
         pictures = pictures_in(self.value("data"))
         return "".join([text, *pictures]), tokens + IMAGE_TOKENS * len(pictures)
+
+    @property
+    def _is_plain_chunk(self) -> bool:
+        """Whether it adds to one answer that goes on, and says nothing else that counts."""
+        choice = self.choices[0]
+        return not ("message" in choice or choice.get("finish_reason") or "data" in self.members)
 
     def told(self, **changes: JsonValue) -> str:
         """Return its text with other values of some keys, in one line."""

@@ -1,5 +1,6 @@
 """Keys by which a call would decide over more than its answer: over its engine, and over who else is asked there."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
@@ -56,6 +57,7 @@ _GRAMMARS: Final = (
 )
 _STEPS: Final = ("num_inference_steps", "sample_steps", "step", "steps")
 _SIDES: Final = ("height", "width")
+_SIZE: Final = re.compile(r"(\d+)\s*[xX*]\s*(\d+)", re.ASCII)
 _LOOKED_AT: Final = frozenset(
     {*_REFUSED, *LOGPROBS, *_STOPS, *_GRAMMARS, *_STEPS, *_SIDES}
     | {"chat_template_kwargs", "include_reasoning", "logit_bias", "size", "tools"}
@@ -108,8 +110,9 @@ def _number_faults(body: JsonObject, names: Collection[str], least: int, most: i
 
 
 def _size_faults(said: JsonValue) -> Iterator[FieldViolation]:
-    sides = said.lower().split("x") if isinstance(said, str) else []
-    if len(sides) > 1 and not all(side.isdecimal() and is_within(int(side[:9]), 1, _LONGEST_SIDE) for side in sides):
+    found = _SIZE.fullmatch(said) if isinstance(said, str) else None
+    # Of a number of any length the first digits say that it is too large.
+    if found is not None and not all(is_within(int(side[:9]), 1, _LONGEST_SIDE) for side in found.groups()):
         yield FieldViolation("size", f"must be WIDTHxHEIGHT, each from 1 to {_LONGEST_SIDE}")
 
 
