@@ -806,6 +806,7 @@ class GetFleetHealthResponse(TypedDict):
     degraded: int
     providers: list[ProviderHealth]
     generated_at: str
+    pagination: Pagination
 
 class GetHealthResponse(TypedDict):
     status: str

@@ -104,7 +104,7 @@ export interface Schemas {
   GetEarningsResponse: { provider_id: number; name: string; total_earned_sar: number; total_earned_halala: number; claimable_earnings_halala: number; pending_withdrawal_sar: number; withdrawn_sar: number; available_sar: number; available_halala: number; total_jobs: number; escrow: Schemas["Escrow"]; promo_earnings_halala: number; };
   GetEarningsSummaryResponse: { total_earned: number; pending: number; last_payout: string | null; };
   GetFinanceSummaryResponse: { wallets_halala: number; holds_halala: number; provider_earnings_halala: number; platform_halala: number; payouts_halala: number; external_halala: number; promo_earnings_halala: number; };
-  GetFleetHealthResponse: { total_providers: number; online: number; offline: number; degraded: number; providers: Schemas["ProviderHealth"][]; generated_at: string; };
+  GetFleetHealthResponse: { total_providers: number; online: number; offline: number; degraded: number; providers: Schemas["ProviderHealth"][]; generated_at: string; pagination: Schemas["Pagination"]; };
   GetHealthResponse: { status: string; timestamp: string; db: string; providers: Schemas["FleetHealth"]; jobs: Schemas["JobHealth"]; };
   GetJobInvoiceResponse: { invoice_id: string; job_id: string; renter_id: number; job_type: string; pricing_class: string; rate_halala_per_minute: number; quote_halala: number; used_seconds: number; actual_cost_halala: number; refunded_halala: number; issued_at: string; fault: string | null; error_category: string | null; lines: Schemas["InvoiceLine"][]; hold_rate_halala_per_minute: number | null; run_rate_halala_per_minute: number | null; };
   GetJobResponse: { job: Schemas["JobDetail"]; id: string; status: string; container_image: string; created_at: string; job_id: string; };
@@ -384,7 +384,7 @@ export interface Routes {
   "POST /admin/finance/transactions/{entry_id}/reverse": { path: { entry_id: string; }; query: undefined; body: { reason: string; }; answer: Schemas["ReverseFinanceTransactionResponse"]; event: undefined; };
   "GET /admin/fleet/alerts": { path: undefined; query: { page?: number; limit?: number; }; body: undefined; answer: Schemas["ListFleetAlertsResponse"]; event: undefined; };
   "GET /admin/fleet/alerts/stream": { path: undefined; query: { once?: boolean; }; body: undefined; answer: undefined; event: Schemas["AlertsEvent"] | Schemas["LiveReady"]; };
-  "GET /admin/fleet/health": { path: undefined; query: undefined; body: undefined; answer: Schemas["GetFleetHealthResponse"]; event: undefined; };
+  "GET /admin/fleet/health": { path: undefined; query: { page?: number; limit?: number; }; body: undefined; answer: Schemas["GetFleetHealthResponse"]; event: undefined; };
   "GET /admin/gpu-factors": { path: undefined; query: undefined; body: undefined; answer: Schemas["ListGpuFactorsResponse"]; event: undefined; };
   "PATCH /admin/gpu-factors/{gpu_model}": { path: { gpu_model: string; }; query: undefined; body: { factor: number; }; answer: Schemas["SetGpuFactorResponse"]; event: undefined; };
   "GET /admin/jobs": { path: undefined; query: { status?: string; type?: "image_generation" | "llm-inference" | "llm_inference" | "rendering" | "training" | "benchmark" | "custom_container" | "vllm_serve" | "rag-pipeline" | ""; provider_id?: number; renter_id?: number; date_from?: unknown; date_to?: unknown; search?: string; page?: number; limit?: number; }; body: undefined; answer: Schemas["ListAllJobsResponse"]; event: undefined; };

@@ -193,7 +193,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFleetHealth(self, request, context):
-        """Shows how every provider of the fleet stands.
+        """Shows how the fleet stands as a whole, and by page each of its providers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

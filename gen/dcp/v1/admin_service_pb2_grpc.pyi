@@ -62,7 +62,7 @@ class AdminServiceStub:
     GetRevenue: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]
     """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
     GetFleetHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]
-    """Shows how every provider of the fleet stands."""
+    """Shows how the fleet stands as a whole, and by page each of its providers."""
     ListFleetAlerts: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.ListFleetAlertsRequest, _monitoring_pb2.ListFleetAlertsResponse]
     """Lists what is wrong in the fleet now, oldest first."""
     GetDaemonHealth: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]
@@ -127,7 +127,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetRevenue: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetRevenueRequest, _monitoring_pb2.GetRevenueResponse]  # type: ignore[assignment]
     """Shows what was charged over the last days: all settled charges, those of cancelled jobs included."""
     GetFleetHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetFleetHealthRequest, _monitoring_pb2.GetFleetHealthResponse]  # type: ignore[assignment]
-    """Shows how every provider of the fleet stands."""
+    """Shows how the fleet stands as a whole, and by page each of its providers."""
     ListFleetAlerts: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.ListFleetAlertsRequest, _monitoring_pb2.ListFleetAlertsResponse]  # type: ignore[assignment]
     """Lists what is wrong in the fleet now, oldest first."""
     GetDaemonHealth: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.GetDaemonHealthRequest, _monitoring_pb2.GetDaemonHealthResponse]  # type: ignore[assignment]
@@ -237,7 +237,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _monitoring_pb2.GetFleetHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_monitoring_pb2.GetFleetHealthResponse, _abc.Awaitable[_monitoring_pb2.GetFleetHealthResponse]]:
-        """Shows how every provider of the fleet stands."""
+        """Shows how the fleet stands as a whole, and by page each of its providers."""
 
     @_abc_1.abstractmethod
     def ListFleetAlerts(

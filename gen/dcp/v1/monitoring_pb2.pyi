@@ -560,14 +560,30 @@ class GetFleetHealthRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """Page, from 1."""
+    limit: _builtins.int
+    """How many a page, 50 when absent; more than 200 is lowered to 200."""
     def __init__(
         self,
+        *,
+        page: _builtins.int | None = ...,
+        limit: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "limit", b"limit", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_page", b"_page", "limit", b"limit", "page", b"page"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
 
 Global___GetFleetHealthRequest: _TypeAlias = GetFleetHealthRequest  # noqa: Y015
 
@@ -583,6 +599,7 @@ class GetFleetHealthResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     PROVIDERS_FIELD_NUMBER: _builtins.int
     GENERATED_AT_FIELD_NUMBER: _builtins.int
+    PAGINATION_FIELD_NUMBER: _builtins.int
     total_providers: _builtins.int
     """Every provider account."""
     online: _builtins.int
@@ -597,6 +614,10 @@ class GetFleetHealthResponse(_message.Message):
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderHealth]:
         """The providers, by id."""
 
+    @_builtins.property
+    def pagination(self) -> _pagination_pb2.Pagination:
+        """Where the page stands."""
+
     def __init__(
         self,
         *,
@@ -606,10 +627,11 @@ class GetFleetHealthResponse(_message.Message):
         degraded: _builtins.int = ...,
         providers: _abc.Iterable[Global___ProviderHealth] | None = ...,
         generated_at: _builtins.str = ...,
+        pagination: _pagination_pb2.Pagination | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pagination", b"pagination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "generated_at", b"generated_at", "offline", b"offline", "online", b"online", "providers", b"providers", "total_providers", b"total_providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "generated_at", b"generated_at", "offline", b"offline", "online", b"online", "pagination", b"pagination", "providers", b"providers", "total_providers", b"total_providers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -235,6 +235,10 @@ def test_the_health_of_the_fleet(market: LocalMarket, admin: Admin, renter: Rent
         "status": "degraded",
         "heartbeat_age_seconds": 150,
     }
+    page = answered(admin.get("/admin/fleet/health?page=2&limit=2"))
+    assert [each["id"] for each in page["providers"]] == [quiet.id]
+    assert page["pagination"] == {"page": 2, "limit": 2, "total": 3, "pages": 2}
+    assert page["degraded"] == 1
 
 
 def test_alerts_oldest_first(market: LocalMarket, admin: Admin, provider: PollDaemon) -> None:

@@ -151,7 +151,8 @@ class MonitoringCalls(ServicerPart):
         )
 
     async def GetFleetHealth(self, request: pb.GetFleetHealthRequest, context: Any) -> pb.GetFleetHealthResponse:
-        """Show how every provider of the fleet stands."""
+        """Show how the fleet stands as a whole, and by page each of its providers."""
+        pages = Pages.asked(request)
         now_ms = self._plane.clock.now_ms()
         failures = await self._failures(now_ms)
         thresholds = self._plane.fleet.thresholds
@@ -165,9 +166,10 @@ class MonitoringCalls(ServicerPart):
             providers=[
                 self._health(provider, status, failures.get(provider.id, _NO_FAILURES), now_ms)
                 # By id: the fleet's own order is that in which daemons were heard when the server started.
-                for provider, status in sorted(every, key=lambda item: item[0].id)
+                for provider, status in sorted(every, key=lambda item: item[0].id)[pages.offset :][: pages.limit]
             ],
             generated_at=iso(now_ms),
+            pagination=pages.of(len(every)),
         )
 
     def _health(self, provider: Provider, status: ProviderStatus, failures: Failures, now_ms: int) -> pb.ProviderHealth:
