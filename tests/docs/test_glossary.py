@@ -36,7 +36,10 @@ _ROOT = Path(__file__).parents[2]
 _ARABIC = re.compile(r"[\u0621-\u064a]")
 _OTHER_WORDS = re.compile(
     # For a card, a provider, a job, a daemon's sign of life, a call, an operator's suspension, and what a thing costs.
-    r"(?<![\u0600-\u06ff])كا?رت|جيجا|معالجات? (?:ال)?رسوم|مزوّد|موفّر الجهاز|وظيفة|الوظائف|نبضة القلب|نداءات|النداء|موقوف|تكلفة"
+    r"(?<![\u0600-\u06ff])كا?رت|جيجا|معالجات? (?:ال)?رسوم|مزوّد|موفّر الجهاز|وظيفة|الوظائف|نبضة القلب|نداءات|النداء|نداؤ"
+    r"|موقوف|تكلف(?:ة|ت[هك])"
+    # For whoever calls, which reads as a pupil; for a renter, an operator, the queue, a payout and a webhook.
+    r"|(?:ال|لل)طالب|زبون|زبائن|مشرف|مشغل[وي]ن|قائمة الانتظار|صُرف|هوك"
     # One spelling of what ends in -an.
     r"|ا\u064b"
 )

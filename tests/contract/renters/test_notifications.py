@@ -57,7 +57,7 @@ def test_each_role_is_told_of_what_concerns_it(
     answered(market.admin.patch(f"/admin/withdrawals/{asked['withdrawal_id']}", {"status": "paid"}))
     requested, payout = sorted(told(receiver, 3)[1:], key=lambda each: each["event"], reverse=True)
     assert (requested["event"], payout["event"]) == ("withdrawal.requested", "payout.paid")
-    assert payout["text"] == f"صُرف طلب السحب {asked['withdrawal_id']} وقيمته 1000 هللة."
+    assert payout["text"] == f"حُوّل مبلغ طلب السحب {asked['withdrawal_id']} وقدره 1000 هللة."
     assert IBAN not in json.dumps((requested, payout))
 
     listen(renter.key, events=["job.cancelled"])

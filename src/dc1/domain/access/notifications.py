@@ -81,7 +81,7 @@ EVENTS_OF: Mapping[Role, tuple[NotificationEvent, ...]] = {
 _TEXTS: Mapping[NotificationEvent, Mapping[Language, str]] = {
     NotificationEvent.JOB_COMPLETED: {
         "en": "Job {job_id} completed. It cost {cost_halala} halala.",
-        "ar": "اكتملت المهمة {job_id}. تكلفتها {cost_halala} هللة.",
+        "ar": "اكتملت المهمة {job_id}. كلفتها {cost_halala} هللة.",
     },
     NotificationEvent.JOB_FAILED: {"en": "Job {job_id} failed: {error}", "ar": "فشلت المهمة {job_id}: {error}"},
     NotificationEvent.JOB_CANCELLED: {"en": "Job {job_id} was cancelled.", "ar": "أُلغيت المهمة {job_id}."},
@@ -99,7 +99,7 @@ _TEXTS: Mapping[NotificationEvent, Mapping[Language, str]] = {
     },
     NotificationEvent.PAYOUT_PAID: {
         "en": "Your withdrawal of {amount_halala} halala was paid ({withdrawal_id}).",
-        "ar": "صُرف طلب السحب {withdrawal_id} وقيمته {amount_halala} هللة.",
+        "ar": "حُوّل مبلغ طلب السحب {withdrawal_id} وقدره {amount_halala} هللة.",
     },
     NotificationEvent.APPROVAL_WAITING: {
         "en": "Machine {machine_id} ({name}) waits for approval.",

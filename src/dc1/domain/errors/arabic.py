@@ -72,7 +72,7 @@ _TEXTS: Mapping[str, str] = {
     "An account has at most {most} machines": "لا يتسع الحساب لأكثر من {most} جهازًا",
     "The first machine is removed with the account": "لا يُزال الجهاز الأول إلا مع الحساب",
     "webhook_url must be a public https URL": "يجب أن يكون webhook_url عنوان https عامًا",
-    "Webhooks are not configured": "لم تُضبط إشعارات webhook على هذا الخادم",
+    "Webhooks are not configured": "لم تُضبط الإشعارات البرمجية على هذا الخادم",
     "Channel not found": "قناة الإشعارات غير موجودة",
     "An account has at most {most} channels": "لا يتسع الحساب لأكثر من {most} قنوات إشعار",
     "Channel is not confirmed": "لم تؤكَّد قناة الإشعارات بعد",

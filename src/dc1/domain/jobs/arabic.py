@@ -23,7 +23,7 @@ _FAILURES: Mapping[str, str] = {
     "The container could not be created": "تعذّر إنشاء الحاوية",
     "The provider's engine failed": "تعطّل محرك المزود",
     "The provider's engine is busy": "محرك المزود مشغول",
-    "The provider's driver failed": "تعطّل مشغّل البطاقة عند المزود",
+    "The provider's driver failed": "تعطّل برنامج تشغيل البطاقة عند المزود",
     "The provider's disk failed": "تعطّل قرص المزود",
     "The provider lost its GPU": "فقد المزود بطاقته",
     "The server stopped while the job ran": "توقف الخادم أثناء تنفيذ المهمة",
