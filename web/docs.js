@@ -1,5 +1,7 @@
 // What scripts add to the documentation's page, which is whole without them: a search, and calls against this market.
 
+import { folded } from "./runtime/search.js";
+
 /** @typedef {{search: string, found: string, try: string, key: string, body: string, query: string, send: string, key_hint: string, no_answer: string}} Words */
 
 const page = /** @type {HTMLElement} */ (document.querySelector("main"));
@@ -31,13 +33,13 @@ function keyOfTab() {
 function addSearch() {
   const articles = [...page.querySelectorAll("article")].map((article) => ({
     article,
-    text: (article.textContent ?? "").toLowerCase(),
+    text: folded(article.textContent ?? ""),
   }));
   const told = make("p", { className: "found" });
   told.setAttribute("role", "status");
   const field = make("input", { type: "search", autocomplete: "off" });
   field.addEventListener("input", () => {
-    const wanted = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = folded(field.value).split(/\s+/).filter(Boolean);
     let count = 0;
     for (const { article, text } of articles) {
       article.hidden = !wanted.every((/** @type {string} */ word) => text.includes(word));

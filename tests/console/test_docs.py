@@ -28,6 +28,10 @@ def test_a_route_is_found_by_what_is_said_of_it(visitors: Visitors) -> None:
         expect(page.locator("article#SubmitJob")).to_be_hidden()
         page.get_by_label("Search").fill("")
         expect(page.locator("article#SubmitJob")).to_be_visible()
+        # As people write Arabic, without its marks.
+        visitor.open("/docs/ar").get_by_label("بحث").fill("اعاده ارسال مهمه فاشله")
+        expect(page.locator("article#RetryJob")).to_be_visible()
+        expect(page.locator("article#SubmitJob")).to_be_hidden()
 
 
 def test_a_route_is_tried_against_this_market(town: LocalMarket, visitors: Visitors) -> None:

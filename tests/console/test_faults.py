@@ -61,6 +61,21 @@ def test_a_page_that_breaks_is_left_for_another(renter: Renter, visitors: Visito
         expect(page.locator(".notice.bad")).to_have_count(0)
 
 
+def test_a_page_that_does_not_come_is_said_in_words_and_asked_for_again(renter: Renter, visitors: Visitors) -> None:
+    with visitors.one("ar") as visitor:
+        page = visitor.sign_in(renter.key)
+        page.route("**/pages/renter/wallet.js", lambda route: route.abort(), times=1)
+        page.locator("nav a[href='#/wallet']").click()
+        refused = page.locator(".notice.bad")
+        expect(refused).to_contain_text("تعذّر الوصول إلى الخادم")
+        refused.get_by_role("button").click()
+        expect(page.get_by_role("heading", name="المحفظة")).to_be_visible()
+        # The answer that was lost, which the browser tells of.
+        (lost,) = visitor.wrong
+        assert "ERR_FAILED" in lost
+        visitor.wrong.clear()
+
+
 @pytest.mark.parametrize(("role", "name"), [("link", "Wallet"), ("button", "Sign out")])
 def test_a_page_that_is_left_closes_its_stream(renter: Renter, visitors: Visitors, role: str, name: str) -> None:
     with visitors.one() as visitor:

@@ -3,6 +3,7 @@
 import copy
 import json
 
+import pytest
 from playwright.sync_api import expect
 
 from dc1.testing.market import LocalMarket
@@ -14,10 +15,11 @@ _TASK = "ThreadControllerImpl::RunTask"
 _PATIENCE_MS = 60_000
 
 
-def _crowd(market: LocalMarket) -> None:
-    """Have the server know so many machines, each like one that was heard; daemons would take minutes to come."""
-    market.add_provider()
-    fleet = market.server.market.fleet
+@pytest.fixture(scope="module")
+def crowded(town: LocalMarket) -> LocalMarket:
+    """A market with so many machines, each like one that was heard; daemons would take minutes to come."""
+    town.add_provider()
+    fleet = town.server.market.fleet
     (first,) = fleet
 
     async def fill() -> None:
@@ -28,7 +30,8 @@ def _crowd(market: LocalMarket) -> None:
             one.id, one.name, one.location = number, f"Machine {number}", ("Riyadh", "Jeddah")[number % 2]
             fleet.add(one)
 
-    market.edge.loop.run(fill())
+    town.edge.loop.run(fill())
+    return town
 
 
 def _longest_ms(trace: bytes, url: str) -> float:
@@ -47,8 +50,9 @@ def _longest_ms(trace: bytes, url: str) -> float:
     return max(tasks) / 1000
 
 
-def test_ten_thousand_machines_are_listed_and_filtered_without_a_stall(town: LocalMarket, visitors: Visitors) -> None:
-    _crowd(town)
+def test_ten_thousand_machines_are_listed_and_filtered_without_a_stall(
+    crowded: LocalMarket, visitors: Visitors
+) -> None:
     with visitors.one() as visitor:
         page, browser = visitor.page, visitor.browser
         browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline"])
@@ -64,3 +68,21 @@ def test_ten_thousand_machines_are_listed_and_filtered_without_a_stall(town: Loc
         longest_ms = _longest_ms(browser.stop_tracing(), visitor.url)
         assert 0 < longest_ms <= STALL_MS
         assert page.locator("tbody tr").count() < 200
+
+
+def test_a_page_that_is_refused_is_said_to_be_missing_and_asked_for_again(
+    crowded: LocalMarket, visitors: Visitors
+) -> None:
+    busy = {"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE", "retryAfterSeconds": 2}
+    with visitors.one() as visitor:
+        page = visitor.page
+        page.route("**/providers/available?offset=400&*", lambda route: route.fulfill(status=503, json=busy), times=1)
+        page.goto(f"{visitor.url}/")
+        shown, missing = page.locator("p[role=status]").first, page.locator(".notice.bad")
+        expect(missing).to_contain_text("Service unavailable")
+        expect(shown).to_have_text("400 machines of 400 · Loading…")
+        expect(shown).to_have_text(f"{MACHINES:,} machines of {MACHINES:,}", timeout=_PATIENCE_MS)
+        expect(missing).to_have_count(0)
+        # The browser itself says that an answer was 503.
+        assert [text for text in visitor.wrong if "503" not in text] == []
+        visitor.wrong.clear()

@@ -3,6 +3,7 @@
 import { h } from "../vendor/preact.js";
 import { useEffect, useErrorBoundary, useRef, useState } from "../vendor/hooks.js";
 import { language, speak } from "../runtime/language.js";
+import { moduleOf } from "../runtime/load.js";
 import { match, path, query } from "../runtime/router.js";
 import { theme, turn } from "../runtime/theme.js";
 import texts from "../text/common.js";
@@ -58,6 +59,8 @@ export function Layout({ entries, home, name, aside }) {
   );
 }
 
+const anew = () => location.reload();
+
 /** The page of the address. @param {{entries: Entry[]}} props */
 function Shown({ entries }) {
   const found = match(entries, path.value);
@@ -71,10 +74,11 @@ function Shown({ entries }) {
   useEffect(() => {
     let isLeft = false;
     const { entry } = found ?? {};
-    entry?.load().then(
-      (module) => isLeft || setPage({ entry, show: module.default }),
-      (error) => isLeft || setPage({ entry, error }),
-    );
+    if (entry)
+      moduleOf(entry.load).then(
+        (module) => isLeft || setPage({ entry, show: module.default }),
+        (error) => isLeft || setPage({ entry, error }),
+      );
     return () => {
       isLeft = true;
     };
@@ -97,10 +101,13 @@ function Shown({ entries }) {
     document.title = [main.current?.querySelector("h1")?.textContent, "DC1"].filter(Boolean).join(" · ");
   });
   let shown = /** @type {Child} */ (h("p", { class: "loading", role: "status" }, texts().loading));
+  const missing = page.entry === found?.entry ? page.error : undefined;
   if (!found) shown = h("h1", null, texts().noSuchPage);
-  else if (broken)
-    shown = [h("h1", { key: "title" }, texts().broken), h(Refused, { key: "error", error: broken, retry: mend })];
-  else if (page.error && page.entry === found.entry) shown = h(Refused, { error: page.error });
-  else if (Page) shown = h(Page, { key: path.value, params: found.params, query: query.value });
+  else if (broken || missing) {
+    // Browsers keep that a module did not come, until the page is loaded anew.
+    const retry = broken ? mend : anew;
+    const refused = h(Refused, { key: "error", error: broken || missing, retry });
+    shown = [h("h1", { key: "title" }, texts().broken), refused];
+  } else if (Page) shown = h(Page, { key: path.value, params: found.params, query: query.value });
   return h("main", { id: "main", ref: main, tabIndex: -1 }, shown);
 }

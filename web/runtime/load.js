@@ -1,6 +1,11 @@
 // What a page asks the API for, and how it stands: not there yet, there, or refused.
 
 import { useCallback, useEffect, useRef, useState } from "../vendor/hooks.js";
+import { ApiError } from "./api.js";
+
+const PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
+const TOO_MANY = 429;
 
 /**
  * @template T
@@ -83,32 +88,81 @@ export function useSlowly(value, everySeconds) {
 }
 
 /**
+ * Load a module of the site. One that does not come is what any answer is that does not come; the browser's own words are for nobody.
+ *
+ * @template T
+ * @param {() => Promise<T>} load
+ * @returns {Promise<T>}
+ */
+export const moduleOf = (load) =>
+  load().catch(() => {
+    throw new ApiError(0, {});
+  });
+
+/** Whether the same question may be answered in a moment: the line broke, or the server is busy or away. @param {unknown} error @returns {error is ApiError} */
+const isPassing = (error) =>
+  error instanceof ApiError && (error.status === 0 || error.status === TOO_MANY || error.status >= 500);
+
+/**
+ * Ask until it is answered or refused for good.
+ *
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @param {AbortSignal} signal
+ * @param {(error: unknown) => void} told of each time that it failed, and of undefined once it did not
+ * @returns {Promise<T>}
+ */
+async function persistently(ask, signal, told) {
+  for (let pause = PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    try {
+      const answer = await ask();
+      told(undefined);
+      return answer;
+    } catch (error) {
+      if (signal.aborted || !isPassing(error)) throw error;
+      told(error);
+      const leastMs = 1000 * (error.retryAfterSeconds ?? 0);
+      // Not all who were refused at once, at once again.
+      await new Promise((done) => setTimeout(done, Math.max(pause * (0.5 + Math.random()), leastMs)));
+    }
+    signal.throwIfAborted();
+  }
+}
+
+/**
  * Load a long list page by page, and show what has come meanwhile: no answer is so long that reading it stalls the page, or that
- * the server counts it among the large ones (docs/contract.md, 9).
+ * the server counts it among the large ones (docs/contract.md, 9). A page that did not come is said to be missing and asked for again:
+ * of twenty-five, one will be refused by a server that has much to do.
  *
  * @template T
  * @param {(offset: number, limit: number, signal: AbortSignal) => Promise<{rows: T[], total: number}>} load
+ * @param {(row: T) => string | number} keyOf of rows that moved to a later page meanwhile, so that none is there twice
  * @param {readonly unknown[]} [inputs]
  * @param {number} [limit]
- * @returns {Loading<T[]> & {isWhole: boolean}}
+ * @returns {Loading<T[]> & {isComing: boolean}} `isComing` while there is more of it to come
  */
-export function usePages(load, inputs = [], limit = 400) {
+export function usePages(load, keyOf, inputs = [], limit = 400) {
   const [isWhole, setWhole] = useState(false);
+  const [missing, setMissing] = useState(/** @type {unknown} */ (undefined));
   const [rows, setRows] = useState(/** @type {T[] | undefined} */ (undefined));
   const all = useLoad(async (signal) => {
     setWhole(false);
-    /** @type {T[]} */
-    let found = [];
-    for (let total = 1; found.length < total && !signal.aborted;) {
-      const page = await load(found.length, limit, signal);
+    setMissing(undefined);
+    /** @type {Map<string | number, T>} */
+    const found = new Map();
+    /** @param {unknown} error */
+    const told = (error) => signal.aborted || setMissing(error);
+    for (let offset = 0, total = 1; offset < total && !signal.aborted;) {
+      const page = await persistently(() => load(offset, limit, signal), signal, told);
+      offset += page.rows.length;
       total = page.rows.length ? page.total : 0;
-      found = [...found, ...page.rows];
-      if (!signal.aborted) setRows(found);
+      for (const row of page.rows) found.set(keyOf(row), row);
+      if (!signal.aborted) setRows([...found.values()]);
     }
-    setWhole(true);
-    return found;
+    if (!signal.aborted) setWhole(true);
+    return [...found.values()];
   }, inputs);
-  return { ...all, value: rows, isWhole };
+  return { ...all, value: rows, error: all.error ?? missing, isComing: !isWhole && all.error === undefined };
 }
 
 /**

@@ -11,6 +11,7 @@ import { machineColumns } from "../../components/machine_columns.js";
 import { table } from "../../components/table.js";
 import { number } from "../../runtime/format.js";
 import { useMachines } from "../../runtime/live.js";
+import { folded, searchable } from "../../runtime/search.js";
 import texts from "../../text/admin.js";
 import words from "../../text/words.js";
 
@@ -23,7 +24,7 @@ export default function Machines() {
   const { rows, isLive, error } = useMachines("GET /admin/providers/stream");
   const [text, setText] = useState("");
   const [state, setState] = useState("");
-  const shown = useMemo(() => filtered(rows ?? [], text.trim().toLowerCase(), state), [rows, text, state]);
+  const shown = useMemo(() => filtered(rows ?? [], folded(text.trim()), state), [rows, text, state]);
   return h(
     "div",
     null,
@@ -39,13 +40,11 @@ export default function Machines() {
   );
 }
 
+const toldOf = searchable((/** @type {LiveMachine} */ row) => [row.name, row.gpu_type, row.location, String(row.id)]);
+
 /** @param {LiveMachine[]} rows @param {string} text @param {string} state */
 const filtered = (rows, text, state) =>
-  rows.filter(
-    (row) =>
-      (!state || row.status === state) &&
-      (!text || [row.name, row.gpu_type, row.location, String(row.id)].some((one) => one.toLowerCase().includes(text))),
-  );
+  rows.filter((row) => (!state || row.status === state) && (!text || toldOf(row).includes(text)));
 
 /** @param {LiveMachine[]} rows */
 function listed(rows) {

@@ -6,6 +6,8 @@ import { Badge, Status } from "../../components/badge.js";
 import { named, SelectField, TextField } from "../../components/field.js";
 import { table } from "../../components/table.js";
 import { number, percent, sar } from "../../runtime/format.js";
+import { folded, searchable } from "../../runtime/search.js";
+import common from "../../text/common.js";
 import texts from "../../text/public.js";
 
 /** @typedef {import("../../runtime/api.js").Schemas["MarketProvider"]} Machine */
@@ -14,22 +16,16 @@ import texts from "../../text/public.js";
 /** @type {Wanted} */
 const ANYTHING = { text: "", gpu: "", vram: "", price: "" };
 
-/** What a search looks in, made once for each machine, as it comes: all of ten thousand at the first letter would be a stall. @type {WeakMap<Machine, string>} */
-const told = new WeakMap();
-
-/** @param {Machine} machine */
-function toldOf(machine) {
-  let text = told.get(machine);
-  if (text === undefined) {
-    text = [machine.name, machine.gpu_model, machine.location, ...machine.cached_models].join("\n").toLowerCase();
-    told.set(machine, text);
-  }
-  return text;
-}
+const toldOf = searchable((/** @type {Machine} */ machine) => [
+  machine.name,
+  machine.gpu_model,
+  machine.location,
+  ...machine.cached_models,
+]);
 
 /** @param {Machine[]} rows @param {Wanted} wanted */
 function filtered(rows, wanted) {
-  const text = wanted.text.trim().toLowerCase();
+  const text = folded(wanted.text.trim());
   const vram = Number(wanted.vram) || 0;
   const price = Number(wanted.price) || Infinity;
   return rows.filter(
@@ -41,8 +37,8 @@ function filtered(rows, wanted) {
   );
 }
 
-/** @param {{rows: Machine[]}} props */
-export function Machines({ rows }) {
+/** @param {{rows: Machine[], isComing: boolean}} props `isComing` while there are more to come */
+export function Machines({ rows, isComing }) {
   const t = texts();
   const [wanted, setWanted] = useState(ANYTHING);
   const shown = useMemo(() => filtered(rows, wanted), [rows, wanted]);
@@ -62,7 +58,12 @@ export function Machines({ rows }) {
       h(TextField, { label: t.leastVram, type: "number", min: 0, value: wanted.vram, set: set("vram") }),
       h(TextField, { label: t.mostPrice, type: "number", min: 0, step: "any", value: wanted.price, set: set("price") }),
     ),
-    h("p", { class: "quiet", role: "status" }, t.shownOf(shown.length, number(rows.length))),
+    h(
+      "p",
+      { class: "quiet", role: "status" },
+      t.shownOf(shown.length, number(rows.length)),
+      isComing && ` · ${common().loading}`,
+    ),
     table({ caption: t.machines, rows: shown, keyOf: (row) => row.id, columns: columns(), empty: t.noMachines }),
   );
 }

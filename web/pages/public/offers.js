@@ -16,10 +16,13 @@ const EVERY_SECONDS = 30;
 
 export default function Offers() {
   const t = texts();
-  const machines = usePages(async (offset, limit, signal) => {
-    const page = await call("GET /providers/available", { query: { offset, limit }, signal });
-    return { rows: page.providers, total: page.total };
-  });
+  const machines = usePages(
+    async (offset, limit, signal) => {
+      const page = await call("GET /providers/available", { query: { offset, limit }, signal });
+      return { rows: page.providers, total: page.total };
+    },
+    (machine) => machine.id,
+  );
   const summary = useLoad((signal) => call("GET /market/summary", { signal }), [], EVERY_SECONDS);
   const rates = useLoad((signal) => call("GET /renters/pricing", { signal }));
   const told = summary.value;
@@ -42,7 +45,7 @@ export default function Offers() {
       "section",
       { "aria-labelledby": "machines" },
       h("h2", { id: "machines" }, t.machines),
-      loaded(machines, (rows) => h(Machines, { rows })),
+      loaded(machines, (rows) => h(Machines, { rows, isComing: machines.isComing })),
     ),
     h("section", { "aria-labelledby": "models" }, h("h2", { id: "models" }, t.models), h(Models, null)),
     h(
