@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from dc1.testing.market import LocalMarket
+from dc1.testing.people import answered
 from tests.console.visitor import Visitors
 
 _IMPORT = """(name) => {
@@ -56,6 +57,42 @@ def test_what_was_done_is_taken_back_once(visitors: Visitors) -> None:
         expect(told).to_contain_text("Taken back.")
         expect(told).not_to_contain_text("Suspended.")
         assert page.evaluate("window.undone") == 1
+
+
+def test_what_one_did_is_not_for_the_next_to_take_back(town: LocalMarket, visitors: Visitors) -> None:
+    """Nor is a question that was put to one for the next to answer."""
+    renter = town.add_renter()
+    with visitors.one() as visitor:
+        page = visitor.sign_in(renter.key)
+        page.evaluate(_TOAST)
+        expect(page.get_by_role("button", name="Undo")).to_be_visible()
+        page.evaluate(_ASK)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        answered(renter.post("/renters/me/rotate-key"))
+        expect(page.locator("input[name=key]")).to_be_visible()
+        expect(page.locator(".toast, dialog")).to_have_count(0)
+        assert page.evaluate("window.answer") == "no"
+        visitor.wrong.clear()
+
+
+def test_what_is_done_after_its_owner_has_left_has_no_way_back(town: LocalMarket, visitors: Visitors) -> None:
+    held: list[Route] = []
+    with visitors.one() as visitor:
+        page = visitor.sign_in(town.add_renter().key)
+        page.goto(f"{visitor.url}/console#/webhooks")
+        visitor.settled()
+        page.route("**/renters/settings", held.append)
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("input[name=key]")).to_be_visible()
+        # The page that the next may not have is none that they begin with.
+        assert page.evaluate("location.hash") == "#/"
+        visitor.sign_in(town.add_renter().key)
+        (late,) = held
+        with page.expect_response("**/renters/settings"):
+            late.continue_()
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        expect(page.locator(".toast")).to_have_count(0)
 
 
 def test_a_whole_visit_needs_no_pointer(town: LocalMarket, visitors: Visitors) -> None:

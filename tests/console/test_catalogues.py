@@ -33,13 +33,14 @@ _WORDS: dict[str, Iterable[str]] = {
     "jobEvents": JobEvent,
     "faults": Fault,
     "payoutStates": WithdrawalStatus,
+    "deliveryStates": DeliveryStatus,
     "gpuSources": GpuSource,
     "operatorRoles": OperatorRole,
     "traits": Trait,
     "alerts": AlertReason,
     "notifications": NotificationEvent,
 }
-_STATES: tuple[Iterable[str], ...] = (JobStatus, ProviderStatus, Approval, DeliveryStatus)
+_STATES: tuple[Iterable[str], ...] = (JobStatus, ProviderStatus, Approval)
 
 
 def _catalogue(page: Page, name: str) -> dict[str, dict[str, str]]:

@@ -20,6 +20,7 @@ PAGES: dict[str, tuple[str, Key | None]] = {
     "start": ("/#/start", None),
     "nowhere": ("/#/nowhere", None),
     "sign-in": ("/console", None),
+    "register": ("/console#/register?as=owner", None),
     "admin": ("/console", lambda market: ADMIN_TOKEN),
     "renter": ("/console", lambda market: market.add_renter().key),
     "owner": ("/console", lambda market: market.add_provider().key),

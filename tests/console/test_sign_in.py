@@ -44,6 +44,22 @@ def test_a_key_is_kept_by_the_tab_alone_and_leaves_with_its_owner(
         assert page.evaluate("sessionStorage.length") == 0
 
 
+_KEEPS_NOTHING = """for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, {
+  get() { throw new DOMException("denied", "SecurityError"); },
+})"""
+
+
+def test_who_lets_pages_keep_nothing_uses_them_all_the_same(town: LocalMarket, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.page
+        page.add_init_script(_KEEPS_NOTHING)
+        visitor.sign_in(town.add_renter().key)
+        page.locator(".choices button[lang=ar]").click()
+        expect(page.locator("html[dir=rtl]")).to_be_visible()
+        page.get_by_role("link", name="المحفظة").click()
+        expect(page.get_by_role("heading", name="المحفظة")).to_be_visible()
+
+
 def test_a_scoped_key_is_its_renters(town: LocalMarket, visitors: Visitors) -> None:
     scoped = answered(town.add_renter().post("/renters/me/keys", {"scopes": ["billing"]}), 201)["key"]
     with visitors.one() as visitor:

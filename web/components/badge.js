@@ -19,7 +19,6 @@ const KINDS = {
   running: "good",
   completed: "good",
   failed: "bad",
-  delivered: "good",
   cancelled: "plain",
 };
 

@@ -2,7 +2,8 @@
 
 import { h } from "../vendor/preact.js";
 import { useEffect, useRef } from "../vendor/hooks.js";
-import { signal } from "../vendor/signals.js";
+import { effect, signal } from "../vendor/signals.js";
+import { session } from "../runtime/session.js";
 import texts from "../text/common.js";
 
 /** @typedef {import("../vendor/preact.js").ComponentChild} Child */
@@ -18,6 +19,12 @@ import texts from "../text/common.js";
 
 /** @type {import("../vendor/signals.js").Signal<(Question & {answered: (given: FormData | null) => void}) | null>} */
 const asked = signal(null);
+
+// What was asked of one is not for the next to answer.
+effect(() => {
+  void session.value;
+  asked.peek()?.answered(null);
+});
 
 /**
  * Ask before something is done.

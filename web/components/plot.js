@@ -55,6 +55,8 @@ function options(place, { times, series, told, isDaily }) {
     width: place.clientWidth,
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
+    // From nothing on: one machine beside two is not the bottom of the plot.
+    scales: { y: { range: { min: { pad: 0.1, soft: 0, mode: 1 }, max: { pad: 0.1, soft: 0, mode: 3 } } } },
     axes: [
       {
         ...axis,

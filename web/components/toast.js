@@ -1,7 +1,8 @@
 // What was just done, said once, with a way back where there is one.
 
 import { h } from "../vendor/preact.js";
-import { signal } from "../vendor/signals.js";
+import { effect, signal } from "../vendor/signals.js";
+import { session } from "../runtime/session.js";
 import { said } from "./notice.js";
 import texts from "../text/common.js";
 
@@ -15,6 +16,12 @@ const WITH_UNDO_MS = 20_000;
 const shown = signal([]);
 let count = 0;
 
+// What one did is not for the next to read or to take back, who may have another key.
+effect(() => {
+  void session.value;
+  shown.value = [];
+});
+
 /** @param {number} id */
 const remove = (id) => (shown.value = shown.value.filter((one) => one.id !== id));
 
@@ -25,6 +32,8 @@ export function toast(text, undo) {
 
 /** Say that something was refused. @param {unknown} error */
 export function complain(error) {
+  // Of a session that ended meanwhile: nobody waits for it any more.
+  if (error instanceof DOMException && error.name === "AbortError") return;
   add({ text: said(error), isBad: true });
 }
 

@@ -17,8 +17,15 @@ export const jobId = (id) => h("bdi", { class: "id" }, id);
 
 /** @type {Record<string, import("./badge.js").Kind>} */
 const PAYOUT_KINDS = { pending: "warn", processing: "warn", paid: "good", failed: "bad", rejected: "bad" };
+/** @type {Record<string, import("./badge.js").Kind>} */
+const DELIVERY_KINDS = { pending: "warn", delivered: "good", failed: "bad" };
 
 /** @param {{of: string}} props */
 export function PayoutStatus({ of }) {
   return h(Badge, { kind: PAYOUT_KINDS[of] ?? "plain", children: word(words().payoutStates, of) });
+}
+
+/** Of something that was sent: a job that is pending waits for a machine. @param {{of: string}} props */
+export function DeliveryStatus({ of }) {
+  return h(Badge, { kind: DELIVERY_KINDS[of] ?? "plain", children: word(words().deliveryStates, of) });
 }

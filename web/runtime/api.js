@@ -82,11 +82,11 @@ export async function request(route, given) {
     throw error.name === "AbortError" ? error : new ApiError(0, {});
   });
   // Of what failed nobody knows whether it was done, and what was refused is no worse under the same key.
-  if (answer.ok) {
-    unanswered.delete(act);
-    return answer;
-  }
-  // A key that was good until now: its owner replaced it, or an admin did. Not that of who has signed in meanwhile.
+  if (answer.ok) unanswered.delete(act);
+  // Who was signed in has left while it was on its way: what came of it is not for who is here now, nor is a way back from it.
+  if (given.key === undefined && key !== session.value?.key) throw new DOMException("left", "AbortError");
+  if (answer.ok) return answer;
+  // A key that was good until now: its owner replaced it, or an admin did.
   if (answer.status === 401 && key === session.value?.key) end("key");
   throw new ApiError(answer.status, await answer.json().catch(() => ({})));
 }

@@ -2,6 +2,7 @@
 
 import { effect, signal } from "../vendor/signals.js";
 import { end, session } from "./session.js";
+import { tab } from "./storage.js";
 
 const MOST_MS = 30 * 60_000;
 const WARNING_MS = 60_000;
@@ -27,15 +28,15 @@ function use() {
 /** By the clock and not by counting: a machine that sleeps counts nothing. */
 function look() {
   if (isOver()) return end("idle");
-  sessionStorage.setItem(KEPT, String(usedAtMs));
+  tab.setItem(KEPT, String(usedAtMs));
   isEnding.value = Date.now() - usedAtMs >= MOST_MS - WARNING_MS;
 }
 
 // For as long as somebody is signed in.
 effect(() => {
   isEnding.value = false;
-  if (!session.value) return sessionStorage.removeItem(KEPT);
-  usedAtMs = Number(sessionStorage.getItem(KEPT)) || Date.now();
+  if (!session.value) return tab.removeItem(KEPT);
+  usedAtMs = Number(tab.getItem(KEPT)) || Date.now();
   look();
   const timer = setInterval(look, LOOK_MS);
   for (const name of USES) addEventListener(name, use, { capture: true, passive: true });

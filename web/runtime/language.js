@@ -1,6 +1,7 @@
 // The language of the page: one signal that every text reads, so that all of them change when it does.
 
 import { effect, signal } from "../vendor/signals.js";
+import { machine } from "./storage.js";
 
 /** @typedef {"en" | "ar"} Language */
 
@@ -17,7 +18,7 @@ export const inLanguage = (english, arabic) => (language.value === "ar" && arabi
 
 /** What the reader chose here before, or else the first of the browser's languages that there is. @returns {Language} */
 function preferred() {
-  const kept = localStorage.getItem(KEPT);
+  const kept = machine.getItem(KEPT);
   if (isLanguage(kept)) return kept;
   return navigator.languages.map((name) => name.slice(0, 2).toLowerCase()).find(isLanguage) ?? "en";
 }
@@ -31,7 +32,7 @@ effect(() => {
 
 /** Show everything in another language, from now on. @param {Language} name */
 export function speak(name) {
-  localStorage.setItem(KEPT, name);
+  machine.setItem(KEPT, name);
   language.value = name;
 }
 

@@ -36,9 +36,9 @@ export function useMachine(id) {
 /**
  * The jobs that who is signed in may see, as they move: the open ones, and those that ended while the page was open.
  *
- * @param {number} [most] of those that ended the older ones are forgotten where there are more
+ * @param {number} [most] of those that ended the older ones are forgotten where there are more: a page may be open for a day
  */
-export const useJobs = (most = Infinity) =>
+export const useJobs = (most = 500) =>
   useLive(
     "GET /jobs/stream",
     (event) => /** @type {LiveJob[] | undefined} */ (event.jobs),

@@ -1,6 +1,7 @@
 // Who is signed in, in this tab and until it is closed: a key is in no address, no cookie and nothing that outlives the tab.
 
 import { signal } from "../vendor/signals.js";
+import { tab } from "./storage.js";
 
 /** @typedef {"admin" | "renter" | "owner"} Role */
 /** @typedef {"viewer" | "support" | "finance" | "admin"} OperatorRole */
@@ -14,7 +15,7 @@ const KEPT = "dc1.session";
 
 /** @returns {Session | null} */
 function kept() {
-  const text = sessionStorage.getItem(KEPT);
+  const text = tab.getItem(KEPT);
   return text === null ? null : JSON.parse(text);
 }
 
@@ -25,7 +26,7 @@ export const ended = signal(/** @type {Reason | undefined} */ (undefined));
 
 /** @param {Session} who */
 export function begin(who) {
-  sessionStorage.setItem(KEPT, JSON.stringify(who));
+  tab.setItem(KEPT, JSON.stringify(who));
   ended.value = undefined;
   session.value = who;
 }
@@ -39,7 +40,7 @@ export const may = (route) => session.value?.routes?.includes(route) ?? true;
 
 /** @param {Reason} [reason] */
 export function end(reason) {
-  sessionStorage.removeItem(KEPT);
+  tab.removeItem(KEPT);
   ended.value = reason;
   session.value = null;
 }

@@ -1,11 +1,12 @@
 // Light or dark: the system's, until the reader chooses.
 
 import { effect, signal } from "../vendor/signals.js";
+import { machine } from "./storage.js";
 
 /** @typedef {"light" | "dark"} Theme */
 
 const KEPT = "dc1.theme";
-const kept = localStorage.getItem(KEPT);
+const kept = machine.getItem(KEPT);
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 /** @type {import("../vendor/signals.js").Signal<Theme>} */
@@ -16,12 +17,12 @@ effect(() => {
 });
 
 system.addEventListener("change", ({ matches }) => {
-  if (!localStorage.getItem(KEPT)) theme.value = matches ? "dark" : "light";
+  if (!machine.getItem(KEPT)) theme.value = matches ? "dark" : "light";
 });
 
 /** Show the other one, here and next time. */
 export function turn() {
   const next = theme.value === "dark" ? "light" : "dark";
-  localStorage.setItem(KEPT, next);
+  machine.setItem(KEPT, next);
   theme.value = next;
 }

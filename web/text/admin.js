@@ -124,6 +124,7 @@ export default catalogue(
     fault: "Fault",
     submitted: "Submitted",
     noJobs: "No job matches.",
+    openJobs: "Open",
     newJobs: (/** @type {string} */ shown, /** @type {number} */ count) =>
       plural(count, { one: "Show a new job", other: `Show ${shown} new jobs` }),
     ofThese: (/** @type {string} */ shown, /** @type {string} */ total) => `${shown} of ${total}`,
@@ -222,7 +223,7 @@ export default catalogue(
     running: "مهام قيد التنفيذ",
     revenueToday: "إيراد اليوم",
     revenue: "مجموع الإيراد",
-    waiting: "قائمة الانتظار",
+    waiting: "ما في الطابور",
     nothingWaits: "لا توجد مهام في الانتظار.",
     anyGpu: "أي بطاقة، أو بلا بطاقة",
     depth: "المهام",
@@ -230,7 +231,7 @@ export default catalogue(
     period: "المدة",
     periods: { "1h": "آخر ساعة", "24h": "آخر يوم", "30d": "آخر 30 يومًا" },
     fleet: "الأجهزة",
-    flow: "الانتظار والتنفيذ",
+    flow: "الطابور والتنفيذ",
     endings: "المهام المنتهية",
     charged: "المحصّل",
     completed: "مكتملة",
@@ -242,7 +243,7 @@ export default catalogue(
     gpu: "البطاقة",
     source: "المصدر",
     claimed: "قول المالك",
-    measuredTops: "تيرا عملية INT8",
+    measuredTops: "تيرا عملية/ث (INT8)",
     memory: "الذاكرة (غيغابايت/ث)",
     busy: "الاستخدام",
     heard: "آخر نبض",
@@ -309,6 +310,7 @@ export default catalogue(
     fault: "الخطأ",
     submitted: "أُرسلت",
     noJobs: "لا توجد مهام مطابقة.",
+    openJobs: "مفتوحة",
     newJobs: (/** @type {string} */ shown, /** @type {number} */ count) =>
       plural(count, {
         one: "عرض مهمة جديدة",

@@ -48,6 +48,7 @@ export default catalogue(
       failed: "Failed",
       rejected: "Rejected",
     },
+    deliveryStates: { pending: "On its way", delivered: "Delivered", failed: "Not delivered" },
     accounts: {
       wallet: "Renters' wallets",
       hold: "Held for jobs",
@@ -133,6 +134,7 @@ export default catalogue(
       reversal: "قيد عكسي",
     },
     payoutStates: { pending: "في الانتظار", processing: "في الطريق", paid: "حُوِّل", failed: "فشل", rejected: "مرفوض" },
+    deliveryStates: { pending: "في الطريق", delivered: "وصل", failed: "لم يصل" },
     accounts: {
       wallet: "محافظ المستأجرين",
       hold: "محجوز للمهام",

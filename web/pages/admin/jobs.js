@@ -62,7 +62,7 @@ export default function Jobs() {
             [t.jobs, number(stats.total)],
             [t.completed, number(stats.completed)],
             [t.failed, number(stats.failed)],
-            [t.running, number(stats.active)],
+            [t.openJobs, number(stats.active)],
             [t.charged, money(stats.total_revenue_halala)],
           ],
         }),

@@ -5,6 +5,8 @@ import { useEffect, useState } from "../../vendor/hooks.js";
 import { Layout } from "../../components/layout.js";
 import { Refused } from "../../components/notice.js";
 import { isEnding } from "../../runtime/idle.js";
+import { moduleOf } from "../../runtime/load.js";
+import { go } from "../../runtime/router.js";
 import { end, may, session } from "../../runtime/session.js";
 import { SITE } from "../../runtime/site.js";
 import common from "../../text/common.js";
@@ -24,6 +26,7 @@ const OF_ROLE = {
 /** @type {Entry[]} */
 const OUTSIDE = [
   { path: "/", load: () => import("./sign_in.js") },
+  { path: "/register", load: () => import("./register.js") },
   { path: "/.*", load: () => import("./sign_in.js") },
 ];
 
@@ -35,7 +38,7 @@ export function Console() {
     let isLeft = false;
     if (who) {
       const { role } = who;
-      OF_ROLE[role]().then(
+      moduleOf(OF_ROLE[role]).then(
         (module) => isLeft || setInside({ role, entries: module.ENTRIES }),
         (error) => isLeft || setInside({ role, error }),
       );
@@ -45,9 +48,14 @@ export function Console() {
     };
   }, [who?.role]);
   if (!who) return h(Layout, { entries: OUTSIDE, home: SITE.home, name: "DC1" });
-  const out = h("button", { type: "button", onClick: () => end() }, t.signOut);
+  const leave = () => {
+    end();
+    // The next who signs in may be of another role, which has no such page.
+    go("/");
+  };
+  const out = h("button", { type: "button", onClick: leave }, t.signOut);
   if (inside.role !== who.role) return h("p", { class: "loading", role: "status" }, common().loading);
-  if (!inside.entries) return h(Refused, { error: inside.error });
+  if (!inside.entries) return h(Refused, { error: inside.error, retry: () => location.reload() });
   const name = `DC1 · ${who.operator ? words().operatorRoles[who.operator] : t.roles[who.role]}`;
   const entries = inside.entries.filter(({ needs }) => !needs || may(needs));
   return [

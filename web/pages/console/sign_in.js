@@ -7,7 +7,6 @@ import { TextField } from "../../components/field.js";
 import { Refused } from "../../components/notice.js";
 import { ApiError, call } from "../../runtime/api.js";
 import { begin, ended } from "../../runtime/session.js";
-import { SITE } from "../../runtime/site.js";
 import texts from "../../text/console.js";
 
 /** @typedef {import("../../runtime/session.js").Session} Session */
@@ -58,6 +57,6 @@ export default function SignIn() {
         required: true,
       }),
     ),
-    h("p", null, t.noKey, " ", h("a", { href: `${SITE.home}#/start` }, t.start)),
+    h("p", null, t.noKey, " ", h("a", { href: "#/register" }, t.register)),
   );
 }

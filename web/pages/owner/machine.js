@@ -29,7 +29,8 @@ export default function Machine({ params }) {
   const t = texts();
   const id = Number(params["id"]);
   const [key, setKey] = useState(/** @type {RotatedKey | undefined} */ (undefined));
-  const live = useOwnMachines().rows?.find((one) => one.id === id);
+  const { rows } = useOwnMachines();
+  const live = rows?.find((one) => one.id === id);
   const listed = useLoad(
     (signal) => call("GET /providers/me/machines", { query: { limit: MOST_MACHINES }, signal }),
     [live?.status],
@@ -71,7 +72,9 @@ export default function Machine({ params }) {
             ],
           }),
         ]
-      : h("p", { class: "loading", role: "status" }, common().loading),
+      : rows
+        ? h("p", { class: "empty" }, t.noSuchMachine)
+        : h("p", { class: "loading", role: "status" }, common().loading),
     loaded(listed, ({ machines }) => {
       const machine = machines.find((one) => one.id === id);
       return machine
@@ -84,7 +87,7 @@ export default function Machine({ params }) {
           )
         : null;
     }),
-    h(Telemetry, { id }),
+    (live || !rows) && h(Telemetry, { id }),
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from "../../vendor/preact.js";
 import { useState } from "../../vendor/hooks.js";
-import { Status } from "../../components/badge.js";
+import { Approval, Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { ask } from "../../components/dialog.js";
 import { TextField } from "../../components/field.js";
@@ -56,7 +56,7 @@ export function machineTable(rows) {
     href: (row) => `#/machines/${row.id}`,
     columns: [
       name,
-      { key: "status", title: t.status, cell: (row) => h(Status, { of: stateOf(row) }), sort: stateOf, width: 115 },
+      { key: "status", title: t.status, cell: stated, sort: stateOf, width: 115 },
       gpu,
       busy,
       {
@@ -85,3 +85,9 @@ export function machineTable(rows) {
 
 /** What matters most of how it stands: until it is approved nothing else does. @param {LiveMachine} machine */
 const stateOf = (machine) => (machine.approval_status === "approved" ? machine.status : machine.approval_status);
+
+/** @param {LiveMachine} machine */
+const stated = (machine) =>
+  machine.approval_status === "approved"
+    ? h(Status, { of: machine.status })
+    : h(Approval, { of: machine.approval_status });

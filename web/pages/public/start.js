@@ -29,6 +29,9 @@ export default function Start() {
     );
   /** @param {string} label @param {string} code */
   const sample = (label, code) => [h("h3", null, label), h(Code, { label, children: code })];
+  /** @param {"renter" | "owner"} role */
+  const open = (role) =>
+    h("p", null, h("a", { class: "button", href: `${SITE.console}#/register?as=${role}` }, t.openHere));
   return h(
     "div",
     null,
@@ -41,6 +44,7 @@ export default function Start() {
         { "aria-labelledby": "renters" },
         h("h2", { id: "renters" }, t.forRenters),
         list(t.renterSteps),
+        open("renter"),
         sample(t.register, RENTER),
         sample(t.sendJob, JOB),
         sample(t.chat, CHAT),
@@ -50,6 +54,7 @@ export default function Start() {
         { "aria-labelledby": "owners" },
         h("h2", { id: "owners" }, t.forOwners),
         list(t.ownerSteps),
+        open("owner"),
         sample(t.register, OWNER),
         sample(t.daemon, daemon()),
       ),

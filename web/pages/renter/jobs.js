@@ -15,13 +15,14 @@ import { jobTable } from "./job_rows.js";
 /** @typedef {import("./job_rows.js").JobFacts} JobFacts */
 
 const PAGE = 100;
+const MOST_MOVING = 2000;
 const STATES = /** @type {const} */ (["queued", "pending", "running", "completed", "failed", "cancelled"]);
 /** @typedef {(typeof STATES)[number]} State */
 
 export default function Jobs() {
   const t = texts();
   const [status, setStatus] = useState("");
-  const { rows: moving, isLive, error } = useJobs();
+  const { rows: moving, isLive, error } = useJobs(MOST_MOVING);
   const older = useMore((page, signal) => listed(status, page, signal), [status]);
   const rows = useMemo(() => merged(moving ?? [], older.value?.rows ?? [], status), [moving, older.value, status]);
   return h(

@@ -3,13 +3,13 @@
 import { h } from "../../vendor/preact.js";
 import { useEffect, useState } from "../../vendor/hooks.js";
 import { Act, Form, moreOf } from "../../components/act.js";
-import { Status } from "../../components/badge.js";
 import { Code } from "../../components/code.js";
 import { TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { complain, toast } from "../../components/toast.js";
 import { When } from "../../components/when.js";
+import { DeliveryStatus } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { number } from "../../runtime/format.js";
 import { useJobs } from "../../runtime/live.js";
@@ -102,7 +102,7 @@ function Deliveries() {
         columns: [
           { key: "event", title: t.event, cell: (row) => h("code", null, row.event), width: 160 },
           { key: "when", title: t.when, cell: (row) => h(When, { at: row.created_at }), width: 170 },
-          { key: "status", title: t.status, cell: (row) => h(Status, { of: row.status }), width: 110 },
+          { key: "status", title: t.status, cell: (row) => h(DeliveryStatus, { of: row.status }), width: 110 },
           { key: "attempts", title: t.attempts, cell: (row) => number(row.attempts), isNumber: true, width: 90 },
           {
             key: "answer",
