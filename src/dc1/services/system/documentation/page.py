@@ -64,7 +64,7 @@ def _bar(words: Words) -> Html:
 def _navigation(document: dict[str, Any], every: list[Route], words: Words) -> Html:
     used = {route.tag for route in every}
     places = [(place, words[_PLACE_WORDS[place]]) for place in PLACES]
-    places += [(f"role-{role.lower()}", words["role_routes"].format(role=words.roles[role])) for role in ROLES]
+    places += [(f"role-{role.lower()}", words.routes[role]) for role in ROLES]
     services = [(f"tag-{tag['name']}", tag["name"]) for tag in _tags(document) if tag["name"] in used]
     return join(
         [
@@ -89,8 +89,7 @@ def _list(places: list[tuple[str, str]]) -> Html:
 
 def _role(role: str, every: list[Route], words: Words) -> Html:
     mine = [route for route in every if role in route.roles]
-    title = words["role_routes"].format(role=words.roles[role])
-    return join([f'<h2 id="role-{role.lower()}">{text(title)}</h2>', index_of(mine, words)])
+    return join([f'<h2 id="role-{role.lower()}">{text(words.routes[role])}</h2>', index_of(mine, words)])
 
 
 def _service(tag: dict[str, Any], every: list[Route], document: dict[str, Any], words: Words) -> Html:

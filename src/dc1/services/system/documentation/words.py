@@ -26,6 +26,7 @@ class Words:
     other: tuple[str, str]
     page: Mapping[str, str]
     roles: Mapping[str, str]
+    routes: Mapping[str, str]
     rules: Mapping[str, str]
     summaries: Mapping[str, str]
     texts: Mapping[str, str]
@@ -54,6 +55,7 @@ def words(language: str) -> Words:
         other=(text["other"]["path"], text["other"]["name"]),
         page=text["page"],
         roles=text["roles"],
+        routes=text["routes"],
         rules=text["rules"],
         summaries=summaries,
         texts=_texts(directory.joinpath("texts"), f".{language}.yaml"),
