@@ -77,11 +77,15 @@ def test_what_one_did_is_not_for_the_next_to_take_back(town: LocalMarket, visito
 
 def test_what_is_done_after_its_owner_has_left_has_no_way_back(town: LocalMarket, visitors: Visitors) -> None:
     held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     with visitors.one() as visitor:
         page = visitor.sign_in(town.add_renter().key)
         page.goto(f"{visitor.url}/console#/webhooks")
         visitor.settled()
-        page.route("**/renters/settings", held.append)
+        page.route("**/renters/settings", hold)
         page.get_by_role("button", name="Save").click()
         page.get_by_role("button", name="Sign out").click()
         expect(page.locator("input[name=key]")).to_be_visible()

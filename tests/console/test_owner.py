@@ -55,6 +55,8 @@ def test_a_machine_is_added_with_a_key_that_is_shown_once(owner: PollDaemon, vis
         expect(page.locator("tbody th").filter(has_text="Third")).to_be_visible()
         # What a stranger called one is a name.
         expect(page.locator("tbody th").filter(has_text="<b>second</b>")).to_be_visible()
+        page.goto(f"{visitor.url}/console#/machines/99999")
+        expect(page.get_by_text("No machine of yours has this number.")).to_be_visible()
 
 
 def test_a_machine_is_renamed_and_gets_a_new_key(town: LocalMarket, owner: PollDaemon, visitors: Visitors) -> None:

@@ -11,7 +11,7 @@ from dc1.storage.accounts import notifications
 from dc1.storage.accounts.notifications import NewChannel
 from dc1.storage.engine.database import Connection
 from dc1.testing.market import LocalMarket
-from dc1.testing.people import Renter
+from dc1.testing.people import Renter, answered
 from dc1.testing.poll_daemon import PollDaemon
 from dc1.testing.waiting import eventually
 from tests.console.visitor import Visitors
@@ -27,8 +27,11 @@ def daemon(town: LocalMarket) -> PollDaemon:
 
 @pytest.fixture(scope="module")
 def renter(town: LocalMarket, daemon: PollDaemon) -> Renter:
-    """One with a job that is done, one that runs and some that wait."""
+    """One with a key and a channel, a job that is done, one that runs and some that wait."""
     renter = town.add_renter()
+    limits = {"label": "notebook", "scopes": ["inference"], "monthly_budget_halala": 123456}
+    answered(renter.post("/renters/me/keys", limits), 201)
+    answered(renter.post("/notifications", {"kind": "slack", "target": "https://hooks.slack.com/services/T/B/s"}), 201)
     renter.submit()
     done = town.next_job(daemon)
     daemon.logs(done["job_id"], ["epoch 1", "<img src=x onerror=alert(1)>"])

@@ -35,6 +35,9 @@ _LEFT_IN_LATIN = """() => {
   }
   return found;
 }"""
+# Money and acts that a row has no room for; who sees half of a price or of a button is misled.
+_CUT_OFF = """[...document.querySelectorAll(".table td.number, .table td:has(button)")]
+  .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
 # Abbreviations that are the same in Arabic.
 _SAME_IN_BOTH = {"OpenAI", "RTX", "INT", "GPU", "HTTPS", "CSV", "LLM"}
 
@@ -141,6 +144,7 @@ class Visitor:
             self.page.screenshot(path=SCREENS / f"{name}-{width}.jpg", type="jpeg", quality=80, full_page=True)
             beyond = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert beyond <= 0, f"{name} is {beyond} px wider than {width}"
+            assert self.page.evaluate(_CUT_OFF) == [], f"{name} at {width}"
 
     def finds_whole(self, name: str) -> None:
         """Keep how the page looks, and find nothing wrong with it for eyes, ears and thumbs."""

@@ -14,7 +14,8 @@ import { Toasts } from "./toast.js";
 /** @typedef {import("../vendor/preact.js").ComponentChild} Child */
 /** @typedef {import("../runtime/router.js").Entry} Entry */
 
-const MOST_LINKS_IN_LINE = 9;
+// Beside the name and the choices, in the language whose words are longer.
+const MOST_LINKS_IN_LINE = 8;
 
 /** @param {{entries: Entry[], home: string, name: string, aside?: Child}} props `aside` stands beside the choices */
 export function Layout({ entries, home, name, aside }) {

@@ -14,6 +14,7 @@ import texts from "../text/common.js";
  * @property {number[]} times in seconds since 1970, one for each value of every series
  * @property {Series[]} series
  * @property {(value: number) => string} [told] says a value in words
+ * @property {number} [least] what values are multiples of, as nothing between two of them is marked
  * @property {boolean} [isDaily] times are days, which begin by UTC as the market's do
  */
 
@@ -39,13 +40,16 @@ const latest = (values) => values.findLast((value) => value != null) ?? null;
 /** A text as a canvas draws it, where lines run from left to right: one that runs the other way says so. @param {string} text */
 const isolated = (text) => (text && language.value === "ar" ? `\u2067${text}\u2069` : text);
 
+/** @param {number} value @param {number} of where it is 0, of anything */
+const isMultiple = (value, of) => !of || Math.abs(value / of - Math.round(value / of)) < 1e-6;
+
 /** @param {boolean} isDaily */
 const dayOf = (isDaily) =>
   isDaily ? { month: "short", day: "numeric", timeZone: "UTC" } : { month: "short", day: "numeric" };
 const HOUR = { hour: "numeric", minute: "2-digit" };
 
 /** @param {HTMLElement} place @param {Required<PlotProps>} props @returns {import("uplot").Options} */
-function options(place, { times, series, told, isDaily }) {
+function options(place, { times, series, told, least, isDaily }) {
   const day = /** @type {Intl.DateTimeFormatOptions} */ (dayOf(isDaily));
   const hour = /** @type {Intl.DateTimeFormatOptions} */ (HOUR);
   const grid = { stroke: colour(place, "--edge"), width: 1 };
@@ -70,8 +74,8 @@ function options(place, { times, series, told, isDaily }) {
       {
         ...axis,
         size: 80,
-        // Nobody completes half a job.
-        filter: (_, splits) => (isWhole ? splits.map((value) => (Number.isInteger(value) ? value : null)) : splits),
+        // Nobody completes half a job, and half a halala would be told as a whole one.
+        filter: (_, splits) => splits.map((value) => (isMultiple(value, isWhole ? 1 : least) ? value : null)),
         // Of small amounts several are the same in words.
         values: (_, splits) =>
           splits
@@ -101,7 +105,7 @@ function options(place, { times, series, told, isDaily }) {
 }
 
 /** @param {PlotProps} props */
-export function Plot({ label, times, series, told = number, isDaily = false }) {
+export function Plot({ label, times, series, told = number, least = 0, isDaily = false }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => {
     /** @type {import("uplot") | undefined} */
@@ -111,7 +115,7 @@ export function Plot({ label, times, series, told = number, isDaily = false }) {
     import("../vendor/uPlot.js").then(({ default: Kind }) => {
       if (isLeft || !place.current) return;
       const data = /** @type {import("uplot").AlignedData} */ ([times, ...series.map((one) => one.values)]);
-      plot = new Kind(options(place.current, { label, times, series, told, isDaily }), data, place.current);
+      plot = new Kind(options(place.current, { label, times, series, told, least, isDaily }), data, place.current);
       width.observe(place.current);
     });
     return () => {
@@ -141,5 +145,6 @@ export function MoneyPlot({ series, ...rest }) {
     ...rest,
     series: series.map(({ label, values }) => ({ label, values: values.map(drawn) })),
     told: sar,
+    least: riyals(1),
   });
 }

@@ -19,6 +19,7 @@ export function Telemetry({ id }) {
     EVERY_SECONDS,
   );
   const shown = loaded(metrics, ({ points }) => {
+    if (points.length === 0) return h("p", { class: "empty" }, common().nothing);
     const times = points.map(({ at }) => Date.parse(at) / 1000);
     /** @param {string} label @param {(point: (typeof points)[number]) => number | null} of */
     const line = (label, of) => ({ label, values: points.map(of) });

@@ -9,6 +9,7 @@ from tests.console.visitor import Visitor, Visitors
 
 LANGUAGES = ("en", "ar")
 _PHONE = {"width": 360, "height": 760}
+_WAITS = {"en": "To be approved", "ar": "بانتظار الاعتماد"}
 _BEYOND = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -68,7 +69,7 @@ def test_an_owner_comes_from_the_first_page_to_a_machine_that_is_online(
         expect(page.locator("main .code pre")).to_contain_text("/install.sh | sh")
         _fits(page)
         page.locator("nav a[href='#/machines']").click()
-        expect(page.locator("tbody .badge")).to_have_class("badge warn")
+        expect(page.locator("tbody .badge")).to_have_text(_WAITS[language])
         me = town.rest.get("/providers/me", key=key).json()["provider"]["id"]
         town.admin.approve(me)
         PollDaemon(town.rest, me, key).heartbeat()

@@ -17,7 +17,6 @@ export function newestJobs(rows, more = []) {
   const shown = table({
     caption: t.recentJobs,
     rows,
-    empty: t.noJobs,
     keyOf: (row) => row.job_id,
     href: (row) => `#/jobs/${encodeURIComponent(row.job_id)}`,
     columns: [

@@ -87,7 +87,7 @@ export default function Machine({ params }) {
           )
         : null;
     }),
-    (live || !rows) && h(Telemetry, { id }),
+    live && h(Telemetry, { id }),
   );
 }
 

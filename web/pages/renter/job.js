@@ -49,7 +49,12 @@ export default function Job({ params }) {
     // What has ended moves no more.
     job.value && OPEN.includes(job.value.job.status) && h(Liveness, { isLive }),
     loaded(job, ({ job: told }) => h(Detail, { job: told })),
-    h("section", { "aria-labelledby": "timeline" }, h("h2", { id: "timeline" }, t.timeline), timeline(events)),
+    h(
+      "section",
+      { "aria-labelledby": "timeline" },
+      h("h2", { id: "timeline" }, t.timeline),
+      timeline(events, job.value?.job),
+    ),
     h("section", { "aria-labelledby": "log" }, h("h2", { id: "log" }, t.log), h(JobLog, { id })),
   );
 }
@@ -151,9 +156,13 @@ function Acts({ job, isOpen }) {
   );
 }
 
-/** @param {Schemas["LifecycleEvent"][]} rows */
-function timeline(rows) {
+/** @param {Schemas["LifecycleEvent"][]} rows @param {Schemas["JobDetail"] | undefined} job */
+function timeline(rows, job) {
   const t = texts();
+  /** @param {Schemas["LifecycleEvent"]} row */
+  const note = ({ message, error_category }) =>
+    // Why it failed is said in both languages of the job, and of the event in one.
+    message && message === job?.error ? inLanguage(message, job.error_ar) : (message ?? error_category ?? "");
   return table({
     caption: t.timeline,
     rows,
@@ -168,7 +177,7 @@ function timeline(rows) {
         isExtra: true,
         width: 200,
       },
-      { key: "message", title: t.message, cell: (row) => h("bdi", null, row.message ?? row.error_category ?? "") },
+      { key: "message", title: t.message, cell: (row) => h("bdi", { class: "whole" }, note(row)) },
     ],
   });
 }
@@ -186,7 +195,11 @@ function Bill({ id }) {
       rows: lines.map((line, at) => ({ ...line, at })),
       keyOf: (row) => row.at,
       columns: [
-        { key: "line", title: t.line, cell: (row) => h("bdi", null, inLanguage(row.description, row.description_ar)) },
+        {
+          key: "line",
+          title: t.line,
+          cell: (row) => h("bdi", { class: "whole" }, inLanguage(row.description, row.description_ar)),
+        },
         { key: "time", title: t.seconds, cell: (row) => duration(row.seconds), isNumber: true, width: 110 },
         {
           key: "tokens",
@@ -220,5 +233,6 @@ function made(told) {
   if (told.type === "image" && told.image_base64)
     return h("img", { src: `data:image/${told.format};base64,${told.image_base64}`, alt: told.prompt ?? "" });
   const text = told.response ?? told.result ?? told;
-  return h("pre", { dir: "auto", tabIndex: 0 }, typeof text === "string" ? text : JSON.stringify(text, null, 2));
+  if (typeof text === "string") return h("pre", { class: "answer", dir: "auto", tabIndex: 0 }, text);
+  return h("pre", { dir: "auto", tabIndex: 0 }, JSON.stringify(text, null, 2));
 }
