@@ -150,11 +150,11 @@ def test_what_descriptions_say_is_text(rest: Rest) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_browser_shows_it_and_it_asks_for_its_script_alone(rest: Rest, browser: Browser) -> None:
+def test_a_browser_shows_it_and_it_asks_for_its_scripts_alone(rest: Rest, browser: Browser) -> None:
     visit = browser.visit(f"{rest.url}/docs")
     assert set(Outline(visit.html).places) == set(Outline(served_page(rest)).places)
-    (script,) = visit.requested
-    assert re.fullmatch(rf"{re.escape(rest.url)}/assets/\w+/docs.js", script)
+    scripts = [re.fullmatch(rf"{re.escape(rest.url)}/assets/\w+/(.*)", asked) for asked in visit.requested]
+    assert [script and script[1] for script in scripts] == ["docs.js", "runtime/search.js"]
     # It would have been seen.
     assert browser.visit(f"data:text/html,<img src={rest.url}/seen>").requested == [f"{rest.url}/seen"]
 
