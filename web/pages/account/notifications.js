@@ -170,7 +170,13 @@ function arrived(row) {
   const state = !row.confirmed && h(Badge, { kind: "warn", children: t.unconfirmed });
   // Also of a code that did not arrive: both are to be known, for a wrong address is found so.
   if (row.last_error)
-    return [state, " ", h(Badge, { kind: "bad", children: t.failed }), " ", h("bdi", null, row.last_error)];
+    return [
+      state,
+      " ",
+      h(Badge, { kind: "bad", children: t.failed }),
+      " ",
+      h("bdi", { class: "whole" }, row.last_error),
+    ];
   if (state) return state;
   return row.last_sent_at ? ago(row.last_sent_at) : t.waits;
 }
