@@ -1,14 +1,14 @@
 """Somebody who has never been here, with a phone and nothing else, from the first page to what they came for."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.poll_daemon import PollDaemon
 from tests.console.visitor import Visitor, Visitors
 
 LANGUAGES = ("en", "ar")
-_PHONE = {"width": 360, "height": 760}
+_PHONE: ViewportSize = {"width": 360, "height": 760}
 _WAITS = {"en": "To be approved", "ar": "بانتظار الاعتماد"}
 _BEYOND = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
