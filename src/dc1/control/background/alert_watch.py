@@ -1,6 +1,5 @@
 """Knows what is wrong in the fleet, and has owners and operators told of it, each thing once while it lasts."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from dc1.control.background.fault_watch import FaultWatch
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import every, in_turns
 from dc1.control.scheduling.core import Core
+from dc1.control.shared_reading import SharedReading
 from dc1.domain.access.notifications import NotificationEvent
 from dc1.domain.access.roles import Role
 from dc1.domain.base import versions
@@ -23,7 +23,6 @@ from dc1.storage.accounts.notifications import OPERATORS
 from dc1.storage.admin import monitoring
 from dc1.storage.admin.monitoring import Failures
 from dc1.storage.engine.database import Connection
-from dc1.storage.engine.unwritable import unwritable_reason
 
 _NO_FAILURES = Failures(0, 0)
 # More often than is done anything, as the market's clock is not the loop's: a test moves it by hand.
@@ -55,11 +54,8 @@ class AlertWatch:
         self._fleet = core.fleet
         self._fault_watch = fault_watch
         self._last_minute = 0
-        self._sharing = asyncio.Lock()
-        self._attention = Attention()
-        self._attention_at: float | None = None
-        self._failures: Mapping[int, Failures] = {}
-        self._failures_at: float | None = None
+        self._failures = SharedReading(lambda: self._read_failures(self._clock.now_ms()))
+        self._attention = SharedReading(self._look_for_all)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -67,22 +63,13 @@ class AlertWatch:
 
     async def attention(self, most_seconds: float) -> Attention:
         """Return what operators should look at, as it was so long ago at most: all who watch share one look."""
-        # The loop's time and not the market's clock: it is about what a look costs.
-        clock = asyncio.get_running_loop().time
-        async with self._sharing:
-            if self._attention_at is None or clock() - self._attention_at >= most_seconds:
-                if self._failures_at is None or clock() - self._failures_at >= _FAILURES_SECONDS:
-                    try:
-                        self._failures = await self._read_failures(self._clock.now_ms())
-                    except Exception as error:
-                        # All else is known from memory, and wanted most while the database is away.
-                        if self._failures_at is None or unwritable_reason(error) is None:
-                            raise
-                    self._failures_at = clock()
-                alerts = await self._found(self._clock.now_ms(), self._failures)
-                waiting = sorted(each.id for each in self._fleet if each.awaits_approval)
-                self._attention, self._attention_at = Attention(_by_age(alerts), waiting), clock()
-            return self._attention
+        return await self._attention.now(most_seconds)
+
+    async def _look_for_all(self) -> Attention:
+        # All else is known from memory, and wanted most while the database is away.
+        failures = await self._failures.now(_FAILURES_SECONDS)
+        alerts = await self._found(self._clock.now_ms(), failures)
+        return Attention(_by_age(alerts), sorted(each.id for each in self._fleet if each.awaits_approval))
 
     async def current(self, now_ms: int) -> list[tuple[Provider, Alert]]:
         """Return what is wrong with machines that may work, longest first; nobody need act for others."""

@@ -1,13 +1,12 @@
 """The queue as operators watch it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from dc1.control.control_plane import ControlPlane
+from dc1.control.shared_reading import SharedReading
 from dc1.domain.base.clock import iso
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.services.api.live_stream import LiveSource
-from dc1.storage.engine.unwritable import unwritable_reason
 from dc1.storage.money import counters
 
 _CHARGES_SECONDS = 10.0
@@ -19,24 +18,11 @@ class Charges:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._reading = asyncio.Lock()
-        self._told: JsonObject = {}
-        self._read_at: float | None = None
+        self._charged = SharedReading(self._read)
 
     async def now(self) -> JsonObject:
         """Return it as the fields of a QueueEvent, as it was some seconds ago at most."""
-        # The loop's time and not the market's clock: it is about what reading costs.
-        clock = asyncio.get_running_loop().time
-        async with self._reading:
-            if self._read_at is None or clock() - self._read_at >= _CHARGES_SECONDS:
-                try:
-                    self._told = await self._read()
-                except Exception as error:
-                    # All else is known from memory, and wanted most while the database is away.
-                    if not self._told or unwritable_reason(error) is None:
-                        raise
-                self._read_at = clock()
-            return self._told
+        return await self._charged.now(_CHARGES_SECONDS)
 
     async def _read(self) -> JsonObject:
         now_ms = self._plane.clock.now_ms()
