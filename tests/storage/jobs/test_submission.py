@@ -296,4 +296,4 @@ async def test_a_job_costs_a_handful_of_round_trips(market: Market, monkeypatch:
     trips.append(0)
     report = AttemptReport(completed=True, actor=Actor.PROVIDER, result={"type": "text", "response": "ok"})
     assert await market.do(lifecycle.finish, job.id, report, NOW + 60_000, attempt=1, provider_id=provider)
-    assert trips == [4, 3, 4]
+    assert trips == [3, 3, 4]

@@ -17,7 +17,7 @@ from sqlalchemy.types import UserDefinedType
 from dc1.containment import contained
 from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
-from dc1.storage.engine.statements import PreparedStatement, drop_pending, send_pending
+from dc1.storage.engine.statements import PreparedStatement, drop_pending, leave_begin, send_pending
 from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason
 from dc1.storage.engine.watchdog import ANSWERS_WITHIN_SECONDS, Watchdog
 
@@ -59,6 +59,7 @@ _TRANSACTION_STATUS = select(
 )
 # Of `pg_xact_status`, for an id that this server has not given to anybody.
 _NOT_GIVEN_YET = "22023"
+_BEGIN = "dc1_begin"
 _GENERATION = "dc1_generation"
 _KNOWN_LIFE = "dc1_life"
 # As long as SQLite waits: who locks a table for longer, by hand or for maintenance, keeps every thread of ours.
@@ -133,24 +134,33 @@ def postgres_engine(url: URL, *, pool_size: int, keeps_sessions: bool = True) ->
     # Parameters are hidden, for errors are logged and parameters name people.
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True, connect_args=arguments)
 
-    if keeps_sessions:
-
-        @event.listens_for(engine, "connect")
-        def limit_waiting(connection: Any, _record: Any) -> None:
-            # Outside of a transaction, which the pool would roll back, and the choice with it.
-            connection.autocommit = True
+    @event.listens_for(engine, "connect")
+    def begin_ourselves(connection: Any, _record: Any) -> None:
+        # The driver would wait for the answer to its own BEGIN before it sends anything else.
+        connection.autocommit = True
+        if keeps_sessions:
             connection.execute(f"SET lock_timeout = {_LOCK_MS}")
-            connection.autocommit = False
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        leave_begin(connection, connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
     @event.listens_for(engine, "before_cursor_execute")
     def send_first(connection: Connection, *_: Any) -> None:
         send_pending(connection)
 
+    # What was sent before a commit has left, for a unit that writes asks for its number last.
+    @event.listens_for(engine, "commit")
     @event.listens_for(engine, "rollback")
     def send_nothing(connection: Connection) -> None:
         drop_pending(connection)
 
     return engine
+
+
+def snapshots(engine: Engine) -> Engine:
+    """Return the engine for reads: a whole one sees one moment, as a page and its total must speak of the same."""
+    return engine.execution_options(**{_BEGIN: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"})
 
 
 class PostgresBackend:
@@ -163,8 +173,7 @@ class PostgresBackend:
     def __init__(self, url: URL, *, connections: int, keeps_sessions: bool = True) -> None:
         self._engine = postgres_engine(url, pool_size=connections, keeps_sessions=keeps_sessions)
         self._generation = Generation(self._engine)
-        # One snapshot for a whole read: a page and its total must speak of the same moment.
-        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._snapshots = snapshots(self._engine)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-postgres")
         soon = round(ANSWERS_WITHIN_SECONDS)
         self._watchdog = Watchdog(self._engine, lambda: connect_beside_the_pool(url, connect_timeout=soon))

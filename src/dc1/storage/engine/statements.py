@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import RawCursor
-from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, insert
+from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -88,12 +88,28 @@ class PreparedInsert:
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         (key,) = table.primary_key
+        self._key = key.name
         self._insert = PreparedStatement(insert(table).returning(key), columns)
+        self._insert_numbered = PreparedStatement(insert(table), [key.name, *columns])
+        self._next = PreparedStatement(select(func.nextval(func.pg_get_serial_sequence(table.name, key.name))))
 
-    def insert(self, conn: Connection, values: Values) -> int:
-        """Insert a row and return the id that the database gave it."""
-        row_id: int = self._insert.rows(conn, values)[0][0]
+    def ask_id(self, conn: Connection) -> "AskedId":
+        """Ask for the id of a row that may be inserted, with whatever else is asked; unused, it is nobody's."""
+        # An embedded engine has no way to give one out before the row, nor a round trip to save.
+        return None if conn.dialect.name == "sqlite" else self._next.ask(conn, {})
+
+    def insert(self, conn: Connection, values: Values, asked: "AskedId" = None) -> int:
+        """Insert a row and return the id that the database gave it, by an answer it has given already if `asked`."""
+        if asked is None:
+            row_id: int = self._insert.rows(conn, values)[0][0]
+            return row_id
+        ((row_id,),) = asked()
+        self._insert_numbered.send(conn, {**values, self._key: row_id})
         return row_id
+
+
+AskedId: TypeAlias = Answer | None
+"""What tells the id of a row that may be inserted, None where the row has it when it is."""
 
 
 def upsert(
@@ -145,6 +161,8 @@ class _Pending:
     bound: list[Any]
     changing: int | None = None
     cursor: _Cursor | None = None
+    prepare: bool | None = None
+    """Whether the server keeps it; None once it has come often."""
 
     def require_changes(self) -> None:
         # Before the commit, which never leaves with what it would make durable.
@@ -247,18 +265,23 @@ def _round_trip(conn: Connection, last: _Pending) -> _Cursor:
     sent = [*_sent.pop(conn, ()), last]
     try:
         if len(sent) == 1:
-            # The driver waits for the answer to its BEGIN, so that a first statement alone has nothing to go with.
             last.cursor = RawCursor(driver).execute(last.sql, last.bound)
         else:
             with driver.pipeline():
                 for each in sent:
                     # psycopg's usual cursor would rewrite the placeholders of a long statement each time.
-                    each.cursor = RawCursor(driver).execute(each.sql, each.bound)
+                    each.cursor = RawCursor(driver).execute(each.sql, each.bound, prepare=each.prepare)
     except psycopg.Error as error:
         _raise(conn, driver, error)
     for each in sent:
         each.require_changes()
     return last.cursor
+
+
+def leave_begin(conn: Connection, sql: str) -> None:
+    """Have a transaction begin with its first statement, in one round trip."""
+    # Of what is pending before nothing belongs to this transaction.
+    _sent[conn] = [_Pending(sql, [], prepare=False)]
 
 
 def send_pending(conn: Connection) -> None:

@@ -32,7 +32,7 @@ from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import key_budgets, renters
 from dc1.storage.accounts.key_budgets import KeyBudget
 from dc1.storage.accounts.renters import RenterRow
-from dc1.storage.engine.statements import PreparedInsert, PreparedStatement
+from dc1.storage.engine.statements import AskedId, PreparedInsert, PreparedStatement
 from dc1.storage.jobs import job_events, job_transitions, webhook_events
 from dc1.storage.jobs.claims import RoomQuestion, run_price_bps
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
@@ -116,8 +116,8 @@ class SubmissionLimits:
 _NOT_KEPT = ("spec", "slots", "call_slots", "terms", "submitted_by")
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in _NOT_KEPT]
 # Whatever a new job does not have yet is None.
-_BLANK: dict[str, Any] = dict.fromkeys(job_shape.names)
-_INSERT_JOB = PreparedInsert(jobs, [name for name in job_shape.names if name != "id"])
+_BLANK: dict[str, Any] = {name: None for name in job_shape.names if name != "id"}
+_INSERT_JOB = PreparedInsert(jobs, list(_BLANK))
 _INSERT_SPEC = PreparedStatement(insert(job_specs), ["job_id", *spec_shape.names])
 _COUNT_SUBMISSION = PreparedStatement(
     update(renters_table)
@@ -143,6 +143,7 @@ _SET_TOLD = PreparedStatement(
     )
 )
 
+_Asked: TypeAlias = tuple[RoomQuestion | None, AskedId]
 # Thresholds of each budget, in percent, by the id of the key whose budget it is.
 _News: TypeAlias = Mapping[str | None, list[int]]
 _NO_BUDGET = MonthlyBudget(None)
@@ -220,12 +221,13 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     """
     # It has no wallet to lock, and its jobs cost nothing.
     if new.renter_id == TEST_RENTER_ID:
-        usage = _Usage(day_start_ms(now_ms), month_start_ms(now_ms))
-        return _take_in(conn, new, _ask_room(conn, new), usage, limits, now_ms)
+        return _take_in(
+            conn, new, _ask(conn, new), _Usage(day_start_ms(now_ms), month_start_ms(now_ms)), limits, now_ms
+        )
     # Held until the commit, so that of two submissions the second sees what the first one spent.
     locked = renters.ask_lock(conn, new.renter_id)
-    # With it, though a refusal would not need it: the round trip costs more than the question.
-    room = _ask_room(conn, new)
+    # With it, though a refusal would not need it: the round trip costs more than the questions.
+    asked = _ask(conn, new)
     renter = locked()
     if renter is None or renter.status != AccountStatus.ACTIVE:
         raise errors.submit_key_invalid()
@@ -235,7 +237,7 @@ def submit(conn: Connection, new: NewJob, limits: SubmissionLimits, now_ms: int)
     usage = usage.with_order(new.cost_halala)
     news = _budget_news(usage, is_refused=False)
     # What nobody can be told of is told once there is an address.
-    job = _take_in(conn, new, room, usage if renter.webhook_url is None else usage.having_told(news), limits, now_ms)
+    job = _take_in(conn, new, asked, usage if renter.webhook_url is None else usage.having_told(news), limits, now_ms)
     _warn_of_low_balance(conn, renter, job, limits.balance_low_halala, now_ms)
     _tell(conn, renter, usage, news, now_ms)
     return job
@@ -264,23 +266,24 @@ def tell_of_refusal(conn: Connection, new: NewJob, limits: SubmissionLimits, now
     _tell(conn, renter, usage, news, now_ms)
 
 
-def _ask_room(conn: Connection, new: NewJob) -> RoomQuestion | None:
-    """Ask whether the provider has room that the scheduler chose, if it chose one."""
-    if new.provider_id is None:
-        return None
-    return RoomQuestion(conn, new.provider_id, new.slots, new.call_slots, new.terms)
+def _ask(conn: Connection, new: NewJob) -> _Asked:
+    """Ask whether the provider has room that the scheduler chose, if it chose one, and for the job's id."""
+    chosen = new.provider_id
+    room = None if chosen is None else RoomQuestion(conn, chosen, new.slots, new.call_slots, new.terms)
+    return room, _INSERT_JOB.ask_id(conn)
 
 
 def _take_in(
-    conn: Connection, new: NewJob, room: RoomQuestion | None, usage: _Usage, limits: SubmissionLimits, now_ms: int
+    conn: Connection, new: NewJob, asked: _Asked, usage: _Usage, limits: SubmissionLimits, now_ms: int
 ) -> JobRow:
+    room, job_id = asked
     # The scheduler's choice may be old by now; a slot that is gone only means that the job waits.
     placed = room is not None and room.has(Room.of(new.source, new.gpu_count))
     # Nobody waits in a queue with a connection open.
     if new.source == JobSource.V1 and not placed:
         raise errors.no_capacity_available(new.model or "")
     promo = starter_credit.part_of_hold(new.cost_halala, usage.promo_halala)
-    job = _insert(conn, _row(new, limits, promo, now_ms, placed=placed), new.spec)
+    job = _insert(conn, _values(new, limits, promo, now_ms, placed=placed), new.spec, job_id)
     # After the row, which its movement refers to.
     _hold(conn, job, now_ms)
     _count(conn, job, new.submitted_by, usage, now_ms)
@@ -310,11 +313,11 @@ def _seconds_until(then_ms: int, now_ms: int) -> int:
     return -((now_ms - then_ms) // 1000)
 
 
-def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, *, placed: bool) -> JobRow:
+def _values(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, *, placed: bool) -> dict[str, Any]:
+    """Return the row of a job as its columns, all but the id."""
     given = {name: getattr(new, name) for name in _GIVEN}
     deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
     derived: dict[str, Any] = {
-        "id": 0,
         "status": JobStatus.PENDING if placed else JobStatus.QUEUED,
         "provider_id": new.provider_id if placed else None,
         "run_price_bps": run_price_bps(new, new.terms.price_bps) if placed else None,
@@ -330,29 +333,20 @@ def _row(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, 
         "max_retries": limits.max_retries,
         "event_sequence": 1,
     }
-    return JobRow(**{**_BLANK, **given, **derived})
+    return {**_BLANK, **given, **derived}
 
 
-def _insert(conn: Connection, row: JobRow, spec: JobSpec) -> JobRow:
-    values = job_shape.values(row)
-    del values["id"]
-    job_id = _INSERT_JOB.insert(conn, values)
+def _insert(conn: Connection, values: dict[str, Any], spec: JobSpec, asked: AskedId) -> JobRow:
+    job_id = _INSERT_JOB.insert(conn, values, asked)
     _INSERT_SPEC.send(conn, spec_shape.values(spec) | {"job_id": job_id})
-    return replace(row, id=job_id)
+    return JobRow(id=job_id, **values)
 
 
 def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
     if job.cost_halala > 0:
-        source, target = ledger.wallet(job.renter_id), ledger.hold(job.renter_id)
-        transfer = Transfer(
-            MovementKind.HOLD,
-            f"job:{job.id}",
-            job.cost_halala,
-            source,
-            target,
-            job_id=job.id,
-            promo=job.promo_held_halala,
-        )
+        ref, promo = f"job:{job.id}", job.promo_held_halala
+        ends = ledger.wallet(job.renter_id), ledger.hold(job.renter_id)
+        transfer = Transfer(MovementKind.HOLD, ref, job.cost_halala, *ends, job_id=job.id, promo=promo)
         ledger.post(conn, [transfer], now_ms)
 
 
@@ -365,9 +359,9 @@ def _warn_of_low_balance(conn: Connection, renter: RenterRow, job: JobRow, thres
 
 def _tell(conn: Connection, renter: RenterRow, usage: _Usage, news: _News, now_ms: int) -> None:
     for key_id, percents in news.items():
-        budget = usage.budgets[key_id]
         for percent in percents:
-            webhook_events.budget_threshold(conn, renter.webhook_url, renter.id, percent, budget, key_id, now_ms)
+            url, budget = renter.webhook_url, usage.budgets[key_id]
+            webhook_events.budget_threshold(conn, url, renter.id, percent, budget, key_id, now_ms)
 
 
 def _count(conn: Connection, job: JobRow, actor: Actor, usage: _Usage, now_ms: int) -> None:

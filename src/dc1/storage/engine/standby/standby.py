@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dc1.containment import contained
 from dc1.metrics.standby import StandbyMetrics
-from dc1.storage.engine.postgres import Generation, connect_beside_the_pool, postgres_engine
+from dc1.storage.engine.postgres import Generation, connect_beside_the_pool, postgres_engine, snapshots
 from dc1.storage.engine.standby.position import (
     ANSWERED_WITHIN_SECONDS,
     PRIMARY_POSITION,
@@ -73,7 +73,7 @@ class Standby:
         # at.
         engine = postgres_engine(url, pool_size=connections, keeps_sessions=False)
         self._engine = engine
-        self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._snapshots = snapshots(engine)
         self._generation = Generation(engine)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="dc1-standby")
         soon = round(ANSWERED_WITHIN_SECONDS)
@@ -227,12 +227,9 @@ def _require(connection: Connection, wanted: Position) -> None:
 def _reached(connection: Connection) -> Position:
     driver = connection.connection.driver_connection
     assert driver is not None
-    # Outside of the transaction, whose snapshot must not be older than the answer.
-    driver.autocommit = True
     try:
-        reached = Position.of(driver.execute(STANDBY_POSITION).fetchone())
-        driver.autocommit = False
-        return reached
+        # Outside of the transaction, whose snapshot must not be older than the answer.
+        return Position.of(driver.execute(STANDBY_POSITION).fetchone())
     except NoPositionError:
         raise UnfitStandbyError(Unfit.OTHER_HISTORY) from None
     except psycopg.Error:
