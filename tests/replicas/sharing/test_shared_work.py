@@ -13,6 +13,7 @@ from dc1.control.control_plane import ControlPlane
 from dc1.storage.cluster import change_feed
 from dc1.storage.cluster.change_feed import Heard, Notifications, SharedTokens
 from dc1.storage.cluster.news import News
+from dc1.storage.engine import followed
 from dc1.storage.engine.database import Connection
 from dc1.testing.people import Renter, answered
 from dc1.testing.poll_daemon import PollDaemon
@@ -118,9 +119,13 @@ def test_what_an_operator_looks_at_has_no_other_server_read_anything(
     write = database.write
 
     # By what is written: what a server does by the clock comes between, and may be everybody's.
-    async def noted(work: Callable[[Connection], Any], *, is_told: bool = True) -> Any:
-        told[getattr(work, "__qualname__", "").partition(".")[0]] = is_told
-        return await write(work, is_told=is_told)
+    async def noted(work: Callable[[Connection], Any]) -> Any:
+        def watched(conn: Connection) -> Any:
+            result = work(conn)
+            told[getattr(work, "__qualname__", "").partition(".")[0]] = followed.was_changed(conn)
+            return result
+
+        return await write(watched)
 
     monkeypatch.setattr(database, "write", noted)
     answered(pair.a.admin.get("/admin/dashboard"))
@@ -138,11 +143,11 @@ def test_jobs_that_come_and_go_elsewhere_are_never_read(
 ) -> None:
     _, daemon = served_at_a
     read: list[int] = []
-    followed = change_feed.followed
+    read_rows = change_feed.followed
 
     def noted(conn: Connection, row_ids: list[int]) -> object:
         read.extend(row_ids)
-        return followed(conn, row_ids)
+        return read_rows(conn, row_ids)
 
     monkeypatch.setattr(change_feed, "followed", noted)
     ended = pair.b.server.market.job_watch.ended

@@ -131,4 +131,4 @@ class Operators:
         """Store who called since the last time."""
         used, self._used = self._used, {}
         if used:
-            await self._database.write(lambda conn: operators.touch_many(conn, used), is_told=False)
+            await self._database.write(lambda conn: operators.touch_many(conn, used))

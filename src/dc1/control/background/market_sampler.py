@@ -49,9 +49,7 @@ class MarketSampler:
             if self._fleet.lists.is_available(provider):
                 prices.append(self._catalog.hour_halala(provider))
         price = median(prices) if prices else None
-        await self._db.write(
-            lambda conn: market_minutes.note(conn, _market(conn, minute_ms, machines, online), price), is_told=False
-        )
+        await self._db.write(lambda conn: market_minutes.note(conn, _market(conn, minute_ms, machines, online), price))
         self._last_ms = minute_ms
         await forget_all(self._db, lambda conn, limit: market_minutes.purge(conn, now_ms - _KEPT_MS, limit))
 

@@ -35,7 +35,7 @@ class RenterUpkeep:
         """Store when scoped keys were used since the last time."""
         used = self._credentials.take_used()
         if used:
-            await self._db.write(lambda conn: keys.touch_many(conn, used), is_told=False)
+            await self._db.write(lambda conn: keys.touch_many(conn, used))
 
     async def erase(self) -> None:
         """Erase the personal data of accounts deleted long ago, and old entries of delivery logs."""

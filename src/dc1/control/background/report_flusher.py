@@ -91,7 +91,7 @@ class ReportFlusher:
     async def _flush_conditions(self, now_ms: int) -> None:
         # Apart from the reports: a job is locked before any provider.
         if conditions := self._run_watch.due(now_ms):
-            await self._db.write(lambda conn: jobs.store_conditions(conn, conditions), is_told=False)
+            await self._db.write(lambda conn: jobs.store_conditions(conn, conditions))
         self._run_watch.stored(now_ms)
 
     async def _flush_offered_models(self) -> None:

@@ -43,9 +43,9 @@ class TelemetryUpkeep:
         if not self._pending.take(before_ms, _MOST_AT_ONCE):
             return
         while minutes := self._pending.take(before_ms, _MOST_AT_ONCE):
-            await self._db.write(partial(telemetry.store, minutes=minutes), is_told=False)
+            await self._db.write(partial(telemetry.store, minutes=minutes))
             self._pending.flushed()
         # Apart: what cannot be forgotten now must not have the new minutes stored, and counted, once more.
         old_ms = now_ms - RETENTION_MS
-        await self._db.write(lambda conn: telemetry.tend(conn, now_ms, old_ms), is_told=False)
+        await self._db.write(lambda conn: telemetry.tend(conn, now_ms, old_ms))
         await forget_all(self._db, lambda conn, limit: telemetry.purge(conn, old_ms, limit))

@@ -67,7 +67,7 @@ class LivingReplicas:
 
     async def renew(self) -> None:
         """Say that this server lives, and judge which of the others do not any more."""
-        found, here_ms = await self._db.write(self._renewal, is_told=False)
+        found, here_ms = await self._db.write(self._renewal)
         stepped = self._note_difference(found.now_ms - here_ms)
         alive = found.alive()
         # After an outage of the database, or a step of its clock, everybody's word has expired: let them all speak

@@ -63,9 +63,7 @@ class Notifier:
         free = _MAX_IN_FLIGHT - len(busy)
         if free == 0 or not await self._db.read(lambda conn: notifications.has_due(conn, now_ms, busy)):
             return
-        due = await self._db.write(
-            lambda conn: notifications.take_due(conn, now_ms, now_ms + _CLAIM_MS, free, busy), is_told=False
-        )
+        due = await self._db.write(lambda conn: notifications.take_due(conn, now_ms, now_ms + _CLAIM_MS, free, busy))
         for each in due:
             self._in_flight[each.channel_id] = asyncio.create_task(self._send(each))
 
@@ -74,11 +72,11 @@ class Notifier:
             error = await self._attempt(due)
             now_ms = self._clock.now_ms()
             if error is None:
-                await self._db.write(lambda conn: notifications.told(conn, due, now_ms), is_told=False)
+                await self._db.write(lambda conn: notifications.told(conn, due, now_ms))
                 return
             is_last = due.attempts >= len(RETRY_SECONDS)
             again_ms = None if is_last else now_ms + RETRY_SECONDS[due.attempts] * 1000
-            await self._db.write(lambda conn: notifications.failed(conn, due, error, again_ms), is_told=False)
+            await self._db.write(lambda conn: notifications.failed(conn, due, error, again_ms))
         except Exception as error:
             # It comes due again by itself, and then is sent once more.
             level_of(error, log)("notification_not_recorded", channel_id=due.channel_id)

@@ -54,7 +54,7 @@ class WebhookSender:
         await asyncio.gather(*tasks, return_exceptions=True)
         if unsent:
             now_ms = self._clock.now_ms()
-            await self._db.write(lambda conn: webhooks.release(conn, unsent, now_ms), is_told=False)
+            await self._db.write(lambda conn: webhooks.release(conn, unsent, now_ms))
         await self._poster.close()
         self._targets.close()
 
@@ -86,7 +86,7 @@ class WebhookSender:
         try:
             status, error = await self._attempt(delivery)
             attempt = _outcome(delivery, status, error, self._clock.now_ms())
-            await self._db.write(lambda conn: webhooks.record_attempt(conn, delivery, attempt), is_told=False)
+            await self._db.write(lambda conn: webhooks.record_attempt(conn, delivery, attempt))
         except Exception as error:
             # It comes due again by itself, and then is sent once more.
             level_of(error, log)("webhook_not_recorded", delivery_id=delivery.delivery_id)

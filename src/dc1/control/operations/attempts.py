@@ -91,7 +91,7 @@ class Attempts:
             started = start(conn, lease.row_id, lease.provider_id, lease.attempt - 1, slots, now_ms)
             return started or (running_in(conn, lease.row_id, lease.provider_id, lease.attempt) if may_run else None)
 
-        job = await self._db.write(work, is_told=False)
+        job = await self._db.write(work)
         if job is None:
             if self._leases.is_current(lease):
                 self._dispatcher.end_lease(lease.row_id)
@@ -134,7 +134,7 @@ class Attempts:
             again_seconds = self._retries.again_seconds(lease)
             unclaim = partial(lifecycle.unclaim, reason=reason, again_seconds=again_seconds, now_ms=now_ms)
             take = partial(unclaim, job_id=lease.row_id, provider_id=lease.provider_id)
-            job = await self._db.write(take, is_told=False)
+            job = await self._db.write(take)
             if job is None or not self._dispatcher.learn(job):
                 return None
             self._run_counts.returned()
@@ -173,7 +173,7 @@ class Attempts:
         return await self._noted(work)
 
     async def _noted(self, work: Callable[[Connection], JobRow]) -> JobRow:
-        self._dispatcher.tell(job := await self._db.write(work, is_told=False))
+        self._dispatcher.tell(job := await self._db.write(work))
         return job
 
     async def append_logs(
@@ -193,7 +193,7 @@ class Attempts:
             rows = job_logs.append(conn, job.id, job.attempt_number, lines, batch)
             return Logged(job, job.attempt_number, rows)
 
-        logged = await self._db.write(work, is_told=False)
+        logged = await self._db.write(work)
         if logged.rows:
             self._job_feed.publish(logged.job.id, LogLines(logged.rows))
         return logged
@@ -265,7 +265,7 @@ class Attempts:
 
         with self._leases.settling(*row_ids) as said:
             relayed = next(iter(said.values()), NOTHING_RELAYED)
-            before, moved = await self._db.write(partial(work, relayed=relayed), is_told=False)
+            before, moved = await self._db.write(partial(work, relayed=relayed))
             self.left(moved, before.provider_id, StopReason.SETTLED if provider_id is None else None)
         promoted_on = before.provider_id if self._dispatcher.has_work_for(before.provider_id) else None
         return ReportReceipt(moved.job, retried=moved.job.status == JobStatus.QUEUED, promoted_on=promoted_on)
@@ -318,7 +318,7 @@ class Attempts:
         # A job waits for whoever comes, the one that it names too (contract 4.1); a call has a caller who waits.
         may_retry = self._retries.may_follow(lease)
         with self._leases.settling(lease.row_id):
-            moved = await self._db.write(partial(lose, may_retry=may_retry), is_told=False)
+            moved = await self._db.write(partial(lose, may_retry=may_retry))
             if moved is None:
                 return False
             self.left(moved, lease.provider_id, StopReason.SUPERSEDED)
@@ -375,7 +375,7 @@ class Attempts:
         again_seconds = self._queue_deadline_seconds
         end = partial(lifecycle.end_overdue, job_id=row_id, now_ms=now_ms, queue_deadline_seconds=again_seconds)
         with self._leases.settling(row_id) as said:
-            moved = await self._db.write(partial(end, relayed=said[row_id]), is_told=False)
+            moved = await self._db.write(partial(end, relayed=said[row_id]))
             if moved is not None:
                 # A job that goes back to the queue has no provider any more; its lease still names the one it had.
                 provider_id = moved.job.provider_id if lease is None else lease.provider_id

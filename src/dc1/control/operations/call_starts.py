@@ -69,7 +69,7 @@ class CallStarts:
         if not starts:
             return
         begun = [start for _, start in starts]
-        jobs = await self._db.write(lambda conn: claims.store_starts(conn, begun), is_told=False)
+        jobs = await self._db.write(lambda conn: claims.store_starts(conn, begun))
         for (lease, start), job in zip(starts, jobs, strict=True):
             later, lease.unstored = lease.unstored, None
             # Of one that was moved meanwhile whoever moved it tells.
@@ -86,7 +86,7 @@ class CallStarts:
         def work(conn: Connection) -> JobRow | None:
             return lifecycle.set_phase(conn, lease.row_id, lease.provider_id, lease.attempt, phase, at_ms)
 
-        job = await self._db.write(work, is_told=False)
+        job = await self._db.write(work)
         if job is not None:
             self._dispatcher.tell(job)
 

@@ -237,7 +237,7 @@ class Completions:
 
         await self._attempts.starts.store(*sorted(answered))
         with self._leases.settling(*answered) as said:
-            for moved, provider_id in await self._db.write(partial(work, said=said), is_told=False):
+            for moved, provider_id in await self._db.write(partial(work, said=said)):
                 self._attempts.left(moved, provider_id, StopReason.CANCELLED)
 
     async def end_orphans(self) -> None:

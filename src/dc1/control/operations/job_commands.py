@@ -223,7 +223,7 @@ class JobCommands:
         await self._attempts.starts.store(row_id)
         with self._leases.settling(row_id) as said:
             relayed = NOTHING_RELAYED if in_one_piece and not said[row_id].is_whole else said[row_id]
-            moved = await self._db.write(partial(work, relayed=relayed), is_told=False)
+            moved = await self._db.write(partial(work, relayed=relayed))
             self._attempts.left(moved, moved.job.provider_id, stop)
         return moved.job
 

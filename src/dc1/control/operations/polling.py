@@ -95,7 +95,7 @@ class Polling:
                 return None
             return self._attempts.lose_in(conn, lease, now_ms, NEVER_TAKEN_UP, exclude=True)
 
-        moved = await self._db.write(work, is_told=False)
+        moved = await self._db.write(work)
         if moved is None:
             lease.taken_up = True
         else:

@@ -86,7 +86,7 @@ class Submission:
             )
 
         try:
-            submitted = await self._db.write(hooked(hook, work), is_told=False)
+            submitted = await self._db.write(hooked(hook, work))
         except BaseException as error:
             # Cancelled callers come here too, though a transaction that has begun is committed all the same: servicers
             # run commands shielded from callers who leave, or memory would not hear of such a job.
@@ -102,7 +102,7 @@ class Submission:
 
     async def _tell_of_refusal(self, new: NewJob, limits: SubmissionLimits, now_ms: int) -> None:
         try:
-            await self._db.write(lambda conn: lifecycle.tell_of_refusal(conn, new, limits, now_ms), is_told=False)
+            await self._db.write(lambda conn: lifecycle.tell_of_refusal(conn, new, limits, now_ms))
         except Exception:
             # The caller is refused all the same; the next order that does not fit tells it.
             log.exception("spent_budget_not_told", renter_id=new.renter_id)

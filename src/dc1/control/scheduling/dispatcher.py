@@ -339,7 +339,7 @@ class Dispatcher:
             still_queued = {job.id for job in refused if job is not None and job.status == JobStatus.QUEUED}
             return [None if job is None else (job, specs[job.id]) for job in claimed], still_queued
 
-        results, still_queued = await self._db.write(work, is_told=False)
+        results, still_queued = await self._db.write(work)
         self._run_counts.claimed(results)
         for match, result in zip(matches, results, strict=True):
             if result is not None and self.learn(result[0], waited=True):

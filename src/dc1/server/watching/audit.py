@@ -81,7 +81,7 @@ class Auditor:
                 await self.refused(call, options, status)
             return
         entry = self._entry(call, options, request, status, None)
-        await self._database.write(lambda conn: audit.record(conn, entry), is_told=False)
+        await self._database.write(lambda conn: audit.record(conn, entry))
 
     def _entry(
         self, call: Call, options: MethodOptions, request: Request | None, status: int, reason: RefusalReason | None

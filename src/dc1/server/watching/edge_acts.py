@@ -48,7 +48,7 @@ class EdgeActs:
         fresh = Counter(counts) if began_anew else counts - self._seen
         if entries := self._entries(fresh):
             # All or none: those of a look that failed are entered by the next one.
-            await self._database.write(partial(_record, entries), is_told=False)
+            await self._database.write(partial(_record, entries))
         self._seen = counts
 
     async def _count(self) -> Counter[tuple[str, RefusalReason]]:

@@ -80,7 +80,7 @@ class RefusedActs:
             return
         running = self._running[key] = _Running(refusal.at_ms, refusal.actor, stored=(refusal.actor, 1))
         try:
-            running.row_id = await self._database.write(lambda conn: audit.begin(conn, refusal), is_told=False)
+            running.row_id = await self._database.write(lambda conn: audit.begin(conn, refusal))
         except Exception as error:
             # The caller is refused either way, and hears why: a trail that cannot be written is told in the log.
             _log.warning("refusal_not_entered", reason=refusal.reason, fault=type(error).__name__)
@@ -95,7 +95,7 @@ class RefusedActs:
         ]
         if changed:
             tallies = [Tally(running.row_id or 0, running.actor, running.count) for running in changed]
-            await self._database.write(lambda conn: audit.tally(conn, tallies), is_told=False)
+            await self._database.write(lambda conn: audit.tally(conn, tallies))
             for running, tally in zip(changed, tallies, strict=True):
                 running.stored = (tally.actor, tally.calls)
         # One that grew meanwhile stays for the next round; one that never got in has no row to be counted in.

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from dc1.domain.access.keys import KeyRole, NewKey
 from dc1.domain.access.keys import hint as key_hint
+from dc1.storage.engine.followed import COUNTS_ONLY
 from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Shape, changed
 from dc1.storage.engine.statements import PreparedStatement
@@ -47,7 +48,12 @@ def in_grace(role: KeyRole, expires_at_ms: int | None) -> bool:
 
 _shape = Shape(KeyRow, api_keys)
 _FIND = PreparedStatement(select(*_shape.columns).where(api_keys.c.key_id == bindparam("wanted")))
-_TOUCH = update(api_keys).where(api_keys.c.key_id == bindparam("used")).values(last_used_at_ms=bindparam("at"))
+_TOUCH = (
+    update(api_keys)
+    .where(api_keys.c.key_id == bindparam("used"))
+    .values(last_used_at_ms=bindparam("at"))
+    .execution_options(**COUNTS_ONLY)
+)
 
 
 def add(

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from dc1.domain.access.keys import NewKey
 from dc1.domain.access.operators import Operator, OperatorRole
 from dc1.domain.errors import admin_access_denied, operator_name_taken, operator_not_found
+from dc1.storage.engine.followed import COUNTS_ONLY
 from dc1.storage.engine.row_mapping import Page, Shape, inserted_id
 from dc1.storage.schema.tables import operators
 
@@ -43,7 +44,12 @@ class NewOperator:
 
 _shape = Shape(OperatorRow, operators)
 _IN_FORCE = operators.c.revoked_at_ms.is_(None)
-_TOUCH = update(operators).where(operators.c.id == bindparam("used")).values(last_used_at_ms=bindparam("at"))
+_TOUCH = (
+    update(operators)
+    .where(operators.c.id == bindparam("used"))
+    .values(last_used_at_ms=bindparam("at"))
+    .execution_options(**COUNTS_ONLY)
+)
 
 
 def add(conn: Connection, new: NewOperator, key: NewKey, now_ms: int) -> OperatorRow:

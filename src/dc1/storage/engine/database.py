@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from dc1 import tracing
 from dc1.metrics.timing import DatabaseMetrics
 from dc1.private_files import make_private_file
+from dc1.storage.engine import followed
 from dc1.storage.engine.migrate import MigrationError, is_of_another_version, upgrade
 from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_at_once
 from dc1.storage.engine.postgres import PostgresBackend
@@ -74,7 +75,7 @@ class Database:
         self.session_url = session_url or url
         """Where a connection is a session of PostgreSQL, which listening needs: past a pooler by transaction."""
         self.on_commit: Callable[[], None] = lambda: None
-        """Called after each write that other replicas may have to follow."""
+        """Called after each write of what other replicas follow."""
         self._backend = backend
         self._standby: Standby | None = None
         self._probe = WriteProbe(backend.write)
@@ -134,11 +135,10 @@ class Database:
             return UnwritableReason.SCHEMA_CHANGED
         return await self._probe.check(patience_seconds)
 
-    async def write(self, work: Callable[[Connection], T], *, is_told: bool = True) -> T:
+    async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction and return its result once that is durable.
 
-        Unless `is_told` is False, as where others hear of it otherwise or keep nothing of it in memory, `on_commit` is
-        called, and each of them reads all that they follow.
+        Where it changed what other replicas follow, `on_commit` is called, and each of them reads all of that.
 
         Whatever `work` raises undoes its own effects and no other unit's, and is raised here. `work` may run
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
@@ -154,7 +154,7 @@ class Database:
         # One that hangs is no error yet, and nobody may be asking how the database is.
         hanging = asyncio.get_running_loop().call_later(HANGS_SECONDS, self._probe.doubt)
         try:
-            result = await self._measured("write", self._backend.write, work)
+            result, is_news = await self._measured("write", self._backend.write, lambda conn: followed.run(conn, work))
         except OutcomeUnknownError:
             self._probe.doubt()
             # Those who follow it look for it, in case that it is there.
@@ -168,7 +168,7 @@ class Database:
         finally:
             hanging.cancel()
         # Once it is durable: whoever is told earlier would look and find nothing new.
-        if is_told:
+        if is_news:
             self.on_commit()
         return result
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.types import UserDefinedType
 
 from dc1.containment import contained
+from dc1.storage.engine.followed import note_statements
 from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
 from dc1.storage.engine.statements import PreparedStatement, drop_pending, leave_begin, send_pending
@@ -155,6 +156,7 @@ def postgres_engine(url: URL, *, pool_size: int, keeps_sessions: bool = True) ->
     def send_nothing(connection: Connection) -> None:
         drop_pending(connection)
 
+    note_statements(engine)
     return engine
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from dc1.containment import contained
+from dc1.storage.engine.followed import note_statements
 from dc1.storage.engine.statements import driver_of
 from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 
@@ -95,6 +96,7 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
+    note_statements(engine)
     return engine
 
 

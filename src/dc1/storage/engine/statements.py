@@ -18,6 +18,8 @@ from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from dc1.storage.engine import followed
+
 Statement: TypeAlias = Select[*tuple[Any, ...]] | Insert | Update
 Values: TypeAlias = Mapping[str, Any]
 Answer: TypeAlias = Callable[[], list[tuple[Any, ...]]]
@@ -176,6 +178,7 @@ class _Compiled:
     def __init__(self, statement: Statement, columns: list[str], engine_name: str) -> None:
         self._dialect = _DIALECTS[engine_name]
         self._is_remote = engine_name == "postgresql"
+        self._is_news = followed.is_news(statement)
         # What nobody asked for is not to be returned, so the statement is compiled as one for many rows is.
         compiled = statement.compile(dialect=self._dialect, column_keys=columns or None, for_executemany=True)
         self._sql = str(compiled)
@@ -206,7 +209,7 @@ class _Compiled:
         ]
 
     def execute(self, conn: Connection, values: Values) -> _Cursor:
-        bound = self._bind(values)
+        bound = self._bind(conn, values)
         if self._is_remote:
             return _round_trip(conn, _Pending(self._sql, bound))
         driver = driver_of(conn)
@@ -217,7 +220,7 @@ class _Compiled:
 
     def send(self, conn: Connection, values: Values, changing: int | None) -> _Pending:
         if self._is_remote:
-            pending = _Pending(self._sql, self._bind(values), changing)
+            pending = _Pending(self._sql, self._bind(conn, values), changing)
             _sent.setdefault(conn, []).append(pending)
             return pending
         # On an embedded engine there is no round trip to save.
@@ -244,14 +247,17 @@ class _Compiled:
         driver = driver_of(conn)
         try:
             cursor = RawCursor(driver) if self._is_remote else driver.cursor()
-            cursor.executemany(self._sql, [self._bind(values) for values in rows])
+            cursor.executemany(self._sql, [self._bind(conn, values) for values in rows])
         except self._dialect.loaded_dbapi.Error as error:
             _raise(conn, driver, error)
 
     def _implemented(self, of: TypeEngine[Any]) -> TypeEngine[Any]:
         return of.dialect_impl(self._dialect)
 
-    def _bind(self, values: Values) -> list[Any]:
+    def _bind(self, conn: Connection, values: Values) -> list[Any]:
+        # Of each execution, and before it: whoever is told once too often only looks.
+        if self._is_news:
+            followed.note(conn)
         bound = []
         for name, constant, convert in self._parameters:
             value = values.get(name, constant)

@@ -15,6 +15,7 @@ from dc1.domain.money.bookkeeping import AccountKind, MovementKind
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.money.starter_credit import StarterShare
 from dc1.storage.accounts import key_budgets
+from dc1.storage.engine.followed import COUNTS_ONLY
 from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
@@ -88,6 +89,7 @@ _CLOSE_RENTER = PreparedStatement(
         # Of what is no answer nothing is charged.
         v1_cost_halala=renters_table.c.v1_cost_halala + case((bindparam("v1", type_=BigInteger) > 0, _spent), else_=0),
     )
+    .execution_options(**COUNTS_ONLY)
     # Where the webhook goes, what was paid and what is carried come back with the update: no other look at the renter
     # is needed, and of two settlements at once neither reads what the other changes.
     .returning(

@@ -32,6 +32,7 @@ from dc1.domain.money.pricing import PricingClass
 from dc1.storage.accounts import key_budgets, renters
 from dc1.storage.accounts.key_budgets import KeyBudget
 from dc1.storage.accounts.renters import RenterRow
+from dc1.storage.engine.followed import COUNTS_ONLY
 from dc1.storage.engine.statements import AskedId, PreparedInsert, PreparedStatement
 from dc1.storage.jobs import job_events, job_transitions, webhook_events
 from dc1.storage.jobs.claims import RoomQuestion, run_price_bps
@@ -131,6 +132,7 @@ _COUNT_SUBMISSION = PreparedStatement(
         told_thresholds=bindparam("told"),
         promo_halala=renters_table.c.promo_halala - bindparam("promo"),
     )
+    .execution_options(**COUNTS_ONLY)
 )
 
 _SET_TOLD = PreparedStatement(

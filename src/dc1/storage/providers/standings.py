@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Connection, Float, bindparam, delete, select,
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.money.pricing import Settlement
 from dc1.domain.providers.reputation import NO_RUNS, RunRecord, weight_at
+from dc1.storage.engine.followed import COUNTS_ONLY
 from dc1.storage.engine.statements import Answer, PreparedStatement, upsert
 from dc1.storage.schema.tables import account_id_of, provider_faults, providers
 
@@ -29,6 +30,7 @@ _CARRY = PreparedStatement(
         carried_share_micro_halala=_AHEAD[0] + bindparam("ahead", type_=BigInteger),
         carried_promo_share_micro_halala=_AHEAD[1] + bindparam("ahead_promo", type_=BigInteger),
     )
+    .execution_options(**COUNTS_ONLY)
 )
 _COUNT = PreparedStatement(
     update(providers)
@@ -43,6 +45,7 @@ _COUNT = PreparedStatement(
         carried_share_micro_halala=_AHEAD[0] + bindparam("ahead", type_=BigInteger),
         carried_promo_share_micro_halala=_AHEAD[1] + bindparam("ahead_promo", type_=BigInteger),
     )
+    .execution_options(**COUNTS_ONLY)
 )
 
 

@@ -223,8 +223,9 @@ def change_stamp() -> Column[int]:
     return Column("changed_xid", BigInteger)
 
 
-def stamp_index(table: Table) -> None:
-    """Index a table's change stamps."""
+def stamp_index(table: Table, *, tells_itself: bool = False) -> None:
+    """Index a table's change stamps; other servers read it after each change unless who changes it tells them of it."""
+    table.info["tells_itself"] = tells_itself
     # Partial, for on SQLite nothing is ever stamped.
     stamped = text("changed_xid IS NOT NULL")
     Index(f"ix_{table.name}_changed_xid", table.c.changed_xid, postgresql_where=stamped, sqlite_where=stamped)

@@ -179,7 +179,7 @@ jobs = Table(
         "(status IN ('completed', 'failed', 'cancelled')) = (actual_cost_halala IS NOT NULL)", name="settled_once"
     ),
 )
-stamp_index(jobs)
+stamp_index(jobs, tells_itself=True)
 _OPEN = text("status IN ('pending', 'running')")
 _QUEUED = text("status = 'queued'")
 # For the lists of a renter, with and without a status, and for what became of a period's jobs.

@@ -1,0 +1,56 @@
+"""Which writes other servers have to hear of: those of tables that they follow by reading them.
+
+It is said of the table, by its change stamps, and of the few statements that change there what nobody follows; whoever
+writes need not know.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.sql.dml import UpdateBase
+
+T = TypeVar("T")
+
+# As the tables say it.
+_STAMP = "changed_xid"
+_TELLS_ITSELF = "tells_itself"
+_COUNTS_ONLY = "dc1_counts_only"
+COUNTS_ONLY: Mapping[str, Any] = {_COUNTS_ONLY: True}
+"""The execution options of a statement that changes nothing of its rows which the others follow."""
+_WAS_CHANGED = "dc1_followed_was_changed"
+
+
+def is_news(statement: object) -> bool:
+    """Tell whether the others have to read what a statement changes."""
+    if not isinstance(statement, UpdateBase) or not isinstance(statement.table, Table):
+        return False
+    table = statement.table
+    return _STAMP in table.c and not table.info[_TELLS_ITSELF] and _COUNTS_ONLY not in statement.get_execution_options()
+
+
+def note(conn: Connection) -> None:
+    """Note that a unit of work changed what the others follow."""
+    conn.info[_WAS_CHANGED] = True
+
+
+def note_statements(engine: Engine) -> None:
+    """Note it of whatever SQLAlchemy executes."""
+
+    @event.listens_for(engine, "before_execute")
+    def look(conn: Connection, statement: Any, *_: Any) -> None:
+        if is_news(statement):
+            note(conn)
+
+
+def run(conn: Connection, work: Callable[[Connection], T]) -> tuple[T, bool]:
+    """Run a unit of work, and tell whether it changed what the others follow."""
+    # Of this unit alone: the connection had others before.
+    conn.info[_WAS_CHANGED] = False
+    result = work(conn)
+    return result, was_changed(conn)
+
+
+def was_changed(conn: Connection) -> bool:
+    """Tell whether the unit of work that runs has changed what the others follow."""
+    return bool(conn.info.get(_WAS_CHANGED))
