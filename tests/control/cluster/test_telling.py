@@ -1,12 +1,17 @@
 """What one server gathers to tell others goes with them, when they do."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from dc1.control.cluster import telling as telling_module
 from dc1.control.cluster.telling import Telling
 from dc1.control.config import ControlConfig
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.job_feed import StateChanged
 from dc1.domain.base.clock import SystemClock
+from dc1.domain.jobs.states import JobSource, JobStatus
 from dc1.storage.cluster.news import News, Wants
 
 ROW = 7
@@ -52,3 +57,67 @@ def test_that_a_job_moved_is_told_once_its_text_has_left() -> None:
     assert telling, "the rest is still to be told"
     waiting.clear()
     assert [news.jobs for _, news in telling.take()] == [(ROW,)]
+
+
+def a_job(status: JobStatus, sequence: int = 1) -> Any:
+    """As much of a job's row as telling of it takes."""
+    is_terminal = status not in (JobStatus.QUEUED, JobStatus.PENDING, JobStatus.RUNNING)
+    return SimpleNamespace(
+        id=ROW,
+        source=JobSource.API,
+        status=status,
+        provider_id=None,
+        is_terminal=is_terminal,
+        event_sequence=sequence,
+        requirement=None,
+    )
+
+
+@pytest.fixture
+def among_three(monkeypatch: pytest.MonkeyPatch) -> Telling:
+    """What a tells, to b who serves a machine that has room, and to c who serves none."""
+    core = Core.empty(cast(Any, None), SystemClock(), ControlConfig())
+    monkeypatch.setattr(core.fleet.availability.remote, "fitting", lambda requirement: iter([5]))
+    monkeypatch.setattr(core.fleet, "known", lambda provider_id: SimpleNamespace(stream_replica="b"))
+    telling = Telling(core, "a", lambda: {"b", "c"}, lambda: None)
+    for name in ("b", "c"):
+        telling.heard(News(name, wants=Wants()))
+    telling.take()
+    return telling
+
+
+def test_that_a_job_waits_is_told_to_who_has_room_for_it(among_three: Telling) -> None:
+    among_three.moved(a_job(JobStatus.QUEUED), None, waited=False)
+    told = among_three.take()
+    assert [(name, news.jobs) for name, news in told if news.jobs] == [("b", (ROW,))]
+    # Who gets a machine free meanwhile has to know that there is something to look for.
+    assert [(name, news.wants) for name, news in told if news.wants] == [(None, Wants(queues=True))]
+    among_three.moved(a_job(JobStatus.QUEUED, 2), None, waited=True)
+    assert not any(news.wants for _, news in among_three.take()), "it is said once in a while"
+
+
+def test_that_a_job_waits_no_more_is_told_to_all_by_its_version(
+    among_three: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    among_three.moved(a_job(JobStatus.PENDING, 2), None, waited=True)
+    assert not among_three, "it is in no hurry"
+    assert [(name, news.gone, news.jobs) for name, news in among_three.take()] == [(None, ((ROW, 2),), ())]
+    among_three.moved(a_job(JobStatus.CANCELLED, 4), None, waited=True)
+    assert among_three.take() == [], "of many moves in a moment all are told together"
+    monkeypatch.setattr(telling_module, "_GONE_SECONDS", 0)
+    assert [news.gone for _, news in among_three.take()] == [((ROW, 4),)]
+
+
+def test_a_job_that_goes_where_nobody_waits_is_told_to_nobody(among_three: Telling) -> None:
+    among_three.moved(a_job(JobStatus.PENDING), None, waited=False)
+    among_three.moved(a_job(JobStatus.COMPLETED, 3), None, waited=False)
+    assert among_three.take() == []
+    assert not among_three.has_gone
+
+
+def test_who_looks_for_jobs_is_who_was_told_that_some_wait(among_three: Telling) -> None:
+    assert not among_three.may_wait_elsewhere()
+    among_three.heard(News("b", wants=Wants(queues=True)))
+    assert among_three.may_wait_elsewhere()
+    among_three.heard(News("b", wants=Wants()))
+    assert not among_three.may_wait_elsewhere()

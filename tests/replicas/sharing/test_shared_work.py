@@ -63,6 +63,22 @@ def test_of_a_job_that_runs_elsewhere_it_is_known_what_it_takes_and_a_cancel_rea
     eventually(lambda: taken(plane, provider.id) == (0, 0, 0), "B counting that nothing is taken")
 
 
+def test_what_waits_at_one_server_goes_to_a_machine_that_gets_free_at_another(
+    pair: Pair, renter: Renter, served_at_a: tuple[PollDaemon, StreamDaemon]
+) -> None:
+    """No server is told of each job that waits at another: who has room looks for it."""
+    provider, daemon = served_at_a
+    elsewhere, plane = pair.b.renter(renter), pair.b.server.market
+    renter.submit()
+    lease = daemon.accept(daemon.expect("offer")).lease
+    eventually(lambda: taken(plane, provider.id) == (0, 1, 1), "B counting what is taken")
+    waits = elsewhere.submit()
+    assert waits["status"] == "queued"
+    daemon.finish(lease, {"type": "text", "response": "ok"})
+    assert daemon.expect("offer").assignment.job_id == waits["job_id"]
+    eventually(lambda: waits["id"] not in plane.dispatcher.queue, "B knowing that it waits no more")
+
+
 def test_who_asks_whether_a_machine_is_alive_has_nothing_to_do_with_its_jobs(
     pair: Pair, renter: Renter, served_at_a: tuple[PollDaemon, StreamDaemon]
 ) -> None:

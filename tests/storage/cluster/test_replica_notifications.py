@@ -42,9 +42,12 @@ ODD = st.one_of(
         ),
     ),
     st.builds(
-        lambda ids, wants: json.dumps({"from": "b", "tokens": [], "news": {"jobs": ids, "wants": wants}}),
+        lambda ids, gone, wants: json.dumps(
+            {"from": "b", "tokens": [], "news": {"jobs": ids, "gone": gone, "wants": wants}}
+        ),
         st.lists(JSON, max_size=3) | JSON,
-        st.dictionaries(st.sampled_from(["rows", "renters", "accounts", "everybody", "room"]), JSON),
+        st.lists(st.lists(st.integers(), max_size=3) | JSON, max_size=3) | JSON,
+        st.dictionaries(st.sampled_from(["rows", "renters", "accounts", "everybody", "room", "queues"]), JSON),
     ),
     st.sampled_from(["[" * 100_000, "NaN", '{"tokens":[[1e999,1,"",1,1]]}']),
 )
@@ -56,7 +59,8 @@ def test_any_payload_is_read_as_text_or_as_nothing(payload: str) -> None:
     assert isinstance(sender, str)
     for item in tokens:
         if isinstance(item, News):
-            assert all(type(row_id) is int for row_id in (*item.jobs, *item.lines, *item.watch))
+            pairs = [number for pair in item.gone for number in pair]
+            assert all(type(number) is int for number in (*item.jobs, *item.lines, *item.watch, *pairs))
             continue
         if isinstance(item, CallUse):
             assert all(type(number) is int and abs(number) < 2**53 for number in astuple(item)[2:])

@@ -17,6 +17,7 @@ import structlog
 
 from dc1.control.cluster.concerns import Concerns
 from dc1.control.cluster.heard_events import HeardEvents
+from dc1.control.cluster.heard_lines import HeardLines
 from dc1.control.cluster.held_streams import HeldStreams
 from dc1.control.cluster.living_replicas import LivingReplicas
 from dc1.control.cluster.telling import Telling
@@ -38,7 +39,6 @@ from dc1.storage.cluster import change_feed, replicas
 from dc1.storage.cluster.change_feed import Changes, Heard, Notifications, SharedEvent, SharedTokens
 from dc1.storage.cluster.held_jobs import held_jobs
 from dc1.storage.cluster.news import News
-from dc1.storage.jobs import job_logs
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.providers.providers import ProviderRow
 
@@ -47,6 +47,9 @@ log = structlog.get_logger(__name__)
 _RENEW_SECONDS = 1.0
 _STREAM_FLUSH_SECONDS = 0.1
 _ROUND_SECONDS = 1.0
+_SEEK_SECONDS = 0.1
+"""How often a server with room to spare looks for what began to wait at another at most."""
+
 _READ_AGAIN = 100_000
 """Transactions before the end of a database that went back: more than a standby is ever behind."""
 
@@ -66,6 +69,7 @@ class Replication:
         self._leases = core.leases
         self._sessions = core.sessions
         self._job_feed = core.job_feed
+        self._job_watch = core.job_watch
         self._dispatcher = dispatcher
         self._catalog = catalog
         self._credentials = credentials
@@ -79,7 +83,7 @@ class Replication:
         self._reads_begun = 0
         self._read_at = time.monotonic()
         self._read_done = 0
-        self._lines: dict[int, int] = {}
+        self._lines = HeardLines(core)
         self._texts = WaitingTexts()
         self._telling = Telling(core, self.replica_id, lambda: self.others, self._committed.set)
         self._telling.has_text = self._texts.has_of
@@ -88,6 +92,7 @@ class Replication:
         self._was_told = asyncio.Event()
         dispatcher.tell_others = self._moved
         dispatcher.leaves = self._concerns.leaves
+        dispatcher.found_nothing = self._seek
         # Machines that are served here from now on, until their jobs are read.
         self._arriving: set[int] = set()
         self._events = HeardEvents()
@@ -121,7 +126,7 @@ class Replication:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._notifications.listen(self._hear))
                 group.create_task(every(_RENEW_SECONDS, self._living.renew, self._catalog.load, self._say_wants))
-                group.create_task(every(_STREAM_FLUSH_SECONDS, self._held.store))
+                group.create_task(every(_STREAM_FLUSH_SECONDS, self._held.store, self._tell_of_gone))
                 group.create_task(whenever(self._committed, self._send, settle_seconds=_SETTLE_SECONDS))
                 # Without a notification, too: one that was lost must cost a moment and never a change.
                 following = whenever(
@@ -153,6 +158,10 @@ class Replication:
     def _moved(self, job: JobRow, held_by: int | None, waited: bool) -> None:
         self._concerns.moved(job)
         self._telling.moved(job, held_by, waited)
+
+    async def _tell_of_gone(self) -> None:
+        if self._telling.has_gone:
+            self._committed.set()
 
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
@@ -212,8 +221,14 @@ class Replication:
         self._telling.heard(news)
         if news.look:
             self._heard.set()
-        if news.jobs:
-            self._told.update(news.jobs)
+        for row_id, event_sequence in news.gone:
+            # Who reads it here, or watches jobs, has to be shown what became of it.
+            if self._job_watch.audiences or self._job_feed.is_read(row_id):
+                self._told.add(row_id)
+            else:
+                self._dispatcher.gone(row_id, event_sequence)
+        self._told.update(news.jobs)
+        if self._told:
             self._was_told.set()
         for row_id in news.lines:
             self._job_feed.publish(row_id, Lagged(), heard=True)
@@ -241,6 +256,11 @@ class Replication:
         self._job_feed.publish(row_id, tokens)
 
     # Following
+
+    def _seek(self) -> None:
+        """Look for jobs that wait elsewhere, as somebody here has room."""
+        if self._telling.may_wait_elsewhere() and time.monotonic() - self._read_at > _SEEK_SECONDS:
+            self._heard.set()
 
     async def take_over(self, provider_id: int) -> None:
         """Know every job of a machine that another server serves, or did until now."""
@@ -292,7 +312,7 @@ class Replication:
         if followed:
             self._horizon = changes.horizon
         await self._count()
-        await self._follow_logs()
+        await self._lines.follow()
 
     async def _take_over(self) -> None:
         """Know the jobs of the machines that are served here now."""
@@ -338,24 +358,6 @@ class Replication:
                     self._heard.set()
                 if self._job_feed.is_read(job.id):
                     self._telling.reads(job.id)
-
-    async def _follow_logs(self) -> None:
-        """Make the readers here of jobs that run elsewhere look for new lines."""
-        # Lines are not told: a flood of them would crowd out everything else that is. One query says for all jobs with
-        # readers here how many lines there are.
-        elsewhere = [row_id for row_id in self._job_feed.read_rows() if not self._runs_here(row_id)]
-        if not elsewhere:
-            self._lines.clear()
-            return
-        totals = await self._db.read(lambda conn: job_logs.totals_of(conn, elsewhere))
-        for row_id, total in totals.items():
-            if self._lines.get(row_id) != total:
-                self._job_feed.publish(row_id, Lagged(), heard=True)
-        self._lines = totals
-
-    def _runs_here(self, row_id: int) -> bool:
-        lease = self._leases.of_job(row_id)
-        return lease is not None and self._sessions.get(lease.provider_id) is not None
 
     def _apply(self, changes: Changes, decisions: int) -> bool:
         """Follow the changes; False when something has to be read again."""

@@ -1,7 +1,8 @@
 """What this server tells the others of jobs: each of what concerns it, and of which it wants to be told itself.
 
-A job is news to whoever holds its machine's stream, to whoever has readers of it, and while it waits to everybody. All
-else comes with the next look of each server, and so does what is lost on its way.
+A job is news to whoever holds its machine's stream, to whoever has readers of it, and when it begins to wait to whoever
+has room for it. All else comes with the next look of each server, and so does what is lost on its way. That a job waits
+no more all are told, in no hurry: who has it in the queue would claim it in vain.
 """
 
 import time
@@ -19,6 +20,9 @@ from dc1.storage.jobs.job_records import JobRow
 WANTS_SECONDS = 2.0
 """How often a server says what it wants to be told; it may have been lost, or be new to who has joined."""
 _FORGOTTEN_SECONDS = 3 * WANTS_SECONDS
+_GONE_SECONDS = 0.1
+_MOST_ASKED = 100
+"""Machines with room that are looked at for who serves them: a fleet may have thousands."""
 
 
 class _Interest:
@@ -28,12 +32,12 @@ class _Interest:
         self.heard_at = time.monotonic()
         self.rows: set[int] = set()
         self.audiences: frozenset[Audience] = frozenset()
-        self.room = False
+        self.room = self.queues = False
 
     def take(self, wants: Wants) -> None:
         """Put what it wants in the place of what it wanted."""
         self.heard_at = time.monotonic()
-        self.rows, self.room = set(wants.rows), wants.room
+        self.rows, self.room, self.queues = set(wants.rows), wants.room, wants.queues
         renters = (Audience(renter_id=each) for each in wants.renters)
         accounts = (Audience(account_id=each) for each in wants.accounts)
         self.audiences = frozenset((*renters, *accounts, *([EVERYBODY] if wants.everybody else ())))
@@ -59,9 +63,10 @@ class Telling:
         self._jobs: defaultdict[str | None, set[int]] = defaultdict(set)
         self._lines: defaultdict[str | None, set[int]] = defaultdict(set)
         self._watch: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._gone: dict[int, int] = {}
         self._look = False
-        self._wants_at = 0.0
-        self._says_room = False
+        self._wants_at = self._queued_at = self._gone_at = float("-inf")
+        self._says_room = self._says_queues = False
         self.waits_for_room: Callable[[], bool] = lambda: False
         """Whether calls wait here for a machine that has room."""
         self.has_text: Callable[[int], bool] = lambda row_id: False
@@ -85,12 +90,31 @@ class Telling:
             return
         # A server of before would never say what it wants, and hears what everybody is told. Of calls each counts the
         # text, for whoever ends one pays by it.
-        is_everybody_s = waited or job.status == JobStatus.QUEUED or job.source is JobSource.V1
-        is_everybody_s = is_everybody_s or not self._interests.keys() >= set(others)
+        is_everybody_s = job.source is JobSource.V1 or not self._interests.keys() >= set(others)
         whom: set[str | None] = {None} if is_everybody_s else {*self._holders(job.provider_id, held_by)}
-        if None not in whom and (job.is_terminal or job.status == JobStatus.QUEUED):
-            whom.update(name for name, each in self._interests.items() if each.room)
+        if None not in whom:
+            whom.update(self._who_may_take(job, waited=waited))
         self._tell(self._jobs, job.id, whom)
+
+    def _who_may_take(self, job: JobRow, *, waited: bool) -> Iterator[str]:
+        """Yield who may have use for a job that waits, or for the room that one leaves."""
+        if job.is_terminal or job.status == JobStatus.QUEUED:
+            yield from (name for name, each in self._interests.items() if each.room)
+        if job.status == JobStatus.QUEUED:
+            self._gone.pop(job.id, None)
+            yield from self._with_room(job)
+            self._queued_at = time.monotonic()
+            if not self._says_queues:
+                self.want()
+        elif waited:
+            self._gone[job.id] = job.event_sequence
+
+    def _with_room(self, job: JobRow) -> Iterator[str]:
+        """Yield who serves machines that could start a job now, as far as that is known here."""
+        for provider_id in islice(self._fleet.availability.remote.fitting(job.requirement), _MOST_ASKED):
+            replica = self._fleet.known(provider_id).stream_replica
+            if replica is not None:
+                yield replica
 
     def _holders(self, *provider_ids: int | None) -> Iterator[str | None]:
         """Yield who serves these machines, None where that may be any of the others."""
@@ -143,9 +167,10 @@ class Telling:
         renters = [each.renter_id for each in audiences if each.renter_id is not None]
         accounts = [each.account_id for each in audiences if each.account_id is not None]
         room = self.waits_for_room()
+        queues = time.monotonic() - self._queued_at < WANTS_SECONDS
         if len(rows) + len(renters) + len(accounts) > MOST_IDS:
-            return Wants(tuple(rows[:MOST_IDS]), everybody=True, room=room)
-        return Wants(tuple(rows), tuple(renters), tuple(accounts), EVERYBODY in audiences, room)
+            return Wants(tuple(rows[:MOST_IDS]), everybody=True, room=room, queues=queues)
+        return Wants(tuple(rows), tuple(renters), tuple(accounts), EVERYBODY in audiences, room, queues)
 
     def _is_served_here(self, row_id: int) -> bool:
         lease = self._leases.of_job(row_id)
@@ -176,13 +201,21 @@ class Telling:
         }
         wants = self._wanted() if now - self._wants_at >= WANTS_SECONDS else None
         if wants is not None:
-            self._wants_at, self._says_room = now, wants.room
+            self._wants_at, self._says_room, self._says_queues = now, wants.room, wants.queues
         # Who is gone is told nothing, nor are all where nobody is left: it would be kept for ever.
         for gathered in (self._jobs, self._lines, self._watch):
             for name in [each for each in gathered if each not in living and not (each is None and living)]:
                 del gathered[name]
         look, self._look = self._look, False
         found: list[tuple[str | None, News]] = []
+        if not living:
+            self._gone.clear()
+        elif self.has_gone and now - self._gone_at >= _GONE_SECONDS:
+            self._gone_at = now
+            gone = [*islice(self._gone.items(), MOST_IDS // 2)]
+            for row_id, _ in gone:
+                del self._gone[row_id]
+            found.append((None, News(self._replica_id, gone=tuple(gone))))
         if look or wants is not None:
             found.append((None, News(self._replica_id, look, wants=wants)))
         for name in {None, *self._jobs, *self._lines, *self._watch}:
@@ -191,6 +224,15 @@ class Telling:
             if jobs or lines or watch:
                 found.append((name, News(self._replica_id, jobs=jobs, lines=lines, watch=watch)))
         return found
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether jobs wait no more of which the others are still to be told."""
+        return bool(self._gone)
+
+    def may_wait_elsewhere(self) -> bool:
+        """Tell whether jobs began to wait at another server of which this one was not told."""
+        return any(each.queues for each in self._interests.values())
 
     def __bool__(self) -> bool:
         return self._look or any((*self._jobs.values(), *self._lines.values(), *self._watch.values()))

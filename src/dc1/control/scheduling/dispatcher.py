@@ -56,6 +56,8 @@ class Dispatcher:
         self._dispatching = asyncio.Lock()
         self.tell_of_room: Callable[[], None] = lambda: None
         """Called when there may be room for who waits in no queue of ours."""
+        self.found_nothing: Callable[[], None] = lambda: None
+        """Called when nothing waits here for those that were woken."""
         self.next_of: Callable[[JobRow, frozenset[int]], int | None] = lambda job, avoid: None
         """Who shall have a job next that waits again, None for nobody now."""
         self.tell_others: Callable[[JobRow, int | None, bool], None] = lambda job, held_by, waited: None
@@ -240,6 +242,11 @@ class Dispatcher:
         """Take a job out of the queue that ended while it waited."""
         self.queue.remove(job.id)
 
+    def gone(self, row_id: int, event_sequence: int) -> None:
+        """Let a job wait here no more that somebody elsewhere has by that version of it, or that ended there."""
+        if self.versions.is_newer(row_id, event_sequence) and self.queue.remove(row_id) is not None:
+            self.versions.end(row_id, event_sequence)
+
     def judge_engine(self, job: JobRow, provider_id: int) -> None:
         """Note what the end of an attempt says of the engine that had it."""
         if job.source is not JobSource.V1:
@@ -308,6 +315,7 @@ class Dispatcher:
             self._fleet.presence.age()
             matches = take(_CLAIMS_PER_TRANSACTION)
             if not matches:
+                self.found_nothing()
                 return False
             try:
                 await self._claim(matches)
@@ -328,9 +336,7 @@ class Dispatcher:
         # Reserved in memory is not claimed: other replicas and submissions write to the same rows, and what the
         # database refuses comes back. Many in one transaction, because the commit is what takes time.
         now_ms = self._clock.now_ms()
-        claims = [
-            lifecycle.Claim(item.job.id, item.provider_id, item.slots, item.terms, item.call_slots) for item in matches
-        ]
+        claims = [lifecycle.Claim(m.job.id, m.provider_id, m.slots, m.terms, m.call_slots) for m in matches]
 
         def work(conn: Connection) -> tuple[list[tuple[JobRow, JobSpec] | None], set[int]]:
             claimed = lifecycle.claim_all(conn, claims, now_ms)

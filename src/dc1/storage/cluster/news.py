@@ -15,7 +15,8 @@ class Wants:
     """Of what a server wants to be told, in place of what it wanted before.
 
     `rows` are jobs that somebody reads there, `renters` and `accounts` those of whom somebody watches all jobs,
-    `everybody` says that somebody watches all there are, and `room` that calls wait there for a machine.
+    `everybody` says that somebody watches all there are, and `room` that calls wait there for a machine. `queues` says
+    that jobs began to wait there lately of which nobody was told who had no room for them.
     """
 
     rows: tuple[int, ...] = ()
@@ -23,6 +24,7 @@ class Wants:
     accounts: tuple[int, ...] = ()
     everybody: bool = False
     room: bool = False
+    queues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class News:
     """What one server tells the others, or one of them.
 
     `look` says that something else than jobs has changed, which is to be read. `jobs` moved, of `lines` there are more
-    lines of log, and those of `watch` are read at the teller from now on.
+    lines of log, and those of `watch` are read at the teller from now on. `gone` are jobs that wait no more, each with
+    the version of it that says so.
     """
 
     replica: str
@@ -39,12 +42,14 @@ class News:
     lines: tuple[int, ...] = ()
     watch: tuple[int, ...] = ()
     wants: Wants | None = None
+    gone: tuple[tuple[int, int], ...] = ()
 
     def to_tell(self) -> dict[str, Any]:
         """Return it as JSON, without what it says nothing of."""
         said = {name: list(ids) for name in ("jobs", "lines", "watch") if (ids := getattr(self, name))}
         wanted = {} if self.wants is None else {"wants": _to_tell(self.wants)}
-        return {"look": self.look, **said, **wanted}
+        gone = {"gone": [list(each) for each in self.gone]} if self.gone else {}
+        return {"look": self.look, **said, **wanted, **gone}
 
     @classmethod
     def read(cls, replica: str, told: object) -> Self | None:
@@ -53,9 +58,10 @@ class News:
             return None
         ids = [_ids(told.get(name)) for name in ("jobs", "lines", "watch")]
         jobs, lines, watch = ids
-        if jobs is None or lines is None or watch is None:
+        gone = _pairs(told.get("gone"))
+        if jobs is None or lines is None or watch is None or gone is None:
             return None
-        return cls(replica, told.get("look") is not False, jobs, lines, watch, _wants(told.get("wants")))
+        return cls(replica, told.get("look") is not False, jobs, lines, watch, _wants(told.get("wants")), gone)
 
 
 def _to_tell(wants: Wants) -> dict[str, Any]:
@@ -72,7 +78,8 @@ def _wants(told: object) -> Wants | None:
     rows, renters, accounts = (_ids(told.get(name)) for name in ("rows", "renters", "accounts"))
     if rows is None or renters is None or accounts is None:
         return None
-    return Wants(rows, renters, accounts, told.get("everybody") is True, told.get("room") is True)
+    has = [told.get(name) is True for name in ("everybody", "room", "queues")]
+    return Wants(rows, renters, accounts, *has)
 
 
 def _ids(told: object) -> tuple[int, ...] | None:
@@ -82,3 +89,11 @@ def _ids(told: object) -> tuple[int, ...] | None:
         return None
     found = tuple(each for each in told if type(each) is int and 0 <= each < MAX_EXACT_INTEGER)
     return found if len(found) == len(told) else None
+
+
+def _pairs(told: object) -> tuple[tuple[int, int], ...] | None:
+    if told is None:
+        return ()
+    pairs = [_ids(each) for each in told] if isinstance(told, list) else [None]
+    found = tuple((each[0], each[1]) for each in pairs if each is not None and len(each) == 2)
+    return found if len(found) == len(pairs) else None
