@@ -158,23 +158,14 @@ async def connect(
         finally:
             outbox.close()
 
-    owner = asyncio.current_task()
-
-    async def cut_off() -> None:
-        # Who does not read takes no farewell either, and the writing of it would wait for ever.
-        await outbox.closed()
-        await asyncio.sleep(_FAREWELL_SECONDS)
-        assert owner is not None
-        owner.cancel()
-
+    farewell = _Farewell(outbox)
     # A task of its own: what is queued goes out while nothing comes in.
     reader = asyncio.create_task(read(), name=f"stream-{provider.id}")
-    cutter = asyncio.create_task(cut_off(), name=f"stream-{provider.id}-end")
     try:
         async for message in outbox.messages():
             yield message
     finally:
-        cutter.cancel()
+        farewell.end()
         reader.cancel()
         try:
             # Nobody else awaits the reader, so what it failed of would be lost.
@@ -192,6 +183,28 @@ async def connect(
     if isinstance(failure, ApiError):
         # The end says why; an end with OK would send the daemon into the same again.
         raise failure
+
+
+class _Farewell:
+    """Cuts a stream off whose daemon reads none of what was queued before its end: writing that would wait for ever."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        """Watch over the stream that the running task holds."""
+        # No task that waits for the end: each of ten thousand streams would have one.
+        self._owner = asyncio.current_task()
+        self._outbox = outbox
+        self._cutting: asyncio.TimerHandle | None = None
+        outbox.closing = self._begin
+
+    def _begin(self) -> None:
+        assert self._owner is not None
+        self._cutting = asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._owner.cancel)
+
+    def end(self) -> None:
+        """Cut nothing off any more."""
+        self._outbox.closing = lambda: None
+        if self._cutting is not None:
+            self._cutting.cancel()
 
 
 def _asker(hello: Hello) -> Asker:

@@ -35,11 +35,13 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._closed = asyncio.Event()
+        self._closed = False
+        self.closing: Callable[[], None] = lambda: None
+        """Called when the stream is to end."""
 
     def send(self, message: ConnectResponse) -> None:
         """Queue a message; nothing follows the end of the stream."""
-        if not self._closed.is_set():
+        if not self._closed:
             self._count(message, 1)
             self._queue(message)
 
@@ -47,13 +49,15 @@ class Outbox:
         """Queue the desired state in place of one that was not sent yet."""
         is_first = self._desired is None
         self._desired = make
-        if is_first and not self._closed.is_set():
+        if is_first and not self._closed:
             self._queue(None)
 
     def close(self) -> None:
         """End the stream after what is queued."""
-        self._closed.set()
-        self._arrived.set()
+        if not self._closed:
+            self._closed = True
+            self._arrived.set()
+            self.closing()
 
     def was_offered(self, attempt: Attempt) -> bool:
         """Tell whether an offer was sent in full on this stream and is still open as far as the daemon was told."""
@@ -63,16 +67,12 @@ class Outbox:
         """Wait until as much was read that there may be more."""
         await self._has_room.wait()
 
-    async def closed(self) -> None:
-        """Wait until the stream is to end."""
-        await self._closed.wait()
-
     async def messages(self) -> AsyncIterator[ConnectResponse]:
         """Yield what is queued until the stream ends."""
         while True:
             while self._waiting:
                 yield self._due()
-            if self._closed.is_set():
+            if self._closed:
                 return
             self._arrived.clear()
             await self._arrived.wait()
