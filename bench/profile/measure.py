@@ -1,6 +1,7 @@
 """What one call of each kind costs, phase by phase."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ async def measure_profile(
             place, partial(add_providers, count=clients), "POST /providers/heartbeat", "x-provider-key", REPORT
         ),
         "beat": lambda: _beats(place, clients),
+        "connect": lambda: _connections(place, clients),
         "list": lambda: _lists(place, clients, machines),
         "/v1": lambda: _completions(place, clients),
     }
@@ -120,6 +122,22 @@ async def _beats(place: Place, daemons: int) -> AsyncIterator[Load]:
                 return int(fleet.ask("tally").beats)
 
             yield Load({"server": market.server_pid}, beat)
+
+
+@asynccontextmanager
+async def _connections(place: Place, daemons: int) -> AsyncIterator[Load]:
+    async with bench_market(place, partial(add_providers, count=daemons)) as (market, keys):
+
+        async def connect(seconds: float) -> int:
+            times, until = 0, time.monotonic() + seconds
+            while time.monotonic() < until:
+                # A fleet that comes and goes: of each daemon a connection's worth of streams, and its first beat.
+                with Child(run_fleet, market.target, keys) as fleet:
+                    await opened(fleet, daemons)
+                times += daemons
+            return times
+
+        yield Load({"server": market.server_pid}, connect)
 
 
 @asynccontextmanager
