@@ -6,6 +6,7 @@ from typing import Any
 
 from dc1.control.cluster.waiting_texts import MOST_PIECES, WaitingTexts
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.inference.usage import NOTHING_RELAYED
 from dc1.storage.cluster.change_feed import SharedTokens
 
 
@@ -41,3 +42,24 @@ def test_what_nobody_takes_is_bounded_and_the_newest_is_kept() -> None:
     (oldest, *_) = texts.take()
     assert isinstance(oldest, SharedTokens)
     assert oldest.text == f"{2 * MOST_PIECES} "
+
+
+def test_what_follows_on_what_waits_is_told_in_one_piece_and_counts_the_same() -> None:
+    texts, said = WaitingTexts(), ["The ", "sea ", "", "is ", "بحر"]
+    counts, heard, offset = [1, 9, 0, 0, 1], NOTHING_RELAYED, 0
+    for text, count in zip(said, counts, strict=True):
+        texts.add(1, TokenChunk(1, text, count, offset=offset))
+        texts.add(2, TokenChunk(1, "x", 1, offset=offset))
+        heard = heard.plus(text, count) if text else heard
+        offset += len(text)
+    pieces = [piece for piece in texts.take() if isinstance(piece, SharedTokens) and piece.row_id == 1]
+    assert [(piece.text, piece.offset) for piece in pieces] == [("".join(said), 0)]
+    assert NOTHING_RELAYED.plus(pieces[0].text, pieces[0].count) == heard
+    assert not texts.take()
+
+
+def test_text_of_another_attempt_or_behind_a_gap_is_a_piece_of_its_own() -> None:
+    texts = WaitingTexts()
+    for attempt, offset in ((1, 0), (2, 1), (2, 5)):
+        texts.add(1, TokenChunk(attempt, "x", 1, offset=offset))
+    assert [piece.text for piece in texts.take() if isinstance(piece, SharedTokens)] == ["x"] * 3

@@ -126,7 +126,7 @@ class Replication:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._notifications.listen(self._hear))
                 group.create_task(every(_RENEW_SECONDS, self._living.renew, self._catalog.load, self._say_wants))
-                group.create_task(every(_STREAM_FLUSH_SECONDS, self._held.store, self._tell_of_gone))
+                group.create_task(every(_STREAM_FLUSH_SECONDS, self._held.store, self._tell_what_waits))
                 group.create_task(whenever(self._committed, self._send, settle_seconds=_SETTLE_SECONDS))
                 # Without a notification, too: one that was lost must cost a moment and never a change.
                 following = whenever(
@@ -159,15 +159,17 @@ class Replication:
         self._concerns.moved(job)
         self._telling.moved(job, held_by, waited)
 
-    async def _tell_of_gone(self) -> None:
-        if self._telling.has_gone:
+    async def _tell_what_waits(self) -> None:
+        if self._telling.has_gone or self._texts:
             self._committed.set()
 
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
         if self.others:
             self._texts.add(row_id, tokens)
-            self._committed.set()
+            # Who reads it waits for each word; who only counts what is to be paid has it soon.
+            if self._telling.readers(row_id):
+                self._committed.set()
 
     def hear_of_room(self, waits: Callable[[], bool]) -> None:
         """Be told of room at other servers while `waits` says that calls wait for it here."""

@@ -3,9 +3,11 @@
 import json
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.access.call_use import CallUse
+from dc1.domain.inference.usage import RelayedText
 from dc1.storage.cluster.change_feed import Shared, SharedEvent, SharedTokens
 
 # PostgreSQL limits a notification to 8000 bytes; escaped as JSON, a character takes up to twelve.
@@ -15,16 +17,27 @@ _ENVELOPE_LENGTH = 64
 _LARGEST_TEXT = (_LARGEST_PAYLOAD - _ENVELOPE_LENGTH) // _ESCAPED_LENGTH
 _LARGEST_PART = 3_000
 _USE_LENGTH = 160
+_QUOTES_LENGTH = 2
 MOST_PIECES = 10_000
 MOST_BYTES = 24 * 1024 * 1024
 """What waits for a database that is slow; the oldest go, for the result has everything but further answers."""
 
 
+@dataclass(slots=True)
+class _Piece:
+    """What fits a notification, and how much of it that takes."""
+
+    shared: Shared
+    size: int
+
+
 class WaitingTexts:
-    """Pieces in order, each of which fits a notification."""
+    """Pieces in order, each of which fits a notification; what follows on the last of a job waits in one with it."""
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[Shared, int]] = deque()
+        self._pieces: deque[_Piece] = deque()
+        self._last: dict[int, _Piece] = {}
+        """The piece of each job that the next text of its may be put to."""
         self._of_job: Counter[int] = Counter()
         self._size = 0
 
@@ -41,6 +54,8 @@ class WaitingTexts:
         # server knows the text alone.
         for part in _parts(row_id, tokens):
             self._put(part)
+            # Text that comes after it must not be told before it.
+            self._last.pop(row_id, None)
         start = 0
         for text in _fitting(tokens.text):
             offset = None if tokens.offset is None else tokens.offset + start
@@ -53,7 +68,18 @@ class WaitingTexts:
 
     def _put(self, piece: Shared) -> None:
         size = _USE_LENGTH if isinstance(piece, CallUse) else _size(piece.text)
-        self._pieces.append((piece, size))
+        if isinstance(piece, SharedTokens):
+            last = self._last.get(piece.row_id)
+            if last is not None and (joined := _joined(last.shared, piece)) is not None:
+                last.shared = joined
+                more = size - _ENVELOPE_LENGTH - _QUOTES_LENGTH
+                last.size += more
+                self._size += more
+                return
+        waiting = _Piece(piece, size)
+        if isinstance(piece, SharedTokens):
+            self._last[piece.row_id] = waiting
+        self._pieces.append(waiting)
         self._size += size
         if not isinstance(piece, CallUse):
             self._of_job[piece.row_id] += 1
@@ -65,20 +91,36 @@ class WaitingTexts:
         taken: list[Shared] = []
         size = 0
         while self._pieces:
-            size += self._pieces[0][1]
+            size += self._pieces[0].size
             if taken and size > _LARGEST_PAYLOAD:
                 break
             taken.append(self._pop())
         return taken
 
     def _pop(self) -> Shared:
-        piece, size = self._pieces.popleft()
-        self._size -= size
+        waiting = self._pieces.popleft()
+        piece = waiting.shared
+        self._size -= waiting.size
         if not isinstance(piece, CallUse):
+            if self._last.get(piece.row_id) is waiting:
+                del self._last[piece.row_id]
             self._of_job[piece.row_id] -= 1
             if not self._of_job[piece.row_id]:
                 del self._of_job[piece.row_id]
         return piece
+
+
+def _joined(last: Shared, piece: SharedTokens) -> SharedTokens | None:
+    """Return two pieces of text as one, None where the second does not follow on the first or they are too long."""
+    if not isinstance(last, SharedTokens) or last.offset is None or last.attempt != piece.attempt:
+        return None
+    text = last.text + piece.text
+    if piece.offset != last.offset + len(last.text) or len(text) > _LARGEST_TEXT:
+        return None
+    # Counted as whoever hears them counts each: one at least, and no more than it has bytes.
+    return replace(
+        last, text=text, count=sum(RelayedText().plus(each.text, each.count).tokens for each in (last, piece))
+    )
 
 
 def _size(text: str) -> int:
