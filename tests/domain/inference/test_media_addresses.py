@@ -114,3 +114,14 @@ def test_it_is_refused_wherever_it_stands(path: EnginePath, said: JsonObject) ->
 )
 def test_what_a_model_said_before_is_fetched_by_nobody(path: EnginePath, said: JsonObject) -> None:
     assert list(kind_of(path).faults({"model": "a", "max_tokens": 5, **said})) == []
+
+
+@pytest.mark.parametrize("path", [EnginePath.MESSAGES, EnginePath.RESPONSES])
+@pytest.mark.parametrize(("name", "key"), [("tools", "server_url"), ("mcp_servers", "url")])
+def test_nor_is_a_server_of_tools_one_of_the_owners_network(path: EnginePath, name: str, key: str) -> None:
+    body: JsonObject = {"model": "a", "max_tokens": 5, "messages": [], "input": "a"}
+    schema: JsonObject = {"type": "object", "examples": [{"url": INSIDE, "server_url": INSIDE}]}
+    tool: JsonObject = {"type": "function", "name": "f", "parameters": schema, key: "https://mcp.example.com/sse"}
+    assert not list(kind_of(path).faults({**body, name: [tool, {"type": "mcp"}]}))
+    (fault,) = kind_of(path).faults({**body, name: [tool, {"type": "mcp", key: INSIDE}]})
+    assert (fault.field, fault.message) == (f"{name}.1.{key}", "must be http at a public address")

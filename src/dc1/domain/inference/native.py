@@ -7,7 +7,14 @@ from dc1.domain.base.json_members import spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.errors import FieldViolation
-from dc1.domain.inference.calls import MAX_TOKENS, N_PREDICT, NOT_READ, address_faults, model_faults
+from dc1.domain.inference.calls import (
+    MAX_TOKENS,
+    N_PREDICT,
+    NOT_READ,
+    address_faults,
+    is_for_everybody,
+    model_faults,
+)
 from dc1.domain.providers.model_abilities import EnginePath
 
 LIMITS: Final[Mapping[str, str]] = {
@@ -27,6 +34,8 @@ _TOKENS_OF_MEDIUM: Final = {
 }
 # Where the bytes or the address of a medium stand, which say nothing of how much a model reads.
 _BYTES_OF_MEDIUM: Final = frozenset({"source", "image_url", "input_audio", "file_data", "file_url", "file_id"})
+# Where a call names servers of tools, and under which key their address stands.
+_SERVERS: Final = {"tools": "server_url", "mcp_servers": "url"}
 _TEXTS_AS_SOURCE: Final = ("text", "content")
 # Quotes, colon and comma of a key.
 _BYTES_OF_KEY: Final = 4
@@ -83,6 +92,17 @@ def _faults(body: JsonObject, path: str) -> Iterator[FieldViolation]:
         yield FieldViolation("n", "must be 1: this API has one answer")
     if not isinstance(body.get("stream"), bool | None):
         yield FieldViolation("stream", "must be true or false")
+    yield from _server_faults(body)
+
+
+def _server_faults(body: JsonObject) -> Iterator[FieldViolation]:
+    """Yield what is wrong with the servers of tools that an engine is to call, from inside its owner's network."""
+    for name, key in _SERVERS.items():
+        servers = body.get(name)
+        for place, server in enumerate(servers if isinstance(servers, list) else ()):
+            address = server.get(key) if isinstance(server, dict) else None
+            if isinstance(address, str) and not is_for_everybody(address):
+                yield FieldViolation(f"{name}.{place}.{key}", "must be http at a public address")
 
 
 def _size(value: JsonValue) -> int:
