@@ -130,7 +130,8 @@ def test_help_fits_a_terminal(each: Any) -> None:
         Reply({"error": "No such thing"}, 404),
         Reply({"error": "Invalid API key"}, 401),
         Reply({"error": "Rate limit exceeded", "retryAfterSeconds": 60}, 429, headers={"retry-after": "60"}),
-        Reply({"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}, 503),
+        # Later than a command waits for by itself.
+        Reply({"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}, 503, headers={"retry-after": "60"}),
         Reply("<html>Bad gateway</html>", 502, "text/html"),
         Reply("<html>Welcome</html>", 200, "text/html"),
         Reply([]),

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from dc1.client import (
     Client,
     ClientError,
     ConflictError,
+    ConnectionBrokenError,
     InsufficientBalanceError,
     NotFoundError,
     RateLimitedError,
@@ -17,9 +19,11 @@ from dc1.client import (
 )
 from dc1.client import retries as waits
 from dc1.client.calls import reading
+from dc1.client.synchronous import jobs
 from tests.cli.scripted_server import Reply, ScriptedServer, scripted_server
 
 SUBMITTED = Reply({"job": {"job_id": "job-1", "status": "queued"}}, 201)
+EVENTS = "text/event-stream"
 TROUBLE = Reply({"error": "Service unavailable"}, 503)
 
 
@@ -43,26 +47,50 @@ def test_what_is_read_is_asked_for_again(server: ScriptedServer, client: Client)
     assert len(server.requests) == 3
 
 
-def test_attempts_outlast_a_server_that_is_started_anew() -> None:
-    def pauses(error: ClientError, *, is_known: bool) -> list[float | None]:
-        attempts = waits.Attempts(reading("/renters/balance", {}, 30), 3, is_known=is_known)
-        return [attempts.pause_after(error) for _ in range(4)]
+def test_a_call_is_tried_for_as_long_as_its_caller_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(waits, "time", clock)
+
+    def pauses(*errors: ClientError, is_known: bool, seconds: float = 30) -> list[float]:
+        clock.now, found = 0.0, list[float]()
+        attempts = waits.Attempts(reading("/x", {}, seconds), None, again_seconds=30, is_known=is_known)
+        while (pause := attempts.pause_after(errors[min(len(found), len(errors) - 1)])) is not None:
+            found.append(pause)
+            clock.now += pause
+        return found
 
     down, nobody = UnavailableError(503, {"error": "Service unavailable"}), UnreachableError("Nothing answers")
-    assert pauses(down, is_known=False) == pauses(nobody, is_known=True) == [0.2, 0.2 * 6, 0.2 * 36, None]
-    # Who mistyped an address hears of it sooner.
-    assert pauses(nobody, is_known=False) == [0.2, 0.2 * 2, 0.2 * 4, None]
+    # A machine that is busy takes 20 s to start a server.
+    for waited in (
+        pauses(down, is_known=False),
+        pauses(nobody, is_known=True),
+        pauses(ConnectionBrokenError("The connection broke"), nobody, is_known=False),
+        pauses(down, is_known=True, seconds=300),
+    ):
+        assert 27 < sum(waited) < 30
+        assert max(waited) <= 3
+    assert sum(pauses(down, is_known=True, seconds=2)) < 2
+    # Nobody comes back before the server said, nor at the moment that it said to everybody.
+    told = pauses(UnavailableError(503, {}, {"retry-after": "1"}), is_known=True)
+    assert min(told) > 1
+    assert len(set(told)) == len(told)
+    # Who mistyped an address hears of it sooner, and who called too often and is not told until when.
+    assert len(pauses(nobody, is_known=False)) == len(pauses(RateLimitedError(429, {}), is_known=True)) == 3
 
 
-def test_a_job_is_waited_for_while_its_server_is_started_anew(server: ScriptedServer, client: Client) -> None:
+def test_a_job_is_waited_for_while_its_server_is_started_anew(
+    server: ScriptedServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def job(status: str) -> Reply:
         return Reply({"job": {"job_id": "job-1", "status": status}})
 
     server.on("GET /jobs/job-1", job("running"), job("running"), *[TROUBLE] * 6, job("completed"))
     assert client.jobs.get("job-1").wait(timeout_seconds=60)["status"] == "completed"
     server.on("GET /jobs/job-1", job("running"), TROUBLE)
-    with pytest.raises(UnavailableError):
-        client.jobs.get("job-1").wait()
+    monkeypatch.setattr(jobs, "_PATIENCE_SECONDS", 0.0)
+    with Client(server.url, "dc1-renter-x", retries=0) as hasty, pytest.raises(UnavailableError):
+        hasty.jobs.get("job-1").wait()
 
 
 def test_a_submission_is_sent_again_as_the_same(server: ScriptedServer, client: Client) -> None:
@@ -103,6 +131,19 @@ def test_a_long_wait_is_the_caller_s_to_decide(server: ScriptedServer, client: C
         client.renter.balance()
     assert caught.value.retry_after_seconds == 60
     assert len(server.requests) == 1
+
+
+def test_a_chat_that_comes_bit_by_bit_is_asked_again_before_it_begins(server: ScriptedServer, client: Client) -> None:
+    busy = Reply({"error": {"message": "Busy"}}, 429, headers={"retry-after": "0"})
+    said = Reply(['data: {"choices": [{"delta": {"content": "Blue"}}]}\n\n', "data: [DONE]\n\n"], 200, EVENTS)
+    server.on("POST /v1/chat/completions", busy, busy, said)
+
+    assert list(client.chat("m", "Hi", stream=True)) == ["Blue"]
+    server.on("POST /v1/chat/completions", TROUBLE)
+    # It may have begun behind who says so, and would be paid twice.
+    with pytest.raises(UnavailableError):
+        list(client.chat("m", "Hi", stream=True))
+    assert len(server.requests) == 4
 
 
 def test_an_error_carries_its_code_its_request_and_its_facts(server: ScriptedServer, client: Client) -> None:

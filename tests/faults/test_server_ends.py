@@ -1,11 +1,13 @@
 """The server is killed or stopped while a job runs, and started again."""
 
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
+from dc1.client import AsyncClient, Client
 from dc1.domain.jobs.states import JobEvent
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.jobs import JobFilter
@@ -99,6 +101,42 @@ def test_what_was_accepted_before_the_server_s_death_is_kept_and_run_once(market
     stored = market.stored(lambda conn: jobs.page(conn, JobFilter(), limit=100))
     assert stored.total == len(keys)
     assert (renter.balance(), renter.wallet()["held_halala"]) == (1000 - len(keys), len(keys))
+
+
+def test_callers_of_the_client_outlive_the_server_s_death(market: RealMarket, renter: Renter) -> None:
+    """Whoever calls while it is away has an answer once it is back, and a submission is one job."""
+    provider = market.add_provider()
+
+    async def ordered() -> str:
+        async with AsyncClient(market.rest.url, renter.key) as client:
+            return (await client.jobs.submit("And the sky?", minutes=1)).id
+
+    with ThreadPoolExecutor(8) as pool, Client(market.rest.url, renter.key) as client:
+        job = client.jobs.submit("Two lines about the sea", minutes=3)
+        run = provider.engine.next_request()
+        await_status(renter, job.data, "running")
+        market.server.kill()
+        before = market.stored(lambda conn: jobs.page(conn, JobFilter(), limit=1)).total
+        # Ids, an amount, and words: what each is told.
+        calls: list[Future[Any]] = [
+            pool.submit(call)
+            for call in (
+                lambda: client.jobs.submit("And the sky?", minutes=1).id,
+                lambda: asyncio.run(ordered()),
+                lambda: client.renter.balance()["held_halala"],
+                lambda: [event.kind for event in job.stream()][-1],
+                lambda: job.wait(timeout_seconds=60)["status"],
+            )
+        ]
+        market.start_server()
+        run.answer("the tide comes in.")
+        for _ in range(2):
+            provider.engine.next_request().answer("it is blue.")
+        first, second, held, said, waited = (call.result() for call in calls)
+        assert (said, waited) == ("end", "completed")
+        assert held > 0
+        assert [client.jobs.get(each).wait(60)["status"] for each in (first, second)] == ["completed"] * 2
+    assert market.stored(lambda conn: jobs.page(conn, JobFilter(), limit=1)).total == before + 2
 
 
 def test_a_queue_of_jobs_survives_the_server_s_death_at_any_moment(market: RealMarket, renter: Renter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,7 +59,8 @@ class HttpCall:
 
     Attributes:
         is_repeatable: whether it has its effect once however often it arrives.
-        timeout_seconds: how long the other side may be silent, and until when the call is sent again.
+        timeout_seconds: how long the other side may be silent, and until when the call is sent again at most.
+        ends_at: when nobody waits for the answer any more, by `time.monotonic()`.
     """
 
     method: str
@@ -68,6 +70,7 @@ class HttpCall:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool = False
     timeout_seconds: float = 30.0
+    ends_at: float = math.inf
 
     @property
     def options(self) -> dict[str, Any]:
@@ -85,9 +88,9 @@ class HttpCall:
         return {**self.options, "headers": headers, "timeout": _STREAM_TIMEOUT}
 
 
-def reading(path: str, query: Mapping[str, Any], timeout_seconds: float) -> HttpCall:
+def reading(path: str, query: Mapping[str, Any], timeout_seconds: float, *, ends_at: float = math.inf) -> HttpCall:
     """Return a call that changes nothing."""
-    return HttpCall("GET", path, query, is_repeatable=True, timeout_seconds=timeout_seconds)
+    return HttpCall("GET", path, query, is_repeatable=True, timeout_seconds=timeout_seconds, ends_at=ends_at)
 
 
 def keyed(idempotency_key: str | None) -> dict[str, str]:
@@ -134,6 +137,19 @@ def refused(url: str, response: httpx.Response) -> RefusedError:
         # Not followed: who answers there would be told the key, and a POST would become a GET.
         raise NoMarketplaceError(f"{url} answered {response.status_code}, which leads elsewhere; name that address.")
     return refusal(response.status_code, _object(url, response), response.headers)
+
+
+def is_event_stream(response: httpx.Response) -> bool:
+    """Tell whether a response is a stream of server-sent events."""
+    return response.is_success and response.headers.get("content-type", "").startswith(_EVENTS)
+
+
+def no_stream(url: str, response: httpx.Response) -> ClientError:
+    """Return the error of a response that was read, where a stream was asked for."""
+    if response.is_success:
+        # Not as a broken connection: it would be opened again and again, and never be one.
+        return NoMarketplaceError(f"{url} answered {response.status_code} without events; is a dc1 marketplace there?")
+    return refused(url, response)
 
 
 @contextmanager

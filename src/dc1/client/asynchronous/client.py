@@ -31,8 +31,9 @@ class AsyncClient(AsyncTransport):
         key_file: a file that holds it.
         role: whose key is looked for where none is given.
         profile: what `dc1 login` stored under that name.
-        timeout_seconds: how long the other side may be silent, and until when a call is sent again.
-        retries: how often a call is sent again where that does no harm.
+        timeout_seconds: how long the other side may be silent, and until when a call is sent again where that does no
+            harm.
+        retries: how often a call is sent again at most; None for as often as there is time.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class AsyncClient(AsyncTransport):
         role: Role | None = None,
         profile: str | None = None,
         timeout_seconds: float = 30.0,
-        retries: int = 3,
+        retries: int | None = None,
     ) -> None:
         if isinstance(url, Target):
             target = url

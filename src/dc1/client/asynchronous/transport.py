@@ -15,10 +15,11 @@ from dc1.client.calls import (
     HttpCall,
     answer_of,
     http_options,
+    is_event_stream,
     keyed,
+    no_stream,
     put_together,
     reading,
-    refused,
     said_plainly,
 )
 from dc1.client.credentials import Target
@@ -32,12 +33,17 @@ class AsyncTransport:
     Every call raises a RefusedError for an error answer, and another ClientError when there is no usable answer.
     """
 
-    def __init__(self, target: Target, *, timeout_seconds: float = 30.0, retries: int = 3) -> None:
+    def __init__(self, target: Target, *, timeout_seconds: float = 30.0, retries: int | None = None) -> None:
         self._url = target.url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._retries = retries
         self._is_known = False
         self._http = httpx.AsyncClient(**http_options(self._url, target.headers))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether something has answered there."""
+        return self._is_known
 
     async def close(self) -> None:
         """Close the connections."""
@@ -47,10 +53,20 @@ class AsyncTransport:
         """Read `path`; a query parameter that is None is left out."""
         return await self.call(reading(path, query, self._timeout_seconds))
 
+    async def get_until(self, path: str, ends_at: float) -> Answer:
+        """Read `path`, and give up at `ends_at`, by `time.monotonic()`."""
+        return await self.call(reading(path, {}, self._timeout_seconds, ends_at=ends_at))
+
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float | None = None
     ) -> Answer:
-        """Post a JSON object. It is sent again only where it surely had no effect."""
+        """Post a JSON object. It is sent again only where it surely had no effect.
+
+        Args:
+            path: where to.
+            body: the object; an empty one where it is left out.
+            timeout_seconds: how long the other side may be silent; as long as the client's where it is left out.
+        """
         timeout = timeout_seconds or self._timeout_seconds
         return await self.call(HttpCall("POST", path, body=body or {}, timeout_seconds=timeout))
 
@@ -79,15 +95,10 @@ class AsyncTransport:
 
     async def call(self, call: HttpCall) -> Answer:
         """Send a call, again where that does no harm, and return its answer."""
-        attempts = Attempts(call, self._retries, is_known=self._is_known)
+        attempts = self._attempts(call)
         while True:
             try:
-                with put_together():
-                    request = self._http.build_request(**call.options, timeout=attempts.left_seconds)
-                with said_plainly(self._url):
-                    response = await self._http.send(request)
-                self._is_known = True
-                return answer_of(self._url, response)
+                return answer_of(self._url, await self._sent(call, attempts))
             except ClientError as error:
                 pause = attempts.pause_after(error)
                 if pause is None:
@@ -96,15 +107,53 @@ class AsyncTransport:
 
     @asynccontextmanager
     async def events(self, call: HttpCall) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
-        """Open a stream of server-sent events."""
+        """Open a stream of server-sent events, which is tried again only as long as it has not begun."""
+        response = await self._opened_at_last(call)
+        with said_plainly(self._url):
+            try:
+                yield EventSource(response).aiter_sse()
+            finally:
+                await response.aclose()
+
+    def _attempts(self, call: HttpCall) -> Attempts:
+        return Attempts(call, self._retries, again_seconds=self._timeout_seconds, is_known=self._is_known)
+
+    async def _sent(self, call: HttpCall, attempts: Attempts) -> httpx.Response:
+        with put_together():
+            request = self._http.build_request(**call.options, timeout=attempts.left_seconds)
+
+        async def begin_next(event: str, _: Mapping[str, Any]) -> None:
+            # Connection, request, head and body of an answer each had the whole time else, one after the other.
+            if event.endswith(".started"):
+                attempts.bound(request)
+
+        request.extensions["trace"] = begin_next
+        with said_plainly(self._url):
+            response = await self._http.send(request)
+        self._is_known = True
+        return response
+
+    async def _opened_at_last(self, call: HttpCall) -> httpx.Response:
+        attempts = self._attempts(call)
+        while True:
+            try:
+                return await self._opened(call)
+            except ClientError as error:
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _opened(self, call: HttpCall) -> httpx.Response:
         with put_together():
             request = self._http.build_request(**call.streamed())
         with said_plainly(self._url):
             response = await self._http.send(request, stream=True)
+            self._is_known = True
+            if is_event_stream(response):
+                return response
             try:
-                if not response.is_success:
-                    await response.aread()
-                    raise refused(self._url, response)
-                yield EventSource(response).aiter_sse()
+                await response.aread()
             finally:
                 await response.aclose()
+        raise no_stream(self._url, response)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dc1.client.calls import HttpCall, path
 from dc1.client.errors import ConnectionBrokenError, RefusedError, UnreachableError
 from dc1.client.events import StreamedEvent, job_event
+from dc1.client.retries import TROUBLE
 from dc1.client.synchronous.transport import Transport
 
 _FAILURES = 10
-_UNAVAILABLE = 503
 # Longer each time: ten of them are a minute, in which a busy machine has its server started anew.
 _PAUSE_SECONDS = 1.0
 _PAUSE_GROWTH = 1.5
@@ -28,7 +28,7 @@ def follow_job_events(
     """Yield what the job says until its end.
 
     A broken connection is opened anew behind the last line seen, so that no line is missed or repeated; generated text
-    that passed in between is not repeated by the server. When not even the first connection came about, that is an
+    that passed in between is not repeated by the server. When nothing has ever answered there, that is an
     UnreachableError at once.
 
     Args:
@@ -47,12 +47,14 @@ def follow_job_events(
     query = {"since": since, **({"tokens": "true"} if tokens else {})}
     last_id: str | None = None
     failures = 0
-    reached = False
+    reached = transport.is_known
     while failures < _FAILURES:
         failures += 1
         resumed = {} if last_id is None else {"last-event-id": last_id}
         began_at = time.monotonic()
-        call = HttpCall("GET", path("jobs", job_id, "logs", "stream"), query, headers=resumed)
+        where = path("jobs", job_id, "logs", "stream")
+        # Tried once, as it is tried again here.
+        call = HttpCall("GET", where, query, headers=resumed, timeout_seconds=0.0)
         try:
             with transport.events(call) as frames:
                 reached = True
@@ -72,7 +74,7 @@ def follow_job_events(
                 raise
         except RefusedError as refusal:
             # A server that drains refuses so, and its successor knows the job.
-            if refusal.status != _UNAVAILABLE:
+            if refusal.status not in TROUBLE:
                 raise
         if time.monotonic() - began_at > _STEADY_SECONDS:
             failures = 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,11 @@ from dc1.client.synchronous.transport import Transport
 if TYPE_CHECKING:
     from dcp import rest_types as rest
 
-_FAILURES = 5
-"""How often in a row a job may not be seen, each time after all attempts of a call, some 10 s of them."""
+_PATIENCE_SECONDS = 60.0
+"""How long a job may not be seen by whoever did not say for how long to wait."""
+_ONE_LOOK_SECONDS = 1.0
+_TOO_LITTLE_SECONDS = 0.05
+"""In which nothing is asked and answered any more."""
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -48,35 +52,48 @@ class JobHandle:
 
     def refresh(self) -> rest.JobDetail:
         """Read the job anew."""
-        detail: rest.JobDetail = (self._transport.get(path("jobs", self.id))).body["job"]
+        return self._look(math.inf)
+
+    def _look(self, ends_at: float) -> rest.JobDetail:
+        answer = self._transport.get_until(path("jobs", self.id), ends_at)
+        detail: rest.JobDetail = answer.body["job"]
         self.data = {**detail}
         return detail
 
     def wait(self, timeout_seconds: float | None = None) -> rest.JobDetail:
         """Wait until the job has ended, and return it with its bill.
 
+        Args:
+            timeout_seconds: for how long, whatever the marketplace does meanwhile; with less than a second it is
+                looked at once, which takes a second at most.
+
         Raises:
-            WaitTimeoutError: it had not in that time.
-            ConnectionBrokenError: the marketplace could not be reached for a minute or so.
+            WaitTimeoutError: it had not in that time, or could not be seen.
+            ConnectionBrokenError: no time was given, and the marketplace could not be reached for a minute or so.
             UnavailableError: it could not answer for as long.
         """
-        ends_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        pause, failures = 0.1, 0
+        heard_at = time.monotonic()
+        ends_at = math.inf if timeout_seconds is None else heard_at + timeout_seconds
+        looks_until, pause, trouble = max(ends_at, heard_at + _ONE_LOOK_SECONDS), 0.1, ""
         while True:
             try:
-                if (detail := self.refresh())["status"] in _ENDED:
+                if (detail := self._look(looks_until))["status"] in _ENDED:
                     return detail
-                failures = 0
-            except (ConnectionBrokenError, UnavailableError):
+                heard_at, trouble = time.monotonic(), ""
+            except (ConnectionBrokenError, UnavailableError) as error:
                 # The job goes on while a server is started anew, and so does whoever waits for its hour of work.
-                failures += 1
-                if failures == _FAILURES:
+                if timeout_seconds is None and time.monotonic() - heard_at > _PATIENCE_SECONDS:
                     raise
-            if ends_at is not None and time.monotonic() + pause > ends_at:
-                raise WaitTimeoutError(f"The job {self.id} is {self.status} after {timeout_seconds:g} s; it goes on.")
-            time.sleep(pause)
+                trouble = f" {error}"
+            left = ends_at - time.monotonic()
+            if left < _TOO_LITTLE_SECONDS:
+                raise WaitTimeoutError(
+                    f"The job {self.id} was {self.status} after {timeout_seconds:g} s; it goes on.{trouble}"
+                )
+            # Halved before the end, so that what ends just before it is seen.
+            time.sleep(min(pause, left / 2))
             # Quick answers are had at once, and an hour of work is not asked after ten times a second.
-            pause = min(pause * 1.5, 2.0)
+            pause, looks_until = min(pause * 1.5, 2.0), ends_at
 
     def stream(self, *, since: int = 0, tokens: bool = True) -> Iterator[StreamedEvent]:
         """Yield log lines and generated text as they come, until the job has ended."""
