@@ -8,7 +8,7 @@ import typer
 
 from dc1.cli.commands import Commands, Insecure, host_of, require_private
 from dc1.cli.errors import CommandError
-from dc1.cli.options import ContainerSocket, EngineApiKey, EngineUrl
+from dc1.cli.options import ContainerSocket, EngineApiKey, EngineUrl, ModelFile
 
 app = Commands()
 
@@ -39,14 +39,7 @@ def daemon_command(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="DC1_MODEL",
-            help="A GGUF file for the built-in engine to serve, in place of an engine of your own.",
-            show_default=False,
-        ),
-    ] = None,
+    model: ModelFile = None,
     cpu_engine: Annotated[
         bool, typer.Option(help="Answer inference jobs with the built-in small model when there is no other.")
     ] = True,

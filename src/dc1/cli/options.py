@@ -1,5 +1,6 @@
 """The options that commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,6 +56,14 @@ EngineUrl = Annotated[
 ]
 EngineApiKey = Annotated[
     str | None, typer.Option(envvar="DC1_ENGINE_API_KEY", help="Bearer token for the engine.", show_default=False)
+]
+ModelFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DC1_MODEL",
+        help="A GGUF file for the built-in engine to serve, in place of an engine of your own.",
+        show_default=False,
+    ),
 ]
 ContainerSocket = Annotated[
     str | None,

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import sys
 import threading
 from email.utils import formatdate
@@ -12,6 +13,7 @@ import pytest
 
 from dc1.cli.doctor import checks, machine
 from dc1.cli.doctor.checks import clock, connection, disk, encryption
+from dc1.daemon.runners.inference.engine_llamacpp import bundled_model
 from tests.cli.conftest import Run
 from tests.cli.scripted_server import Reply, ScriptedServer
 from tests.daemon.telemetry.nvml_library import Device, NvmlLibrary
@@ -205,6 +207,26 @@ def test_the_built_in_engine(run: Run, tmp_path: Path, monkeypatch: pytest.Monke
     assert "libcudart.so.12" in told
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert " not known " in told_of_the_machine(run)["engine"]
+
+
+@pytest.mark.model
+def test_a_model_that_the_built_in_engine_is_to_serve(run: Run, tmp_path: Path) -> None:
+    bundled, file = bundled_model(), tmp_path / "mine.gguf"
+    assert bundled is not None
+    file.symlink_to(bundled.file)
+    assert " good " in (told := told_of_the_machine(run, "--model", str(file))["engine"])
+    assert "135M" in told
+    # As the daemon is given it, by the variable; what is no model of llama.cpp's, no file at all, and an engine beside.
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+    for model, engine_url, said in (
+        (broken, "", "did not load"),
+        (tmp_path / "none.gguf", "", "none.gguf"),
+        (file, "http://127.0.0.1:9", "of which a daemon serves one"),
+    ):
+        told = told_of_the_machine(run, DC1_MODEL=str(model), DC1_ENGINE_URL=engine_url)["engine"]
+        assert " bad " in told
+        assert said in told
 
 
 def test_a_container_engine_that_is_named_and_not_there(run: Run, tmp_path: Path) -> None:

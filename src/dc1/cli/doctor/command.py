@@ -16,6 +16,7 @@ from dc1.cli.options import (
     ContainerSocket,
     EngineApiKey,
     EngineUrl,
+    ModelFile,
     ProviderKey,
     RenterKey,
     Url,
@@ -43,6 +44,7 @@ def doctor_owner(
     url: Url = DEFAULT_URL,
     engine_url: EngineUrl = None,
     engine_api_key: EngineApiKey = None,
+    model: ModelFile = None,
     container_socket: ContainerSocket = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +53,7 @@ def doctor_owner(
         # As the daemon itself refuses to.
         require_private(host_of(engine_url), not engine_url.lower().startswith("http:"), insecure=False)
     way = [*_way(url), _key(provider_target, url, key, "provider")]
-    _tell([*way, *_machine(container_socket, engine_url, engine_api_key), disk(Path.home())], as_json)
+    _tell([*way, *_machine(container_socket, engine_url or None, engine_api_key, model), disk(Path.home())], as_json)
 
 
 @app.command("operator")
@@ -78,7 +80,9 @@ def _key(target: Callable[[str, str | None], Target], url: str, key: str | None,
     return Finding("key", True, "The marketplace takes it.")
 
 
-def _machine(container_socket: str | None, engine_url: str | None, engine_api_key: str | None) -> Iterator[Finding]:
+def _machine(
+    container_socket: str | None, engine_url: str | None, engine_api_key: str | None, model: Path | None
+) -> Iterator[Finding]:
     # Here and not above: all of it takes a second that other commands do without, and need not be installed.
     try:
         from dc1.cli.doctor.machine import built_in_engine, container_engine, driver, inference_engine
@@ -88,7 +92,7 @@ def _machine(container_socket: str | None, engine_url: str | None, engine_api_ke
 
     yield driver()
     yield container_engine(container_socket)
-    yield inference_engine(engine_url, engine_api_key) if engine_url else built_in_engine()
+    yield inference_engine(engine_url, engine_api_key, model) if engine_url else built_in_engine(model)
 
 
 def _server() -> Iterator[Finding]:

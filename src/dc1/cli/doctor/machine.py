@@ -13,12 +13,14 @@ from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS, NoEngineError, connect_engine, traits
 from dc1.daemon.runners.inference.engine import EngineMissingError, EngineUnavailableError
-from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model
+from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, LocalModel, bundled_model, model_in
 from dc1.daemon.runners.inference.engine_openai import OpenAIEngine
 from dc1.daemon.telemetry.nvml import NvmlReader, NvmlReading
 
 _T = TypeVar("_T")
 _SECONDS = 20.0
+# A model may be as large as the memory, and is read from a disk.
+_LOAD_SECONDS = 300.0
 _NVIDIA = "0x10de"
 # What PCI calls displays and accelerators without one; a card has other functions too, sound for one.
 _DISPLAYS = "0x03"
@@ -52,11 +54,11 @@ def container_engine(socket: str | None) -> Finding:
     return Finding("containers", True, f"Engine {found.version} {gpus}.")
 
 
-def inference_engine(url: str, api_key: str | None) -> Finding:
-    """Look whether an engine answers as the daemon asks it, and what it serves."""
+def inference_engine(url: str, api_key: str | None, model: Path | None) -> Finding:
+    """Look whether an engine answers as the daemon asks it, and what it serves; with a model file it asks none."""
     try:
         # What a daemon refuses at its start, in its words; key and server are nobody's.
-        DaemonConfig(key="none", server="localhost:443", engine_url=url, engine_api_key=api_key)
+        DaemonConfig(key="none", server="localhost:443", engine_url=url, engine_api_key=api_key, model=model)
     except DaemonError as error:
         return Finding("engine", False, str(error))
     try:
@@ -69,16 +71,37 @@ def inference_engine(url: str, api_key: str | None) -> Finding:
     return Finding("engine", True, f"It serves {', '.join(models[:_MOST_NAMED])}{more}.")
 
 
-def built_in_engine() -> Finding:
-    """Look whether a daemon without an engine of its owner's could answer prompts itself."""
+def built_in_engine(file: Path | None) -> Finding:
+    """Look whether a daemon without an engine of its owner's could answer prompts itself, with its model or a file's.
+
+    A file is loaded, as by the daemon, which takes the memory that the model needs.
+    """
     try:
-        (model,) = asyncio.run(_models(LlamaCppEngine(bundled_model())))
+        (model,) = asyncio.run(_loaded(bundled_model() if file is None else model_in(file)))
+    except DaemonError as error:
+        return Finding("engine", False, f"{error} Prompts are not taken.")
     except EngineMissingError as error:
+        if file is not None:
+            return Finding("engine", False, f"{file} is named, and {error}; prompts are not taken.")
         # Who has an engine, or rents out containers alone, needs none.
         return Finding("engine", None, f"No engine is named, and {error}; prompts are not taken.")
+    except TimeoutError:
+        return Finding("engine", None, f"{file} is still being loaded after {_LOAD_SECONDS:.0f} s.")
     except EngineUnavailableError as error:
         return Finding("engine", False, f"The built-in one cannot be used: {error}; prompts are not taken.")
     return Finding("engine", True, f"The built-in one serves {model}.")
+
+
+async def _loaded(model: LocalModel | None) -> tuple[str, ...]:
+    engine = LlamaCppEngine(model)
+    if model is not None and not model.lazy:
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS):
+                await engine.prepare()
+        except BaseException:
+            await engine.aclose()
+            raise
+    return await _models(engine)
 
 
 async def _models(engine: OpenAIEngine) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from dc1.daemon.build import build_runners
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.inference import engine_llamacpp
-from dc1.daemon.runners.inference.engine import EngineRunner
+from dc1.daemon.runners.inference.engine import EngineRunner, EngineUnavailableError
 from dc1.daemon.runners.inference.engine_llamacpp import LlamaCppEngine, bundled_model
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
@@ -89,16 +90,46 @@ async def test_a_wheel_that_cannot_be_loaded_is_not_offered(
 ) -> None:
     (tmp_path / "xllamacpp.py").write_text("import os; os.kill(os.getpid(), 4)")
     monkeypatch.syspath_prepend(str(tmp_path))
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(engine_llamacpp, "time", clock)
     availability = await runner.probe()
     assert (availability.available, availability.models) == (False, ())
     assert "xllamacpp package cannot be loaded" in availability.reason
     (tmp_path / "xllamacpp.py").write_text("import time; time.sleep(60)")
+    # Not tried at once, and told in the same words.
+    clock.now += 59
+    assert await runner.probe() == availability
+    clock.now += 1
     with monkeypatch.context() as changed:
         changed.setattr(engine_llamacpp, "_LOOK_SECONDS", 0.1)
-        assert "not there after" in (await runner.probe()).reason
-    # Once it was mended, without a restart.
+        late = await runner.probe()
+        assert "not there after" in late.reason
+    # Once it was mended, without a restart, and twice as long after.
     (tmp_path / "xllamacpp.py").unlink()
+    clock.now += 119
+    assert await runner.probe() == late
+    clock.now += 1
     assert (await runner.probe()).available
+
+
+def test_what_cannot_be_loaded_is_tried_each_hour_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(engine_llamacpp, "time", clock)
+    trouble, pauses = engine_llamacpp._Trouble(), list[float]()
+    trouble.require_over()
+    for _ in range(9):
+        trouble.note("it is broken")
+        with pytest.raises(EngineUnavailableError, match="it is broken"):
+            trouble.require_over()
+        pauses.append(trouble._until - clock.now)
+        clock.now = trouble._until
+        trouble.require_over()
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    trouble.clear()
+    trouble.note("it is broken")
+    assert trouble._until == clock.now + 60
 
 
 async def test_generates_streams_and_leaves_the_event_loop_free(

@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import importlib.util
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +48,9 @@ _CHILD = "dc1.daemon.runners.inference.llamacpp_child"
 _DEATH_SECONDS = 2.0
 # Less than a look at a runner may take.
 _LOOK_SECONDS = 15.0
+# Each try takes a core for seconds, and as much memory as the model has.
+_FIRST_PAUSE_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,35 @@ def bundled_model() -> LocalModel | None:
     )
 
 
+class _Trouble:
+    """What kept the engine from being loaded last, and until when that is not tried again."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+        self._pause_seconds = _FIRST_PAUSE_SECONDS
+        self._until = 0.0
+
+    def note(self, reason: str) -> EngineUnavailableError:
+        """Return the error of a try that failed; each failure doubles the pause until the next one."""
+        self._reason, self._until = reason, time.monotonic() + self._pause_seconds
+        self._pause_seconds = min(self._pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+        return EngineUnavailableError(reason)
+
+    def clear(self) -> None:
+        """Begin anew, after a try that did not fail."""
+        self._pause_seconds, self._until = _FIRST_PAUSE_SECONDS, 0.0
+
+    def require_over(self) -> None:
+        """Refuse to try so soon.
+
+        Raises:
+            EngineUnavailableError: as the last try did.
+        """
+        # In the same words: other ones would be told to the market as something that changed.
+        if time.monotonic() < self._until:
+            raise EngineUnavailableError(self._reason)
+
+
 class LlamaCppEngine(OpenAIEngine):
     """Serves one model."""
 
@@ -88,6 +121,7 @@ class LlamaCppEngine(OpenAIEngine):
         self._death: asyncio.Task[JsonObject] | None = None
         self._loading: asyncio.Task[None] | None = None
         self._is_loadable = False
+        self._trouble = _Trouble()
         super().__init__("http://built-in.invalid", device="cpu", socket=str(self._folder.socket))
 
     @property
@@ -99,6 +133,8 @@ class LlamaCppEngine(OpenAIEngine):
         """Return the one model, if engine and weights are there, and it is loaded or is so by the first call."""
         model = self._found()
         if model.lazy:
+            # A model that no call could load is offered to nobody, either.
+            self._trouble.require_over()
             await self._require_loadable()
         else:
             # A file that llama.cpp refuses would else be offered, and fail whoever takes the offer.
@@ -131,6 +167,7 @@ class LlamaCppEngine(OpenAIEngine):
         if self._child is not None and self._child.alive:
             return
         if self._loading is None or self._loading.done():
+            self._trouble.require_over()
             self._loading = asyncio.create_task(self._load(self._found()))
             # Looked at, as everybody who waits for it may leave.
             self._loading.add_done_callback(lambda loading: loading.cancelled() or loading.exception())
@@ -167,13 +204,14 @@ class LlamaCppEngine(OpenAIEngine):
             async with asyncio.timeout(_LOOK_SECONDS):
                 await child.receive()
         except ChildDiedError as death:
-            raise EngineUnavailableError(f"the xllamacpp package cannot be loaded: {death}") from death
+            raise self._trouble.note(f"the xllamacpp package cannot be loaded: {death}") from death
         except TimeoutError:
             text = f"the xllamacpp package cannot be loaded: it was not there after {_LOOK_SECONDS:.0f} s"
-            raise EngineUnavailableError(text) from None
+            raise self._trouble.note(text) from None
         finally:
             await child.kill()
         self._is_loadable = True
+        self._trouble.clear()
 
     async def _load(self, model: LocalModel) -> None:
         self._probe.forget()
@@ -188,10 +226,11 @@ class LlamaCppEngine(OpenAIEngine):
         try:
             ready = await child.receive()
         except ChildDiedError as death:
-            raise EngineUnavailableError(f"the model did not load: {death}") from death
+            raise self._trouble.note(f"the model did not load: {death}") from death
         except BaseException:
             await child.kill()
             raise
+        self._trouble.clear()
         self._device = str(ready.get("device"))
         self._child = child
         # It says nothing more: what can still be received is its end.
