@@ -14,6 +14,8 @@ import yaml
 
 from dc1.cli.app import app
 from dc1.cli.options import COMMAND_VARIABLES
+from dc1.cli.serving.serving import _NOTICE_SECONDS
+from dc1.edge.envoy import KILL_SECONDS
 from dc1.settings.settings import FILE_VARIABLES, Settings
 from tests.ops.podman import ROOT
 
@@ -137,6 +139,26 @@ def test_a_pod_is_probed_confined_and_runs_what_there_is(folder: Path) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert {entry["name"] for entry in container["env"]} <= VARIABLES
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda folder: str(folder.relative_to(OPS)))
+def test_a_pod_has_the_time_that_its_stop_takes(folder: Path) -> None:
+    drain_seconds = tomllib.loads((folder / "dc1.toml").read_text(encoding="utf-8")).get(
+        "drain_seconds", Settings.model_fields["drain_seconds"].default
+    )
+    deployments = {
+        each["metadata"]["name"]: each["spec"] for each in kustomized(folder) if each["kind"] == "Deployment"
+    }
+    for name, notice_seconds in (("dc1-edge", 0), ("dc1-server", _NOTICE_SECONDS)):
+        pod = deployments[name]["template"]["spec"]
+        hook = pod["containers"][0].get("lifecycle", {}).get("preStop", {"sleep": {"seconds": 0}})["sleep"]["seconds"]
+        # Beside what it waits for it has Envoy, its database and its log to end.
+        assert pod["terminationGracePeriodSeconds"] >= hook + notice_seconds + drain_seconds + KILL_SECONDS + 5
+        assert deployments[name]["minReadySeconds"] >= 15
+    # A load balancer of a cluster looks every ten seconds, as a rule.
+    assert (
+        deployments["dc1-edge"]["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] >= 10
+    )
 
 
 @pytest.mark.parametrize("file", sorted(OPS.glob("kubernetes/**/dc1.toml")), ids=lambda file: file.parent.name)
