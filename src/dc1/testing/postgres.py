@@ -141,7 +141,7 @@ class Node:
             return answer.fetchall() if answer.description else []
 
 
-def _memory() -> Path | None:
+def roomy_memory() -> Path | None:
     """Return where files need no disk, if there is room for those of several servers."""
     # A database is copied by some five hundred files, which a file system on a disk takes half a second of a core for.
     # A container may have next to nothing there.
@@ -169,7 +169,7 @@ class PostgresServer:
     @contextmanager
     def running(cls, *, durable: bool = True) -> Iterator["PostgresServer"]:
         """Run a server for the block, in a directory that goes with it."""
-        place = None if durable else _memory()
+        place = None if durable else roomy_memory()
         # Run by root, the server changes to a user of its own, who cannot enter pytest's private directories.
         with tempfile.TemporaryDirectory(prefix="dc1-postgres-", dir=place, ignore_cleanup_errors=True) as directory:
             Path(directory).chmod(0o755)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dc1.testing.postgres import OWNER, Node
+from dc1.testing.postgres import OWNER, Node, roomy_memory
 from dc1.testing.waiting import eventually
 
 _START_SECONDS = 60
@@ -28,7 +28,8 @@ class PostgresPair:
     @contextmanager
     def running(cls) -> Iterator["PostgresPair"]:
         """Run both for the block, in a directory that goes with it."""
-        with tempfile.TemporaryDirectory(prefix="dc1-pair-", ignore_cleanup_errors=True) as directory:
+        place = roomy_memory()
+        with tempfile.TemporaryDirectory(prefix="dc1-pair-", dir=place, ignore_cleanup_errors=True) as directory:
             Path(directory).chmod(0o777)
             pair = cls(Path(directory))
             try:
