@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import numpy as np
 import pytest
 
@@ -84,7 +83,7 @@ async def contained(container_engine: Engine, image: str, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def client(container_engine: Engine) -> Any:
-    return docker.DockerClient(base_url=container_engine.base_url)
+    return connect_engine(container_engine.base_url)
 
 
 async def test_a_probe_is_computed_in_the_image_and_leaves_nothing_behind(contained: Contained, client: Any) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from dc1.daemon.runners.base import Readiness, Result, RunFailed, Work
 from dc1.daemon.runners.container import ownership
+from dc1.daemon.runners.container.engine import connect_engine
 from dc1.daemon.runners.container.options import LABEL_JOB, ContainerLimits
 from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.domain.base.json_types import JsonObject, JsonValue
@@ -36,7 +37,7 @@ async def runner(container_engine: Engine) -> AsyncIterator[ContainerRunner]:
 
 @pytest.fixture
 def client(container_engine: Engine) -> Iterator[Any]:
-    with contextlib.closing(docker.DockerClient(base_url=container_engine.base_url)) as client:
+    with contextlib.closing(connect_engine(container_engine.base_url)) as client:
         yield client
         assert client.containers.list(all=True) == []
 

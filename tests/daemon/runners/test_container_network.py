@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-import docker
 import pytest
 
 from dc1.daemon.runners.base import RunFailed, Work
 from dc1.daemon.runners.container import guard
+from dc1.daemon.runners.container.engine import connect_engine
 from dc1.daemon.runners.container.guard import own_addresses, refused_networks
 from dc1.daemon.runners.container.guard_program import own_networks
 from dc1.daemon.runners.container.options import ContainerLimits
@@ -69,7 +69,7 @@ async def runner(container_engine: Engine, python_image: str) -> AsyncIterator[C
 
 @pytest.fixture
 def client(container_engine: Engine) -> Iterator[Any]:
-    with contextlib.closing(docker.DockerClient(base_url=container_engine.base_url)) as client:
+    with contextlib.closing(connect_engine(container_engine.base_url)) as client:
         yield client
         assert client.containers.list(all=True) == []
 

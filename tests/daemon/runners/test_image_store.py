@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import docker
 import pytest
 
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.container import image_store
+from dc1.daemon.runners.container.engine import connect_engine
 from dc1.daemon.runners.container.image_store import MARK, ImageStore
 from dc1.domain.base.json_types import JsonObject
 from tests.daemon.runners.podman import Engine
@@ -18,7 +18,7 @@ NAMES = [f"localhost/dc1-test/pulled-{letter}:1" for letter in "abc"]
 
 @pytest.fixture
 def client(container_engine: Engine) -> Iterator[Any]:
-    with contextlib.closing(docker.DockerClient(base_url=container_engine.base_url)) as client:
+    with contextlib.closing(connect_engine(container_engine.base_url)) as client:
         yield client
         for image in client.images.list():
             for tag in image.tags:

@@ -4,10 +4,10 @@ import contextlib
 import io
 import tarfile
 
-import docker
 import pytest
 
 from dc1.daemon.runners.base import RunFailed
+from dc1.daemon.runners.container.engine import connect_engine
 from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.domain.jobs.states import ErrorCategory
 from tests.daemon.runners.podman import Engine
@@ -29,7 +29,7 @@ async def test_a_user_by_name_is_not_root(container_engine: Engine, number: str,
     runner = ContainerRunner(MARKET, base_url=container_engine.base_url, limits=LIMITS)
     runner.serve(7, [NAMED])
     work = container_job(container_engine, "id -u", image=NAMED)
-    with contextlib.closing(docker.DockerClient(base_url=container_engine.base_url)) as client:
+    with contextlib.closing(connect_engine(container_engine.base_url)) as client:
         container = client.containers.create(container_engine.image, ["true"])
         container.put_archive("/etc", users.getvalue())
         container.commit(NAMED.rpartition(":")[0], "latest", changes="USER app")

@@ -1,6 +1,7 @@
 """A container engine may answer anything: it is then unavailable, or the job fails, and the daemon goes on."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from dc1.daemon.leases.leases import HeldLease, LeaseState
 from dc1.daemon.leases.running_jobs import RunningJobs
 from dc1.daemon.runners.base import RunFailed, Work
+from dc1.daemon.runners.container.engine import NoEngineError, connect_engine
 from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.jobs.states import JobType
@@ -32,8 +34,8 @@ def odd_engine(answer: Any, version: Any) -> AbstractContextManager[str]:
 
 
 @contextmanager
-def engine(answer: Callable[[str], tuple[int, Any]]) -> Iterator[str]:
-    """Answer calls of the Docker API by their paths, each with a status and JSON."""
+def engine(answer: Callable[[str], tuple[int, Any]], speaks: str | None = None) -> Iterator[str]:
+    """Answer calls of the Docker API by their paths, each with a status and JSON, and the version that it `speaks`."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer_all(self) -> None:
@@ -41,6 +43,8 @@ def engine(answer: Callable[[str], tuple[int, Any]]) -> Iterator[str]:
             body = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
+            if speaks is not None:
+                self.send_header("Api-Version", speaks)
             self.end_headers()
             self.wfile.write(body)
 
@@ -62,6 +66,27 @@ def engine(answer: Callable[[str], tuple[int, Any]]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("speaks", "asked"), [("1.41", ["/_ping"]), (None, ["/_ping", "/version"])], ids=["one that says it", "another"]
+)
+def test_an_engine_is_reached_without_all_that_its_version_tells(speaks: str | None, asked: list[str]) -> None:
+    paths: list[str] = []
+
+    def answer(path: str) -> tuple[int, Any]:
+        paths.append(path)
+        return 200, {"ApiVersion": "1.41"}
+
+    with engine(answer, speaks) as url, contextlib.closing(connect_engine(url)) as client:
+        assert client.api.api_version == "1.41"
+    assert paths == asked
+
+
+@pytest.mark.parametrize("speaks", ["", "soon", "0.1"])
+def test_an_engine_that_speaks_what_nobody_does_is_none(speaks: str) -> None:
+    with engine(lambda _: (200, {}), speaks) as url, pytest.raises(NoEngineError):
+        connect_engine(url)
 
 
 async def outcome_of(url: str) -> RunFailed:

@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from dc1.daemon.runners.base import Result, RunFailed
+from dc1.daemon.runners.container.engine import connect_engine
 from dc1.daemon.runners.container.runner import ContainerRunner
 from dc1.domain.jobs.log_notices import ENGINE_AWAY
 from dc1.domain.jobs.states import ErrorCategory
@@ -50,7 +51,7 @@ async def runner(engine: Engine) -> AsyncIterator[ContainerRunner]:
 
 
 def containers(engine: Engine) -> list[Any]:
-    with contextlib.closing(docker.DockerClient(base_url=engine.base_url)) as client:
+    with contextlib.closing(connect_engine(engine.base_url)) as client:
         return list(client.containers.list(all=True))
 
 
@@ -193,7 +194,7 @@ async def test_a_container_that_nobody_runs_is_removed_with_the_next_look(
     await runner.probe()
     async with running(runner, engine, "echo 1; sleep 600") as (task, _):
         (ours,) = await asyncio.to_thread(containers, engine)
-        with contextlib.closing(docker.DockerClient(base_url=engine.base_url)) as client:
+        with contextlib.closing(connect_engine(engine.base_url)) as client:
             labels = {**ours.labels, "dc1.attempt": "0"}
             assert set(labels) == set(ours.labels)
             left = client.containers.create(engine.image, "sleep 600", labels=labels, network_mode="none")
