@@ -126,6 +126,7 @@ def test_nor_by_what_a_template_is_given() -> None:
         (EnginePath.IMAGES, {"size": "1024x1024", "num_inference_steps": 30}),
         (EnginePath.IMAGES, {"size": "auto"}),
         (EnginePath.IMAGES, {"size": "max"}),
+        (EnginePath.EMBEDDINGS, {"max_length": 512}),
         (EnginePath.RESPONSES, {"text": {"format": {"type": "text"}}}),
     ],
 )

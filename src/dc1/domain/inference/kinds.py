@@ -165,7 +165,8 @@ def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
     missing = [name for name in kind.required if _is_absent(kind, name, body)]
     if missing:
         raise errors.missing_fields(missing)
-    faults = [*kind.faults(body), *owners_faults(body)]
+    generates = kind.answer_fault is None and not kind.counts_prompt
+    faults = [*kind.faults(body), *owners_faults(body, generates=generates)]
     if faults:
         raise errors.validation_failed(faults)
     routing = CallRouting.read(body)

@@ -38,9 +38,10 @@ _REFUSED: Final[Mapping[str, str]] = {
     # Another model than the one that has a price, some of them loaded from wherever a caller says.
     **dict.fromkeys(("models", "fallbacks", "lora", "lora_path", "lora_request"), _ONE_MODEL),
     **dict.fromkeys(("adapter_id", "adapter_source", "adapter_parameters"), _ONE_MODEL),
-    # Others' words for how long an answer may be: of one in one piece what is beyond `max_tokens` would be free.
-    **dict.fromkeys(("max_new_tokens", "max_length", "max_gen_len", "num_predict"), "is said as max_tokens"),
 }
+# Others' words for how long an answer may be: of one in one piece what is beyond `max_tokens` would be free. Of what is
+# only read they say where it is cut.
+_LIMITS: Final = frozenset({"max_new_tokens", "max_length", "max_gen_len", "num_predict"})
 # Names under which a template is given what an engine says of itself.
 _OF_TEMPLATES: Final = frozenset(
     {"chat_template", "conversation", "max_length", "messages", "padding", "return_dict", "return_tensors"}
@@ -59,20 +60,25 @@ _STEPS: Final = ("num_inference_steps", "sample_steps", "step", "steps")
 _SIDES: Final = ("height", "width")
 _SIZE: Final = re.compile(r"(\d+)\s*[xX*]\s*(\d+)", re.ASCII)
 _LOOKED_AT: Final = frozenset(
-    {*_REFUSED, *LOGPROBS, *_STOPS, *_GRAMMARS, *_STEPS, *_SIDES}
+    {*_REFUSED, *_LIMITS, *LOGPROBS, *_STOPS, *_GRAMMARS, *_STEPS, *_SIDES}
     | {"chat_template_kwargs", "include_reasoning", "logit_bias", "size", "tools"}
 )
 """Most calls have none of them."""
 
 
-def owners_faults(body: JsonObject) -> Iterator[FieldViolation]:
-    """Yield what a call asks for that is none of its caller's business, or more of it than its price is for."""
+def owners_faults(body: JsonObject, *, generates: bool = True) -> Iterator[FieldViolation]:
+    """Yield what a call asks for that is none of its caller's business, or more of it than its price is for.
+
+    `generates` is whether its answer is text that a model makes.
+    """
     if _LOOKED_AT.isdisjoint(body):
         return
     for name in body:
         # Said not to be wanted, it does nothing.
         if name in _REFUSED and _is_said(body[name]):
             yield FieldViolation(name, _REFUSED[name])
+        elif generates and name in _LIMITS and _is_said(body[name]):
+            yield FieldViolation(name, "is said as max_tokens")
     yield from _template_faults(body.get("chat_template_kwargs"))
     if body.get("include_reasoning") is False:
         yield FieldViolation("include_reasoning", _HIDDEN)
