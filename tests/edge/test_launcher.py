@@ -172,6 +172,23 @@ async def test_calls_in_flight_finish_while_it_stops(config: EdgeConfig) -> None
         await asyncio.wait_for(stopping, 5)
 
 
+async def test_open_connections_end_behind_their_next_answer_while_it_stops(config: EdgeConfig) -> None:
+    """Else a call on one of them is under way when the time is up."""
+    async with (
+        _serving(config) as edge,
+        _channel(edge) as stub,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{edge.http_port}", verify=False, trust_env=False) as client,
+    ):
+        call = stub.Connect()
+        assert await _beat(call)
+        assert "connection" not in (await client.get("/")).headers
+        stopping = asyncio.create_task(edge.stop(drain_seconds=10))
+        await _until(lambda: _refuses_connections(edge))
+        assert (await client.get("/")).headers["connection"] == "close"
+        await call.done_writing()
+        await asyncio.wait_for(stopping, 10)
+
+
 async def test_a_stream_does_not_hold_up_the_stop_for_ever(config: EdgeConfig) -> None:
     async with _serving(config) as edge, _channel(edge) as stub:
         call = stub.Connect()

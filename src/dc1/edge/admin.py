@@ -54,7 +54,12 @@ class EnvoyAdmin:
         return answer.raise_for_status().text
 
     async def drain(self) -> None:
-        """Accept no more connections and return when no request is in flight, for which the caller sets a limit."""
+        """Accept no more connections and return when no request is in flight, for which the caller sets a limit.
+
+        Connections that are open are closed behind their next answer.
+        """
+        # Before it is deaf: else clients go on to ask on connections that end under a call when the time is up.
+        await self._client.post("/healthcheck/fail")
         await self._client.post("/drain_listeners")
         while True:
             if await self._active_requests() == 0:
