@@ -12,7 +12,18 @@ from dc1.testing.rest import Json
 from dc1.testing.stream_daemon import StreamDaemon
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered
-from tests.contract.inference.chat import CHAT, HELLO, begin, detail, envelope, finish, streaming
+from tests.contract.inference.chat import (
+    CHAT,
+    HELLO,
+    begin,
+    begin_saying,
+    carrying,
+    detail,
+    envelope,
+    finish,
+    say_events,
+    streaming,
+)
 
 INVALID = (401, "authentication_invalid_key")
 # Who has a suspended account hears of it by its jobs or by its keys, whichever comes first.
@@ -22,6 +33,10 @@ SUSPENDED = {(403, "account_suspended"), (503, "provider_unavailable")}
 def made_key(renter: Renter) -> Json:
     made: Json = answered(renter.post("/renters/me/keys", {"scopes": ["inference"]}), 201)
     return made
+
+
+def word(text: str) -> Json:
+    return {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]}
 
 
 def stop(how: str, market: LocalMarket, renter: Renter, admin: Admin, made: Json) -> None:
@@ -115,3 +130,18 @@ def test_an_answer_in_one_piece_is_refused(
         assert (response.status_code, response.json()["error"]["code"]) in SUSPENDED
     assert is_stopped(daemon, lease)
     assert answered(admin.get(f"/admin/jobs/{lease.job_id}"))["job"]["actual_cost_halala"] == 0
+
+
+def test_who_reads_nothing_is_no_reason_to_go_on(
+    market: LocalMarket, renter: Renter, admin: Admin, daemon: StreamDaemon, pool: ThreadPoolExecutor
+) -> None:
+    """What its caller has not taken keeps neither the call nor the farewell waiting for long."""
+    carrying(daemon)
+    made, said = made_key(renter), pool.submit(begin_saying, daemon, word("x"))
+    with streaming(market.rest, made["key"], max_tokens=8192):
+        lease = said.result()
+        for offset in range(1, 9):
+            say_events(daemon, lease, word("x" * 1_000_000), offset=offset)
+        stop("revoked", market, renter, admin, made)
+        assert is_stopped(daemon, lease)
+        assert answered(admin.get(f"/admin/jobs/{lease.job_id}"))["job"]["status"] == "cancelled"
