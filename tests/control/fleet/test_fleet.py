@@ -217,3 +217,19 @@ def test_the_newest_come_first(fleet: Fleet, clock: ManualClock) -> None:
     fleet.presence.heartbeat(providers[3], Report())
     assert [provider.id for provider in fleet.lists.newest()] == [12, 11, 10, 9, 8]
     assert [provider.id for provider in fleet.lists.newest_heartbeats()] == [3, 12, 11, 10, 9, 8, 7, 6, 5, 4]
+
+
+def test_what_is_taken_of_a_machine_elsewhere_is_noted_without_a_look_at_the_machine(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every job of every other server came by here, and had what placement knows of its machine made anew."""
+    provider = streaming(fleet)
+    provider.stream_replica = "b"
+    fleet.availability.update(provider)
+    remote = fleet.availability.remote
+    assert (remote.best(ANY), fleet.availability.local.best(ANY)) == (provider.id, None)
+    monkeypatch.delattr(Provider, "view")
+    fleet.occupy_elsewhere(provider.id, 1)
+    assert (remote.best(ANY), provider.gpus_held) == (None, 1)
+    fleet.occupy_elsewhere(provider.id, -1)
+    assert (remote.best(ANY), provider.gpus_held) == (provider.id, 0)

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.job_versions import JobVersions
-from dc1.domain.jobs.placement import Room
 from dc1.domain.jobs.states import OPEN, JobSource, JobStatus
 from dc1.storage.cluster.change_feed import JobFact
 from dc1.storage.cluster.held_jobs import NOTHING_HELD, HeldJobs
@@ -97,10 +96,8 @@ class Concerns:
         else:
             self._held[provider_id] = held
         self._total = self._total.plus(held).minus(known)
-        if held.gpus > known.gpus:
-            self._fleet.occupy(provider_id, Room(held.gpus - known.gpus, 0))
-        elif held.gpus < known.gpus:
-            self._fleet.release(provider_id, Room(known.gpus - held.gpus, 0))
+        if held.gpus != known.gpus:
+            self._fleet.occupy_elsewhere(provider_id, held.gpus - known.gpus)
 
     # Jobs
 

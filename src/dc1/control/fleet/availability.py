@@ -204,6 +204,18 @@ class Availability:
             self._views[provider.id] = view
             self._place(view)
 
+    def taken_elsewhere(self, provider: Provider) -> None:
+        """Take over how much is taken of a machine that another server serves, as far as nothing else about it moved.
+
+        Each job of each machine of all servers comes by here, and for this one such a machine is full in any case.
+        """
+        view = self._views.get(provider.id)
+        if view is None or provider.stream_replica is None:
+            self.update(provider)
+            return
+        self.changes.note(provider.id)
+        self.remote.put(replace(view, occupied=provider.occupied, calls=provider.calls))
+
     def _place(self, view: ProviderView) -> None:
         _keep(self.bookable, view, is_in=view.bookable)
         is_there = view.approval is Approval.APPROVED and view.status is not ProviderStatus.SUSPENDED

@@ -250,6 +250,13 @@ class Fleet:
             provider.calls = max(0, provider.calls - room.calls)
             self._index(provider)
 
+    def occupy_elsewhere(self, provider_id: int, gpus: int) -> None:
+        """Note that jobs which are not known here took so many GPUs more, or fewer, of a machine that others serve."""
+        provider = self._all.get(provider_id)
+        if provider is not None:
+            provider.gpus_held = max(0, provider.gpus_held + gpus)
+            self.availability.taken_elsewhere(provider)
+
     def count_run(self, provider_id: int, standing: Standing) -> None:
         """Follow what an ended run did to the provider's counts and reputation."""
         provider = self._all.get(provider_id)

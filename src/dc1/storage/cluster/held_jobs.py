@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import Connection, and_, case, func, select
+from sqlalchemy import Connection, case, func, select
 
 from dc1.domain.jobs.states import JobSource, JobStatus
 from dc1.storage.cluster.arrays import is_any_of, is_none_of
+from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs.jobs import LEASED
 from dc1.storage.schema.tables import jobs
 
@@ -32,18 +33,25 @@ class HeldJobs:
 NOTHING_HELD = HeldJobs()
 
 
+_HELD = PreparedStatement(
+    select(
+        jobs.c.provider_id,
+        func.sum(jobs.c.gpu_count),
+        func.sum(case((jobs.c.status == JobStatus.PENDING, 1), else_=0)),
+        func.sum(case((jobs.c.status == JobStatus.RUNNING, 1), else_=0)),
+    )
+    .where(
+        is_any_of(jobs.c.provider_id, "machines"),
+        LEASED,
+        jobs.c.source != JobSource.V1,
+        is_none_of(jobs.c.id, "known"),
+    )
+    .group_by(jobs.c.provider_id)
+)
+
+
 def held_jobs(conn: Connection, provider_ids: Collection[int], known: Collection[int]) -> dict[int, HeldJobs]:
     """Return what jobs take of each of these machines, calls under /v1 and `known` jobs left out."""
-    counted = and_(LEASED, jobs.c.source != JobSource.V1, is_none_of(jobs.c.id, known))
-    query = (
-        select(
-            jobs.c.provider_id,
-            func.sum(jobs.c.gpu_count),
-            func.sum(case((jobs.c.status == JobStatus.PENDING, 1), else_=0)),
-            func.sum(case((jobs.c.status == JobStatus.RUNNING, 1), else_=0)),
-        )
-        .where(is_any_of(jobs.c.provider_id, provider_ids), counted)
-        .group_by(jobs.c.provider_id)
-    )
-    found = {row[0]: HeldJobs(*map(int, row[1:])) for row in conn.execute(query)}
+    rows = _HELD.rows(conn, {"machines": [*provider_ids], "known": [*known]})
+    found = {row[0]: HeldJobs(*map(int, row[1:])) for row in rows}
     return dict.fromkeys(provider_ids, NOTHING_HELD) | found
