@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,6 +110,14 @@ class EnvoySeat:
     def start(self) -> None:
         self._loop.run(self._envoy.start())
 
+    def stop(self, drain_seconds: float) -> None:
+        """End it as `dc1 edge` does when it is told to."""
+        self._loop.run(self._envoy.stop(drain_seconds))
+
+    @property
+    def port(self) -> int:
+        return self._envoy.http_port
+
     @property
     def pid(self) -> int:
         assert self._envoy.pid is not None
@@ -180,7 +189,7 @@ class World:
         self.servers = [ServerSeat(self, number, env | self._wall(f"server-{number}")) for number in range(servers)]
         self.daemons: list[DaemonSeat] = []
         upstreams = tuple(f"127.0.0.1:{seat.grpc_port}" for seat in self.servers)
-        config = EdgeConfig(
+        self._edge_config = EdgeConfig(
             directory / "envoy",
             http_host=http_host,
             http_port=free_port(),
@@ -189,8 +198,9 @@ class World:
             concurrency=1,
             limits_enabled=False,
         )
-        self.envoy = EnvoySeat(self._loop, config)
-        self.target = f"{http_host}:{config.http_port}"
+        self.envoy = EnvoySeat(self._loop, self._edge_config)
+        self.target = f"{http_host}:{self._edge_config.http_port}"
+        """Where daemons connect to that are started from now on."""
         self.rest = Rest(f"http://{self.target}")
         self._cleanup.callback(self.rest.close)
         self.admin = Admin(self.rest, ADMIN_TOKEN)
@@ -236,6 +246,22 @@ class World:
 
     def add_renter(self) -> Renter:
         return self._registrar.renter(self.rest)
+
+    def add_edge(self) -> EnvoySeat:
+        """Another edge before the same servers, started."""
+        edge = EnvoySeat(
+            self._loop,
+            replace(self._edge_config, directory=self._directory / "envoy-2", http_port=free_port()),
+        )
+        edge.start()
+        self._cleanup.callback(edge.kill)
+        return edge
+
+    def add_engine_daemon(self, engine_url: str) -> Process:
+        """The product's own daemon of an approved provider, without a card, before an engine of inference."""
+        account = self._registrar.approved_provider(self.rest, self.admin, gpu_model="CPU")
+        options = ("--server", self.target, "--engine-url", engine_url, "--no-containers")
+        return self.spawn(f"daemon-{account.id}", (*DC1, "daemon", *options), {"DC1_PROVIDER_KEY": account.key})
 
     def add_daemon(self, *prefix: str) -> DaemonSeat:
         """An approved provider whose daemon was started, by the command `prefix` if one is given."""

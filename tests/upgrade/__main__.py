@@ -1,8 +1,9 @@
 """`python -m tests.upgrade --before REVISION`: servers are replaced by this checkout's while everybody goes on.
 
-Two servers of the commit before run on one PostgreSQL behind one edge; renters submit and read, an operator looks on,
-and a daemon works. One server is replaced by ours, which brings the tables up to date, and then the other. Ends with
-status 1 when a call failed, a job did not end once, or the books do not balance.
+Two servers of the commit before run on one PostgreSQL behind two edges; renters submit, read, chat and follow jobs, an
+operator looks on and follows the queue, and daemons work. One server is replaced by ours, which brings the tables up to
+date, then the other, and then each edge. Ends with status 1 when a call failed or was answered in part, a line of a job
+was missed or came twice, a job did not end once, or the books do not balance.
 """
 
 import argparse

@@ -1,70 +1,31 @@
-"""Two servers of an older commit, replaced by ours one after the other under calls that must not fail."""
+"""Two servers of an older commit and two edges, replaced one after the other under calls that must not fail."""
 
 import io
 import os
 import subprocess
 import tarfile
-import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import cycle
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from dc1.storage.transfer.care import examine
-from dc1.testing.people import Admin, Renter
-from dc1.testing.rest import Rest
-from dc1.testing.server import ADMIN_TOKEN
+from dc1.testing.server import LoopThread
 from dc1.testing.waiting import eventually
 from tests.chaos import verdict
 from tests.chaos.world import ServerSeat, World
+from tests.faults.engine import Engine
+from tests.upgrade.balancer import Balancer
+from tests.upgrade.callers import Caller, answers, chats, follower, operator_at_work, queue_reader, renter_at_work
 
 _ROOT = Path(__file__).parents[2]
 _TABLES = "src/dc1/storage/schema/migrations/versions"
 # What a server of that commit reads; with our installed packages, as far as they go.
 _PARTS = ("src", "gen", "envoy", "web", "requirements", "ops")
 _SECONDS = 120.0
-_CALLS_BETWEEN = 20
-"""How often everybody calls in each state of the market before it moves on to the next."""
-
-
-@dataclass
-class Caller:
-    """Calls again and again, each time once: what goes wrong is not tried a second time."""
-
-    calls: Sequence[Callable[[], httpx.Response]]
-    answered: int = 0
-    jobs: list[int] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        for call in cycle(self.calls):
-            if self._stopped.wait(0.02):
-                return
-            try:
-                response = call()
-            except httpx.TransportError as error:
-                self.failures.append(f"{error.request.method} {error.request.url.path}: {error!r}")
-                continue
-            if response.is_success:
-                self.answered += 1
-                if response.status_code == httpx.codes.CREATED:
-                    self.jobs.append(response.json()["job"]["id"])
-            else:
-                told = response.request
-                self.failures.append(f"{told.method} {told.url.path}: {response.status_code} {response.text}")
+# As the setting has it.
+_EDGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +34,17 @@ class Report:
 
     revision: str
     tables: Sequence[str]
-    answered: Sequence[int]
+    answered: Mapping[str, int]
+    put_off: int
     statuses: Counter[str]
 
     def __str__(self) -> str:
         before, after = self.tables
-        counts = ", ".join(str(count) for count in self.answered)
+        counts = ", ".join(f"{name} {count}" for name, count in self.answered.items())
         ended = ", ".join(f"{status} {count}" for status, count in sorted(self.statuses.items()))
         return (
-            f"From {self.revision} (tables {before}) to this (tables {after}), one server after the other: "
-            f"{counts} calls by two renters and an operator, none of which failed; jobs: {ended}."
+            f"From {self.revision} (tables {before}) to this (tables {after}), one server and one edge after the "
+            f"other, nothing failed. Answered: {counts} ({self.put_off} chats were told to ask again); jobs: {ended}."
         )
 
 
@@ -110,40 +72,62 @@ def _git(*words: str) -> bytes:
 
 
 def replaced_one_by_one(revision: str, code: Path, directory: Path, database_url: str) -> Report:
-    """Run the market of `code`, replace its servers by ours, and check what is left."""
+    """Run the market of `code`, replace its servers by ours and then its edges, and check what is left."""
     path = os.pathsep.join(str(code / part) for part in ("src", "gen"))
     world = World(directory, database_url, servers=2)
     for seat in world.servers:
         seat.python_path = path
     callers: list[Caller] = []
     try:
-        world.start()
-        # Looked at, and not opened, which would bring them up to date.
-        before = examine(database_url).revision
-        renters = [world.add_renter() for _ in range(2)]
-        daemon = world.add_daemon()
-        eventually(lambda: world.is_online(daemon), "the daemon being online", _SECONDS)
-        callers += [_renter(world, renter) for renter in renters] + [_operator(world)]
-        _let_call(callers)
-        for seat in world.servers:
-            _replace(seat)
+        with ExitStack() as stack:
+            stack.callback(world.close)
+            world.start()
+            # Looked at, and not opened, which would bring them up to date.
+            before = examine(database_url).revision
+            edges = [world.envoy, world.add_edge()]
+            loop = LoopThread()
+            stack.callback(loop.close)
+            balancer = Balancer(loop, [edge.port for edge in edges])
+            stack.callback(balancer.close)
+            url, world.target = f"http://{balancer.target}", balancer.target
+            renters = [world.add_renter() for _ in range(4)]
+            engine = stack.enter_context(Engine.serving())
+            engine.answers = answers
+            daemon = world.add_daemon()
+            world.add_engine_daemon(engine.url)
+            eventually(lambda: world.is_online(daemon), "the daemon being online", _SECONDS)
+            eventually(lambda: world.rest.get("/v1/models").json()["data"], "the model being offered", _SECONDS)
+            # First of all where something fails below: nobody may call what is being closed.
+            stack.callback(_stop, callers)
+            callers += [renter_at_work(url, renter) for renter in renters[:2]] + [operator_at_work(url)]
+            callers += [chats(url, renters[2], stream=stream) for stream in (False, True)]
+            callers += [follower(url, renters[3]), queue_reader(url)]
             _let_call(callers)
-        for caller in callers:
-            caller.stop()
-        failures = [failure for caller in callers for failure in caller.failures]
-        assert not failures, f"{len(failures)} calls failed: {failures[:10]}"
-        eventually(lambda: world.stored(verdict.open_jobs) == 0, "every job having ended", _SECONDS)
-        assert not world.fallen, world.fallen
-        found = verdict.check(world, acknowledged=[job for caller in callers for job in caller.jobs], cancelled=set())
-        after = examine(database_url).revision
-        return Report(revision, (str(before), str(after)), [each.answered for each in callers], found.statuses)
+            for number, seat in enumerate(world.servers):
+                _say(callers, f"server {number}")
+                _replace(seat)
+                _let_call(callers)
+            for number, edge in enumerate(edges):
+                _say(callers, f"edge {number}")
+                balancer.leave_out(edge.port)
+                edge.stop(_EDGE_SECONDS)
+                edge.start()
+                balancer.take_in(edge.port)
+                _let_call(callers)
+            _stop(callers)
+            failures = [failure for caller in callers for failure in caller.failures]
+            assert not failures, f"{len(failures)} calls failed: {failures[:10]}"
+            eventually(lambda: world.stored(verdict.open_jobs) == 0, "every job having ended", _SECONDS)
+            assert not world.fallen, world.fallen
+            jobs = [job for caller in callers for job in caller.jobs]
+            found = verdict.check(world, acknowledged=jobs, cancelled=set())
+            after = examine(database_url).revision
+            told = {caller.name: caller.answered for caller in callers}
+            put_off = sum(caller.put_off for caller in callers)
+            return Report(revision, (str(before), str(after)), told, put_off, found.statuses)
     except BaseException as error:
         error.add_note(f"The logs are in {directory}.")
         raise
-    finally:
-        for caller in callers:
-            caller.stop()
-        world.close()
 
 
 def _replace(seat: ServerSeat) -> None:
@@ -157,30 +141,26 @@ def _replace(seat: ServerSeat) -> None:
     seat.present.expect('"serving"', served + 1, _SECONDS)
 
 
+def _stop(callers: Sequence[Caller]) -> None:
+    # Whoever follows is told of what the others do, and waits for it.
+    for caller in reversed(callers):
+        caller.stop()
+
+
+def _say(callers: Sequence[Caller], doing: str) -> None:
+    for caller in callers:
+        caller.doing = f"with {doing} being replaced"
+
+
 def _let_call(callers: Sequence[Caller]) -> None:
     before = [caller.answered for caller in callers]
-    eventually(
-        lambda: all(now.answered - then >= _CALLS_BETWEEN for now, then in zip(callers, before, strict=True)),
-        "everybody having called so often",
-        _SECONDS,
-    )
 
+    def waiting() -> list[str]:
+        return [
+            now.name
+            for now, then in zip(callers, before, strict=True)
+            # Whoever failed goes on, and is heard of at the end.
+            if now.answered - then < now.enough and not now.failures
+        ]
 
-def _renter(world: World, renter: Renter) -> Caller:
-    job = {"job_type": "llm_inference", "duration_minutes": 1, "params": {"prompt": "work", "seconds": 0.05}}
-    mine = Renter(Rest(world.rest.url), renter.id, renter.key)
-    reads = (
-        "/renters/me",
-        "/renters/balance",
-        "/renters/me/jobs",
-        "/jobs/history",
-        "/providers/public",
-        "/jobs/active",
-    )
-    return Caller([lambda: mine.post("/jobs/submit", job), *(partial(mine.get, path) for path in reads)])
-
-
-def _operator(world: World) -> Caller:
-    admin = Admin(Rest(world.rest.url), ADMIN_TOKEN)
-    reads = ("/admin/dashboard", "/admin/jobs", "/admin/renters", "/admin/finance/books", "/admin/audit")
-    return Caller([partial(admin.get, path) for path in reads])
+    eventually(lambda: not waiting(), "everybody having been answered so often", _SECONDS)
