@@ -45,14 +45,20 @@ SAID: list[JsonObject] = [
     {"chat_template": "{% for a in range(10**9) %}{% endfor %}"},
     {"custom_logit_processor": "800495"},
     {"logits_processors": ["os.system"]},
+    {"instruction_template_str": "{% for a in range(10**9) %}{% endfor %}"},
+    {"stop_regex": "(a|a)*b"},
+    {"grammar_triggers": [{"type": 2, "value": "(a|a)*b"}]},
     # A machine that it would connect to from within its network, and what another caller left on it.
     {"kv_transfer_params": {"do_remote_prefill": True, "remote_host": "10.0.0.1", "remote_port": 22}},
     {"bootstrap_host": "10.0.0.1"},
     {"disaggregated_params": {"opaque_state": "AAAA"}},
     {"session_params": {"id": "another's"}},
+    {"migration_request": {"remote_engine_id": "tcp://10.0.0.1"}},
     # Before others, and in their place.
     {"priority": -1},
     {"id_slot": 1},
+    {"slot_id": 0},
+    {"data_parallel_rank": 0},
     # More than is held for.
     {"mm_processor_kwargs": {"max_pixels": 10**9}},
     {"media_io_kwargs": {"video": {"num_frames": -1}}},
@@ -65,17 +71,25 @@ SAID: list[JsonObject] = [
     {"n_probs": 100_000},
     {"prompt_logprobs": -1},
     {"logprobs": 21},
+    {"top_logprobs": "100000"},
+    {"n_probs": "9" * 5000},
     {"num_inference_steps": 1_000_000},
     {"size": "100000x100000"},
     {"size": "1x" + "9" * 5000},
+    {"size": " 00000000199999 x 1"},
+    {"size": "1x100_000_"},
     {"width": 65_536},
     # Another model than the one that has a price.
     {"models": ["dear/one"]},
     {"lora": [{"id": 0, "scale": 1}]},
     {"adapter_id": "somebody/else"},
+    {"adapters": "/srv/other"},
+    {"draft_model": "somebody/else"},
     # What everybody waits for, with each token or before the first one.
     {"stop": ["x"] * 10_000},
     {"bad_words": ["x"] * 10_000},
+    {"samplers": ["top_k"] * 10_000},
+    {"samplers": "k" * 10_000},
     {"logit_bias": {str(token): -100 for token in range(10_000)}},
     {"guided_regex": "(a|b)" * 100_000},
     {"grammar": "x" * 200_000},
@@ -84,6 +98,8 @@ SAID: list[JsonObject] = [
     {"tools": [{"type": "function", "function": {"name": "f", "description": "x" * 2_000_000}}]},
     # Paid by nobody, for what is not told is not believed.
     {"include_reasoning": False},
+    {"include_reasoning": 0},
+    {"include_reasoning": "false"},
 ]
 
 
@@ -119,6 +135,7 @@ def test_nor_by_what_a_template_is_given() -> None:
     ("path", "said"),
     [
         (EnginePath.CHAT, {"priority": 0, "chat_template": None, "models": [], "include_reasoning": True}),
+        (EnginePath.CHAT, {"id_slot": None, "top_logprobs": "20", "n_probs": "few", "samplers": ["top_k", "min_p"]}),
         (EnginePath.CHAT, {"logprobs": True, "top_logprobs": 20, "stop": ["\n"] * 4, "logit_bias": {"1": -100}}),
         (EnginePath.CHAT, {"chat_template_kwargs": {"enable_thinking": False, "reasoning_effort": "low"}}),
         (EnginePath.CHAT, {"ignore_eos": True, "min_tokens": 3, "cache_salt": "mine", "seed": 1, "top_k": 40}),
@@ -126,6 +143,7 @@ def test_nor_by_what_a_template_is_given() -> None:
         (EnginePath.IMAGES, {"size": "1024x1024", "num_inference_steps": 30}),
         (EnginePath.IMAGES, {"size": "auto"}),
         (EnginePath.IMAGES, {"size": "max"}),
+        (EnginePath.IMAGES, {"size": "2K"}),
         (EnginePath.EMBEDDINGS, {"max_length": 512}),
         (EnginePath.RESPONSES, {"text": {"format": {"type": "text"}}}),
     ],
