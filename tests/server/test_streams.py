@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -12,10 +13,14 @@ from google.api.httpbody_pb2 import HttpBody
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from dc1.control.operations.credentials import Credentials
 from dc1.domain import errors
 from dc1.domain.access.roles import Role
+from dc1.server.authentication import Authenticator
+from dc1.server.method_options import MethodOptions
+from dc1.server.rate_limits import RateLimiter
 from dc1.server.standard_calls import MAX_STREAMS_OF_AN_ADDRESS, MESSAGE_SECONDS, MESSAGES_AT_ONCE, StandardCalls
-from dc1.services.api.call import current_call
+from dc1.services.api.call import Call, Principal, current_call
 from dcp.v1.daemon_stream_pb2 import Beat, ConnectRequest, ConnectResponse, Desired
 from dcp.v1.job_progress_pb2 import StreamJobLogsRequest
 from tests.server.conftest import Serve
@@ -190,3 +195,29 @@ async def test_a_conversation_of_reflection_is_paced(server: Running) -> None:
     answers = [answer async for answer in stub.ServerReflectionInfo(iter(many))]
     assert len(answers) == len(many)
     assert time.monotonic() - started >= MESSAGE_SECONDS * 5
+
+
+async def test_an_answer_that_ends_while_its_key_is_looked_at_was_not_stopped() -> None:
+    """Its reader would be told behind the whole answer that there is less of it."""
+    changed, end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    looks = iter((SimpleNamespace(suspended=False, is_replaced=False), None))
+
+    async def current(_: str) -> Any:
+        if (found := next(looks)) is None:
+            # The key is gone, and the answer whole before that is known.
+            end.set()
+            await ended.wait()
+            await asyncio.sleep(0)
+        return found
+
+    async def answer() -> None:
+        changed.set()
+        await end.wait()
+        ended.set()
+
+    known = SimpleNamespace(operators=None, watched=lambda _: nullcontext(changed), current=current)
+    authenticator = Authenticator(cast(Credentials, known), cast(RateLimiter, None), admin_token=None)
+    call = Call("/a/b", Principal(Role.RENTER, 1, key_id="k"), "1", "", is_rest=True, metadata={})
+    await authenticator.while_good(MethodOptions(), call, answer)
+    assert ended.is_set()
+    assert call.stopped is None

@@ -1,7 +1,7 @@
 """Finds a call's credential and turns it into a principal, or refuses it in the words of the method."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,7 +140,9 @@ class Authenticator:
             return errors.authentication_key_expired()
         return _BAD[options.credential_errors]()
 
-    async def while_good(self, options: MethodOptions, call: Call, stream: Coroutine[Any, Any, None]) -> None:
+    async def while_good(
+        self, options: MethodOptions, call: Call, stream: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         """Run the answer of a stream until it ends, or until the key that opened it is good for it no more.
 
         Whatever stops a key, here or on another replica, an account's suspension or the end of its time, ends what it
@@ -149,19 +151,20 @@ class Authenticator:
         operator = call.principal.operator
         key_id = call.principal.key_id if operator is None else operator.key_id
         if key_id is None:
-            await stream
+            await stream()
             return
         with self._credentials.watched(key_id) as changed:
             # Before it begins: the key may have been stopped since the call was let in.
             call.stopped = await self._objection(options, call.principal, key_id)
             if call.stopped is not None:
-                stream.close()
                 return
-            answering = asyncio.create_task(run_contained(stream))
+            answering = asyncio.create_task(run_contained(stream()))
             try:
                 while not await _either(answering, changed):
-                    call.stopped = await self._objection(options, call.principal, key_id)
-                    if call.stopped is not None:
+                    objection = await self._objection(options, call.principal, key_id)
+                    # It may have come to its end meanwhile; behind a whole answer there is nothing to be said.
+                    if objection is not None and not answering.done():
+                        call.stopped = objection
                         return
                 await answering
             finally:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -171,7 +172,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
                     return
                 request = Request(data, parse)
                 async with self._admitted(call, options, hooks, request):
-                    forwarded = forward(behaviour(request.message, context), context, call, options)
+                    forwarded = partial(forward, behaviour(request.message, context), context, call, options)
                     with self._call_log.streaming(method):
                         await self._authenticator.while_good(options, call, forwarded)
                         if call.stopped is not None and options.is_v1:
