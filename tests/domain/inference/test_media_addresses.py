@@ -123,5 +123,6 @@ def test_nor_is_a_server_of_tools_one_of_the_owners_network(path: EnginePath, na
     schema: JsonObject = {"type": "object", "examples": [{"url": INSIDE, "server_url": INSIDE}]}
     tool: JsonObject = {"type": "function", "name": "f", "parameters": schema, key: "https://mcp.example.com/sse"}
     assert not list(kind_of(path).faults({**body, name: [tool, {"type": "mcp"}]}))
-    (fault,) = kind_of(path).faults({**body, name: [tool, {"type": "mcp", key: INSIDE}]})
-    assert (fault.field, fault.message) == (f"{name}.1.{key}", "must be http at a public address")
+    for inside in (INSIDE, "intranet", "data:,x"):
+        (fault,) = kind_of(path).faults({**body, name: [tool, {"type": "mcp", key: inside}]})
+        assert (fault.field, fault.message) == (f"{name}.1.{key}", "must be http at a public address")

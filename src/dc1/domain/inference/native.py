@@ -1,5 +1,6 @@
 """Calls of the Messages and Responses APIs in their own words, for engines that have their paths."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -36,6 +37,7 @@ _TOKENS_OF_MEDIUM: Final = {
 _BYTES_OF_MEDIUM: Final = frozenset({"source", "image_url", "input_audio", "file_data", "file_url", "file_id"})
 # Where a call names servers of tools, and under which key their address stands.
 _SERVERS: Final = {"tools": "server_url", "mcp_servers": "url"}
+_HTTP: Final = re.compile("https?://", re.IGNORECASE)
 _TEXTS_AS_SOURCE: Final = ("text", "content")
 # Quotes, colon and comma of a key.
 _BYTES_OF_KEY: Final = 4
@@ -101,7 +103,8 @@ def _server_faults(body: JsonObject) -> Iterator[FieldViolation]:
         servers = body.get(name)
         for place, server in enumerate(servers if isinstance(servers, list) else ()):
             address = server.get(key) if isinstance(server, dict) else None
-            if isinstance(address, str) and not is_for_everybody(address):
+            # Not as of media, which may be the bytes themselves: of those "intranet" might be some.
+            if isinstance(address, str) and not (_HTTP.match(address) and is_for_everybody(address)):
                 yield FieldViolation(f"{name}.{place}.{key}", "must be http at a public address")
 
 
