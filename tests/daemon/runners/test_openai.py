@@ -264,6 +264,7 @@ async def test_deadline_is_a_timeout() -> None:
             {"messages": [{"role": "user", "content": "x"}], "chat_template": "{{ 1 }}"},
             "chat_template is for the owner",
         ),
+        ({"messages": [{"role": "user", "content": "x"}], "Messages": []}, "Messages must be spelled messages"),
     ],
 )
 async def test_unusable_params_fail_with_a_reason(params: JsonObject, text: str) -> None:

@@ -76,6 +76,8 @@ def test_what_is_somebody_s_own(address: str) -> None:
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": INSIDE}}]}]},
         ),
         (EnginePath.CHAT, {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": INSIDE}]}]}),
+        # As engines in Go read it.
+        (EnginePath.CHAT, {"messages": [{"role": "user", "content": [{"type": "image_url", "Image_URL": INSIDE}]}]}),
         (
             EnginePath.MESSAGES,
             {"messages": [{"content": [{"type": "image", "source": {"type": "url", "url": INSIDE}}]}]},
@@ -126,3 +128,11 @@ def test_nor_is_a_server_of_tools_one_of_the_owners_network(path: EnginePath, na
     for inside in (INSIDE, "intranet", "data:,x"):
         (fault,) = kind_of(path).faults({**body, name: [tool, {"type": "mcp", key: inside}]})
         assert (fault.field, fault.message) == (f"{name}.1.{key}", "must be http at a public address")
+    (fault,) = kind_of(path).faults({**body, name: [{key.title(): INSIDE}]})
+    assert fault.field == f"{name}.0.{key.title()}"
+
+
+def test_no_other_spelling_takes_the_place_of_a_content() -> None:
+    message: JsonObject = {"role": "user", "content": "a", "Content": [{"type": "image_url", "image_url": INSIDE}]}
+    (fault,) = kind_of(EnginePath.CHAT).faults({"model": "a", "messages": [message]})
+    assert fault.field == "messages.0.Content"

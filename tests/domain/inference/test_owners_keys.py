@@ -85,6 +85,10 @@ SAID: list[JsonObject] = [
     {"adapter_id": "somebody/else"},
     {"adapters": "/srv/other"},
     {"draft_model": "somebody/else"},
+    # So it is read by engines in Go.
+    {"Lora": [{"id": 0, "scale": 1}]},
+    {"Max_Completion_Tokens": 100_000},
+    {"\u017ftream": True},
     # What everybody waits for, with each token or before the first one.
     {"stop": ["x"] * 10_000},
     {"bad_words": ["x"] * 10_000},
@@ -155,3 +159,9 @@ def test_what_is_its_own_passes(path: str, said: JsonObject) -> None:
 def test_a_body_without_a_change_is_the_one_that_was_sent() -> None:
     sent = b'{ "model" : "m",\n "messages" : [ {"content":"Hi", "role":"user"} ], "x": 1e5 }'
     assert read_call(EnginePath.CHAT, sent, 1000).body.encode() == sent
+
+
+def test_no_key_is_there_in_two_spellings() -> None:
+    """Engines in Go would take the last for the model, and its price would be the first one's."""
+    with pytest.raises(ApiError, match="JSON"):
+        read(EnginePath.CHAT, Model="dear/one")

@@ -135,6 +135,9 @@ def read_body(sent: bytes, max_bytes: int) -> tuple[str, JsonObject]:
         body = {key: member.value for key, member in members(text).items()}
     except ValueError:
         raise errors.malformed_json() from None
+    # To readers in Go a key is the same in any case of its letters, and the last one stands.
+    if len(body) > len({name.casefold() for name in body}):
+        raise errors.malformed_json()
     # Deeper than this no answer that shows the job could say it.
     if has_halves(text, body) or is_deeper(body, _MAX_DEPTH):
         raise errors.malformed_json()
@@ -208,7 +211,8 @@ def _addresses_in(value: JsonValue) -> Iterator[str]:
     elif isinstance(value, dict):
         for name, each in value.items():
             if isinstance(each, str):
-                yield from (each,) if name in _ADDRESSES else ()
+                # In any case of its letters, as readers in Go have it.
+                yield from (each,) if name.casefold() in _ADDRESSES else ()
             elif name not in _SAID_BEFORE:
                 yield from _addresses_in(each)
 

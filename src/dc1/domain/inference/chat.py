@@ -83,6 +83,10 @@ def _message_faults(messages: JsonValue) -> Iterator[FieldViolation]:
             yield FieldViolation(f"messages.{place}.content", "must be a string or an array of parts")
         if not isinstance(content := message.get("content"), str):
             yield from address_faults(content, f"messages.{place}.content")
+        if not message.keys() <= _MESSAGE_KEYS:
+            # To an engine in Go it would take the content's place.
+            other = (name for name in message if name != "content" and name.casefold() == "content")
+            yield from (FieldViolation(f"messages.{place}.{name}", "must be spelled content") for name in other)
 
 
 def _is_content(message: JsonObject) -> bool:

@@ -99,13 +99,14 @@ def _faults(body: JsonObject, path: str) -> Iterator[FieldViolation]:
 
 def _server_faults(body: JsonObject) -> Iterator[FieldViolation]:
     """Yield what is wrong with the servers of tools that an engine is to call, from inside its owner's network."""
-    for name, key in _SERVERS.items():
+    for name, wanted in _SERVERS.items():
         servers = body.get(name)
         for place, server in enumerate(servers if isinstance(servers, list) else ()):
-            address = server.get(key) if isinstance(server, dict) else None
-            # Not as of media, which may be the bytes themselves: of those "intranet" might be some.
-            if isinstance(address, str) and not (_HTTP.match(address) and is_for_everybody(address)):
-                yield FieldViolation(f"{name}.{place}.{key}", "must be http at a public address")
+            for key, address in server.items() if isinstance(server, dict) else ():
+                # Not as of media, which may be the bytes themselves: of those "intranet" might be some.
+                is_public = isinstance(address, str) and _HTTP.match(address) and is_for_everybody(address)
+                if key.casefold() == wanted and isinstance(address, str) and not is_public:
+                    yield FieldViolation(f"{name}.{place}.{key}", "must be http at a public address")
 
 
 def _size(value: JsonValue) -> int:

@@ -72,12 +72,22 @@ _LOOKED_AT: Final = frozenset(
 )
 """Most calls have none of them."""
 
+# What is paid for and who answers, beside them.
+_SPELLED: Final = _LOOKED_AT | {
+    *("best_of", "max_completion_tokens", "max_output_tokens", "max_tokens", "mcp_servers", "messages", "model"),
+    *("n", "n_cmpl", "n_predict", "prompt", "stream", "stream_options"),
+}
+
 
 def owners_faults(body: JsonObject, *, generates: bool = True) -> Iterator[FieldViolation]:
     """Yield what a call asks for that is none of its caller's business, or more of it than its price is for.
 
     `generates` is whether its answer is text that a model makes.
     """
+    for name in body:
+        # To an engine in Go it is the same key, and here it would be another.
+        if (known := name.casefold()) != name and known in _SPELLED:
+            yield FieldViolation(name, f"must be spelled {known}")
     if _LOOKED_AT.isdisjoint(body):
         return
     for name in body:
