@@ -287,3 +287,23 @@ async def test_a_slot_kept_for_a_job_that_another_server_gave_away_goes_to_the_n
     assert daemon.offered == [waiting.id]
     # The news of the other server's claim comes late.
     market.control.dispatcher.follow(claimed, (await market.see(jobs.specs, [taken.id]))[taken.id])
+
+
+async def test_a_job_that_is_said_to_wait_no_more_is_still_that_of_a_machine_that_came_here(
+    market: SmallMarket, renter: int
+) -> None:
+    """Another server claimed it for a machine whose stream is held here by now, and says both."""
+    waiting = await market.submit(renter)
+    daemon = await market.daemon()
+    claimed = await market.do(claim, waiting.id, daemon.provider_id, 1, market.clock.now_ms())
+    assert claimed is not None
+
+    dispatcher = market.control.dispatcher
+    dispatcher.gone(waiting.id, claimed.event_sequence)
+    assert waiting.id not in dispatcher.queue
+    # What was read before the claim comes late.
+    dispatcher.follow(waiting, None, heard=True)
+    assert waiting.id not in dispatcher.queue
+    specs = await market.see(jobs.specs, [waiting.id])
+    dispatcher.follow(claimed, specs[waiting.id], heard=True)
+    assert daemon.offered == [waiting.id]

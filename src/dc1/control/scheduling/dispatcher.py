@@ -133,23 +133,18 @@ class Dispatcher:
         """Follow a job that another replica may have moved; what is older than what is known here changes nothing."""
         if not self.learn(job, heard=heard):
             return
-        lease = self._leases.of_job(job.id)
         if job.status == JobStatus.QUEUED:
-            self._follow_queued(job, lease)
+            self.end_lease(job.id, StopReason.SUPERSEDED)
+            self.requeued(job, job.losers)
         elif job.status in OPEN:
             assert spec is not None
             self.queue.remove(job.id)
-            self._follow_lease(job, spec, lease)
+            self._follow_lease(job, spec, self._leases.of_job(job.id))
         else:
             self.queue.remove(job.id)
             stop = StopReason.CANCELLED if job.status == JobStatus.CANCELLED else StopReason.SETTLED
             self.end_lease(job.id, stop)
         self._job_feed.publish(job.id, StateChanged())
-
-    def _follow_queued(self, job: JobRow, lease: Lease | None) -> None:
-        if lease is not None:
-            self.end_lease(job.id, StopReason.SUPERSEDED)
-        self.requeued(job, job.losers)
 
     def _follow_lease(self, job: JobRow, spec: JobSpec, lease: Lease | None) -> None:
         running = job.status == JobStatus.RUNNING
@@ -245,7 +240,8 @@ class Dispatcher:
     def gone(self, row_id: int, event_sequence: int) -> None:
         """Let a job wait here no more that somebody elsewhere has by that version of it, or that ended there."""
         if self.versions.is_newer(row_id, event_sequence) and self.queue.remove(row_id) is not None:
-            self.versions.end(row_id, event_sequence)
+            # As far as before that version, which is still news where the machine that has the job came here meanwhile.
+            self.versions.end(row_id, event_sequence - 1)
 
     def judge_engine(self, job: JobRow, provider_id: int) -> None:
         """Note what the end of an attempt says of the engine that had it."""
