@@ -271,7 +271,7 @@ def _round_trip(conn: Connection, last: _Pending) -> _Cursor:
     sent = [*_sent.pop(conn, ()), last]
     try:
         if len(sent) == 1:
-            last.cursor = RawCursor(driver).execute(last.sql, last.bound)
+            last.cursor = RawCursor(driver).execute(last.sql, last.bound, prepare=last.prepare)
         else:
             with driver.pipeline():
                 for each in sent:
