@@ -55,16 +55,18 @@ class EngineHealth:
         """A call that tries an engine, and of which nothing is heard for `longest_try_ms`, keeps no other from it."""
         self._clock = clock
         self._longest_try_ms = longest_try_ms
-        self._records: dict[str, dict[tuple[int, int], _Record]] = {}
+        # By model and renter first, of whom there may be thousands: each call is looked up for its own and for all.
+        self._records: dict[tuple[str, int], dict[int, _Record]] = {}
         self._count = 0
 
     def shunned(self, model: str, renter_id: int = EVERYBODY) -> frozenset[int]:
         """Return the providers whose engines should be given no call of a model now, by that renter if by any."""
-        now_ms, subjects = self._clock.now_ms(), (EVERYBODY, renter_id)
+        now_ms = self._clock.now_ms()
         return frozenset(
             provider_id
-            for (provider_id, subject), record in self._records.get(model.lower(), {}).items()
-            if subject in subjects and record.is_shunned(now_ms, self._longest_try_ms)
+            for subject in (EVERYBODY, renter_id)
+            for provider_id, record in self._records.get((model.lower(), subject), {}).items()
+            if record.is_shunned(now_ms, self._longest_try_ms)
         )
 
     def given(self, provider_id: int, model: str, renter_id: int) -> None:
@@ -87,14 +89,12 @@ class EngineHealth:
 
     def answered(self, provider_id: int, model: str, renter_id: int) -> None:
         """Note a call that an engine answered: it is well."""
-        records = self._records.get(model.lower())
-        if records is None:
-            return
         for subject in (EVERYBODY, renter_id):
-            if records.pop((provider_id, subject), None) is not None:
+            records = self._records.get((model.lower(), subject), {})
+            if records.pop(provider_id, None) is not None:
                 self._count -= 1
-        if not records:
-            del self._records[model.lower()]
+                if not records:
+                    del self._records[model.lower(), subject]
 
     def left(self, provider_id: int, model: str, renter_id: int) -> None:
         """Note a call whose end says nothing of the engine: the next one tries it."""
@@ -102,17 +102,16 @@ class EngineHealth:
             record.tried_ms = None
 
     def _known(self, provider_id: int, model: str, renter_id: int) -> list[_Record]:
-        records = self._records.get(model.lower(), {})
-        found = (records.get((provider_id, subject)) for subject in (EVERYBODY, renter_id))
-        return [record for record in found if record is not None]
+        found = (self._records.get((model.lower(), subject), {}) for subject in (EVERYBODY, renter_id))
+        return [records[provider_id] for records in found if provider_id in records]
 
     def _record(self, provider_id: int, model: str, subject: int) -> _Record:
         if self._count >= _MOST_REMEMBERED:
             # What is forgotten is found out again by three calls.
             self._records.clear()
             self._count = 0
-        records = self._records.setdefault(model, {})
-        if (provider_id, subject) not in records:
-            records[provider_id, subject] = _Record()
+        records = self._records.setdefault((model, subject), {})
+        if provider_id not in records:
+            records[provider_id] = _Record()
             self._count += 1
-        return records[provider_id, subject]
+        return records[provider_id]
