@@ -278,7 +278,7 @@ async def test_each_threshold_of_a_budget_is_told_once_a_month(market: Market) -
 
 @pytest.mark.parametrize("engine_name", ["postgresql"])
 async def test_a_job_costs_a_handful_of_round_trips(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each costs both sides more than most statements do; BEGIN and COMMIT are one more each."""
+    """Each costs both sides more than most statements do; BEGIN goes with the first, and COMMIT is one more."""
     renter, provider = await market.renter(), await market.provider()
     await market.running(renter, provider)
     trips: list[int] = []
