@@ -3,6 +3,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +82,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
     upgrade(normalised(f"sqlite:///{path}"))
     return path
+
+
+@pytest.fixture
+def database_file(tmp_path: Path, sqlite_template: Path) -> Path:
+    """A migrated database where servers of this test look for theirs: to make one takes longer than most tests."""
+    return Path(shutil.copy(sqlite_template, tmp_path / "dc1.sqlite3"))
 
 
 @pytest.fixture(scope="session")

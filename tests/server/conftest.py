@@ -1,6 +1,5 @@
 """Servers for tests: started on demand, stopped at the end."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,6 @@ Serve = Callable[..., Awaitable[Running]]
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(START_MS)
-
-
-@pytest.fixture
-def database_file(tmp_path: Path, sqlite_template: Path) -> Path:
-    """A migrated database where servers of this test look for theirs: to make one takes longer than most tests."""
-    return Path(shutil.copy(sqlite_template, tmp_path / "dc1.sqlite3"))
 
 
 @pytest.fixture
