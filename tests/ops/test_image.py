@@ -1,6 +1,7 @@
 """The image of the Containerfile runs in its roles, and the market that it serves installs daemons on bare machines."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -107,10 +108,12 @@ FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).r
 def installs_upgrades_and_removes(machine: Machine, market: Market, user: str, script: str, key: str) -> None:
     machine.run(f"umask 077; echo {key} > ~/key; cat > ~/install.sh <<'SCRIPT'\n{script}\nSCRIPT\n", user)
     # Through a pipe, as people are told to.
+    began = time.monotonic()
     said = machine.run("cat ~/install.sh | PATH=~/bin:$PATH sh -s -- --key-file ~/key", user)
     for found in ("card: none", "container engine: none", "systemd: no", "The daemon is online."):
         assert found in said
     market.wait_until("online", key)
+    print(f"Online {time.monotonic() - began:.0f} s after the one line, as {user}.")
     home = "/opt/dc1" if user == "root" else "/home/owner/.local/share/dc1"
     # Without what Python keeps for the next start where it may write, as it may in a home directory.
     assert int(machine.run(f"du -sk --exclude=__pycache__ {home}", user).split()[0]) < KIB_OF_A_DAEMON
