@@ -1,5 +1,6 @@
 """Every text in both languages."""
 
+import re
 from collections.abc import Iterable
 
 from playwright.sync_api import Page
@@ -43,6 +44,10 @@ _WORDS: dict[str, Iterable[str]] = {
 _STATES: tuple[Iterable[str], ...] = (JobStatus, ProviderStatus, Approval)
 
 
+# What raises it, or returns it in its place.
+_SAYS_WHY = re.compile(r'(?:Error\(|return |None, |else )f?"([A-Z][^"]+)"')
+
+
 def _catalogue(page: Page, name: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = page.evaluate(_LEAVES, name)
     return found
@@ -72,3 +77,11 @@ def test_what_the_api_calls_things_has_words(visitors: Visitors) -> None:
         words, common = _catalogue(page, "text/words.js")["ar"], _catalogue(page, "text/common.js")["ar"]
     assert {f".{place}.{name}" for place, names in _WORDS.items() for name in names} <= words.keys()
     assert {f".states.{name}" for names in _STATES for name in names} <= common.keys()
+
+
+def test_why_something_did_not_arrive_has_words(visitors: Visitors) -> None:
+    sources = (ROOT / "src/dc1/control/delivery").glob("*.py")
+    said = {re.sub(r"{.*?}", "#", why) for path in sources for why in _SAYS_WHY.findall(path.read_text("utf-8"))}
+    with visitors.one() as visitor:
+        words = _catalogue(visitor.open("/"), "text/words.js")["ar"]
+    assert {f".undelivered.{why}" for why in said} == {place for place in words if place.startswith(".undelivered.")}

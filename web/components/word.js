@@ -15,6 +15,16 @@ export const jobType = (type) => word(words().jobTypes, type);
 /** The number of a job, of which the end tells it from others where there is little room. @param {string} id */
 export const jobId = (id) => h("bdi", { class: "id" }, id);
 
+/** Why something did not arrive. @param {string} said a sentence of the API's @returns {Child} */
+export function undelivered(said) {
+  for (const [sentence, told] of Object.entries(words().undelivered)) {
+    const [before = "", after] = sentence.split("#");
+    if (after === undefined ? said === sentence : said.startsWith(before) && said.endsWith(after))
+      return told.replace("#", () => said.slice(before.length, said.length - (after ?? "").length));
+  }
+  return said;
+}
+
 /** @type {Record<string, import("./badge.js").Kind>} */
 const PAYOUT_KINDS = { pending: "warn", processing: "warn", paid: "good", failed: "bad", rejected: "bad" };
 /** @type {Record<string, import("./badge.js").Kind>} */

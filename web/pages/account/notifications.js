@@ -9,7 +9,7 @@ import { SelectField, TextField } from "../../components/field.js";
 import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { complain, toast } from "../../components/toast.js";
-import { word } from "../../components/word.js";
+import { undelivered, word } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { ago } from "../../runtime/format.js";
 import { language } from "../../runtime/language.js";
@@ -175,7 +175,7 @@ function arrived(row) {
       " ",
       h(Badge, { kind: "bad", children: t.failed }),
       " ",
-      h("bdi", { class: "whole" }, row.last_error),
+      h("bdi", { class: "whole" }, undelivered(row.last_error)),
     ];
   if (state) return state;
   return row.last_sent_at ? ago(row.last_sent_at) : t.waits;

@@ -9,7 +9,7 @@ import { loaded } from "../../components/notice.js";
 import { table } from "../../components/table.js";
 import { complain, toast } from "../../components/toast.js";
 import { When } from "../../components/when.js";
-import { DeliveryStatus } from "../../components/word.js";
+import { DeliveryStatus, undelivered } from "../../components/word.js";
 import { call } from "../../runtime/api.js";
 import { number } from "../../runtime/format.js";
 import { useJobs } from "../../runtime/live.js";
@@ -107,7 +107,7 @@ function Deliveries() {
           {
             key: "answer",
             title: t.response,
-            cell: (row) => h("bdi", null, row.response_status ?? row.error ?? ""),
+            cell: (row) => h("bdi", null, row.response_status ?? undelivered(row.error ?? "")),
             isExtra: true,
           },
           {
