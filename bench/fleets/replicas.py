@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -35,7 +36,8 @@ async def _jobs_beside(place: Place, number: int, seconds: float) -> Figure:
 
     # The edge knows the first alone: what the others do is what they do for the first one's jobs.
     async with bench_market(place, seed, servers=number, served=1) as (market, (renters, providers)):
-        with Child(run_fleet, market.target, providers) as fleet:
+        # A server that has all streams sends some of them to the others, and the edge sends them back.
+        with Child(partial(run_fleet, returns=True), market.target, providers) as fleet:
             await opened(fleet, _DAEMONS)
             await asyncio.sleep(_SETTLE_SECONDS)
             before = _Spent.of(place, market)
