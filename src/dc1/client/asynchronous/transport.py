@@ -100,10 +100,7 @@ class AsyncTransport:
             try:
                 return answer_of(self._url, await self._sent(call, attempts))
             except ClientError as error:
-                pause = attempts.pause_after(error)
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
+                await self._pause_after(error, attempts)
 
     @asynccontextmanager
     async def events(self, call: HttpCall) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
@@ -117,6 +114,13 @@ class AsyncTransport:
 
     def _attempts(self, call: HttpCall) -> Attempts:
         return Attempts(call, self._retries, again_seconds=self._timeout_seconds, is_known=self._is_known)
+
+    async def _pause_after(self, error: ClientError, attempts: Attempts) -> None:
+        """Wait until a call may be sent again; where it is not, what it failed of is raised."""
+        pause = attempts.pause_after(error)
+        if pause is None:
+            raise error
+        await asyncio.sleep(pause)
 
     async def _sent(self, call: HttpCall, attempts: Attempts) -> httpx.Response:
         with put_together():
@@ -139,10 +143,7 @@ class AsyncTransport:
             try:
                 return await self._opened(call)
             except ClientError as error:
-                pause = attempts.pause_after(error)
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
+                await self._pause_after(error, attempts)
 
     async def _opened(self, call: HttpCall) -> httpx.Response:
         with put_together():

@@ -99,10 +99,7 @@ class Transport:
             try:
                 return answer_of(self._url, self._sent(call, attempts))
             except ClientError as error:
-                pause = attempts.pause_after(error)
-                if pause is None:
-                    raise
-            time.sleep(pause)
+                self._pause_after(error, attempts)
 
     @contextmanager
     def events(self, call: HttpCall) -> Iterator[Iterator[ServerSentEvent]]:
@@ -116,6 +113,13 @@ class Transport:
 
     def _attempts(self, call: HttpCall) -> Attempts:
         return Attempts(call, self._retries, again_seconds=self._timeout_seconds, is_known=self._is_known)
+
+    def _pause_after(self, error: ClientError, attempts: Attempts) -> None:
+        """Wait until a call may be sent again; where it is not, what it failed of is raised."""
+        pause = attempts.pause_after(error)
+        if pause is None:
+            raise error
+        time.sleep(pause)
 
     def _sent(self, call: HttpCall, attempts: Attempts) -> httpx.Response:
         with put_together():
@@ -138,10 +142,7 @@ class Transport:
             try:
                 return self._opened(call)
             except ClientError as error:
-                pause = attempts.pause_after(error)
-                if pause is None:
-                    raise
-            time.sleep(pause)
+                self._pause_after(error, attempts)
 
     def _opened(self, call: HttpCall) -> httpx.Response:
         with put_together():
