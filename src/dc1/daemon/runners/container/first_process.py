@@ -44,7 +44,12 @@ class FirstProcess:
 
     def has_ended(self) -> bool:
         """Tell whether it is known to have ended, whatever its engine says."""
-        return self._handle is not None and bool(select.select([self._handle], [], [], 0)[0])
+        if self._handle is None:
+            return False
+        # Not select(), which takes no numbers over 1,023.
+        poller = select.poll()
+        poller.register(self._handle, select.POLLIN)
+        return bool(poller.poll(0))
 
     def was_killed(self) -> bool:
         """Tell whether SIGKILL ended it; False where the kernel, as those before 6.15, does not say."""

@@ -106,6 +106,8 @@ class ContainerRun:
         return is_whole
 
     async def _tell(self, messages: list[tuple[Level, str]]) -> None:
+        if not messages:
+            return  # the watch asks every second, and its nothing is no sign of a program that goes on
         self._telling += 1
         try:
             for level, message in messages:
