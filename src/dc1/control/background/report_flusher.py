@@ -1,19 +1,61 @@
 """Stores what daemons reported, for all of them at once."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 from dc1.control.background.run_watch import RunWatch
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import WholeStep, every, in_turns
 from dc1.control.scheduling.core import Core
 from dc1.domain.base.clock import day_start_ms
+from dc1.domain.base.json_types import JsonObject
 from dc1.domain.providers.liveness import Approval, Channel
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
-from dc1.storage.providers import hardware_doubts, offered_models, providers
+from dc1.storage.providers import beats, hardware_doubts, offered_models, providers
+from dc1.storage.providers.beats import StoredBeat
 from dc1.storage.providers.hardware_doubts import HardwareDoubt
 
 _FLUSH_SECONDS = 1.0
 _MOST_AT_ONCE = 500
 """Machines of one transaction: of a whole fleet it would hold up everybody else's for as long as a second."""
+
+_WHOLE_MS = 60_000
+"""How long a row that others write too, as an owner's claims are, may keep what a daemon's report does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flushed:
+    """What was stored last of a provider, and when the whole of it was; `report` is without what each beat changes."""
+
+    report: providers.StoredReport
+    gpu_status: JsonObject | None
+    whole_ms: int
+
+
+class _Batch:
+    """What one transaction stores: whole reports of whom something changed, of all others what each beat changes."""
+
+    def __init__(self, flushed: Mapping[int, _Flushed], now_ms: int) -> None:
+        self._before = flushed
+        self._now_ms = now_ms
+        self.reports: list[providers.StoredReport] = []
+        self.beats: list[StoredBeat] = []
+        self.heard: dict[int, int] = {}
+        self.flushed: dict[int, _Flushed] = {}
+
+    def take(self, provider: Provider) -> None:
+        """Take a provider as it is now."""
+        report, status, heartbeats = _report(provider), provider.gpu_status, provider.beats_to_flush
+        at_ms, before = provider.presence.last_heartbeat_ms, self._before.get(provider.id)
+        self.heard[provider.id] = heartbeats
+        if before is None or before.report != report or self._now_ms - before.whole_ms >= _WHOLE_MS:
+            self.reports.append(replace(report, last_heartbeat_ms=at_ms, heartbeats=heartbeats, gpu_status=status))
+            self.flushed[provider.id] = _Flushed(report, status, self._now_ms)
+        else:
+            told = None if status == before.gpu_status else status
+            self.beats.append(StoredBeat(provider.id, at_ms, heartbeats, told))
+            self.flushed[provider.id] = replace(before, gpu_status=status)
 
 
 class ReportFlusher:
@@ -25,6 +67,8 @@ class ReportFlusher:
         self._fleet = core.fleet
         self._run_watch = RunWatch(core.fleet, core.leases)
         self._day_ms = day_start_ms(core.clock.now_ms())
+        # Of those whose streams are open here: what another server may have stored meanwhile is not known.
+        self._flushed: dict[int, _Flushed] = {}
         self.flush = WholeStep(self._flush)
         """Store what daemons reported since the last flush, for all of them at once."""
 
@@ -56,7 +100,9 @@ class ReportFlusher:
     async def _store(self, unstored: list[Provider], now_ms: int) -> None:
         # Copied here: the transaction runs on another thread, while beats go on changing the providers. In turns, and
         # then each as it is at its turn.
-        reports = [_stored_report(provider) async for provider in in_turns(unstored)]
+        batch = _Batch(self._flushed, now_ms)
+        async for provider in in_turns(unstored):
+            batch.take(provider)
         fetched = [provider for provider in unstored if provider.preload_done]
         found = [provider for provider in unstored if provider.mismatch_to_store]
         doubts = [_doubt(provider) for provider in found]
@@ -68,7 +114,8 @@ class ReportFlusher:
         ]
 
         def work(conn: Connection) -> None:
-            providers.flush_reports(conn, reports, now_ms)
+            providers.flush_reports(conn, batch.reports, now_ms)
+            beats.store(conn, batch.beats, now_ms)
             for provider in fetched:
                 providers.set_preload(conn, provider.id, None, now_ms)
             for doubt in doubts:
@@ -77,9 +124,13 @@ class ReportFlusher:
                 hardware_doubts.tell(conn, failure)
 
         await self._db.write(work)
-        for provider, report in zip(unstored, reports, strict=True):
+        for provider in unstored:
             # Beats that came during the write are counted with the next flush.
-            provider.beats_to_flush -= report.heartbeats
+            provider.beats_to_flush -= batch.heard[provider.id]
+            if provider.presence.stream_open:
+                self._flushed[provider.id] = batch.flushed[provider.id]
+            else:
+                self._flushed.pop(provider.id, None)
         for provider in fetched:
             provider.preload_done = False
         for provider in found:
@@ -117,15 +168,15 @@ def _doubt(provider: Provider) -> HardwareDoubt:
     return HardwareDoubt(provider.id, provider.mismatch_at_ms, provider.mismatch)
 
 
-def _stored_report(provider: Provider) -> providers.StoredReport:
+def _report(provider: Provider) -> providers.StoredReport:
+    """Return what is to be stored of a provider but for its last beat: most beats change nothing of it."""
     facts, presence, measured = provider.facts, provider.presence, provider.measurement
     heard = presence.last_heartbeat_ms is not None or presence.channel is Channel.STREAM
     return providers.StoredReport(
         provider_id=provider.id,
         channel=presence.channel.value if heard and not presence.signed_off else providers.NO_CHANNEL,
-        last_heartbeat_ms=presence.last_heartbeat_ms,
+        last_heartbeat_ms=None,
         stream_lost_ms=presence.stream_lost_ms,
-        heartbeats=provider.beats_to_flush,
         hardware_reported=provider.hardware_reported,
         tops_int8=None if measured is None else measured.tops_int8,
         memory_gbps=None if measured is None else measured.memory_gbps,
@@ -150,7 +201,6 @@ def _stored_report(provider: Provider) -> providers.StoredReport:
         inference_slots=provider.inference_slots,
         carries_bodies=provider.carries_bodies,
         model_abilities=provider.abilities.as_json,
-        gpu_status=provider.gpu_status,
         model_cache=provider.model_cache,
         resource_spec=provider.resource_spec,
     )
