@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 Step: TypeAlias = Callable[[], Awaitable[object]]
 
-_TURN_SECONDS = 0.004
+_TURN_SECONDS = 0.002
 
 
 async def every(seconds: float, *steps: Step) -> None:

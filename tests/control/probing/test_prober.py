@@ -305,3 +305,23 @@ async def test_without_an_interval_only_admins_ask(market: SmallMarket) -> None:
 
 def _is_first_round(message: ProbeMessage) -> bool:
     return isinstance(message, Begin) and message.number == 1
+
+
+async def test_a_large_fleet_is_looked_at_in_several_looks(
+    market: SmallMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is there is found all the same, and so is who came meanwhile, in the next round."""
+    monkeypatch.setattr(prober_module, "_EACH_LOOK", 1)
+    monkeypatch.setattr(prober_module, "_MOST_LOOKS", 2)
+    cheats = [await pretender(market, f"198.51.100.{number}") for number in range(3)]
+
+    async def looked() -> list[bool]:
+        await market.control.prober.look()
+        await over(market)
+        return [cheat.outcome is not None for cheat in cheats]
+
+    assert sum(await looked()) == 2
+    cheats.append(await pretender(market, "198.51.100.9"))
+    assert await looked() == [True, True, True, False]
+    await looked()
+    assert await looked() == [True] * 4

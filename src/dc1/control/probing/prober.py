@@ -1,6 +1,7 @@
 """Which machine is measured when: once it may work, when its hardware changes, and now and then while it is idle."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -28,6 +29,10 @@ BEING_MEASURED = "being measured"
 """The outcome of a probe that runs."""
 
 _LOOK_SECONDS = 1.0
+_EACH_LOOK = 500
+_MOST_LOOKS = 10
+"""Looks in which everybody is looked at once: a walk over ten thousand each second would cost a tenth of a core."""
+
 _AT_ONCE = 8
 """Groups that are measured at the same time: each takes a few milliseconds of this server a second."""
 
@@ -57,6 +62,10 @@ class Prober:
         # at once.
         self._looked_at: dict[int, object] = {}
         self._polled: dict[int, PolledChannel] = {}
+        # Who is here and was not looked at in this round.
+        self._unseen: list[int] = []
+        self._share = 0
+        self._chance = 0.0
         # When the machines of an address were last measured together.
         self._joint_ms: dict[str, int] = {}
         self._shared_cards = SharedCards(self._check, self._one_card)
@@ -105,7 +114,7 @@ class Prober:
         channel.heard(address)
         # The others are for `look`: who asks more often must not be drawn more often.
         if self._interval_seconds and not probe_id and self._is_new(provider):
-            self._look_at(channel)
+            self._look_at(provider.id)
         probe = self._running.get(provider.id)
         if probe is None or (probe_id and probe.id != probe_id):
             return None
@@ -130,24 +139,34 @@ class Prober:
         self._polled = {id_: channel for id_, channel in self._polled.items() if channel.is_here}
         if not self._interval_seconds:
             return
-        channels = list(self._channels())
-        for provider_id in self._looked_at.keys() - {channel.provider_id for channel in channels}:
-            # A machine that comes back may be another one.
-            del self._looked_at[provider_id]
+        if not self._unseen:
+            self._begin_round()
+        now, self._unseen = self._unseen[: self._share], self._unseen[self._share :]
+        async for provider_id in in_turns(now):
+            self._look_at(provider_id)
+
+    def _begin_round(self) -> None:
+        """Have everybody who is here looked at, a large fleet in ten looks and not once a second."""
+        self._unseen = [channel.provider_id for channel in self._channels()]
+        looks = min(_MOST_LOOKS, math.ceil(len(self._unseen) / _EACH_LOOK)) or 1
+        self._share = math.ceil(len(self._unseen) / looks)
+        self._chance = looks * _LOOK_SECONDS / self._interval_seconds
+        here = set(self._unseen)
+        # A machine that comes back may be another one.
+        self._looked_at = {id_: hardware for id_, hardware in self._looked_at.items() if id_ in here}
         yesterday = self._clock.now_ms() - DAY_MS
         self._joint_ms = {address: at_ms for address, at_ms in self._joint_ms.items() if at_ms > yesterday}
-        async for channel in in_turns(channels):
-            self._look_at(channel)
 
-    def _look_at(self, channel: ProbeChannel) -> None:
-        provider = self._fleet.get(channel.provider_id)
-        if len(self._groups) >= _AT_ONCE or provider is None or not self._may_be_measured(provider):
+    def _look_at(self, provider_id: int) -> None:
+        provider = self._fleet.get(provider_id)
+        channel = None if provider is None else self._channel(provider)
+        if provider is None or channel is None or len(self._groups) >= _AT_ONCE or not self._may_be_measured(provider):
             return
         if self._is_new(provider):
             # Without those that are known already, or each machine that comes would have a whole farm measured.
             self._begin(self._beside(channel, self._is_new))
         # Without a timetable: a machine that is fast only when it expects to be measured would need one.
-        elif channel.address not in self._joint_ms and _SECRETLY.random() < _LOOK_SECONDS / self._interval_seconds:
+        elif channel.address not in self._joint_ms and _SECRETLY.random() < self._chance:
             self._begin_together(channel)
 
     def _channels(self) -> Iterator[ProbeChannel]:
@@ -167,8 +186,7 @@ class Prober:
 
     def _may_be_measured(self, provider: Provider) -> bool:
         # What an owner keeps for itself now is not used for this either.
-        is_kept = bool(provider.pauses) or provider.reluctance(self._clock.now_ms()) is not None
-        return not is_kept and self._is_free(provider)
+        return self._is_free(provider) and not provider.pauses and provider.reluctance(self._clock.now_ms()) is None
 
     def _is_new(self, provider: Provider) -> bool:
         hardware = provider.facts.hardware
