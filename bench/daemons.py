@@ -127,6 +127,7 @@ class SimulatedDaemon:
                             await self._accept(call, offer)
                     case "desired":
                         self._tally.beats += 1
+                        self._interval = message.desired.beat_interval_seconds
                         self._tally.latencies.append(time.perf_counter() - self._sent_at)
                         if self._manner == "eager":
                             await self._send_beat(call)

@@ -1072,7 +1072,9 @@ class Desired(_message.Message):
     sequence: _builtins.int
     """Number of the beat this answers; 0 in a Welcome."""
     beat_interval_seconds: _builtins.float
-    """Seconds between beats. Three missed ones end the stream."""
+    """Seconds between beats: as set, 10 by default, up to three times as many while the server is behind, 0.1 where it wants
+    one at once. Three missed ones end the stream.
+    """
     paused: _builtins.bool
     """Whether the provider is paused: it keeps its leases and is offered no more."""
     preload_model: _builtins.str

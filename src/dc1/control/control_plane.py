@@ -153,6 +153,7 @@ class ControlPlane:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.dispatcher.run())
+                group.create_task(self.sessions.pace.run())
                 group.create_task(self.reaper.run())
                 group.create_task(self.prober.run())
                 group.create_task(self.fault_watch.run())

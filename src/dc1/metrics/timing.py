@@ -1,6 +1,7 @@
 """How long this process keeps others waiting: its database, its event loop, and what daemons' beats show of it."""
 
 import asyncio
+from collections.abc import Callable
 
 from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
@@ -86,13 +87,15 @@ class LoopMetrics:
             buckets=_SHORT,
         )
 
-    async def watch(self) -> None:
-        """Measure until cancelled."""
+    async def watch(self, told: Callable[[float], None]) -> None:
+        """Measure until cancelled; `told` hears each delay in seconds."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _LOOK_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)
-            self.delay_seconds.observe(max(0.0, loop.time() - due))
+            delay = max(0.0, loop.time() - due)
+            self.delay_seconds.observe(delay)
+            told(delay)
 
     def all(self) -> tuple[MetricWrapperBase, ...]:
         """Return what Prometheus is told."""

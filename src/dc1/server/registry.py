@@ -214,7 +214,7 @@ def _metrics(parts: Parts, settings: Settings, calls: CallMetrics) -> list[Backg
         plane.run_counts.inference,
         plane.fleet.presence.metrics,
         plane.db.metrics,
-        watch.loop,
+        plane.sessions.pace.loop,
     )
     counted = [each for group in groups for each in group.all()]
     return [MetricsServer(address, watch, gauges, counted, EdgeConfig.from_settings(settings, ()).admin_socket)]

@@ -42,7 +42,9 @@ class FleetSettings(BaseModel):
         default=defaults.KEY_ROTATION_GRACE_SECONDS, description="How long a provider's old key stays good."
     )
     beat_interval_seconds: PositiveFloat = Field(
-        default=defaults.BEAT_INTERVAL_SECONDS, description="Seconds between beats on the stream; three missed end it."
+        default=defaults.BEAT_INTERVAL_SECONDS,
+        description="Seconds between beats on the stream, up to three times as many "
+        "while the server is behind; three missed end it.",
     )
     probe_interval_seconds: Seconds = Field(
         default=defaults.PROBE_INTERVAL_SECONDS, description="Mean time between probes of an idle machine; 0 is never."

@@ -23,7 +23,8 @@ def test_a_welcome_names_the_provider_and_the_wanted_state(market: LocalMarket, 
     daemon.close()
     assert (welcome.provider_id, welcome.provider_name) == (1, provider.account()["name"])
     assert (welcome.desired.latest_version, welcome.desired.min_version) == ("3.3.0", "3.3.0")
-    assert welcome.desired.beat_interval_seconds == 10
+    # More where the server is behind, as one that shares a busy machine may be.
+    assert 10 <= welcome.desired.beat_interval_seconds <= 30
 
 
 def test_a_submission_is_pushed_run_and_settled(market: LocalMarket, renter: Renter, provider: PollDaemon) -> None:
@@ -179,7 +180,7 @@ def test_a_second_daemon_is_refused_while_the_first_lives(market: LocalMarket, p
     second.say_hello()
     # Asked for a beat, so that the second need not wait for the next one that is due.
     assert first.expect("desired").beat_interval_seconds < 1
-    assert first.beat().beat_interval_seconds == 10
+    assert 10 <= first.beat().beat_interval_seconds <= 30
     refusal = second.ended()
     assert refusal is not None
     assert refusal.code() is grpc.StatusCode.ALREADY_EXISTS

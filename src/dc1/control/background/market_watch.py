@@ -1,6 +1,5 @@
 """Looks at the market for who watches it from outside, so that no reader of metrics waits for the database."""
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -13,7 +12,6 @@ from dc1.control.scheduling.sessions import Sessions
 from dc1.domain.base.clock import Clock
 from dc1.domain.providers.alerts import AlertReason
 from dc1.metrics.inference import MOST_MODELS, MOST_PROVIDERS
-from dc1.metrics.timing import LoopMetrics
 from dc1.storage.accounts import notifications, webhooks
 from dc1.storage.engine.database import Database
 from dc1.storage.engine.row_mapping import Backlog
@@ -38,7 +36,7 @@ class MarketState:
 
 
 class MarketWatch:
-    """Looks every fifteen seconds, and measures the event loop all the while."""
+    """Looks every fifteen seconds."""
 
     def __init__(
         self,
@@ -59,21 +57,15 @@ class MarketWatch:
         self._inference = run_counts.inference
         self._inference.bind(lambda: fleet.offered.most_offered(MOST_MODELS), self._oldest_connected)
         self._periodic = Periodic((look_seconds, self.look), (_BALANCE_SECONDS, self.balance))
-        self._watching: asyncio.Task[None] | None = None
-        self.loop = LoopMetrics()
         self.state = MarketState()
 
     async def start(self) -> None:
         """Begin."""
-        self._watching = asyncio.create_task(self.loop.watch())
         self._periodic.start()
 
     async def stop(self) -> None:
         """End."""
         await self._periodic.stop()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def look(self) -> None:
         """Look now."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from dc1.control.beat_pace import MOST_STRETCH
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.replicas import Replicas
@@ -64,8 +65,9 @@ class SecondDaemons:
         self._sessions = core.sessions
         self._fleet = core.fleet
         self._replicas = replicas
-        # Nobody lives who was silent for so long: a beat was due twice.
+        # Nobody lives who was silent for so long: a beat was due twice, elsewhere by the pace of another server.
         self._silence_seconds = 2 * core.config.beat_interval_seconds + 1
+        self._silence_elsewhere_seconds = 2 * MOST_STRETCH * core.config.beat_interval_seconds + 2
         self._looks: dict[int, _Look] = {}
         self._hosts: dict[int, OrderedDict[str, int]] = {}
 
@@ -110,7 +112,7 @@ class SecondDaemons:
             return True
         look = self._look(provider, asker)
         # Beats of a daemon elsewhere arrive by the database, which is told of them once a second.
-        return time.monotonic() - look.at > self._silence_seconds + 1 and not _heard_since(provider, look)
+        return time.monotonic() - look.at > self._silence_elsewhere_seconds and not _heard_since(provider, look)
 
     def _holder_spoke(self, provider: Provider, asker: Asker, began: float) -> bool:
         session = self._sessions.get(provider.id)

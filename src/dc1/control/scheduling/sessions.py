@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
 
+from dc1.control.beat_pace import BeatPace
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.probe_messages import ProbeMessage
 
@@ -81,6 +82,7 @@ class Sessions:
     def __init__(self) -> None:
         self._open: dict[int, Session] = {}
         self.draining = False
+        self.pace = BeatPace()
 
     def __len__(self) -> int:
         return len(self._open)

@@ -90,6 +90,11 @@ class MarketGauges:
             "Machines that an admin has to decide about.",
             state.fleet.awaiting_approval,
         )
+        yield gauge(
+            "dc1_beat_stretch_ratio",
+            "How many times as long as set the time between two beats on a stream is, 1 to 3: more while this server is behind.",
+            self._plane.sessions.pace.stretch,
+        )
         alerts: Values = {reason.value: count for reason, count in state.alerts.items()}
         yield gauge("dc1_fleet_alerts", "What `GET /admin/fleet/alerts` lists, by reason.", alerts, "reason")
 

@@ -73,6 +73,8 @@ class DaemonMessages:
         self._images = images
         self._told_of_batch = False
         self._heard: tuple[int, pb.DaemonState] | None = None
+        self.interval_seconds = plane.config.beat_interval_seconds
+        """The time between two beats that the daemon was told last, but for one that it was asked for."""
         self.carries_bodies = False
         """Whether the daemon takes calls under /v1 as bytes."""
         self.begins_with_offers = False
@@ -187,9 +189,11 @@ class DaemonMessages:
 
     def _desired(self, sequence: int, state: pb.DaemonState, *, interval_seconds: float | None = None) -> pb.Desired:
         config = self._plane.config
+        if interval_seconds is None:
+            interval_seconds = self.interval_seconds = config.beat_interval_seconds * self._plane.sessions.pace.stretch
         desired = pb.Desired(
             sequence=sequence,
-            beat_interval_seconds=interval_seconds or config.beat_interval_seconds,
+            beat_interval_seconds=interval_seconds,
             paused=bool(self._provider.pauses),
             preload_model=self._provider.preload_model,
             latest_version=config.daemon_latest_version,

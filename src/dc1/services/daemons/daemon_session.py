@@ -116,9 +116,8 @@ async def connect(
     # UNAVAILABLE, and no stream that ends at once: the daemon tries again, and the edge finds it a server that stays.
     if plane.sessions.draining:
         raise errors.service_unavailable()
-    patience = plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT
     with arriving.counted(provider.id):
-        hello = await _first(requests, patience)
+        hello = await _first(requests, plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT)
         budget.require_little_wait(provider.id)
         budget.spend(provider.id, hello)
         await budget.room(provider.id)
@@ -135,13 +134,14 @@ async def connect(
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     follower = MessageFollower(messages, provider.id, outbox.close)
-    silent_seconds = 0.0
+    silent_seconds = patience = 0.0
 
     async def read() -> None:
-        nonlocal silent_seconds
+        nonlocal silent_seconds, patience
         try:
             await follower.begin(hello.hello)
             while True:
+                patience = messages.interval_seconds * _BEATS_UNTIL_SILENT
                 async with asyncio.timeout(patience):
                     # Nothing is taken from a daemon that reads no answers: they would pile up here.
                     await outbox.room()
