@@ -19,7 +19,7 @@ from dc1.client import (
 )
 from dc1.client import retries as waits
 from dc1.client.calls import reading
-from dc1.client.synchronous import jobs
+from dc1.client.synchronous import following, jobs
 from tests.cli.scripted_server import Reply, ScriptedServer, scripted_server
 
 SUBMITTED = Reply({"job": {"job_id": "job-1", "status": "queued"}}, 201)
@@ -36,6 +36,7 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def client(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setattr(waits, "_FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(following, "_PAUSE_SECONDS", 0.0)
     with Client(server.url, "dc1-renter-x") as client:
         yield client
 
@@ -45,6 +46,21 @@ def test_what_is_read_is_asked_for_again(server: ScriptedServer, client: Client)
 
     assert client.renter.balance()["balance_halala"] == 7
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_proxy_s_page_is_a_server_that_is_away(server: ScriptedServer, client: Client, status: int) -> None:
+    """What stands before a marketplace says so in HTML while there is none behind it."""
+    page = Reply("<html><h1>Bad gateway</h1></html>", status, "text/html")
+    server.on("GET /renters/balance", page, page, Reply({"balance_halala": 7}))
+    server.on("POST /renters/me/keys", page)
+    server.on("GET /jobs/job-1", Reply({"job": {"job_id": "job-1", "status": "running"}}))
+    server.on("GET /jobs/job-1/logs/stream", page, Reply(["event: end\ndata: {}\n\n"], media_type=EVENTS))
+
+    assert client.renter.balance()["balance_halala"] == 7
+    assert [event.kind for event in client.jobs.get("job-1").stream()] == ["end"]
+    with pytest.raises(UnavailableError, match=f"in its place .HTTP {status}"):
+        client.renter.create_key(["inference"])
 
 
 def test_a_call_is_tried_for_as_long_as_its_caller_waits(monkeypatch: pytest.MonkeyPatch) -> None:

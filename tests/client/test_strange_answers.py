@@ -11,7 +11,10 @@ from dc1.client import (
     ClientError,
     ConfigurationError,
     ConnectionBrokenError,
+    InvalidRequestError,
     NoMarketplaceError,
+    RateLimitedError,
+    UnavailableError,
 )
 from dc1.client.synchronous import following
 from tests.cli.scripted_server import Reply, ScriptedServer, scripted_server
@@ -45,6 +48,29 @@ def test_a_key_is_not_told_where_a_redirect_leads(server: ScriptedServer, client
         with pytest.raises(NoMarketplaceError, match="leads elsewhere"):
             list(client.jobs.get("job-1").stream())
         assert not other.requests
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (200, NoMarketplaceError),
+        (403, NoMarketplaceError),
+        (404, NoMarketplaceError),
+        (413, InvalidRequestError),
+        (429, RateLimitedError),
+        (500, UnavailableError),
+        (520, UnavailableError),
+    ],
+)
+def test_a_page_is_no_marketplace_unless_a_proxy_says_so(
+    server: ScriptedServer, client: Client, status: int, error: type[ClientError]
+) -> None:
+    server.on("GET /renters/balance", Reply("<html>", status, "text/html", {"retry-after": "60"}))
+
+    with pytest.raises(error) as caught:
+        client.renter.balance()
+    assert type(caught.value) is error
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(

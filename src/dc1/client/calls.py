@@ -26,6 +26,9 @@ from dc1.client.errors import (
 from dc1.proxies import http_proxy
 
 _EVENTS = "text/event-stream"
+_SERVERS = 500
+_SAID_BEFORE = frozenset({413, 429})
+"""What a proxy says of itself: a body is more than it passes on, or somebody calls too often."""
 # In seconds; the server says something at least every 15.
 _STREAM_TIMEOUT = httpx.Timeout(10.0, read=45.0)
 
@@ -59,7 +62,7 @@ class HttpCall:
 
     Attributes:
         is_repeatable: whether it has its effect once however often it arrives.
-        timeout_seconds: how long the other side may be silent, and until when the call is sent again at most.
+        timeout_seconds: how long the call may take, however often it is sent.
         ends_at: when nobody waits for the answer any more, by `time.monotonic()`.
     """
 
@@ -136,7 +139,12 @@ def refused(url: str, response: httpx.Response) -> RefusedError:
     if response.is_redirect:
         # Not followed: who answers there would be told the key, and a POST would become a GET.
         raise NoMarketplaceError(f"{url} answered {response.status_code}, which leads elsewhere; name that address.")
-    return refusal(response.status_code, _object(url, response), response.headers)
+    status = response.status_code
+    body = _parsed_object(response)
+    if body is None and (status in _SAID_BEFORE or status >= _SERVERS):
+        # A page of a proxy's, while there is no marketplace behind it or it lets nothing through to it.
+        return refusal(status, {"error": "Something before the marketplace answered in its place"}, response.headers)
+    return refusal(status, _object(url, response), response.headers)
 
 
 def is_event_stream(response: httpx.Response) -> bool:
@@ -184,15 +192,20 @@ def _unreachable(url: str, why: str) -> ClientError:
 
 
 def _object(url: str, response: httpx.Response) -> dict[str, Any]:
-    try:
-        body = json.loads(response.text, object_hook=Fields)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
+    body = _parsed_object(response)
+    if body is None:
         raise NoMarketplaceError(
             f"{url} answered {response.status_code} without a JSON object; is a dc1 marketplace there?"
         )
     return body
+
+
+def _parsed_object(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        body = json.loads(response.text, object_hook=Fields)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _require_usable(proxy: str | None) -> None:

@@ -48,7 +48,7 @@ class RefusedError(ClientError):
         status: the HTTP status, 400 to 599.
         code: the error's name, such as `INSUFFICIENT_BALANCE` or `NOT_FOUND`; None from older servers.
         request_id: what the server's log calls the call, for whoever is asked about it.
-        body: the JSON object of the answer.
+        body: the JSON object of the answer; where a proxy answered in the service's place, its `error` alone.
     """
 
     def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:

@@ -62,6 +62,8 @@ def test_something_else_answers(server: ScriptedServer, run: Run) -> None:
     server.on("GET /health", Reply("<html>", media_type="text/html"))
 
     assert "no dc1 marketplace" in findings(run("doctor", "renter").stdout)["marketplace"]
+    server.on("GET /health", Reply("<html>", 502, "text/html"))
+    assert "A proxy before it answers 502" in findings(run("doctor", "renter").stdout)["marketplace"]
 
 
 def test_nobody_listens(run: Run) -> None:

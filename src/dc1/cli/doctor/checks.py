@@ -79,7 +79,10 @@ def marketplace(url: str) -> Iterator[Finding]:
     try:
         status = answer.json()["status"]
     except (ValueError, KeyError, TypeError):
-        yield Finding("marketplace", False, f"Something answers {answer.status_code} that is no dc1 marketplace.")
+        what = f"Something answers {answer.status_code} that is no dc1 marketplace."
+        if answer.is_server_error:
+            what = f"A proxy before it answers {answer.status_code}; there may be none behind it now."
+        yield Finding("marketplace", False, what)
         return
     yield Finding("marketplace", status == "ok", f"It says that it is {status}.")
     yield clock(answer.headers.get("date", ""), time.time())
