@@ -5,12 +5,12 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
 
-from dc1.client import AsyncClient, Client, ConnectionBrokenError, WaitTimeoutError
+from dc1.client import AsyncClient, Client, ConnectionBrokenError, WaitTimeoutError, backends
 
 JOB = b'{"job": {"job_id": "job-1", "status": "running"}}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(JOB)
@@ -20,10 +20,10 @@ LATEST = 1.65 * SECONDS
 
 
 @contextmanager
-def answering_once(then: bytes | None) -> Iterator[str]:
+def answering_once(then: bytes | None, piece: int = 0) -> Iterator[str]:
     """A marketplace that tells of a job, and to what comes later says `then` after most of that time and no more.
 
-    With None nobody listens any more.
+    With None nobody listens any more. With a `piece` it says as many bytes of it at a time, again and again.
     """
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -38,8 +38,12 @@ def answering_once(then: bytes | None) -> Iterator[str]:
                 # The next call comes on this connection, and is closed on or left without an answer.
                 first.settimeout(10)
                 if then is not None and first.recv(65536):
-                    ended.wait(SECONDS * 0.8)
-                    first.sendall(then)
+                    ended.wait(0 if piece else SECONDS * 0.8)
+                    for start in range(0, len(then), piece or len(then) or 1):
+                        with suppress(OSError):
+                            first.sendall(then[start : start + (piece or len(then))])
+                        if piece and ended.wait(SECONDS / 8):
+                            break
                     ended.wait(10)
 
         thread = threading.Thread(target=answer)
@@ -51,7 +55,14 @@ def answering_once(then: bytes | None) -> Iterator[str]:
             thread.join()
 
 
-THEN = {"nobody listens": None, "silence": b"", "half an answer": HEAD}
+THEN: dict[str, tuple[bytes | None, int]] = {
+    "nobody listens": (None, 0),
+    "silence": (b"", 0),
+    "half an answer": (HEAD, 0),
+    # Never as long without a word as a call may take.
+    "a head that trickles": (HEAD + JOB, 1),
+    "a body that trickles": (HEAD.replace(b"%d" % len(JOB), b"100000") + JOB * 40, len(HEAD)),
+}
 Ask = Callable[[str], Awaitable[float]]
 
 
@@ -112,8 +123,8 @@ def posts_without_a_loop(url: str) -> float:
 async def test_nothing_takes_longer_than_its_caller_said() -> None:
     """All of them at a time: each takes as long as it may."""
 
-    async def after(then: bytes | None, ask: Ask) -> float:
-        with answering_once(then) as url:
+    async def after(then: tuple[bytes | None, int], ask: Ask) -> float:
+        with answering_once(*then) as url:
             return await ask(url)
 
     async def in_a_thread(ask: Callable[[str], float], url: str) -> float:
@@ -127,3 +138,25 @@ async def test_nothing_takes_longer_than_its_caller_said() -> None:
     names = [f"{name}: {case}" for case in THEN for name in asks]
     late = {name: seconds for name, seconds in zip(names, took, strict=True) if seconds > LATEST}
     assert not late
+
+
+def test_an_address_that_nobody_answers_at_leaves_time_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a host with two, where the machine's way to one of them leads nowhere."""
+    host, dead, alive = "market.example.sa", "127.1.2.3", "127.1.2.4"
+    with socket.create_server((alive, 0)) as listening, socket.socket() as deaf, socket.socket() as only:
+        port = listening.getsockname()[1]
+        # It listens and takes one, which is how a machine that is gone looks to the next.
+        deaf.bind((dead, port))
+        deaf.listen(0)
+        only.connect((dead, port))
+        resolve = socket.getaddrinfo
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in (dead, alive)]
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda name, *rest, **more: found if name == host else resolve(name, *rest, **more)
+        )
+        began = time.monotonic()
+        stream = backends.Backend().connect_tcp(host, port, timeout=1.0)
+
+        assert stream.get_extra_info("server_addr") == (alive, port)
+        assert time.monotonic() - began < 1.0
+        stream.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import time
 
-import httpx
-
 from dc1.client.calls import HttpCall
 from dc1.client.errors import ClientError, ConnectionBrokenError, RateLimitedError, RefusedError, UnreachableError
 
@@ -32,6 +30,9 @@ class Attempts:
         retries: how often it is sent again at most; None for as often as there is time.
         again_seconds: until when it is sent again; a server is started anew in 3 s, and in 20 s on a busy machine.
         is_known: whether the marketplace has ever answered.
+
+    Attributes:
+        ends_at: when nobody waits for the answer any more, by `time.monotonic()`.
     """
 
     def __init__(self, call: HttpCall, retries: int | None, *, again_seconds: float, is_known: bool) -> None:
@@ -41,18 +42,13 @@ class Attempts:
         self._made = 0
         # The machine's own clock: a wait is about the wire.
         now = time.monotonic()
-        self._ends_at = min(now + call.timeout_seconds, call.ends_at)
-        self._again_until = min(self._ends_at, now + again_seconds)
+        self.ends_at = min(now + call.timeout_seconds, call.ends_at)
+        self._again_until = min(self.ends_at, now + again_seconds)
 
     @property
     def left_seconds(self) -> float:
         """How long the other side may be silent in this attempt."""
-        return max(0.001, self._ends_at - time.monotonic())
-
-    def bound(self, request: httpx.Request) -> None:
-        """Give what comes next of an attempt the time that is left, and not once more what there was at first."""
-        limits = request.extensions["timeout"]
-        limits.update(dict.fromkeys(limits, self.left_seconds))
+        return max(0.001, self.ends_at - time.monotonic())
 
     def pause_after(self, error: ClientError) -> float | None:
         """Return for how many seconds to wait before the next attempt, None where the error is the end of it."""

@@ -31,8 +31,8 @@ class AsyncClient(AsyncTransport):
         key_file: a file that holds it.
         role: whose key is looked for where none is given.
         profile: what `dc1 login` stored under that name.
-        timeout_seconds: how long the other side may be silent, and until when a call is sent again where that does no
-            harm.
+        timeout_seconds: how long a call may take from its connection to the end of its answer, within which it is sent
+            again where that does no harm.
         retries: how often a call is sent again at most; None for as often as there is time.
     """
 

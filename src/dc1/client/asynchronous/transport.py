@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
+from dc1.client.asynchronous.deadlines import AsyncBoundedTransport, until
 from dc1.client.calls import (
     Answer,
     HttpCall,
@@ -38,7 +39,9 @@ class AsyncTransport:
         self._timeout_seconds = timeout_seconds
         self._retries = retries
         self._is_known = False
-        self._http = httpx.AsyncClient(**http_options(self._url, target.headers))
+        options = http_options(self._url, target.headers)
+        carried = {name: options.pop(name) for name in ("verify", "proxy")}
+        self._http = httpx.AsyncClient(**options, transport=AsyncBoundedTransport(**carried, trust_env=False))
 
     @property
     def is_known(self) -> bool:
@@ -65,7 +68,7 @@ class AsyncTransport:
         Args:
             path: where to.
             body: the object; an empty one where it is left out.
-            timeout_seconds: how long the other side may be silent; as long as the client's where it is left out.
+            timeout_seconds: how long it may take; as long as the client's where it is left out.
         """
         timeout = timeout_seconds or self._timeout_seconds
         return await self.call(HttpCall("POST", path, body=body or {}, timeout_seconds=timeout))
@@ -125,14 +128,7 @@ class AsyncTransport:
     async def _sent(self, call: HttpCall, attempts: Attempts) -> httpx.Response:
         with put_together():
             request = self._http.build_request(**call.options, timeout=attempts.left_seconds)
-
-        async def begin_next(event: str, _: Mapping[str, Any]) -> None:
-            # Connection, request, head and body of an answer each had the whole time else, one after the other.
-            if event.endswith(".started"):
-                attempts.bound(request)
-
-        request.extensions["trace"] = begin_next
-        with said_plainly(self._url):
+        with said_plainly(self._url), until(attempts.ends_at):
             response = await self._http.send(request)
         self._is_known = True
         return response

@@ -26,6 +26,7 @@ from dc1.client.calls import (
 from dc1.client.credentials import Target
 from dc1.client.errors import ClientError
 from dc1.client.retries import Attempts
+from dc1.client.synchronous.deadlines import BoundedTransport, until
 
 
 class Transport:
@@ -39,7 +40,9 @@ class Transport:
         self._timeout_seconds = timeout_seconds
         self._retries = retries
         self._is_known = False
-        self._http = httpx.Client(**http_options(self._url, target.headers))
+        options = http_options(self._url, target.headers)
+        carried = {name: options.pop(name) for name in ("verify", "proxy")}
+        self._http = httpx.Client(**options, transport=BoundedTransport(**carried, trust_env=False))
 
     @property
     def is_known(self) -> bool:
@@ -64,7 +67,7 @@ class Transport:
         Args:
             path: where to.
             body: the object; an empty one where it is left out.
-            timeout_seconds: how long the other side may be silent; as long as the client's where it is left out.
+            timeout_seconds: how long it may take; as long as the client's where it is left out.
         """
         timeout = timeout_seconds or self._timeout_seconds
         return self.call(HttpCall("POST", path, body=body or {}, timeout_seconds=timeout))
@@ -124,14 +127,7 @@ class Transport:
     def _sent(self, call: HttpCall, attempts: Attempts) -> httpx.Response:
         with put_together():
             request = self._http.build_request(**call.options, timeout=attempts.left_seconds)
-
-        def begin_next(event: str, _: Mapping[str, Any]) -> None:
-            # Connection, request, head and body of an answer each had the whole time else, one after the other.
-            if event.endswith(".started"):
-                attempts.bound(request)
-
-        request.extensions["trace"] = begin_next
-        with said_plainly(self._url):
+        with said_plainly(self._url), until(attempts.ends_at):
             response = self._http.send(request)
         self._is_known = True
         return response
