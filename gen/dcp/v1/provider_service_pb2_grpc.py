@@ -189,6 +189,9 @@ class ProviderServiceServicer:
     def RegisterProvider(self, request, context):
         """Opens a provider account with its key. It is given work once an admin has approved it. Fails with ALREADY_EXISTS (409) when the
         address has a provider account and INVALID_ARGUMENT for missing or malformed fields.
+
+        A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+        characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

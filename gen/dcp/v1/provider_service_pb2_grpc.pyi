@@ -57,6 +57,9 @@ class ProviderServiceStub:
     RegisterProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.RegisterProviderRequest, _provider_service_pb2.RegisterProviderResponse]
     """Opens a provider account with its key. It is given work once an admin has approved it. Fails with ALREADY_EXISTS (409) when the
     address has a provider account and INVALID_ARGUMENT for missing or malformed fields.
+
+    A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+    characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
     """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_report_pb2.HeartbeatRequest, _provider_service_pb2.HeartbeatResponse]
     """Takes a heartbeat of a daemon that speaks HTTP only, every 30 s. An absent field leaves what is known unchanged; a metric out of range
@@ -153,6 +156,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     RegisterProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.RegisterProviderRequest, _provider_service_pb2.RegisterProviderResponse]  # type: ignore[assignment]
     """Opens a provider account with its key. It is given work once an admin has approved it. Fails with ALREADY_EXISTS (409) when the
     address has a provider account and INVALID_ARGUMENT for missing or malformed fields.
+
+    A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+    characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
     """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_report_pb2.HeartbeatRequest, _provider_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
     """Takes a heartbeat of a daemon that speaks HTTP only, every 30 s. An absent field leaves what is known unchanged; a metric out of range
@@ -258,6 +264,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_provider_service_pb2.RegisterProviderResponse, _abc.Awaitable[_provider_service_pb2.RegisterProviderResponse]]:
         """Opens a provider account with its key. It is given work once an admin has approved it. Fails with ALREADY_EXISTS (409) when the
         address has a provider account and INVALID_ARGUMENT for missing or malformed fields.
+
+        A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+        characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
         """
 
     @_abc_1.abstractmethod

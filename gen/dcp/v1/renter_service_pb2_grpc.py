@@ -179,6 +179,9 @@ class RenterServiceServicer:
     def RegisterRenter(self, request, context):
         """Opens a renter account, active at once, with its master key and the starter credit as one ledger entry. Fails with ALREADY_EXISTS
         (409) when the address has a renter account, whatever its state, and INVALID_ARGUMENT for missing or malformed fields.
+
+        A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+        characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

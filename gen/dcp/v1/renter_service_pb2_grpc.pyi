@@ -51,6 +51,9 @@ class RenterServiceStub:
     RegisterRenter: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.RegisterRenterRequest, _renter_service_pb2.RegisterRenterResponse]
     """Opens a renter account, active at once, with its master key and the starter credit as one ledger entry. Fails with ALREADY_EXISTS
     (409) when the address has a renter account, whatever its state, and INVALID_ARGUMENT for missing or malformed fields.
+
+    A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+    characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
     """
     GetRenter: _grpc.UnaryUnaryMultiCallable[_renter_service_pb2.GetRenterRequest, _renter_service_pb2.GetRenterResponse]
     """Shows the caller's account, its recent jobs and its use of the token-billed routes."""
@@ -141,6 +144,9 @@ class RenterServiceAsyncStub(RenterServiceStub):
     RegisterRenter: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.RegisterRenterRequest, _renter_service_pb2.RegisterRenterResponse]  # type: ignore[assignment]
     """Opens a renter account, active at once, with its master key and the starter credit as one ledger entry. Fails with ALREADY_EXISTS
     (409) when the address has a renter account, whatever its state, and INVALID_ARGUMENT for missing or malformed fields.
+
+    A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+    characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
     """
     GetRenter: _aio.UnaryUnaryMultiCallable[_renter_service_pb2.GetRenterRequest, _renter_service_pb2.GetRenterResponse]  # type: ignore[assignment]
     """Shows the caller's account, its recent jobs and its use of the token-billed routes."""
@@ -234,6 +240,9 @@ class RenterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_renter_service_pb2.RegisterRenterResponse, _abc.Awaitable[_renter_service_pb2.RegisterRenterResponse]]:
         """Opens a renter account, active at once, with its master key and the starter credit as one ledger entry. Fails with ALREADY_EXISTS
         (409) when the address has a renter account, whatever its state, and INVALID_ARGUMENT for missing or malformed fields.
+
+        A repetition under its Idempotency-Key opens no second account and is told the same key, for 24 hours, if the Idempotency-Key has 32
+        characters or more: whoever knows it and the request is told the key, so it is to be one that nobody guesses.
         """
 
     @_abc_1.abstractmethod

@@ -125,6 +125,38 @@ def test_registrations_at_the_same_time_give_one_account(market: LocalMarket) ->
     assert market.admin.finance()["wallets_halala"] == 1000
 
 
+SECRET = {"idempotency-key": "0123456789abcdef0123456789abcdef"}
+
+
+@pytest.mark.parametrize(("path", "account"), [("/renters/register", NOURA), ("/providers/register", NAJD)])
+def test_a_registration_whose_answer_was_lost_is_told_again(market: LocalMarket, path: str, account: Json) -> None:
+    """Contract 6.6: with the key, of which nothing that is stored tells."""
+    first = market.rest.post(path, account, headers=SECRET)
+    key = answered(first, 201)["api_key"]
+    market.restart()
+    # Ignored keys are no part of what is asked (6.6).
+    again = market.rest.post(f"/api{path}", {**account, "ignored": 1}, headers=SECRET)
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    answered(market.rest.get(path.replace("register", "me"), key=key))
+    # Another request is no repetition; nor is one under a key that others may have come upon as well.
+    for body, headers in (({**account, "name": "Somebody else"}, SECRET), (account, {"idempotency-key": "k1"})):
+        refused(market.rest.post(path, body, headers=headers), 409, code="EMAIL_TAKEN")
+    others = answered(market.rest.post(path, {**account, "email": "other@example.sa"}, headers=SECRET), 201)
+    assert others["api_key"] != key
+
+    stored = b"".join(file.read_bytes() for file in market.data_directory.glob("dc1.sqlite3*"))
+    assert b"Welcome " in stored
+    assert not [secret for secret in (key, SECRET["idempotency-key"]) if secret.encode() in stored]
+
+
+def test_one_registration_that_arrives_often_at_once_is_one(market: LocalMarket) -> None:
+    answers = market.at_once([lambda: market.rest.post("/renters/register", NOURA, headers=SECRET)] * 4)
+    assert {answer.content for answer in answers if answer.status_code == 201} != set()
+    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
+    assert market.admin.stats()["total_renters"] == 1
+
+
 def test_two_renters_have_two_wallets(renter: Renter, market: LocalMarket) -> None:
     other = market.add_renter()
     other.top_up(500)

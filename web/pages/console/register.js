@@ -22,12 +22,12 @@ async function opened(role, given) {
   const name = String(given.get("name")).trim();
   const email = String(given.get("email")).trim();
   if (role === "renter") {
-    const { api_key } = await call("POST /renters/register", { body: { name, email } });
+    const { api_key } = await call("POST /renters/register", { body: { name, email }, once: true });
     return { key: api_key, role, name };
   }
   // What the installer is for; what the machine has in truth its daemon reports.
   const body = { name, email, os: /** @type {const} */ ("linux"), gpu_model: String(given.get("gpu")).trim() };
-  const { api_key } = await call("POST /providers/register", { body });
+  const { api_key } = await call("POST /providers/register", { body, once: true });
   return { key: api_key, role, name };
 }
 

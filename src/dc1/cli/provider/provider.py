@@ -42,7 +42,7 @@ def provider_register(
         "phone": phone,
     }
     with Client(Target(url)) as client:
-        emit(client.post("/providers/register", body), as_json, _show_registered)
+        emit(client.post_once("/providers/register", body), as_json, _show_registered)
 
 
 @app.command("me", watch=True)

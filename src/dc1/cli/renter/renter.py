@@ -32,7 +32,7 @@ def renter_register(
     """Open a renter account and print its key, this once."""
     body = {"name": name, "email": email, "organization": organization, "use_case": use_case, "phone": phone}
     with Client(Target(url)) as client:
-        emit(client.post("/renters/register", body), as_json, _show_registered)
+        emit(client.post_once("/renters/register", body), as_json, _show_registered)
 
 
 @app.command("me", watch=True)

@@ -72,15 +72,17 @@ class ProviderAccounts:
         self._dispatcher = dispatcher
         self._attempts = attempts
 
-    async def register(self, new: NewProvider) -> OpenedProvider:
-        """Open an account that waits for approval; raises EMAIL_TAKEN."""
+    async def register(self, new: NewProvider, hook: TransactionHook[OpenedProvider] = NO_HOOK) -> OpenedProvider:
+        """Open an account that waits for approval; `hook` shares the transaction. Raises EMAIL_TAKEN."""
         # Made out here because the transaction may run twice, and the caller is shown one key.
         key = keys.new_key(KeyRole.PROVIDER)
         now_ms = self._clock.now_ms()
         # The key in the same transaction: an account without one could be neither used nor registered again.
-        account = await self._db.write(lambda conn: _open_account(conn, new, key, now_ms))
-        self._fleet.add(provider_from_row(account))
-        return OpenedProvider(account, key.key)
+        opened = await self._db.write(
+            hooked(hook, lambda conn: OpenedProvider(_open_account(conn, new, key, now_ms), key.key))
+        )
+        self._fleet.add(provider_from_row(opened.account))
+        return opened
 
     async def add_machine(
         self, owner_id: int, new: NewMachine, key_id: str | None, hook: TransactionHook[OpenedProvider] = NO_HOOK

@@ -26,6 +26,7 @@ from dc1.storage.accounts import webhooks as deliveries
 from dc1.storage.accounts.keys import KeyRow
 from dc1.storage.accounts.renters import NewRenter
 from dc1.storage.engine.database import Connection
+from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
 
 _MAX_LIVE_KEYS = 20
 
@@ -94,14 +95,18 @@ class RenterAccounts:
         self._credentials = credentials
         self._job_commands = job_commands
 
-    async def register(self, new: NewRenter) -> OpenedRenter:
-        """Open an account with its master key and the starter credit; raises EMAIL_TAKEN."""
+    async def register(self, new: NewRenter, hook: TransactionHook[OpenedRenter] = NO_HOOK) -> OpenedRenter:
+        """Open an account with its master key and the starter credit; `hook` shares the transaction.
+
+        Raises EMAIL_TAKEN.
+        """
         # Made out here because the transaction may run twice, and the caller is shown one key.
         key = keys.new_key(KeyRole.RENTER)
         credit_halala, now_ms = self._config.starter_credit_halala, self._clock.now_ms()
         # The key in the same transaction: an account without one could be neither used nor registered again.
-        renter_id = await self._db.write(lambda conn: _open_account(conn, new, credit_halala, key, now_ms))
-        return OpenedRenter(renter_id, key.key)
+        return await self._db.write(
+            hooked(hook, lambda conn: OpenedRenter(_open_account(conn, new, credit_halala, key, now_ms), key.key))
+        )
 
     async def set_webhook(self, renter_id: int, change: WebhookChange, secret_box: SecretBox) -> WebhookSettings:
         """Change where webhooks go and the secret they are signed with; `secret_box` keeps the secret.

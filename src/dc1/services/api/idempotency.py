@@ -8,6 +8,8 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
 from dc1.domain import errors
+from dc1.domain.access.roles import Role
+from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.base.clock import Clock
 from dc1.services.api.call import Call, KeyedCall, current_call
 from dc1.storage.accounts import idempotency
@@ -20,6 +22,9 @@ R = TypeVar("R")
 
 _HEADER = "idempotency-key"
 _MAX_KEY_LENGTH = 255
+# Of a key that stands for who has no other: whoever guesses it is told what its first caller was.
+_MIN_SECRET_LENGTH = 32
+_SEALED_FOR = "the answer to an Idempotency-Key"
 # Refusals are raised and never kept (contract 6.6). Which 2xx it is REST learns from the method's options, the same for
 # a replay as for the first answer.
 _SUCCESS = 200
@@ -74,6 +79,10 @@ class IdempotentCalls:
         key = _key(call)
         if key is None:
             return
+        if call.principal.role is Role.PUBLIC:
+            key = _of_a_stranger(key, request)
+        if key is None:
+            return
         request_hash, now_ms = _digest(request), self._clock.now_ms()
         # A read: most repetitions come long after the first call, and take no turn of the writer. Whoever commits after
         # this look is found by `begin`.
@@ -86,10 +95,13 @@ class IdempotentCalls:
         effect: Callable[[TransactionHook[R]], Awaitable[R]],
         answer: Callable[[R], M],
         kept: Callable[[R], M] | None = None,
+        sealed: str | None = None,
     ) -> M:
         """Return the `answer` to what `effect` did, or the one stored before; the call went through `check`.
 
-        Where an answer has a secret, which is stored nowhere, `kept` is what a repetition is told.
+        Where an answer has a secret, which is stored nowhere, `kept` is what a repetition is told. Who has no account
+        to ask for another secret is told the same again: the field of the answer that `sealed` names is stored so that
+        nobody opens it but who comes with the call's own key.
 
         `effect` runs one transaction with the hook it is given. `answer` says the same each time it is asked and looks
         at nothing but the result: for a call with a key, the database's thread asks it first.
@@ -100,12 +112,38 @@ class IdempotentCalls:
             return answer(await effect(NO_HOOK))
         # Before the effect and all it asks: a repetition is answered as before, though meanwhile the balance is gone or
         # the image disapproved.
+        secret = _Sealed(sealed, current_call().metadata[_HEADER]) if sealed else None
         if keyed.kept is not None:
-            return _replayed(keyed.kept, answer_type)
+            return _replayed(keyed.kept, answer_type, secret)
+        stored = kept or answer
+        if secret is not None:
+            stored = secret.closing(stored)
         try:
-            return answer(await effect(_KeptOnce(keyed, kept or answer, self._clock.now_ms(), self._ttl_ms)))
+            return answer(await effect(_KeptOnce(keyed, stored, self._clock.now_ms(), self._ttl_ms)))
         except _AnsweredMeanwhile as meanwhile:
-            return _replayed(meanwhile.kept, answer_type)
+            return _replayed(meanwhile.kept, answer_type, secret)
+
+
+class _Sealed:
+    """A field of answers that is stored under the key of the call that it answers."""
+
+    def __init__(self, field: str, key: str) -> None:
+        self._field = field
+        self._box = SecretBox(lambda: key)
+
+    def closing(self, answer: Callable[[R], M]) -> Callable[[R], M]:
+        """Return `answer` with its field sealed."""
+
+        def closed(result: R) -> M:
+            message = answer(result)
+            setattr(message, self._field, self._box.seal(getattr(message, self._field), _SEALED_FOR))
+            return message
+
+        return closed
+
+    def open(self, message: Message) -> None:
+        """Put what was sealed back into its field."""
+        setattr(message, self._field, self._box.open(getattr(message, self._field), _SEALED_FOR))
 
 
 def _digest(request: Message) -> str:
@@ -128,12 +166,26 @@ def _key(call: Call) -> IdempotencyKey | None:
     return IdempotencyKey(account=call.principal.account, route=_route(call), key=sent)
 
 
+def _of_a_stranger(key: IdempotencyKey, request: Message) -> IdempotencyKey | None:
+    """Return what the answer to a caller without an account is kept under; None for a key that others may come with.
+
+    It is the key and the request together: strangers who came with the same key know nothing of each other. Of the key
+    a digest is kept, as it opens what is sealed with it.
+    """
+    if len(key.key) < _MIN_SECRET_LENGTH:
+        return None
+    digest = hashlib.sha256(key.key.encode()).hexdigest()
+    return IdempotencyKey(account=f"{Role.PUBLIC}:{_digest(request)}", route=key.route, key=digest)
+
+
 def _route(call: Call) -> str:
     return f"{call.method} {call.rest_path}" if call.rest_path in _OWN_ROUTES else call.method
 
 
-def _replayed(kept: KeptAnswer, answer_type: type[M]) -> M:
+def _replayed(kept: KeptAnswer, answer_type: type[M], secret: _Sealed | None) -> M:
     current_call().headers["idempotent-replayed"] = "true"
     answer = answer_type()
     answer.ParseFromString(kept.body)
+    if secret is not None:
+        secret.open(answer)
     return answer

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+from dc1.control.operations.provider_accounts import OpenedProvider
 from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
 from dc1.domain.money.shared_traits import network
@@ -39,6 +40,7 @@ class ProviderCalls(ServicerPart):
         super().__init__(parts)
         self._arriving = ArrivingStreams()
         self._message_budget = MessageBudget()
+        self._idempotent = parts.idempotent
 
     async def Connect(
         self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
@@ -64,17 +66,26 @@ class ProviderCalls(ServicerPart):
             **declared(request),
         )
 
-        opened = await self._plane.provider_accounts.register(new)
-        row = opened.account
-        return pb.RegisterProviderResponse(
-            success=True,
-            provider_id=row.id,
-            api_key=opened.api_key,
-            # Never with the key in it: addresses end up in logs and in the histories of browsers and shells.
-            installer_url=f"{self._plane.config.installer_base_url.rstrip('/')}/install.sh",
-            message=f"Welcome {row.name}! Store this API key now, it is not shown again.",
-            status="registered",
-            approval_status=row.approval_status,
+        # Never with the key in it: addresses end up in logs and in the histories of browsers and shells.
+        installer_url = f"{self._plane.config.installer_base_url.rstrip('/')}/install.sh"
+
+        def answer(opened: OpenedProvider) -> pb.RegisterProviderResponse:
+            row = opened.account
+            return pb.RegisterProviderResponse(
+                success=True,
+                provider_id=row.id,
+                api_key=opened.api_key,
+                installer_url=installer_url,
+                message=f"Welcome {row.name}! Store this API key now, it is not shown again.",
+                status="registered",
+                approval_status=row.approval_status,
+            )
+
+        return await self._idempotent.run(
+            pb.RegisterProviderResponse,
+            lambda hook: self._plane.provider_accounts.register(new, hook),
+            answer,
+            sealed="api_key",
         )
 
     @shape_checked_by(check_heartbeat)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dc1.control.operations.renter_accounts import OpenedRenter
 from dc1.domain import errors
 from dc1.domain.money.pricing import halala_from_sar, halala_to_sar
 from dc1.domain.money.shared_traits import network
@@ -41,12 +42,19 @@ class RenterCalls(ServicerPart):
             registered_from=network(current_call().address),
         )
 
-        opened = await self._plane.renter_accounts.register(new)
-        return renter_service_pb2.RegisterRenterResponse(
-            success=True,
-            renter_id=opened.renter_id,
-            api_key=opened.api_key,
-            message=f"Welcome {new.name}! Store this API key now, it is not shown again.",
+        def answer(opened: OpenedRenter) -> renter_service_pb2.RegisterRenterResponse:
+            return renter_service_pb2.RegisterRenterResponse(
+                success=True,
+                renter_id=opened.renter_id,
+                api_key=opened.api_key,
+                message=f"Welcome {new.name}! Store this API key now, it is not shown again.",
+            )
+
+        return await self._idempotent.run(
+            renter_service_pb2.RegisterRenterResponse,
+            lambda hook: self._plane.renter_accounts.register(new, hook),
+            answer,
+            sealed="api_key",
         )
 
     async def GetRenter(
