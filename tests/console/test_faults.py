@@ -39,6 +39,35 @@ def test_an_order_whose_answer_was_lost_is_one_order(town: LocalMarket, visitors
         visitor.wrong.clear()
 
 
+@pytest.mark.parametrize("role", ["renter", "owner"])
+def test_an_account_whose_key_was_lost_is_opened_once_and_tells_it(
+    town: LocalMarket, visitors: Visitors, role: str
+) -> None:
+    with visitors.one() as visitor:
+        page = visitor.open(f"/console#/register?as={role}")
+        page.get_by_label("Name").fill("Noura")
+        page.get_by_label("E-mail").fill(f"lost-{role}@example.sa")
+        page.route("**/register", _lose, times=1)
+        send = page.get_by_role("button", name="Open an account")
+        send.click()
+        expect(page.locator(".notice.bad")).to_contain_text("cannot be reached")
+        send.click()
+        key = page.locator("main .code pre").inner_text()
+        assert town.rest.get("/renters/me" if role == "renter" else "/providers/me", key=key).status_code == 200
+        (lost,) = visitor.wrong
+        assert "ERR_FAILED" in lost
+        visitor.wrong.clear()
+
+
+def test_a_proxy_s_page_is_said_in_words(renter: Renter, visitors: Visitors) -> None:
+    with visitors.one() as visitor:
+        page = visitor.sign_in(renter.key)
+        page.route("**/renters/balance", lambda route: route.fulfill(status=502, body="<html>Bad gateway"))
+        page.get_by_role("link", name="Wallet").click()
+        expect(page.locator(".notice.bad").first).to_contain_text("cannot be reached")
+        visitor.wrong.clear()
+
+
 @pytest.mark.parametrize("id_", ["..", ".", "%2e%2e"])
 def test_a_link_calls_no_other_route_than_its_page(renter: Renter, visitors: Visitors, id_: str) -> None:
     with visitors.one() as visitor:

@@ -59,6 +59,14 @@ def test_a_page_is_whole(busy: LocalMarket, visitors: Visitors, name: str, langu
         visitor.finds_whole(name)
 
 
+def test_a_kind_of_work_has_one_price(busy: LocalMarket, visitors: Visitors) -> None:
+    """However many names clients have for it."""
+    with visitors.one() as visitor:
+        kinds = visitor.open("/").locator("section[aria-labelledby=rates] tbody th")
+        expect(kinds.filter(has_text="Language model")).to_have_count(1)
+        expect(kinds.filter(has_text="older")).to_have_count(0)
+
+
 def test_the_language_is_switched_without_a_reload(busy: LocalMarket, visitors: Visitors) -> None:
     with visitors.one() as visitor:
         page = visitor.open("/")

@@ -44,6 +44,19 @@ def test_a_key_is_kept_by_the_tab_alone_and_leaves_with_its_owner(
         assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_who_is_signed_in_is_told_so_where_accounts_are_opened(town: LocalMarket, visitors: Visitors) -> None:
+    with visitors.one("ar") as visitor:
+        page = visitor.sign_in(town.add_renter().key)
+        # The public pages lead there, whoever follows their links.
+        visitor.open("/#/start")
+        page.locator("main a[href$='#/register?as=owner']").click()
+        expect(page.locator("main h1")).to_have_text("افتح حسابًا")
+        visitor.finds_whole("signed-in")
+        page.locator("main button.main").click()
+        expect(page.locator("select")).to_have_value("owner")
+        assert page.evaluate("sessionStorage.length") == 0
+
+
 _KEEPS_NOTHING = """for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, {
   get() { throw new DOMException("denied", "SecurityError"); },
 })"""

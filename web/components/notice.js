@@ -9,7 +9,8 @@ import texts from "../text/common.js";
 /** What to tell of an error; the API's own words where it said any. @param {unknown} error */
 export function said(error) {
   if (!(error instanceof ApiError)) return String(error instanceof Error ? error.message : error);
-  if (error.status === 0) return texts().unreachable;
+  // A proxy has a page of its own for a server that is away, of which the number alone says nothing to anybody.
+  if (error.status === 0 || (error.status >= 500 && !error.isSaid)) return texts().unreachable;
   const fields = error.fields.map((fault) => `${fault.field}: ${fault.message}`).join("; ");
   return fields ? `${error.message} (${fields})` : error.message;
 }

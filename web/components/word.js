@@ -9,6 +9,12 @@ import { Badge } from "./badge.js";
 /** A name in the words that there are for it; one that has none yet is shown as it is. @param {Record<string, string>} known @param {string} name @returns {Child} */
 export const word = (known, name) => (Object.hasOwn(known, name) ? known[name] : h("bdi", null, name));
 
+/** Kinds of work under names that older clients have for them; to others each would seem to be one more. */
+const OLDER_NAMES = new Set(["llm-inference"]);
+
+/** Leave out what is there under its name of today. @template {{job_type: string}} T @param {T[]} rows */
+export const ofToday = (rows) => rows.filter(({ job_type }) => !OLDER_NAMES.has(job_type));
+
 /** @param {string} type */
 export const jobType = (type) => word(words().jobTypes, type);
 

@@ -31,6 +31,8 @@ export class ApiError extends Error {
   constructor(status, body) {
     super((language.value === "ar" && body.message_ar) || body.error || String(status));
     this.status = status;
+    /** Whether the API said why. */
+    this.isSaid = Boolean(body.error);
     this.code = body.code ?? "";
     this.fields = body.fields ?? [];
     this.retryAfterSeconds = body.retryAfterSeconds;

@@ -29,6 +29,14 @@ export default catalogue(
     gpuHint: "What your machine has; the daemon tells the market itself. It may be left empty.",
     registered: "The account is open. This is its key, which is shown this once: keep it somewhere safe.",
     keyIsKept: "I have kept it, go on",
+    signedInAs: {
+      admin: "You are signed in as an operator.",
+      renter: "You are signed in to a renter's account:",
+      owner: "You are signed in to an owner's account:",
+    },
+    signOutFirst: "To open another account, sign out first. You come back to this one with its key.",
+    signOutAndRegister: "Sign out and go on",
+    toOwnPages: "Back to my pages",
     roles: { admin: "Admin", renter: "Renter", owner: "Owner" },
   },
   {
@@ -56,6 +64,14 @@ export default catalogue(
     gpuHint: "ما في جهازك؛ ويبلّغ البرنامج السوق به بنفسه، فيمكنك تركه فارغًا.",
     registered: "فُتح الحساب. هذا مفتاحه، ولا يظهر إلا هذه المرة، فاحفظه في مكان آمن.",
     keyIsKept: "حفظته، تابع",
+    signedInAs: {
+      admin: "أنت داخل بصفة مشغّل.",
+      renter: "أنت داخل إلى حساب مستأجر:",
+      owner: "أنت داخل إلى حساب مالك:",
+    },
+    signOutFirst: "لتفتح حسابًا آخر اخرج من هذا أولًا، وتعود إليه بمفتاحه متى شئت.",
+    signOutAndRegister: "اخرج وتابع",
+    toOwnPages: "عُد إلى صفحاتي",
     roles: { admin: "مدير", renter: "مستأجر", owner: "مالك" },
   },
 );

@@ -30,6 +30,9 @@ const OUTSIDE = [
   { path: "/.*", load: () => import("./sign_in.js") },
 ];
 
+/** @type {Entry} */
+const SIGNED_IN = { path: "/register", load: () => import("./signed_in.js") };
+
 export function Console() {
   const t = texts();
   const who = session.value;
@@ -57,7 +60,7 @@ export function Console() {
   if (inside.role !== who.role) return h("p", { class: "loading", role: "status" }, common().loading);
   if (!inside.entries) return h(Refused, { error: inside.error, retry: () => location.reload() });
   const name = `DC1 · ${who.operator ? words().operatorRoles[who.operator] : t.roles[who.role]}`;
-  const entries = inside.entries.filter(({ needs }) => !needs || may(needs));
+  const entries = [...inside.entries.filter(({ needs }) => !needs || may(needs)), SIGNED_IN];
   return [
     h(Layout, { key: "pages", entries, home: "#/", name, aside: out }),
     // Any key or move of the pointer is an answer; the button is for who looks for one.

@@ -3,7 +3,7 @@
 import { h } from "../../vendor/preact.js";
 import { Figures } from "../../components/figure.js";
 import { loaded } from "../../components/notice.js";
-import { jobType } from "../../components/word.js";
+import { jobType, ofToday } from "../../components/word.js";
 import { table } from "../../components/table.js";
 import { call } from "../../runtime/api.js";
 import { money, number, sar } from "../../runtime/format.js";
@@ -63,7 +63,7 @@ function Rates({ rows }) {
   const t = texts();
   return table({
     caption: t.rates,
-    rows,
+    rows: ofToday(rows),
     keyOf: (row) => row.job_type,
     columns: [
       { key: "type", title: t.jobType, cell: (row) => jobType(row.job_type) },
