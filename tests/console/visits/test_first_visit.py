@@ -75,3 +75,30 @@ def test_an_owner_comes_from_the_first_page_to_a_machine_that_is_online(
         PollDaemon(town.rest, me, key).heartbeat()
         expect(page.locator("tbody .badge")).to_have_class("badge good")
         _fits(page)
+
+
+# Where a row begins, nothing is written, but shade or cover may be there.
+_ENDS = """(table) => { const {left, right, top} = table.getBoundingClientRect(); return {left, right, top}; }"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_table_that_goes_on_beyond_a_phone_is_in_shade_there(visitors: Visitors, language: str) -> None:
+    with visitors.one(language) as visitor:
+        page = visitor.page
+        page.set_viewport_size(_PHONE)
+        visitor.open("/")
+        table = page.locator(".table").first
+        table.scroll_into_view_if_needed()
+        assert table.evaluate("table => table.scrollWidth > table.clientWidth"), "it fits, and shows nothing here"
+
+        def blank(side: str) -> bytes:
+            """Return how a spot of the first row looks that no text reaches, at an end or in the middle."""
+            ends = table.evaluate(_ENDS)
+            x = {"left": ends["left"] + 2, "right": ends["right"] - 5, "middle": (ends["left"] + ends["right"]) / 2}
+            # Below the head, and above the letters of a row.
+            return page.screenshot(clip={"x": x[side], "y": ends["top"] + 48, "width": 3, "height": 3})
+
+        begins, goes_on = ("left", "right") if language == "en" else ("right", "left")
+        assert blank(begins) == blank("middle") != blank(goes_on)
+        table.evaluate("table => table.scrollBy(document.dir === 'rtl' ? -9999 : 9999, 0)")
+        assert blank(goes_on) == blank("middle") != blank(begins)
