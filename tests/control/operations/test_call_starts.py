@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,12 @@ from dc1.domain.inference.kinds import read_call
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobStatus, Phase
+from dc1.storage.accounts import renters
+from dc1.storage.engine.database import Connection
 from dc1.storage.engine.statements import driver_of
-from dc1.storage.jobs import jobs
+from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_records import JobRow
+from dc1.storage.money import counters
 from tests.control.small_market import DONE, Daemon, SmallMarket
 
 MODEL = "acme/Chat-7B"
@@ -87,7 +91,55 @@ async def test_it_is_two_transactions_of_few_statements(market: SmallMarket, dae
     words = Counter(sql.split(None, 1)[0] for sql in seen)
     await market.do(lambda conn: driver_of(conn).set_trace_callback(None))
     assert words["COMMIT"] == 2
-    assert words["SELECT"] + words["INSERT"] + words["UPDATE"] <= 34, "\n".join(seen)
+    assert words["SELECT"] + words["INSERT"] + words["UPDATE"] <= 29, "\n".join(seen)
+    changed = Counter(sql.removeprefix("INSERT INTO ").removeprefix("UPDATE ").split(None, 1)[0] for sql in seen)
+    # At the hold and at the end, and of the totals those of the day as well.
+    assert [changed[table] for table in ("jobs", "job_events", "job_attempts", "totals")] == [2, 2, 1, 3]
+
+
+async def test_a_start_that_is_written_with_the_end_leaves_what_two_writes_do(
+    market: SmallMarket, daemon: Daemon, renter: int
+) -> None:
+    await market.do(renters.set_webhook, renter, "https://example.sa/hook", "sealed")
+    left = []
+    for is_stored_before in (False, True):
+        asked = read_call("/v1/chat/completions", SAID, 1_000_000)
+        before = await market.see(counters.read)
+        call = await market.control.completions.start(
+            renter, asked, await market.control.completions.reserve(renter, asked)
+        )
+        with market.control.job_feed.subscribe(call.id, (TokenChunk,), from_start=True):
+            lease = await daemon.accept()
+            await market.control.attempts.progress(lease.provider_id, lease.job_id, lease.attempt, Phase.GENERATING)
+            if is_stored_before:
+                await market.control.attempts.starts.store(call.id)
+            speak(market, lease)
+            await daemon.finish(lease, replace(DONE, prompt_tokens=1000, completion_tokens=400))
+        row = without_money(asdict(await market.job(call.id))) | {"id": 0, "job_id": ""}
+        told = (await market.see(job_events.page, call.id)).rows
+        (attempt,) = await market.see(jobs.attempts, call.id)
+        after = await market.see(counters.read)
+        hooks = await market.see(webhook_deliveries, call.id)
+        counted = without_money({name: value - asdict(before)[name] for name, value in asdict(after).items()})
+        events = [replace(each, job_id=0, payload=without_money(each.payload)) for each in told]
+        left.append((row, events, replace(attempt, job_id=0), counted, hooks))
+    assert left[0] == left[1]
+    assert [name for name, _ in left[0][-1]] == ["job.started", "job.completed"]
+
+
+def without_money(values: dict[str, Any]) -> dict[str, Any]:
+    """What of it hangs on no remainder of a call before."""
+    hanging = ("_halala", "refunded_at_ms", "charged_jobs")
+    return {name: value for name, value in values.items() if not name.endswith(hanging)}
+
+
+def webhook_deliveries(conn: Connection, row_id: int) -> list[tuple[str, str]]:
+    """What is to be sent of a job, in its order, and the status that it tells."""
+    found = conn.exec_driver_sql(
+        "SELECT event, json_extract(body, '$.job.status') FROM webhook_deliveries WHERE job_id = ? ORDER BY id",
+        (row_id,),
+    )
+    return [(event, status) for event, status in found]
 
 
 async def test_one_that_goes_on_is_stored_as_running(market: SmallMarket, lease: Lease, call: JobRow) -> None:

@@ -28,7 +28,7 @@ from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import charges, job_logs, lifecycle
 from dc1.storage.jobs.charges import Evidence
-from dc1.storage.jobs.claims import begin, count_begun
+from dc1.storage.jobs.claims import begin, count_begun, store
 from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force, running_in
 from dc1.storage.jobs.job_logs import Logged, LogLine
 from dc1.storage.jobs.job_records import JobRow
@@ -138,7 +138,7 @@ class Attempts:
             if job is None or not self._dispatcher.learn(job):
                 return None
             self._run_counts.returned()
-            self._dispatcher.judge_engine(job, lease.provider_id)
+            self._dispatcher.health.judge(job, lease.provider_id)
             self._dispatcher.end_lease(lease.row_id, StopReason.WITHDRAWN)
             return job
 
@@ -177,12 +177,7 @@ class Attempts:
         return job
 
     async def append_logs(
-        self,
-        provider_id: int,
-        reference: str,
-        attempt: int | None,
-        lines: Sequence[LogLine],
-        batch: int | None = None,
+        self, provider_id: int, reference: str, attempt: int | None, lines: Sequence[LogLine], batch: int | None = None
     ) -> Logged:
         """Store log lines of a run, for a minute also after its end; a batch that was stored before changes nothing."""
         await self.starts.store_named(provider_id, reference)
@@ -247,20 +242,23 @@ class Attempts:
         def work(conn: Connection, relayed: RelayedText) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.
             begun = None if start is None else begin(conn, start)
-            job = begun or locked_in_force(conn, reference, provider_id, attempt)
+            job = begun.job if begun else locked_in_force(conn, reference, provider_id, attempt)
             evidence = Evidence(conn, job, relayed, gpu_failed_at_ms, None if lease is None else lease.assignment.spec)
             taken = charges.examined(evidence, report)
             is_lost = not taken.completed and (
                 transient or (others and charges.judged(evidence, taken, now_ms) is Fault.PROVIDER)
             )
+            if is_lost and begun is not None:
+                store(conn, begun)
             moved = (
                 self._failed_here(conn, job, taken, now_ms, transient=transient, others=others)
                 if is_lost
-                else lifecycle.finish(conn, job, taken, now_ms, evidence=evidence)
+                else lifecycle.finish(conn, job, taken, now_ms, evidence=evidence, begun=begun)
             )
             if moved is None:
                 raise errors.job_not_running(job.status)
-            count_begun(conn, *filter(None, [begun]))
+            if is_lost and begun is not None:
+                count_begun(conn, job)
             return job, moved
 
         with self._leases.settling(*row_ids) as said:
@@ -391,7 +389,7 @@ class Attempts:
         # Before the job is placed anew, which goes by it.
         if provider_id is not None:
             self._fleet.count_run(provider_id, moved.standing)
-            self._dispatcher.judge_engine(job, provider_id)
+            self._dispatcher.health.judge(job, provider_id)
         self._dispatcher.end_lease(job.id, stop)
         if job.status == JobStatus.QUEUED:
             self._dispatcher.requeued(job, avoid=() if provider_id is None else (provider_id,))

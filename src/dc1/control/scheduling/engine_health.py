@@ -8,6 +8,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from dc1.domain.base.clock import Clock
+from dc1.domain.jobs.faults import Fault
+from dc1.domain.jobs.states import ErrorCategory, JobSource, JobStatus
+from dc1.storage.jobs.job_records import JobRow
 
 FAILURES = 3
 """So many within the window take an engine out."""
@@ -74,6 +77,20 @@ class EngineHealth:
         for record in self._known(provider_id, model, renter_id):
             if record.pause_ms:
                 record.tried_ms = self._clock.now_ms()
+
+    def judge(self, job: JobRow, provider_id: int) -> None:
+        """Note what the end of an attempt says of the engine that had it."""
+        if job.source is not JobSource.V1:
+            return
+        model = job.model or ""
+        is_spared = job.error_category is ErrorCategory.ENGINE_BUSY
+        if job.status == JobStatus.COMPLETED:
+            self.answered(provider_id, model, job.renter_id)
+        elif job.status == JobStatus.QUEUED or job.fault is Fault.PROVIDER or is_spared:
+            # Put back, it was failed by its provider; one that is busy is nobody's fault, and has enough all the same.
+            self.failed(provider_id, model, job.renter_id)
+        else:
+            self.left(provider_id, model, job.renter_id)
 
     def failed(self, provider_id: int, model: str, renter_id: int) -> None:
         """Note a call that an engine failed before its end."""

@@ -13,7 +13,19 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import RawCursor
-from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, func, insert, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Dialect,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -108,6 +120,11 @@ class PreparedInsert:
         ((row_id,),) = asked()
         self._insert_numbered.send(conn, {**values, self._key: row_id})
         return row_id
+
+
+def numbered_rows(table: Table, names: Sequence[str], count: int) -> list[dict[str, BindParameter[Any]]]:
+    """Return `count` rows for one INSERT; the parameters of each are called after its columns and its number."""
+    return [{name: bindparam(f"{name}_{index}", type_=table.c[name].type) for name in names} for index in range(count)]
 
 
 AskedId: TypeAlias = Answer | None

@@ -1,8 +1,8 @@
 """Slots and leases: giving a waiting job to a provider, taking it back, and starting the run."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select
@@ -17,7 +17,16 @@ from dc1.domain.providers.liveness import Approval
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import webhook_events
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.job_transitions import LockedJob, allowed, locked, locked_if_free, move, write
+from dc1.storage.jobs.job_transitions import (
+    Begun,
+    LockedJob,
+    allowed,
+    event_of,
+    locked,
+    locked_if_free,
+    move,
+    write,
+)
 from dc1.storage.jobs.jobs import LEASED
 from dc1.storage.jobs.settlement import Closure, close
 from dc1.storage.money import counters
@@ -272,7 +281,7 @@ def start(
                 return None
         except TermsChangedError:
             return None
-    after = _run(conn, job, now_ms, provider_id=provider_id, run_price_bps=price_of_run)
+    after = store(conn, _begun(job, now_ms, {"provider_id": provider_id, "run_price_bps": price_of_run}))
     # The counters are called after the states.
     counters.change(conn, job.id, **{f"jobs_{job.status}": -1, "jobs_running": 1})
     return after
@@ -280,13 +289,14 @@ def start(
 
 def store_starts(conn: Connection, starts: Sequence[UnstoredStart]) -> list[JobRow | None]:
     """Store starts, in the order of the jobs' ids; None for a job that is not offered for that attempt any more."""
-    begun = [begin(conn, start) for start in starts]
-    count_begun(conn, *(job for job in begun if job is not None))
+    found = [begin(conn, start) for start in starts]
+    begun = [None if each is None else store(conn, each) for each in found]
+    count_begun(conn, *filter(None, begun))
     return [*begun]
 
 
-def begin(conn: Connection, start: UnstoredStart) -> LockedJob | None:
-    """Store a start but count nothing: `count_begun` has to follow, for totals are locked after all else.
+def begin(conn: Connection, start: UnstoredStart) -> Begun | None:
+    """Lock a job that has begun so, and write nothing: either its end is written with it, or `store` has to follow.
 
     None when the job is not offered to that provider for that attempt any more.
     """
@@ -295,11 +305,23 @@ def begin(conn: Connection, start: UnstoredStart) -> LockedJob | None:
         return None
     if (job.provider_id, job.attempt_number + 1) != (start.provider_id, start.attempt):
         return None
-    return LockedJob(_run(conn, job, start.at_ms, **start.changes()))
+    return _begun(job, start.at_ms, start.changes())
+
+
+def store(conn: Connection, begun: Begun) -> LockedJob:
+    """Store a start but count nothing: `count_begun` has to follow, for totals are locked after all else."""
+    job = begun.job
+    url = webhook_events.ask_url(conn, job.renter_id)
+    event = begun.event
+    write(conn, begun.stored, event.event_type, event.source, event.occurred_at_ms, **begun.changes)
+    values = {"job_id": job.id, "attempt_number": job.attempt_number, "provider_id": job.provider_id}
+    _INSERT_ATTEMPT.send(conn, values | {"started_at_ms": job.started_at_ms, "price_bps": job.run_price_bps})
+    webhook_events.job_started(conn, webhook_events.found_url(url), job, event.occurred_at_ms)
+    return job
 
 
 def count_begun(conn: Connection, *jobs: JobRow) -> None:
-    """Count runs that `begin` has stored."""
+    """Count runs that `store` has stored."""
     for shard, begun in sorted(Counter(job.id % SHARDS for job in jobs).items()):
         counters.change(conn, shard, jobs_pending=-begun, jobs_running=begun)
 
@@ -311,28 +333,19 @@ def run_ends_by_ms(job: JobRow, started_ms: int) -> int:
     return begun_ms + job.run_deadline_seconds * 1000
 
 
-def _run(conn: Connection, job: LockedJob, now_ms: int, **changes: Any) -> JobRow:
+def _begun(job: LockedJob, now_ms: int, more: Mapping[str, Any]) -> Begun:
     timeout_at_ms = run_ends_by_ms(job, now_ms)
-    # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
-    attempt = job.attempt_number + 1
-    url = webhook_events.ask_url(conn, job.renter_id)
-    after = write(
-        conn,
-        job,
-        JobEvent.STATUS_CHANGED,
-        Actor.PROVIDER,
-        now_ms,
-        status=JobStatus.RUNNING,
-        attempt_number=attempt,
-        started_at_ms=now_ms,
-        timeout_at_ms=timeout_at_ms,
-        due_at_ms=timeout_at_ms,
-        **changes,
-    )
-    values = {"job_id": job.id, "attempt_number": attempt, "provider_id": after.provider_id, "started_at_ms": now_ms}
-    _INSERT_ATTEMPT.send(conn, values | {"price_bps": after.run_price_bps})
-    webhook_events.job_started(conn, url, after, now_ms)
-    return after
+    changes = {
+        "status": JobStatus.RUNNING,
+        # Counted when a run starts and not when it is offered: an offer that nobody takes up is no attempt.
+        "attempt_number": job.attempt_number + 1,
+        "started_at_ms": now_ms,
+        "timeout_at_ms": timeout_at_ms,
+        "due_at_ms": timeout_at_ms,
+        **more,
+    }
+    after = LockedJob(replace(job, event_sequence=job.event_sequence + 1, **changes))
+    return Begun(job, after, changes, event_of(after, JobEvent.STATUS_CHANGED, Actor.PROVIDER, now_ms))
 
 
 def _basis(ask_pct: int, has_mismatch: bool, probed_at_ms: int | None, factor_pct: int | None) -> PriceBasis:

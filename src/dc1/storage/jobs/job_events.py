@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
 from dc1.domain.jobs.states import Actor, ErrorCategory, JobEvent, JobStatus
 from dc1.storage.engine.row_mapping import Page, Shape
-from dc1.storage.engine.statements import PreparedStatement
+from dc1.storage.engine.statements import PreparedStatement, numbered_rows
 from dc1.storage.schema.tables import job_events
 
 
@@ -29,13 +30,20 @@ class EventRow:
 
 
 _shape = Shape(EventRow, job_events)
-_INSERT = PreparedStatement(insert(job_events), _shape.names)
 
 
-def append(conn: Connection, event: EventRow) -> None:
-    """Store an event; its number is the job's `event_sequence`, which the same transaction raised."""
+def append(conn: Connection, *events: EventRow) -> None:
+    """Store events; the number of the last is the job's `event_sequence`, which the same transaction raised."""
     # No gap and no number twice, because the lock on the job's row is held.
-    _INSERT.send(conn, _shape.values(event))
+    rows = enumerate(map(_shape.values, events))
+    values = {f"{name}_{index}": value for index, row in rows for name, value in row.items()}
+    _insert(len(events)).send(conn, values)
+
+
+# One or two: the start of a run may be stored with its end.
+@cache
+def _insert(count: int) -> PreparedStatement:
+    return PreparedStatement(insert(job_events).values(numbered_rows(job_events, _shape.names, count)))
 
 
 def page(

@@ -1,5 +1,6 @@
 """The one place that changes a job's row: lock it, write it under a guard, append the event, move the counters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NewType
@@ -26,6 +27,19 @@ _BY_JOB_ID = _SELECT.where(jobs_table.c.job_id == bindparam("wanted"))
 _LOCK = PreparedStatement(_BY_ID.with_for_update(key_share=True))
 _LOCK_BY_JOB_ID = PreparedStatement(_BY_JOB_ID.with_for_update(key_share=True))
 _LOCK_IF_FREE = PreparedStatement(_BY_ID.with_for_update(key_share=True, skip_locked=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A start that is written with what follows it: the job as it is `stored`, and as it is once it has begun.
+
+    `changes` are those of its row, `event` tells of it and has its time.
+    """
+
+    stored: LockedJob
+    job: LockedJob
+    changes: Mapping[str, Any]
+    event: job_events.EventRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +93,23 @@ def write(
     *,
     message: str | None = None,
     payload: dict[str, Any] | None = None,
+    begun: Begun | None = None,
     **changes: Any,
 ) -> JobRow:
-    """Change a job and append the event that tells of it; counters are left to the caller."""
+    """Change a job and append the event that tells of it, after a start that is not stored if it has `begun` so.
+
+    Counters are left to the caller.
+    """
     # Every change of a row has its event, so the sequence is the row's version too: replicas tell by it what is newer.
     changes["event_sequence"] = job.event_sequence + 1
-    guard = {"guard_id": job.id, "guard_status": job.status, "guard_sequence": job.event_sequence}
+    stored, written, told = job, changes, list[job_events.EventRow]()
+    if begun is not None:
+        stored, written, told = begun.stored, {**begun.changes, **changes}, [begun.event]
+    guard = {"guard_id": job.id, "guard_status": stored.status, "guard_sequence": stored.event_sequence}
     # Whoever holds the lock finds the row as it read it; should a caller ever not hold it, nothing is stored.
-    _update(tuple(changes)).send(conn, guard | {f"new_{name}": value for name, value in changes.items()}, changing=1)
+    _update(tuple(written)).send(conn, guard | {f"new_{name}": value for name, value in written.items()}, changing=1)
     after = replace(job, **changes)
-    job_events.append(conn, event_of(after, event, actor, now_ms, message=message, payload=payload))
+    job_events.append(conn, *told, event_of(after, event, actor, now_ms, message=message, payload=payload))
     return after
 
 

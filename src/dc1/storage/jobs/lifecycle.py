@@ -34,7 +34,7 @@ from dc1.storage.jobs import charges, jobs, token_usage
 from dc1.storage.jobs.charges import Evidence
 from dc1.storage.jobs.claims import Claim, claim_all, start, unclaim
 from dc1.storage.jobs.job_records import JobRow, JobSpec
-from dc1.storage.jobs.job_transitions import LockedJob, Transition, allowed, locked, move, write
+from dc1.storage.jobs.job_transitions import Begun, LockedJob, Transition, allowed, locked, move, write
 from dc1.storage.jobs.settlement import Closure, close, end_attempt
 from dc1.storage.jobs.submission import NewJob, SubmissionLimits, submit, tell_of_refusal
 from dc1.storage.providers import standings
@@ -80,12 +80,14 @@ def finish(
     provider_id: int | None = None,
     relayed: RelayedText = NOTHING_RELAYED,
     evidence: Evidence | None = None,
+    begun: Begun | None = None,
 ) -> Transition | None:
     """End a run as completed or failed and settle it; a failure is charged if it is the renter's fault.
 
     `relayed` is how much of a /v1 answer the server saw, unless the caller has the whole `evidence`. `attempt` and
     `provider_id` fence a daemon's call; None means that the caller needs no lease (renter, admin) or is taken for the
-    current attempt. None is returned when the job is not running, or not in that lease.
+    current attempt. With `begun` the start of the run is stored with its end. None is returned when the job is not
+    running, or not in that lease.
     """
     target = JobStatus.COMPLETED if report.completed else JobStatus.FAILED
     running = _running(conn, job, attempt, provider_id)
@@ -115,10 +117,10 @@ def finish(
     )
     if fault is not None and running.token_price_halala is not None and CONSEQUENCES[fault].charged:
         # Nobody believes the count of a call that failed: what was relayed is what there is to pay for.
-        return _cut_off(seen, running, closure, now_ms)
+        return _cut_off(seen, running, closure, now_ms, begun)
     is_charged = fault is None or CONSEQUENCES[fault].charged
     bill = charges.bill(running, used, usage) if is_charged else Settlement.full_refund(running.cost_halala)
-    moved = close(conn, running, closure, bill, now_ms)
+    moved = close(conn, running, closure, bill, now_ms, begun)
     if report.result is not None:
         jobs.store_result(conn, running.id, report.result, now_ms, report.events)
     return replace(moved, result=report.result if report.completed else None)
@@ -373,13 +375,13 @@ def _running(conn: Connection, job: Lockable, attempt: int | None, provider_id: 
     return row
 
 
-def _cut_off(seen: Evidence, job: LockedJob, closure: Closure, now_ms: int) -> Transition:
+def _cut_off(seen: Evidence, job: LockedJob, closure: Closure, now_ms: int, begun: Begun | None = None) -> Transition:
     """End a job of which nobody reported what it took; a call by what was relayed, another by `used_seconds` if any."""
     if job.token_price_halala is not None:
         usage = token_usage.of_relayed(seen)
         if usage.total:
             closure = replace(closure, prompt_tokens=usage.prompt, completion_tokens=usage.completion)
-        return close(seen.conn, job, closure, charges.bill(job, Decimal(0), usage), now_ms)
+        return close(seen.conn, job, closure, charges.bill(job, Decimal(0), usage), now_ms, begun)
     used = closure.used_seconds
     bill = Settlement.full_refund(job.cost_halala) if used is None else charges.bill(job, used)
-    return close(seen.conn, job, closure, bill, now_ms)
+    return close(seen.conn, job, closure, bill, now_ms, begun)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, insert, update
 
 from dc1.domain.base.clock import month_start_ms
 from dc1.domain.errors.engine_refusals import EngineRefusal
@@ -19,7 +19,7 @@ from dc1.storage.engine.followed import COUNTS_ONLY
 from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.jobs import spending, webhook_events
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.job_transitions import LockedJob, Transition, write
+from dc1.storage.jobs.job_transitions import Begun, LockedJob, Transition, write
 from dc1.storage.money import counters, ledger, promo_earnings
 from dc1.storage.money.ledger import Transfer
 from dc1.storage.money.remainders import carry
@@ -116,14 +116,22 @@ _CLOSE_ATTEMPT = PreparedStatement(
         fault=bindparam("whose"),
     )
 )
+_INSERT_ENDED = PreparedStatement(insert(job_attempts), job_attempts.c.keys())
 
 
-def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, now_ms: int) -> Transition:
-    """End a job and settle it by its bill and by what its renter and provider carry; its hold is empty afterwards."""
+def close(
+    conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, now_ms: int, begun: Begun | None = None
+) -> Transition:
+    """End a job and settle it by its bill and by what its renter and provider carry; its hold is empty afterwards.
+
+    Of a run that has `begun` so and whose start is not stored both are written at once.
+    """
     # In the order in which rows are locked everywhere: job, renter, provider, accounts, totals. The job's own row is
     # ours already and written after the two, for only they tell what the bill comes to.
     ran = job.status == JobStatus.RUNNING
-    if ran:
+    if begun is not None:
+        _store_ended(conn, begun, closure, now_ms)
+    elif ran:
         end_attempt(
             conn,
             job,
@@ -147,7 +155,7 @@ def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, 
             conn, job, closure, settlement, carried, now_ms, is_promo=is_promo
         )
     promo = StarterShare.of(job.promo_held_halala, settlement)
-    after = _close_row(conn, job, closure, settlement, promo, now_ms, is_promo=is_promo)
+    after = _close_row(conn, job, closure, settlement, promo, now_ms, is_promo=is_promo, begun=begun)
     earned = after.promo_earned_halala or 0
     # The credit of who has paid is as good as money to whoever earns it.
     released = earned if renter.has_paid else 0
@@ -155,7 +163,9 @@ def close(conn: Connection, job: LockedJob, closure: Closure, bill: Settlement, 
         assert owner_id is not None
         promo_earnings.add(conn, owner_id, after.renter_id, earned, released=released)
     ledger.post(conn, _transfers(job, owner_id, settlement, promo, earned, earned - released), now_ms)
-    _count(conn, job.status, after, settlement, now_ms)
+    _count(conn, (begun.stored if begun else job).status, after, settlement, now_ms)
+    if begun is not None:
+        webhook_events.job_started(conn, renter.webhook_url, begun.job, begun.event.occurred_at_ms)
     webhook_events.job_ended(conn, renter.webhook_url, tell, after, now_ms)
     return Transition(after, settlement, standing)
 
@@ -176,6 +186,15 @@ def end_attempt(
     _CLOSE_ATTEMPT.send(conn, values | {"code": exit_code, "seconds": gpu_seconds, "detail": error_detail})
 
 
+def _store_ended(conn: Connection, begun: Begun, closure: Closure, now_ms: int) -> None:
+    """Store the record of an attempt that began and has ended."""
+    job = begun.job
+    values = {"job_id": job.id, "attempt_number": job.attempt_number, "provider_id": job.provider_id}
+    values |= {"started_at_ms": job.started_at_ms, "price_bps": job.run_price_bps, "ended_at_ms": now_ms}
+    ended = {"outcome": closure.outcome, "exit_code": closure.exit_code, "gpu_seconds_used": closure.gpu_seconds}
+    _INSERT_ENDED.send(conn, {**values, **ended, "error_detail": closure.error_detail, "fault": closure.fault})
+
+
 def _close_row(
     conn: Connection,
     job: LockedJob,
@@ -185,6 +204,7 @@ def _close_row(
     now_ms: int,
     *,
     is_promo: bool,
+    begun: Begun | None,
 ) -> JobRow:
     return write(
         conn,
@@ -198,6 +218,7 @@ def _close_row(
             "refunded_halala": settlement.refund,
             "fault": closure.fault,
         },
+        begun=begun,
         status=closure.status,
         completed_at_ms=now_ms,
         due_at_ms=None,

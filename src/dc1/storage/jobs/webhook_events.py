@@ -29,11 +29,16 @@ def ask_url(conn: Connection, renter_id: int) -> Answer:
     return _URL.ask(conn, {"renter": renter_id})
 
 
-def job_started(conn: Connection, url: Answer, job: JobRow, now_ms: int) -> None:
-    """Tell the renter of a job, whose webhook address is what `ask_url` found, that it runs."""
-    rows = url()
-    if rows and rows[0][0] is not None:
-        _tell_of_job(conn, rows[0][0], WebhookEvent.JOB_STARTED, job, now_ms)
+def found_url(asked: Answer) -> str | None:
+    """Return what `ask_url` found."""
+    rows = asked()
+    return rows[0][0] if rows else None
+
+
+def job_started(conn: Connection, url: str | None, job: JobRow, now_ms: int) -> None:
+    """Tell the renter of a job, whose webhook address is `url`, that it runs."""
+    if url is not None:
+        _tell_of_job(conn, url, WebhookEvent.JOB_STARTED, job, now_ms)
 
 
 def ask_whom(conn: Connection, renter_id: int) -> Answer:

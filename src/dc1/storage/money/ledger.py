@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, BindParameter, Connection, Table, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, case, insert, or_, select, update
 
 from dc1.domain.money.bookkeeping import AccountKind, MovementKind
-from dc1.storage.engine.statements import Answer, PreparedStatement
+from dc1.storage.engine.statements import Answer, PreparedStatement, numbered_rows
 from dc1.storage.schema.tables import accounts, movements, postings, providers
 
 SHARDS = 8
@@ -130,22 +130,17 @@ def _sides(movement_ids: Sequence[int], transfers: Sequence[Transfer]) -> Iterat
         yield movement_id, transfer.target, transfer.amount
 
 
-def _rows(table: Table, names: Sequence[str], count: int) -> list[dict[str, BindParameter[Any]]]:
-    """Return `count` rows for one INSERT; the parameters of each are called after its columns and its number."""
-    # Cached by count, of which there are few: a settlement makes at most four movements of two postings each.
-    return [{name: bindparam(f"{name}_{index}", type_=table.c[name].type) for name in names} for index in range(count)]
-
-
+# Cached by count, of which there are few: a settlement makes at most four movements of two postings each.
 @cache
 def _posting_insert(count: int) -> PreparedStatement:
     """Return one statement that stores `count` postings."""
-    return PreparedStatement(insert(postings).values(_rows(postings, _POSTING, count)))
+    return PreparedStatement(insert(postings).values(numbered_rows(postings, _POSTING, count)))
 
 
 @cache
 def _movement_insert(count: int) -> PreparedStatement:
     """Return one statement that stores `count` movements; (kind, ref) refuses what was made before."""
-    statement = insert(movements).values(_rows(movements, _MOVEMENT, count))
+    statement = insert(movements).values(numbered_rows(movements, _MOVEMENT, count))
     return PreparedStatement(statement.returning(movements.c.id, movements.c.kind, movements.c.ref))
 
 
