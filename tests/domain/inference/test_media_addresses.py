@@ -118,10 +118,11 @@ def test_what_a_model_said_before_is_fetched_by_nobody(path: EnginePath, said: J
     assert list(kind_of(path).faults({"model": "a", "max_tokens": 5, **said})) == []
 
 
-@pytest.mark.parametrize("path", [EnginePath.MESSAGES, EnginePath.RESPONSES])
+@pytest.mark.parametrize("path", [EnginePath.CHAT, EnginePath.MESSAGES, EnginePath.RESPONSES])
 @pytest.mark.parametrize(("name", "key"), [("tools", "server_url"), ("mcp_servers", "url")])
 def test_nor_is_a_server_of_tools_one_of_the_owners_network(path: EnginePath, name: str, key: str) -> None:
-    body: JsonObject = {"model": "a", "max_tokens": 5, "messages": [], "input": "a"}
+    said: JsonObject = {"role": "user", "content": "a"}
+    body: JsonObject = {"model": "a", "max_tokens": 5, "messages": [said], "input": "a"}
     schema: JsonObject = {"type": "object", "examples": [{"url": INSIDE, "server_url": INSIDE}]}
     tool: JsonObject = {"type": "function", "name": "f", "parameters": schema, key: "https://mcp.example.com/sse"}
     assert not list(kind_of(path).faults({**body, name: [tool, {"type": "mcp"}]}))

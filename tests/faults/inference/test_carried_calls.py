@@ -7,9 +7,11 @@ import httpx
 import pytest
 
 from dc1.testing.people import Renter
+from dc1.testing.rest import Json
 from tests.contract.expect import answered
 from tests.contract.inference.chat import CHAT, envelope
 from tests.faults.engine import MODEL
+from tests.faults.inference.engine_faults import DONE, STOP, USAGE, says
 from tests.faults.market import Provider, RealMarket
 
 # What a parser would change: the order of keys, large integers, the spelling of numbers, escapes, spaces.
@@ -90,6 +92,29 @@ def test_an_answer_in_one_piece_passes_as_it_is(market: RealMarket, provider: Pr
     assert response.content == for_caller(WHOLE, answer_id).replace(b"\r\n", b" ")
     assert provider.engine.bodies == [body.replace(b"ACME/chat-7b", MODEL.encode())]
     assert billed(renter, answer_id) == (3, 2)
+
+
+def test_json_comes_without_the_fence_around_it(market: RealMarket, provider: Provider, renter: Renter) -> None:
+    """6.2: of a stream as of an answer in one piece, whatever pieces the fence comes in."""
+    text = '{"code": "```py"}'
+    frames = b"".join([*map(says, ("``", "`json\n", *text, "\n`", "`` So:")), STOP, USAGE, DONE])
+    provider.engine.scripted = "text/event-stream", tuple(frames[at : at + 41] for at in range(0, len(frames), 41))
+    body: Json = {"model": MODEL, "messages": [{"role": "user", "content": "?"}]}
+    body["response_format"] = {"type": "json_object"}
+    streamed = renter.post(CHAT, body | {"stream": True})
+    assert streamed.text.endswith("data: [DONE]\n\n")
+    chunks = [json.loads(line[6:]) for line in streamed.text.split("\n") if line.startswith("data: {")]
+    told = [choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]]
+    said = {"role": "assistant", "content": f"```json\n{text}\n```"}
+    choice = {"index": 0, "message": said, "finish_reason": "stop"}
+    whole = {"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+    provider.engine.scripted = "application/json", (json.dumps(whole).encode(),)
+    answer = answered(renter.post(CHAT, body))
+    assert "".join(told).strip() == answer["choices"][0]["message"]["content"].strip() == text
+    for answer_id in (chunks[0]["id"], answer["id"]):
+        job = renter.job(answer_id)
+        assert (job["status"], job["completion_tokens"]) == ("completed", 2)
+        assert renter.get(f"/jobs/{answer_id}/output").json()["response"].strip() == text
 
 
 def test_usage_is_told_in_the_last_chunk_to_who_did_not_ask_for_a_chunk_of_it(

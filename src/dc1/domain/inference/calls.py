@@ -48,6 +48,9 @@ _HOST = re.compile(r"[a-z0-9_.-]+")
 _LONGEST_HOST = 253
 # What readers of addresses pass over, within them too: `fi\tle:` is `file:` to many.
 _PASSED_OVER = re.compile(r"[\x00-\x20]")
+# Where a call names servers of tools, and under which key their address stands.
+_SERVERS: Final = {"tools": "server_url", "mcp_servers": "url"}
+_HTTP: Final = re.compile("https?://", re.IGNORECASE)
 # What a model, a tool or a page said before: nobody fetches it for being there.
 _SAID_BEFORE = frozenset({"action", "annotations", "citations", "input"})
 _OTHERS_THAN_N = ("best_of", "n_cmpl")
@@ -176,6 +179,18 @@ def address_faults(parts: JsonValue, field: str) -> Iterator[FieldViolation]:
     """
     if any(not is_for_everybody(address) for address in _addresses_in(parts)):
         yield FieldViolation(field, "must name media by data: or by http at a public address")
+
+
+def server_faults(body: JsonObject) -> Iterator[FieldViolation]:
+    """Yield what is wrong with the servers of tools that an engine is to call, from inside its owner's network."""
+    for name, wanted in _SERVERS.items():
+        servers = body.get(name)
+        for place, server in enumerate(servers if isinstance(servers, list) else ()):
+            for key, address in server.items() if isinstance(server, dict) else ():
+                # Not as of media, which may be the bytes themselves: of those "intranet" might be some.
+                is_public = isinstance(address, str) and _HTTP.match(address) and is_for_everybody(address)
+                if key.casefold() == wanted and isinstance(address, str) and not is_public:
+                    yield FieldViolation(f"{name}.{place}.{key}", "must be http at a public address")
 
 
 def is_for_everybody(address: str) -> bool:

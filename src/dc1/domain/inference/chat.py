@@ -14,6 +14,7 @@ from dc1.domain.inference.calls import (
     generation_faults,
     model_faults,
     others_size,
+    server_faults,
     text_size,
 )
 
@@ -67,6 +68,7 @@ def chat_faults(body: JsonObject) -> Iterator[FieldViolation]:
     yield from model_faults(body)
     yield from _message_faults(body["messages"])
     yield from generation_faults(body, _LIMITS)
+    yield from server_faults(body)
 
 
 def _message_faults(messages: JsonValue) -> Iterator[FieldViolation]:

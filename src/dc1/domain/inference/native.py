@@ -1,6 +1,5 @@
 """Calls of the Messages and Responses APIs in their own words, for engines that have their paths."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -13,8 +12,8 @@ from dc1.domain.inference.calls import (
     N_PREDICT,
     NOT_READ,
     address_faults,
-    is_for_everybody,
     model_faults,
+    server_faults,
 )
 from dc1.domain.providers.model_abilities import EnginePath
 
@@ -35,9 +34,6 @@ _TOKENS_OF_MEDIUM: Final = {
 }
 # Where the bytes or the address of a medium stand, which say nothing of how much a model reads.
 _BYTES_OF_MEDIUM: Final = frozenset({"source", "image_url", "input_audio", "file_data", "file_url", "file_id"})
-# Where a call names servers of tools, and under which key their address stands.
-_SERVERS: Final = {"tools": "server_url", "mcp_servers": "url"}
-_HTTP: Final = re.compile("https?://", re.IGNORECASE)
 _TEXTS_AS_SOURCE: Final = ("text", "content")
 # Quotes, colon and comma of a key.
 _BYTES_OF_KEY: Final = 4
@@ -94,19 +90,7 @@ def _faults(body: JsonObject, path: str) -> Iterator[FieldViolation]:
         yield FieldViolation("n", "must be 1: this API has one answer")
     if not isinstance(body.get("stream"), bool | None):
         yield FieldViolation("stream", "must be true or false")
-    yield from _server_faults(body)
-
-
-def _server_faults(body: JsonObject) -> Iterator[FieldViolation]:
-    """Yield what is wrong with the servers of tools that an engine is to call, from inside its owner's network."""
-    for name, wanted in _SERVERS.items():
-        servers = body.get(name)
-        for place, server in enumerate(servers if isinstance(servers, list) else ()):
-            for key, address in server.items() if isinstance(server, dict) else ():
-                # Not as of media, which may be the bytes themselves: of those "intranet" might be some.
-                is_public = isinstance(address, str) and _HTTP.match(address) and is_for_everybody(address)
-                if key.casefold() == wanted and isinstance(address, str) and not is_public:
-                    yield FieldViolation(f"{name}.{place}.{key}", "must be http at a public address")
+    yield from server_faults(body)
 
 
 def _size(value: JsonValue) -> int:
