@@ -52,6 +52,7 @@ class Daemon:
         self.stopped: list[tuple[str, int, StopReason]] = []
         self.ended: EndReason | None = None
         self.address = ""
+        self.begins_calls = False
         self.probed: list[ProbeMessage] = []
         self.answer: Callable[[ProbeMessage], None] = self.probed.append
 

@@ -78,6 +78,8 @@ def test_a_daemon_that_is_killed(provider: Provider, renter: Renter, caller: Cal
 def test_a_server_that_is_killed(market: RealMarket, provider: Provider, renter: Renter, caller: Caller) -> None:
     call = caller.ask(**ASKED)
     run = provider.engine.next_request()
+    # The engine may have the call before its hold is durable, and then nothing of it is left.
+    eventually(lambda: renter.get("/jobs/1").status_code == 200, "the hold being durable")
     market.server.kill()
     envelope(call.result(), 503, "provider_unavailable")
     market.start_server()

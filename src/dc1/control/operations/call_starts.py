@@ -39,7 +39,8 @@ class CallStarts:
         Another server could take a call for one that waits whose caller it has.
         """
         job = lease.assignment.job
-        is_call = job.source is JobSource.V1 and self._job_feed.has_caller(lease.row_id)
+        is_read = lease.has_caller or self._job_feed.has_caller(lease.row_id)
+        is_call = job.source is JobSource.V1 and is_read
         if not is_call or not self._leases.is_current(lease):
             return False
         now_ms = self._clock.now_ms()

@@ -1,5 +1,7 @@
 """The last step of every submission, whether a job was ordered or a /v1 call: from a reserved slot to a durable job."""
 
+import asyncio
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 import structlog
@@ -10,7 +12,7 @@ from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
 from dc1.domain.jobs.placement import Room
-from dc1.domain.jobs.states import JobStatus
+from dc1.domain.jobs.states import JobSource, JobStatus
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook, hooked
 from dc1.storage.jobs import lifecycle
@@ -64,7 +66,7 @@ class Submission:
         quotas and balance.
         """
         # Reserve, write, follow, in this order. The slots are taken in memory before the write, so that nobody else is
-        # promised them while it commits; memory follows after it, so that no daemon hears of a job that may be undone.
+        # promised them while it commits; memory follows after it, so that nobody counts on a job that may be undone.
         now_ms = self._clock.now_ms()
         # Names are read here and not in the transaction: the fleet belongs to the loop, and that runs on another
         # thread.
@@ -78,9 +80,15 @@ class Submission:
                 terms=self._fleet.terms(reserved),
             )
 
+        loop, context = asyncio.get_running_loop(), copy_context()
+
         def work(conn: Connection) -> Submitted:
             job = lifecycle.submit(conn, new, limits, now_ms)
             queued = job.status == JobStatus.QUEUED
+            if job.source is JobSource.V1:
+                # Its hold is there, and only the way to the disk is left, for which its caller need not wait twice. It
+                # is no effect that a rollback would have to undo: what becomes of it waits for the commit.
+                loop.call_soon_threadsafe(self._dispatcher.offer_early, job, new.spec, context=context)
             return Submitted(
                 job, new.spec, position if queued else None, None if queued else name, waiting_for if queued else None
             )
@@ -90,6 +98,7 @@ class Submission:
         except BaseException as error:
             # Cancelled callers come here too, though a transaction that has begun is committed all the same: servicers
             # run commands shielded from callers who leave, or memory would not hear of such a job.
+            self._dispatcher.early.withdraw(new.job_id)
             if reserved is not None:
                 self._dispatcher.unplace(reserved.id, Room.of(new.source, new.gpu_count))
             if isinstance(error, ApiError) and error.code in _BUDGET_SPENT:

@@ -18,12 +18,11 @@ from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.control.scheduling.job_versions import JobVersions
 from dc1.control.scheduling.leases import AnswerTimes, Assignment, Lease
 from dc1.control.scheduling.scheduler import Declines, Match, Scheduler
-from dc1.control.scheduling.sessions import StopReason
+from dc1.control.scheduling.sessions import EarlyOffer, EarlyOffers, StopReason
 from dc1.domain.inference.relayed_pace import RelayedPace
-from dc1.domain.jobs.faults import Fault
 from dc1.domain.jobs.placement import Requirement, Room
 from dc1.domain.jobs.queue_order import queue_key
-from dc1.domain.jobs.states import OPEN, ErrorCategory, JobSource, JobStatus
+from dc1.domain.jobs.states import OPEN, JobSource, JobStatus
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec
@@ -48,6 +47,7 @@ class Dispatcher:
         self._job_traces = core.job_traces
         self._offer_timeout_ms = round(core.config.offer_timeout_seconds * 1000)
         self.answers = AnswerTimes(core.clock, core.fleet, core.leases, self._offer_timeout_ms)
+        self.early = EarlyOffers(core.sessions)
         self.queue = JobQueue()
         self.estimates = Estimates(core, self.queue)
         self._scheduler = Scheduler(core.clock, core.fleet, self.queue, self._offer_timeout_ms)
@@ -201,11 +201,16 @@ class Dispatcher:
 
     # Jobs in and out
 
+    def offer_early(self, job: JobRow, spec: JobSpec) -> None:
+        """Offer a call whose hold is being committed; `submitted` or `EarlyOffers.withdraw` has to follow."""
+        self._job_traces.note(job)
+        self.early.send(_provider_of(job), self._given(job, spec), self._offer_timeout_ms / 1000, self._clock.now_ms())
+
     def submitted(self, job: JobRow, spec: JobSpec, reserved: Provider | None) -> None:
         """Take over a job whose submission is durable: offer it, or let it wait."""
-        is_news = self.learn(job)
+        early, is_news = self.early.confirm(job.job_id), self.learn(job)
         if is_news and reserved is not None and job.provider_id == reserved.id:
-            self._offer(job, spec)
+            self._offer(job, spec, early)
             return
         if reserved is not None:
             self.unplace(reserved.id, job.room)
@@ -242,20 +247,6 @@ class Dispatcher:
         if self.versions.is_newer(row_id, event_sequence) and self.queue.remove(row_id) is not None:
             # As far as before that version, which is still news where the machine that has the job came here meanwhile.
             self.versions.end(row_id, event_sequence - 1)
-
-    def judge_engine(self, job: JobRow, provider_id: int) -> None:
-        """Note what the end of an attempt says of the engine that had it."""
-        if job.source is not JobSource.V1:
-            return
-        model = job.model or ""
-        is_spared = job.error_category is ErrorCategory.ENGINE_BUSY
-        if job.status == JobStatus.COMPLETED:
-            self.health.answered(provider_id, model, job.renter_id)
-        elif job.status == JobStatus.QUEUED or job.fault is Fault.PROVIDER or is_spared:
-            # Put back, it was failed by its provider; one that is busy is nobody's fault, and has enough all the same.
-            self.health.failed(provider_id, model, job.renter_id)
-        else:
-            self.health.left(provider_id, model, job.renter_id)
 
     def end_lease(self, row_id: int, stop: StopReason | None = None) -> Lease | None:
         """Drop the lease of a job, give its slots back and, with a reason, make the daemon stop."""
@@ -375,19 +366,22 @@ class Dispatcher:
             )
         )
 
-    def _offer(self, job: JobRow, spec: JobSpec) -> None:
-        assert job.provider_id is not None
+    def _given(self, job: JobRow, spec: JobSpec) -> Assignment:
+        return Assignment(job, spec, job.attempt_number + 1, self._job_traces.dispatched(job))
+
+    def _offer(self, job: JobRow, spec: JobSpec, early: EarlyOffer | None = None) -> None:
+        provider_id = _provider_of(job)
         if job.source is JobSource.V1:
-            self.health.given(job.provider_id, job.model or "", job.renter_id)
-        attempt = job.attempt_number + 1
-        given = Assignment(job, spec, attempt, self._job_traces.dispatched(job))
-        lease = Lease(given, job.provider_id, attempt, pace=RelayedPace.begun(job.source, self._clock.now_ms()))
+            self.health.given(provider_id, job.model or "", job.renter_id)
+        given = self._given(job, spec) if early is None else early.assignment
+        pace = RelayedPace.begun(job.source, self._clock.now_ms() if early is None else early.at_ms)
+        lease = Lease(given, provider_id, given.attempt, pace=pace, has_caller=early is not None)
         self._run_counts.offered()
         self._leases.add(lease)
         self.answers.expect(lease)
         self._job_feed.publish(job.id, StateChanged())
-        session = self._sessions.get(lease.provider_id)
-        if session is not None:
+        session = self._sessions.get(provider_id)
+        if session is not None and early is None:
             session.offer(lease.assignment, self.answers.seconds_left(lease))
 
 

@@ -51,7 +51,8 @@ class Lease:
     through this server, in tokens, and `relayed_characters` and `relayed_events` where that ends. While `settlements`
     are under way, which are paid by what was said before, what it says is `held_back`. `pace` is how fast a call is
     answered, None where this server did not see it begin, and `kept` what its engine said, for a caller elsewhere.
-    `unstored` is the start of its run until the database has it.
+    `unstored` is the start of its run until the database has it. `has_caller` is set of a call whose caller is about to
+    read it here, if nobody does yet.
     """
 
     assignment: Assignment
@@ -72,6 +73,7 @@ class Lease:
     pace: RelayedPace | None = None
     kept: KeptEvents = field(default_factory=KeptEvents)
     unstored: UnstoredStart | None = None
+    has_caller: bool = False
 
     def pass_on(self, show: Callable[[], None]) -> bool:
         """Show what the run says, or hold it back while the run is settled; False when no more can be held."""

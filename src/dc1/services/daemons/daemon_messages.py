@@ -123,6 +123,7 @@ class DaemonMessages:
                 await self._accept(message.accept.lease)
             case "decline":
                 lease = message.decline.lease
+                await self._plane.dispatcher.early.known(lease.job_id)
                 await self._plane.attempts.decline(
                     self._provider.id, lease.job_id, lease.attempt_number, message.decline.reason
                 )
@@ -248,6 +249,8 @@ class DaemonMessages:
     # Jobs
 
     async def _accept(self, ref: pb.LeaseRef) -> None:
+        # What else is said of the job comes behind this, and waits with it.
+        await self._plane.dispatcher.early.known(ref.job_id)
         lease = await self._plane.attempts.accept(self._provider.id, ref.job_id, ref.attempt_number)
         if isinstance(lease, StopReason):
             self._budget.spend_refused(self._provider.id)

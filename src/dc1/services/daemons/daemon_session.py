@@ -70,6 +70,11 @@ class DaemonSession:
         """The daemon process that opened it, as a digest; empty when it named none."""
         return self._asker.instance
 
+    @property
+    def begins_calls(self) -> bool:
+        """Whether the daemon begins a call with its offer."""
+        return self._messages.begins_with_offers
+
     def ask_for_beat(self) -> None:
         """Have the daemon beat at once."""
         self._messages.ask_for_beat()
