@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import text
 
+from dc1.control.cluster.replication import Replication
 from dc1.domain.base.clock import Clock
 from dc1.storage.engine.database import Connection
 from dc1.storage.money import ledger_audit
@@ -39,6 +40,12 @@ class Replica:
 
     def knows_another(self) -> bool:
         return bool(self.server.market.replicas.others)
+
+    def has_readers_elsewhere(self, row_id: int) -> bool:
+        """Whether it knows that a job is read at another replica, whom it tells from then on what the run says."""
+        replicas = self.server.market.replicas
+        assert isinstance(replicas, Replication)
+        return bool(replicas._telling.readers(row_id))
 
     def stored(self, read: Callable[[Connection], T]) -> T:
         return self._loop.run(self.server.database.read(read))

@@ -2,6 +2,7 @@
 
 from dc1.testing.people import Renter
 from dc1.testing.sse import Events, events
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
 
@@ -24,6 +25,7 @@ def test_logs_tokens_and_the_end_cross_replicas_as_they_come(pair: Pair, renter:
     lease = daemon.accept(daemon.expect("offer")).lease
     path = f"/jobs/{job['id']}/logs/stream"
     with events(pair.a.rest, path, key=renter.key, params={"tokens": "true"}) as stream:
+        eventually(lambda: pair.b.has_readers_elsewhere(job["id"]), "B knowing that A reads it")
         daemon.send_logs(lease, 1, "loading", "loaded")
         assert [stream.next().data["line"] for _ in range(2)] == ["loading", "loaded"]
         daemon.send_tokens(lease, "The sea ")

@@ -59,12 +59,12 @@ def test_that_a_job_moved_is_told_once_its_text_has_left() -> None:
     assert [news.jobs for _, news in telling.take()] == [(ROW,)]
 
 
-def a_job(status: JobStatus, sequence: int = 1) -> Any:
+def a_job(status: JobStatus, sequence: int = 1, source: JobSource = JobSource.API) -> Any:
     """As much of a job's row as telling of it takes."""
     is_terminal = status not in (JobStatus.QUEUED, JobStatus.PENDING, JobStatus.RUNNING)
     return SimpleNamespace(
         id=ROW,
-        source=JobSource.API,
+        source=source,
         status=status,
         provider_id=None,
         is_terminal=is_terminal,
@@ -108,9 +108,10 @@ def test_that_a_job_waits_no_more_is_told_to_all_by_its_version(
     assert [news.gone for _, news in among_three.take()] == [((ROW, 4),)]
 
 
-def test_a_job_that_goes_where_nobody_waits_is_told_to_nobody(among_three: Telling) -> None:
-    among_three.moved(a_job(JobStatus.PENDING), None, waited=False)
-    among_three.moved(a_job(JobStatus.COMPLETED, 3), None, waited=False)
+@pytest.mark.parametrize("source", [JobSource.API, JobSource.V1])
+def test_a_job_that_goes_where_nobody_waits_is_told_to_nobody(among_three: Telling, source: JobSource) -> None:
+    among_three.moved(a_job(JobStatus.PENDING, source=source), None, waited=False)
+    among_three.moved(a_job(JobStatus.COMPLETED, 3, source), None, waited=False)
     assert among_three.take() == []
     assert not among_three.has_gone
 
@@ -121,3 +122,18 @@ def test_who_looks_for_jobs_is_who_was_told_that_some_wait(among_three: Telling)
     assert among_three.may_wait_elsewhere()
     among_three.heard(News("b", wants=Wants()))
     assert not among_three.may_wait_elsewhere()
+
+
+def test_what_a_run_says_is_for_its_readers_alone(among_three: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_job(JobStatus.RUNNING, source=JobSource.V1)
+    lease = SimpleNamespace(assignment=SimpleNamespace(job=job), has_caller=False)
+    monkeypatch.setattr(among_three._leases, "of_job", lambda row_id: lease if row_id == ROW else None)
+    # A call's caller is at another server, which has not said yet that it reads.
+    assert set(among_three.readers(ROW)) == {None}
+    assert set(among_three.readers(ROW + 1)) == set()
+    monkeypatch.setattr(among_three._job_feed, "has_caller", lambda row_id: True)
+    assert set(among_three.readers(ROW)) == set()
+    among_three.heard(News("b", wants=Wants(rows=(ROW,))))
+    assert set(among_three.readers(ROW)) == {"b"}
+    among_three.heard(News("c", wants=Wants(more=True)))
+    assert set(among_three.readers(ROW)) == {"b", "c"}, "more is read there than it could name"

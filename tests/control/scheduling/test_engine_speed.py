@@ -53,6 +53,19 @@ def test_an_engine_is_known_by_its_last_calls(clock: ManualClock) -> None:
     assert speeds.of(1, MODEL).calls == 0
 
 
+def test_the_server_of_a_machine_tells_the_others_how_fast_it_is(clock: ManualClock) -> None:
+    its_own, another = speeds_of(clock, {1: (100, 10), 2: (300, 50)}, times=5), speeds_of(clock, {1: (900, 10)})
+    for told in its_own.take_untold():
+        another.hear(told)
+    assert its_own.take_untold() == (), "until they change"
+    assert [another.of(each, MODEL) for each in (1, 2)] == [its_own.of(each, MODEL) for each in (1, 2)]
+    another.note(1, MODEL, pace(900, 10), is_here=False)
+    assert another.of(1, MODEL) == its_own.of(1, MODEL), "which has seen more of its calls"
+    many = dict.fromkeys(range(200), (100, 10.0))
+    told_at_once = speeds_of(clock, many, times=1).take_untold()
+    assert 20 < len(told_at_once) < len(many), "as many as fit a notification"
+
+
 def test_what_came_in_one_piece_tells_nothing() -> None:
     whole = RelayedPace(0)
     whole.note(RelayedText(4000, 1000), 5000)

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -22,20 +21,6 @@ from dc1.testing.stream_daemon import StreamDaemon
 from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.replicas.pair import Pair
-
-
-@pytest.fixture
-def served_at_a(pair: Pair) -> tuple[PollDaemon, StreamDaemon]:
-    """A machine whose stream replica A holds, and B knows it."""
-    provider = pair.add_provider(pair.a)
-    daemon = pair.connect(provider, pair.a)
-    eventually(partial(is_elsewhere, pair.b.server.market, provider.id), "B knowing who holds the stream")
-    return provider, daemon
-
-
-def is_elsewhere(plane: ControlPlane, provider_id: int) -> bool:
-    provider = plane.fleet.get(provider_id)
-    return provider is not None and provider.stream_replica is not None
 
 
 def taken(plane: ControlPlane, provider_id: int) -> tuple[int, int, int]:
@@ -112,6 +97,7 @@ def test_what_a_run_said_is_told_before_its_end(
 
     path = f"/jobs/{job['id']}/logs/stream"
     with events(pair.b.rest, path, key=renter.key, params={"tokens": "true"}) as stream:
+        eventually(lambda: pair.a.has_readers_elsewhere(job["id"]), "A knowing that B reads it")
         daemon.send_tokens(lease, "The ")
         assert stream.next().data["text"] == "The "
         monkeypatch.setattr(Notifications, "send", late)
@@ -253,6 +239,7 @@ def test_a_run_that_generated_is_paid_wherever_it_is_cancelled(
     lease = daemon.accept(daemon.expect("offer")).lease
     path = f"/jobs/{job['id']}/logs/stream"
     with events(pair.b.rest, path, key=renter.key, params={"tokens": "true"}) as stream:
+        eventually(lambda: pair.a.has_readers_elsewhere(job["id"]), "A knowing that B reads it")
         daemon.send(progress=pb.Progress(lease=lease, phase="loading_model"))
         daemon.send_tokens(lease, "The sea ")
         assert stream.next().data["text"] == "The sea "

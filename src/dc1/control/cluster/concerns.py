@@ -72,11 +72,14 @@ class Concerns:
         """Have it counted with the next look."""
         self._to_count.update(provider_ids)
 
-    def counted(self, found: dict[int, HeldJobs]) -> None:
-        """Take what was counted."""
+    def counted(self, found: dict[int, HeldJobs]) -> bool:
+        """Take what was counted, and tell whether a machine has room for more calls than before."""
+        is_freed = False
         for provider_id, held in found.items():
             if provider_id in self._elsewhere:
+                is_freed = is_freed or held.calls < self._held.get(provider_id, NOTHING_HELD).calls
                 self._set(provider_id, held)
+        return is_freed
 
     def counts(self, provider_id: int | None) -> tuple[int, int]:
         """Return how many jobs that are not known here are offered and run, on one machine or on all."""
@@ -96,16 +99,19 @@ class Concerns:
         else:
             self._held[provider_id] = held
         self._total = self._total.plus(held).minus(known)
-        if held.gpus != known.gpus:
-            self._fleet.occupy_elsewhere(provider_id, held.gpus - known.gpus)
+        change, provider = held.minus(known), self._fleet.get(provider_id)
+        if provider is not None and (change.gpus or change.calls):
+            # Before it is indexed anew, with both.
+            provider.calls = max(0, provider.calls + change.calls)
+            self._fleet.occupy_elsewhere(provider_id, change.gpus)
 
     # Jobs
 
     def leaves(self, job: JobRow) -> bool:
         """Tell whether a job that has a machine is another server's, who alone follows it."""
-        # Of calls each server counts the text, for whoever ends one pays by it.
         provider = None if job.provider_id is None else self._fleet.get(job.provider_id)
-        if job.source is JobSource.V1 or provider is None:
+        # A call whose caller is here has its answer pass through here.
+        if provider is None or (job.source is JobSource.V1 and self._job_feed.has_caller(job.id)):
             return False
         if provider.stream_replica is not None:
             self.leave(provider.id)
@@ -131,8 +137,7 @@ class Concerns:
         if self._job_watch.is_watched(fact.renter_id, fact.provider_id or fact.last_provider_id):
             return True
         if fact.status in OPEN:
-            is_ours = fact.source == JobSource.V1 or fact.provider_id not in self._elsewhere
-            return is_ours or fact.status == JobStatus.QUEUED
+            return fact.status == JobStatus.QUEUED or fact.provider_id not in self._elsewhere
         # It came and went elsewhere, and nobody here asks what became of it.
         is_unknown = not self._versions.is_known(fact.row_id)
         self._versions.end(fact.row_id, fact.event_sequence)

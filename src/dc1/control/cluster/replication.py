@@ -8,20 +8,20 @@ cannot both succeed; this module brings memory up to date afterwards.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
 import structlog
 
+from dc1.control.cluster.asking import Asking
 from dc1.control.cluster.concerns import Concerns
-from dc1.control.cluster.heard_events import HeardEvents
 from dc1.control.cluster.heard_lines import HeardLines
 from dc1.control.cluster.held_streams import HeldStreams
 from dc1.control.cluster.living_replicas import LivingReplicas
+from dc1.control.cluster.shared_texts import SharedTexts
 from dc1.control.cluster.telling import Telling
-from dc1.control.cluster.waiting_texts import WaitingTexts
 from dc1.control.fleet.loading import provider_from_row
 from dc1.control.fleet.provider import Provider
 from dc1.control.operations.catalog import Catalog
@@ -30,13 +30,13 @@ from dc1.control.periodic import every, whenever
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import Lagged, TokenChunk
-from dc1.control.scheduling.leases import Lease
 from dc1.control.scheduling.sessions import EndReason
 from dc1.domain.access.call_use import CallUse
 from dc1.domain.access.roles import Role
+from dc1.domain.inference.usage import RunSaid
 from dc1.domain.providers.liveness import Approval
 from dc1.storage.cluster import change_feed, replicas
-from dc1.storage.cluster.change_feed import Changes, Heard, Notifications, SharedEvent, SharedTokens
+from dc1.storage.cluster.change_feed import Changes, Heard, Notifications
 from dc1.storage.cluster.held_jobs import held_jobs
 from dc1.storage.cluster.news import News
 from dc1.storage.jobs.job_records import JobRow
@@ -64,7 +64,6 @@ class Replication:
     def __init__(self, core: Core, dispatcher: Dispatcher, catalog: Catalog, credentials: Credentials) -> None:
         self.replica_id = secrets.token_hex(8)
         self._db = core.db
-        self._clock = core.clock
         self._fleet = core.fleet
         self._leases = core.leases
         self._sessions = core.sessions
@@ -84,9 +83,11 @@ class Replication:
         self._read_at = time.monotonic()
         self._read_done = 0
         self._lines = HeardLines(core)
-        self._texts = WaitingTexts()
         self._telling = Telling(core, self.replica_id, lambda: self.others, self._committed.set)
+        self._texts = SharedTexts(core, self._telling.readers)
         self._telling.has_text = self._texts.has_of
+        self._telling.take_speeds = dispatcher.speeds.take_untold
+        self._asking = Asking(core, self.replica_id, lambda: self.others, self._committed.set)
         self._concerns = Concerns(core, dispatcher.versions)
         self._told: set[int] = set()
         self._was_told = asyncio.Event()
@@ -95,7 +96,6 @@ class Replication:
         dispatcher.found_nothing = self._seek
         # Machines that are served here from now on, until their jobs are read.
         self._arriving: set[int] = set()
-        self._events = HeardEvents()
         self._heard_uses: list[Callable[[CallUse], None]] = []
 
     @property
@@ -137,6 +137,7 @@ class Replication:
                 )
                 group.create_task(following)
                 group.create_task(whenever(self._was_told, self._follow_told, settle_seconds=_SETTLE_SECONDS))
+                group.create_task(whenever(self._asking.was_asked, self._asking.answer))
 
     async def _leave(self) -> None:
         await self._held.store()
@@ -160,16 +161,13 @@ class Replication:
         self._telling.moved(job, held_by, waited)
 
     async def _tell_what_waits(self) -> None:
-        if self._telling.has_gone or self._texts:
+        if self._telling.has_gone:
             self._committed.set()
 
     def share_tokens(self, row_id: int, tokens: TokenChunk) -> None:
         """Show generated text to readers on other replicas too."""
-        if self.others:
-            self._texts.add(row_id, tokens)
-            # Who reads it waits for each word; who only counts what is to be paid has it soon.
-            if self._telling.readers(row_id):
-                self._committed.set()
+        if self.others and self._texts.share(row_id, tokens):
+            self._committed.set()
 
     def hear_of_room(self, waits: Callable[[], bool]) -> None:
         """Be told of room at other servers while `waits` says that calls wait for it here."""
@@ -182,7 +180,7 @@ class Replication:
     def share_use(self, use: CallUse) -> None:
         """Tell what a caller used of its limits under /v1."""
         if self.others:
-            self._texts.add_use(replace(use, replica=self.replica_id))
+            self._texts.share_use(replace(use, replica=self.replica_id))
             self._committed.set()
 
     def hear_uses(self, heard: Callable[[CallUse], None]) -> None:
@@ -194,12 +192,12 @@ class Replication:
 
     async def _send(self) -> None:
         # Before the news of its job, which may be that it has ended: who reads it elsewhere would hear no more of it.
-        texts = self._texts.take()
-        told = self._telling.take()
+        texts = self._texts.take(self.others)
+        told = [*self._telling.take(), *self._asking.take()]
         if not self.others:
             return
-        if texts:
-            await self._notifications.send([*texts, News(self.replica_id)])
+        for name, shared in texts:
+            await self._notifications.send([*shared, News(self.replica_id)], to=name)
         for name, news in told:
             await self._notifications.send([news], to=name)
         # What one notification does not carry goes with the next one.
@@ -217,10 +215,13 @@ class Replication:
                 for heard in self._heard_uses:
                     heard(item)
             else:
-                self._hear_said(item)
+                self._texts.hear(item)
 
     def _hear_news(self, news: News) -> None:
         self._telling.heard(news)
+        self._asking.heard(news)
+        for told in news.speeds:
+            self._dispatcher.speeds.hear(told)
         if news.look:
             self._heard.set()
         for row_id, event_sequence in news.gone:
@@ -235,28 +236,6 @@ class Replication:
         for row_id in news.lines:
             self._job_feed.publish(row_id, Lagged(), heard=True)
 
-    def _hear_said(self, item: SharedTokens | SharedEvent) -> None:
-        tokens = (
-            self._events.take(item)
-            if isinstance(item, SharedEvent)
-            else TokenChunk(item.attempt, item.text, item.count, item.offset)
-        )
-        if tokens is None:
-            return
-        # Whoever hangs up here, or ends the call by hand, pays what was said at the daemon's replica.
-        lease = self._leases.of_job(item.row_id)
-        show = partial(self._show, lease, item.row_id, tokens)
-        if lease is None:
-            self._leases.heard(item.row_id, tokens.attempt)
-            show()
-        elif not lease.pass_on(show):
-            self._job_feed.publish(item.row_id, Lagged(), heard=True)
-
-    def _show(self, lease: Lease | None, row_id: int, tokens: TokenChunk) -> None:
-        if lease is not None and lease.attempt == tokens.attempt:
-            lease.relay_chunk(tokens, self._clock.now_ms())
-        self._job_feed.publish(row_id, tokens)
-
     # Following
 
     def _seek(self) -> None:
@@ -269,8 +248,20 @@ class Replication:
         if self._concerns.is_elsewhere(provider_id):
             self._concerns.follow(provider_id)
             self._arriving.add(provider_id)
+        provider = self._fleet.get(provider_id)
         if provider_id in self._arriving:
             await self.catch_up()
+        elif provider is None or provider.stream_replica is None:
+            return
+        await self._asking.resume(provider_id)
+
+    def store_by(self, store: Callable[..., Awaitable[object]]) -> None:
+        """Have the starts of runs that another server asks for stored by `store`."""
+        self._asking.store = store
+
+    async def said(self, *row_ids: int) -> Mapping[int, RunSaid]:
+        """Return what runs have said at other servers; nothing of those whose answers pass through this one."""
+        return await self._asking.said(row_ids)
 
     def jobs_elsewhere(self, provider_id: int | None = None) -> tuple[int, int]:
         """Return how many jobs that are not known here are offered and run, on one machine or on all."""
@@ -335,7 +326,8 @@ class Replication:
             return
         known = self._concerns.known_jobs(machines)
         try:
-            self._concerns.counted(await self._db.read(lambda conn: held_jobs(conn, machines, known)))
+            if self._concerns.counted(await self._db.read(lambda conn: held_jobs(conn, machines, known))):
+                self._dispatcher.tell_of_room()
         except BaseException:
             self._concerns.count_again(machines)
             raise
@@ -346,6 +338,10 @@ class Replication:
     async def _follow_told(self) -> None:
         told, self._told = self._told, set()
         await self._follow(told)
+        # What ended elsewhere has left room there, for which a call waits here.
+        if self._telling.waits_for_room():
+            async with self._reading:
+                await self._count()
 
     async def _follow(self, row_ids: Collection[int]) -> None:
         """Follow jobs as they are by now, which may be later than what was heard of them."""
@@ -356,6 +352,7 @@ class Replication:
                 # One that another server registered since comes with the next look, and its job too.
                 if job.provider_id is None or self._fleet.get(job.provider_id) is not None:
                     self._dispatcher.follow(job, spec, heard=True)
+                    self._concerns.moved(job)
                 else:
                     self._heard.set()
                 if self._job_feed.is_read(job.id):

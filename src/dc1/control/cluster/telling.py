@@ -14,7 +14,7 @@ from dc1.control.feeds.job_watch import EVERYBODY, Audience
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.job_feed import JobUpdate, Lagged, LogLines, StateChanged
 from dc1.domain.jobs.states import JobSource, JobStatus
-from dc1.storage.cluster.news import MOST_IDS, News, Wants
+from dc1.storage.cluster.news import MOST_IDS, News, ToldSpeed, Wants
 from dc1.storage.jobs.job_records import JobRow
 
 WANTS_SECONDS = 2.0
@@ -32,12 +32,12 @@ class _Interest:
         self.heard_at = time.monotonic()
         self.rows: set[int] = set()
         self.audiences: frozenset[Audience] = frozenset()
-        self.room = self.queues = False
+        self.room = self.queues = self.more = False
 
     def take(self, wants: Wants) -> None:
         """Put what it wants in the place of what it wanted."""
         self.heard_at = time.monotonic()
-        self.rows, self.room, self.queues = set(wants.rows), wants.room, wants.queues
+        self.rows, self.room, self.queues, self.more = set(wants.rows), wants.room, wants.queues, wants.more
         renters = (Audience(renter_id=each) for each in wants.renters)
         accounts = (Audience(account_id=each) for each in wants.accounts)
         self.audiences = frozenset((*renters, *accounts, *([EVERYBODY] if wants.everybody else ())))
@@ -71,6 +71,8 @@ class Telling:
         """Whether calls wait here for a machine that has room."""
         self.has_text: Callable[[int], bool] = lambda row_id: False
         """Tell whether text that a job generated is still to be sent."""
+        self.take_speeds: Callable[[], tuple[ToldSpeed, ...]] = tuple
+        """Returns how fast engines are by now that are served here."""
         core.job_feed.tell_readers = self._updated
         core.job_feed.begun = self.reads
         core.job_watch.tell_watchers = self._watched
@@ -88,9 +90,8 @@ class Telling:
         others = self._others()
         if not others:
             return
-        # A server of before would never say what it wants, and hears what everybody is told. Of calls each counts the
-        # text, for whoever ends one pays by it.
-        is_everybody_s = job.source is JobSource.V1 or not self._interests.keys() >= set(others)
+        # A server of before would never say what it wants, and hears what everybody is told.
+        is_everybody_s = not self._interests.keys() >= set(others)
         whom: set[str | None] = {None} if is_everybody_s else {*self._holders(job.provider_id, held_by)}
         if None not in whom:
             whom.update(self._who_may_take(job, waited=waited))
@@ -169,7 +170,7 @@ class Telling:
         room = self.waits_for_room()
         queues = time.monotonic() - self._queued_at < WANTS_SECONDS
         if len(rows) + len(renters) + len(accounts) > MOST_IDS:
-            return Wants(tuple(rows[:MOST_IDS]), everybody=True, room=room, queues=queues)
+            return Wants(tuple(rows[:MOST_IDS]), everybody=True, room=room, queues=queues, more=len(rows) > MOST_IDS)
         return Wants(tuple(rows), tuple(renters), tuple(accounts), EVERYBODY in audiences, room, queues)
 
     def _is_served_here(self, row_id: int) -> bool:
@@ -183,9 +184,16 @@ class Telling:
         elif news.watch:
             self._interests.setdefault(news.replica, _Interest()).rows.update(news.watch)
 
-    def readers(self, row_id: int) -> list[str]:
-        """Return where else a job is read."""
-        return [name for name, interest in self._interests.items() if row_id in interest.rows]
+    def readers(self, row_id: int) -> Collection[str | None]:
+        """Return where else a job is read, as far as that is known; None among them for all others."""
+        known = self._interests
+        names: set[str | None] = {name for name, each in known.items() if each.more or row_id in each.rows}
+        # A server of before says nothing of what it wants, and counts what it hears.
+        names.update(name for name in self._others() if name not in known)
+        lease = None if names else self._leases.of_job(row_id)
+        # Its caller's server is heard of within moments, by which it may have been answered.
+        is_call = lease is not None and lease.assignment.job.source is JobSource.V1 and not lease.has_caller
+        return {None} if is_call and not self._job_feed.has_caller(row_id) else names
 
     # What is sent
 
@@ -218,6 +226,8 @@ class Telling:
             found.append((None, News(self._replica_id, gone=tuple(gone))))
         if look or wants is not None:
             found.append((None, News(self._replica_id, look, wants=wants)))
+        if wants is not None and living and (speeds := self.take_speeds()):
+            found.append((None, News(self._replica_id, speeds=speeds)))
         for name in {None, *self._jobs, *self._lines, *self._watch}:
             jobs = _some(self._jobs, name, self.has_text)
             lines, watch = (_some(ids, name) for ids in (self._lines, self._watch))

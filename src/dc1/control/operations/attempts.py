@@ -27,7 +27,7 @@ from dc1.domain.jobs.states import Actor, ErrorCategory, JobSource, JobStatus, J
 from dc1.domain.providers.liveness import Liveness
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import charges, job_logs, lifecycle
-from dc1.storage.jobs.charges import Evidence
+from dc1.storage.jobs.charges import Evidence, relayed_in
 from dc1.storage.jobs.claims import begin, count_begun, store
 from dc1.storage.jobs.fencing import held_to_the_end, locked_in_force, running_in
 from dc1.storage.jobs.job_logs import Logged, LogLine
@@ -61,6 +61,7 @@ class Attempts:
         self._replicas = replicas
         self._run_counts = core.run_counts
         self.starts = CallStarts(core, dispatcher)
+        replicas.store_by(self.starts.store)
 
     async def accept(self, provider_id: int, job_id: str, attempt: int) -> Lease | StopReason:
         """Start the run of an offered job; a repeated call finds it running.
@@ -368,12 +369,11 @@ class Attempts:
     async def enforce_deadline(self, row_id: int) -> None:
         """End a job whose run or queue deadline has passed; a run that showed no work goes to another provider."""
         await self.starts.store(row_id)
-        now_ms = self._clock.now_ms()
-        lease = self._leases.of_job(row_id)
-        again_seconds = self._queue_deadline_seconds
-        end = partial(lifecycle.end_overdue, job_id=row_id, now_ms=now_ms, queue_deadline_seconds=again_seconds)
+        elsewhere = await self._replicas.said(row_id)
+        lease, now_ms, seconds = self._leases.of_job(row_id), self._clock.now_ms(), self._queue_deadline_seconds
+        end = partial(lifecycle.end_overdue, job_id=row_id, now_ms=now_ms, queue_deadline_seconds=seconds)
         with self._leases.settling(row_id) as said:
-            moved = await self._db.write(partial(end, relayed=said[row_id]))
+            moved = await self._db.write(lambda conn: end(conn, relayed=relayed_in(conn, row_id, said, elsewhere)))
             if moved is not None:
                 # A job that goes back to the queue has no provider any more; its lease still names the one it had.
                 provider_id = moved.job.provider_id if lease is None else lease.provider_id

@@ -17,7 +17,7 @@ from dc1.control.scheduling.replicas import Replicas
 from dc1.control.scheduling.sessions import StopReason
 from dc1.domain import errors
 from dc1.domain.access.call_limits import UNLIMITED_KEY, KeyLimits
-from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, RunSaid
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.placement import ProviderView, Requirement, TaskObstacle
 from dc1.domain.jobs.states import TEST_RENTER_ID, Actor, JobSource, JobStatus, new_job_id
@@ -26,6 +26,7 @@ from dc1.domain.money.machine_terms import TermsChangedError
 from dc1.storage.engine.database import Connection
 from dc1.storage.engine.transaction_hook import NO_HOOK, TransactionHook
 from dc1.storage.jobs import jobs, lifecycle
+from dc1.storage.jobs.charges import relayed_in
 from dc1.storage.jobs.job_records import JobRow, JobSpec
 from dc1.storage.jobs.lifecycle import Transition
 from dc1.storage.jobs.submission import NewJob
@@ -207,23 +208,19 @@ class JobCommands:
         *,
         in_one_piece: bool = False,
     ) -> JobRow:
-        attempt = self._leases.attempt_heard(row_id)
+        await self._attempts.starts.store(row_id)
+        elsewhere = {} if in_one_piece else await self._replicas.said(row_id)
 
-        def work(conn: Connection, relayed: RelayedText) -> Transition:
-            if attempt is not None and not relayed.tokens:
-                job = jobs.known(conn, row_id)
-                # What it generated shows that it worked, and is counted of a call only.
-                if job.token_price_halala is None and job.attempt_number == attempt:
-                    relayed = RelayedText(tokens=1)
-            moved = end(conn, relayed=relayed)
+        def work(conn: Connection, said: Mapping[int, RelayedText]) -> Transition:
+            moved = end(conn, relayed=relayed_in(conn, row_id, said, elsewhere))
             if moved is not None:
                 return moved
             raise refusal(jobs.known(conn, row_id).status)
 
-        await self._attempts.starts.store(row_id)
         with self._leases.settling(row_id) as said:
-            relayed = NOTHING_RELAYED if in_one_piece and not said[row_id].is_whole else said[row_id]
-            moved = await self._db.write(partial(work, relayed=relayed))
+            if in_one_piece and not said[row_id].is_whole:
+                said[row_id] = NOTHING_RELAYED
+            moved = await self._db.write(partial(work, said=dict(said)))
             self._attempts.left(moved, moved.job.provider_id, stop)
         return moved.job
 
@@ -234,13 +231,15 @@ class JobCommands:
         """
         now_ms = self._clock.now_ms()
         held = [lease.row_id for lease in self._leases if lease.assignment.job.renter_id == renter_id]
+        elsewhere: Mapping[int, RunSaid] = {}
+        if self._replicas.others:
+            found = await self._db.read(lambda conn: jobs.open_jobs(conn, renter_id=renter_id))
+            elsewhere = await self._replicas.said(*(job.id for job in found))
 
         def cancel_open(conn: Connection, relayed: Mapping[int, RelayedText]) -> list[Transition]:
             found = jobs.open_jobs(conn, renter_id=renter_id)
-            moved = [
-                lifecycle.cancel(conn, job.id, actor, now_ms, relayed=relayed.get(job.id, NOTHING_RELAYED))
-                for job in found
-            ]
+            said = {job.id: relayed_in(conn, job.id, relayed, elsewhere) for job in found}
+            moved = [lifecycle.cancel(conn, job.id, actor, now_ms, relayed=said[job.id]) for job in found]
             return [each for each in moved if each is not None]
 
         def work(conn: Connection, relayed: Mapping[int, RelayedText]) -> list[Transition]:

@@ -1,5 +1,6 @@
 """How fast engines answer, by what was relayed of their last calls: what callers who prefer speed are placed by."""
 
+import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dc1.control.feeds.run_counts import RunCounts
 from dc1.domain.base.clock import Clock
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.jobs.placement import Speed
+from dc1.storage.cluster.news import ToldSpeed
 
 CALLS = 31
 """So many of its last calls tell an engine's speed: what it was before them is forgotten."""
@@ -26,6 +28,9 @@ _EQUAL = 1.1
 """A tenth is no difference: all callers who prefer speed would be in each other's way at one engine."""
 
 _MOST_REMEMBERED = 10_000
+_MOST_TOLD_BYTES = 5_000
+_NUMBERS_BYTES = 80
+"""How much of a notification speeds may take, and each beside the name of its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,10 @@ class _Record:
 
 
 class EngineSpeeds:
-    """Speeds by model and provider, in memory: every server has those of the calls that it relayed."""
+    """Speeds by model and provider, in memory: those of the calls that this server relayed, and what others tell.
+
+    Of a machine its server tells, as all calls of the machine pass there.
+    """
 
     def __init__(self, clock: Clock, run_counts: RunCounts) -> None:
         self._clock = clock
@@ -57,6 +65,7 @@ class EngineSpeeds:
         self._records: dict[tuple[str, int], _Record] = {}
         self._of_model: dict[str, dict[int, _Record]] = {}
         self._changes = 0
+        self._untold: dict[tuple[str, int], None] = {}
 
     @property
     def version(self) -> tuple[int, int]:
@@ -76,8 +85,36 @@ class EngineSpeeds:
             record.rates.append(pace.tokens_per_second)
         record.heard_ms = self._clock.now_ms()
         # Here and not where it is asked for: there are many who look, at every call.
-        record.figures = SpeedFigures(_median(record.ttfts_ms), _median(record.rates), len(record.ttfts_ms))
+        if is_here or len(record.ttfts_ms) >= record.figures.calls:
+            record.figures = SpeedFigures(_median(record.ttfts_ms), _median(record.rates), len(record.ttfts_ms))
         self._changes += 1
+        if is_here:
+            self._untold[model.lower(), provider_id] = None
+
+    def take_untold(self) -> tuple[ToldSpeed, ...]:
+        """Return speeds of machines that are served here which have changed since they were told, some at a time."""
+        found: list[ToldSpeed] = []
+        size = 0
+        while self._untold and size < _MOST_TOLD_BYTES:
+            model, provider_id = key = next(iter(self._untold))
+            more = len(json.dumps(model)) + _NUMBERS_BYTES
+            if found and size + more > _MOST_TOLD_BYTES:
+                break
+            del self._untold[key]
+            record = self._records.get(key)
+            if record is not None and more < _MOST_TOLD_BYTES:
+                size += more
+                figures = record.figures
+                found.append(ToldSpeed(provider_id, model, figures.ttft_ms, figures.tokens_per_second, figures.calls))
+        return tuple(found)
+
+    def hear(self, told: ToldSpeed) -> None:
+        """Take over what another server has seen of at least as many calls as passed here."""
+        record = self._record(told.provider_id, told.model)
+        if told.calls >= len(record.ttfts_ms):
+            record.figures = SpeedFigures(told.ttft_ms, told.tokens_per_second, told.calls)
+            record.heard_ms = self._clock.now_ms()
+            self._changes += 1
 
     def of(self, provider_id: int, model: str) -> SpeedFigures:
         """Return what is known of a provider's engine."""

@@ -4,7 +4,7 @@ The database decides every move; this table follows it after the commit.
 """
 
 import asyncio
-from collections import OrderedDict, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.base.clock import Clock
 from dc1.domain.inference.kept_events import KeptEvents
 from dc1.domain.inference.relayed_pace import RelayedPace
-from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, RunSaid
 from dc1.domain.jobs.placement import Room
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.jobs.claims import UnstoredStart
@@ -22,9 +22,6 @@ from dc1.storage.jobs.job_records import JobRow, JobSpec
 
 _MOST_ENDED = 10_000
 """Ended runs that wait for the next look at them, which is every second."""
-
-_MOST_HEARD = 10_000
-"""Runs at other servers that are known to have generated something."""
 
 _MOST_HELD_BACK = 1_000
 """Pieces of text that one lease holds back while it is settled, which takes one transaction."""
@@ -111,6 +108,19 @@ class Lease:
             self.pace.note(self.relayed, now_ms)
 
     @property
+    def said(self) -> RunSaid:
+        """What its run has said through this server, for another one."""
+        relayed = self.relayed
+        counts = (relayed.size_bytes, relayed.tokens, self.relayed_characters, self.relayed_events)
+        return RunSaid(self.row_id, self.attempt, *counts, int(relayed.is_whole))
+
+    def resume(self, said: RunSaid) -> None:
+        """Go on from what its run had said through another server, if that is more than is known here."""
+        if said.attempt == self.attempt and said.tokens > self.relayed.tokens:
+            self.relayed = said.relayed_of(self.attempt)
+            self.relayed_characters, self.relayed_events = said.characters, said.events
+
+    @property
     def row_id(self) -> int:
         """Row id of the job."""
         return self.assignment.job.id
@@ -133,7 +143,6 @@ class Leases:
         self._by_row: dict[int, Lease] = {}
         self._by_provider: defaultdict[int, dict[str, Lease]] = defaultdict(dict)
         self._ended: deque[Lease] = deque(maxlen=_MOST_ENDED)
-        self._generating: OrderedDict[int, int] = OrderedDict()
         self.running = 0
         """How many of them run, for whoever asks every second."""
 
@@ -168,17 +177,6 @@ class Leases:
                 self.running -= 1
                 self._ended.append(lease)
         return lease
-
-    def heard(self, row_id: int, attempt: int) -> None:
-        """Note that a run generates whose lease another server alone knows."""
-        self._generating[row_id] = attempt
-        self._generating.move_to_end(row_id)
-        if len(self._generating) > _MOST_HEARD:
-            self._generating.popitem(last=False)
-
-    def attempt_heard(self, row_id: int) -> int | None:
-        """Return which attempt of a job was heard to generate at another server, None for none."""
-        return self._generating.get(row_id)
 
     def take_ended(self) -> list[Lease]:
         """Return the leases of runs that ended since the last call, for whoever keeps what was seen of them."""

@@ -1,11 +1,12 @@
 """What is asked of the other servers on the same database, whether there are any or not."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.access.call_use import CallUse
+from dc1.domain.inference.usage import RunSaid
 
 
 class Replicas(Protocol):
@@ -38,6 +39,17 @@ class Replicas(Protocol):
 
     async def take_over(self, provider_id: int) -> None:
         """Know every job of a machine that another server serves, or did until now."""
+        ...
+
+    async def said(self, *row_ids: int) -> Mapping[int, RunSaid]:
+        """Return what runs have said at other servers; nothing of those whose answers pass through this one.
+
+        Their starts are stored by then.
+        """
+        ...
+
+    def store_by(self, store: Callable[..., Awaitable[object]]) -> None:
+        """Have the starts of runs that another server asks for stored by `store`."""
         ...
 
     def jobs_elsewhere(self, provider_id: int | None = None) -> tuple[int, int]:
@@ -99,6 +111,13 @@ class NoReplicas:
 
     async def take_over(self, provider_id: int) -> None:
         """Know them: nobody else serves a machine."""
+
+    async def said(self, *row_ids: int) -> Mapping[int, RunSaid]:
+        """Return nothing: all that runs say is said here."""
+        return {}
+
+    def store_by(self, store: Callable[..., Awaitable[object]]) -> None:
+        """Be asked by nobody."""
 
     def jobs_elsewhere(self, provider_id: int | None = None) -> tuple[int, int]:
         """Return none."""

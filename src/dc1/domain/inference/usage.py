@@ -56,6 +56,27 @@ NOTHING_RELAYED = RelayedText()
 
 
 @dataclass(frozen=True, slots=True)
+class RunSaid:
+    """How much a run has said through a server: bytes and tokens, and how many characters and events that were.
+
+    `is_whole` is 1 once all of its answer has passed, and 0 before.
+    """
+
+    row_id: int
+    attempt: int
+    size_bytes: int
+    tokens: int
+    characters: int
+    events: int
+    is_whole: int = 0
+
+    def relayed_of(self, attempt: int) -> RelayedText:
+        """Return it as what is paid for that attempt: nothing where it was another one."""
+        is_of_it = attempt == self.attempt
+        return RelayedText(self.size_bytes, self.tokens, bool(self.is_whole)) if is_of_it else NOTHING_RELAYED
+
+
+@dataclass(frozen=True, slots=True)
 class CallBounds:
     """What bounds the tokens of a call: a token is at least one byte of UTF-8.
 

@@ -1,5 +1,6 @@
 """What a run is charged for: what was seen of it decides, and what its daemon says can only lower it."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 
@@ -7,7 +8,7 @@ from sqlalchemy import Connection
 
 from dc1.domain.base.json_types import JsonValue
 from dc1.domain.inference.kinds import kind_of, needs_bodies
-from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, TokenUsage
+from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, RunSaid, TokenUsage
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.faults import DEADLINE_SLACK_MS, Fault, Seen, fault_of_failure
 from dc1.domain.jobs.states import (
@@ -82,6 +83,16 @@ class Evidence:
     def ran_our_program(self) -> bool:
         """Whether what ran was made by the market out of the order, so that its exit status says what we mean by it."""
         return ordered(self.job, self.spec).runs_our_program
+
+
+def relayed_in(
+    conn: Connection, row_id: int, said: Mapping[int, RelayedText], elsewhere: Mapping[int, RunSaid]
+) -> RelayedText:
+    """Return how much a run has said, through this server or another one, which is asked for its attempt by then."""
+    here, there = said.get(row_id, NOTHING_RELAYED), elsewhere.get(row_id)
+    if there is None or there.tokens <= here.tokens:
+        return here
+    return there.relayed_of(jobs.known(conn, row_id).attempt_number)
 
 
 def judged(evidence: Evidence, report: AttemptReport, now_ms: int) -> Fault:
