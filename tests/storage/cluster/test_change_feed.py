@@ -6,10 +6,10 @@ import threading
 import pytest
 
 from dc1.domain.access.keys import KeyRole, new_key
-from dc1.domain.jobs.states import Actor
+from dc1.domain.jobs.states import Actor, JobSource
 from dc1.storage.accounts import keys, renters
 from dc1.storage.cluster import change_feed
-from dc1.storage.cluster.held_jobs import HeldJobs, held_jobs
+from dc1.storage.cluster.held_jobs import HeldJobs, held_jobs, holders
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.providers import providers
@@ -36,8 +36,7 @@ async def test_it_tells_of_jobs_accounts_and_keys_once(market: Market) -> None:
 
     assert [fact.row_id for fact in found.jobs] == [job.id]
     ((row, spec),) = await market.see(change_feed.followed, [job.id])
-    assert row == job
-    assert spec is not None
+    assert (row, spec) == (job, None), "whoever gives out a job that waits reads its documents then"
     assert [row.id for row in found.providers] == [provider]
     assert found.renter_ids == [], "what nobody can have in memory is no news"
     after = await news(market, found.horizon)
@@ -104,3 +103,13 @@ async def test_what_machines_hold_is_told_of_any_number_of_them(market: Market) 
     assert await market.see(held_jobs, [provider], [job.id, *many]) == {provider: HeldJobs()}
     ((held, spec),) = await market.see(change_feed.held, [provider, *many])
     assert (held, spec) == (job, await market.see(jobs.spec, job.id))
+    assert await market.see(change_feed.followed, [job.id]) == [(held, spec)]
+
+
+async def test_a_call_takes_no_gpu_of_a_machine_but_one_of_its_calls(market: Market) -> None:
+    renter, provider = await market.renter(), await market.provider()
+    job = await market.running(renter, provider)
+    call = await market.running(renter, provider, source=JobSource.V1, call_slots=1)
+    assert await market.see(held_jobs, [provider], []) == {provider: HeldJobs(1, 0, 2, 1)}
+    waits = await market.submit(renter)
+    assert await market.see(holders, [job.id, call.id, waits.id]) == {job.id: provider, call.id: provider}

@@ -20,7 +20,7 @@ from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, Text, 
 from dc1.containment import contained
 from dc1.domain.access.call_use import CallUse
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER
-from dc1.domain.jobs.states import OPEN
+from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.storage.cluster import replicas
 from dc1.storage.cluster.arrays import is_any_of
 from dc1.storage.cluster.news import News
@@ -66,6 +66,7 @@ _FACTS = PreparedStatement(
 )
 
 
+_FOLLOWED = PreparedStatement(select(*job_shape.columns).where(is_any_of(jobs.c.id, "wanted")))
 _HORIZON = PreparedStatement(
     select(cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger).label("oldest"))
 )
@@ -130,10 +131,11 @@ def since(conn: Connection, start: int) -> Changes:
 
 
 def followed(conn: Connection, row_ids: Collection[int]) -> list[tuple[JobRow, JobSpec | None]]:
-    """Return jobs as they are now, and the documents of those that are open."""
-    found = job_shape.all(conn.execute(select(*job_shape.columns).where(jobs.c.id.in_(row_ids))))
-    # Nobody hands out a job that has ended, so its documents stay where they are.
-    specs = job_reads.specs(conn, [job.id for job in found if job.status in OPEN])
+    """Return jobs as they are now, and the documents of those that are offered or run."""
+    found = job_shape.all(_FOLLOWED.rows(conn, {"wanted": [*row_ids]}))
+    # Nobody hands out a job that has ended, and whoever gives out one that waits reads its documents then.
+    given = [job.id for job in found if job.status in OPEN and job.status != JobStatus.QUEUED]
+    specs = job_reads.specs(conn, given) if given else {}
     return [(job, specs.get(job.id)) for job in found]
 
 
