@@ -16,7 +16,7 @@ async def main() -> None:
         stream = await client.chat(model, sys.argv[1], stream=True, max_tokens=64)
         async for text in stream:
             print(text, end="", flush=True)
-        print("\n", stream.progress.usage["total_tokens"], "tokens", sep="")
+        print("\n", stream.progress.usage["total_tokens"], " tokens", sep="")
 
 
 asyncio.run(main())

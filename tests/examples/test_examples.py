@@ -85,7 +85,7 @@ def test_follow_job_shows_the_text_as_it_comes_and_the_bill(market: LocalMarket)
     assert bill == f"It scatters blue light. {job['actual_cost_halala']} halala"
 
 
-@pytest.mark.parametrize(("name", "last"), [("client_jobs.py", "halala"), ("client_chat.py", "tokens")])
+@pytest.mark.parametrize(("name", "last"), [("client_jobs.py", "halala"), ("client_chat.py", " tokens")])
 def test_the_client(market: LocalMarket, name: str, last: str) -> None:
     renter, daemon = market.add_renter(), market.connect(market.add_provider())
     with ThreadPoolExecutor(1) as pool:
