@@ -195,9 +195,10 @@ async def test_limits_reach_the_engine(runner: ContainerRunner, client: Any, con
 
 
 async def test_too_many_processes_are_stopped(runner: ContainerRunner, client: Any, container_engine: Engine) -> None:
-    script = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 5 & done 2>/dev/null; echo survived"
+    script = "for i in 1 2 3 4 5 6; do for j in 1 2 3 4 5; do sleep 60 & done; done 2>/dev/null; echo survived"
     with pytest.raises(RunFailed) as failure:
-        await run(runner, container_job(container_engine, script, pids_limit=5))
+        # Fewer than the container's start takes, of which it gets as many.
+        await run(runner, container_job(container_engine, script, pids_limit=1))
     assert failure.value.category == ErrorCategory.EXECUTION
 
 
@@ -205,11 +206,11 @@ async def test_processes_of_one_container_are_not_counted_against_another(
     runner: ContainerRunner, client: Any, container_engine: Engine
 ) -> None:
     sink = RecordingSink()
-    crowd = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; echo up; wait"
+    crowd = "for i in 1 2 3 4; do for j in 1 2 3 4 5; do sleep 60 & done; done; echo up; wait"
     running = asyncio.create_task(runner.run(container_job(container_engine, crowd), sink))
     await sink.wait_for_line("up")
 
-    result, _ = await run(runner, container_job(container_engine, "echo from a child | cat", pids_limit=5))
+    result, _ = await run(runner, container_job(container_engine, "echo from a child | cat", pids_limit=16))
 
     assert result.payload == "from a child"
     running.cancel()

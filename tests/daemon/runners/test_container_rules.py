@@ -58,10 +58,10 @@ def test_never_root(image_user: str, user: str) -> None:
 
 
 def test_a_job_can_lower_its_limits_but_not_raise_them() -> None:
-    assert LIMITS.narrowed({"memory_mb": 512, "cpus": 0.5, "pids_limit": 10}) == ContainerLimits(512, 0.5, 10)
+    assert LIMITS.narrowed({"memory_mb": 512, "cpus": 0.5, "pids_limit": 20}) == ContainerLimits(512, 0.5, 20)
     assert LIMITS.narrowed({"memory_mb": 4096, "cpus": 64, "pids_limit": 1000}) == LIMITS
     assert LIMITS.narrowed({"memory_mb": "lots", "cpus": True, "pids_limit": None}) == LIMITS
-    assert LIMITS.narrowed({"memory_mb": -5, "cpus": 0, "pids_limit": 0}) == ContainerLimits(8, 0.01, 1)
+    assert LIMITS.narrowed({"memory_mb": -5, "cpus": 0, "pids_limit": 0}) == ContainerLimits(8, 0.01, 16)
 
 
 def test_containers_side_by_side_have_the_memory_of_one() -> None:

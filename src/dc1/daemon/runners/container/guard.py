@@ -14,6 +14,7 @@ from docker.types import LogConfig
 from dc1.daemon.runners.container.engine import ENGINE_ERRORS
 from dc1.daemon.runners.container.guard_image import PROGRAM, ensure_guard_image, interpreter
 from dc1.daemon.runners.container.guard_program import READY, own_networks
+from dc1.daemon.runners.container.options import FEWEST_PIDS
 
 # Every address that is not the public internet's, with those that clouds answer at for the machine alone.
 REFUSED_NETWORKS = tuple(
@@ -134,7 +135,7 @@ def _options(client: Any, labels: Mapping[str, str], seccomp: str) -> dict[str, 
         "read_only": True,
         "mem_limit": 64 * _MIB,
         "memswap_limit": 64 * _MIB,
-        "pids_limit": 8,
+        "pids_limit": FEWEST_PIDS,
         "shm_size": _MIB,
         "log_config": LogConfig(type="none"),
     }

@@ -31,6 +31,9 @@ _MOST_VOLUMES = 16
 # A colon or comma would end the path and begin options of the mount.
 _VOLUME = re.compile(r"/[^:,\x00-\x1f]+")
 _KERNELS_OWN = ("/proc", "/sys", "/dev")
+FEWEST_PIDS = 16
+"""What starts a container counts as its own until it has: some five to eight threads of the runtime, as it happens."""
+
 # Linux refuses a longer "NAME=value" (MAX_ARG_STRLEN).
 _ENV_STRING_LIMIT = 128 * 1024 - 1
 
@@ -64,7 +67,7 @@ class ContainerLimits:
             self,
             memory_mib=int(_lower(self.memory_mib, spec.get("memory_mb"), 8)),
             cpus=_lower(self.cpus, spec.get("cpus"), 0.01),
-            pids=int(_lower(self.pids, spec.get("pids_limit"), 1)),
+            pids=int(_lower(self.pids, spec.get("pids_limit"), FEWEST_PIDS)),
         )
 
 
