@@ -3,13 +3,16 @@
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from dc1.daemon.connection import stream as daemon_stream
 from dc1.daemon.errors import AccessDeniedError, DaemonError, KeyInUseError, ReplacedError
+from dc1.testing.waiting import eventually
 from dcp.v1 import daemon_stream_pb2 as pb
 from tests.daemon.loop.fake_server import FakeServer, lease
 from tests.daemon.loop.whole_daemon import connected, running_daemon
@@ -91,14 +94,23 @@ async def test_lease_given_away_meanwhile_is_stopped_on_return(server: FakeServe
         assert again.count("outcome") == 0
 
 
-async def test_silent_server_is_left_after_three_missed_answers(server: FakeServer) -> None:
+async def test_silent_server_is_left_after_three_missed_answers(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.beat_interval_seconds = 0.1
     server.answers_beats = False
-    async with connected(server) as (_, stream):
-        server.answers_beats = True
-        again = await server.stream()
-        assert 2 <= stream.count("beat") <= 3
-        await again.next("beat", lambda beat: beat.sequence == 5)
+    began = time.monotonic()
+    with monkeypatch.context() as strict:
+        strict.setattr(daemon_stream, "MISSED_ANSWERS", 3)
+        async with connected(server) as (daemon, stream):
+            server.answers_beats = True
+            await asyncio.to_thread(eventually, lambda: daemon.agent._connection.is_open, "the welcome")
+            # How long is waited is known by now; the next stream is heard out, however late its answers come.
+            strict.undo()
+            again = await server.stream()
+            assert time.monotonic() - began >= 3 * server.beat_interval_seconds
+            assert stream.count("beat") <= 3
+            await again.next("beat", lambda beat: beat.sequence == 5)
 
 
 async def test_draining_server_is_reconnected_to(server: FakeServer) -> None:

@@ -37,6 +37,10 @@ class DaemonUnderTest:
         stream.start(job_id)
         return await self.runner.next_run()
 
+    def beat_now(self) -> None:
+        """Have it tell its state at once, as it does by itself where something has changed."""
+        self.agent._connection.beat_now()
+
     async def no_leases(self) -> None:
         await asyncio.wait_for(self.agent.assignments.idle.wait(), DEADLINE_SECONDS)
 
