@@ -4,6 +4,7 @@ Each is a process all the same, with a session, a directory, an environment and 
 this is the process that starts them.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -109,10 +110,18 @@ class _Starter:
         assert pid, "the process that starts programs is gone"
         return WarmChild(int(pid), ended)
 
+    def close(self) -> None:
+        """Let it end, and whatever it has started that is still there."""
+        self._socket.close()
+        self._process.wait()
+
 
 @cache
 def _starter() -> _Starter:
-    return _Starter()
+    starter = _Starter()
+    # No fixture's: helpers start programs as well. The interpreter would complain of both at its end.
+    atexit.register(starter.close)
+    return starter
 
 
 def start(
