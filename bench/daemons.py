@@ -18,7 +18,7 @@ from google.protobuf import json_format
 from grpc import aio
 
 from bench.children import serve_questions
-from dc1.daemon.connection.connection import Backoff
+from dc1.daemon.connection.connection import Backoff, Patience
 from dc1.testing.daemon_script import DaemonScript, attempt_of, attempt_offered
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
@@ -99,9 +99,14 @@ class SimulatedDaemon:
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> None:
         """Hold one stream until it ends; a server too busy to take it is asked again, as a real daemon does."""
-        pauses = Backoff()
+        pauses, patience = Backoff(), Patience()
         while True:
-            if await self._is_refused(stub, key):
+            call = stub.Connect(metadata=(("x-provider-key", key),))
+            # As long as a real daemon waits: a line of those who have gone is what a fleet that comes back can fail by.
+            leaving = asyncio.get_running_loop().call_later(patience.seconds, call.cancel)
+            is_refused = await self._is_refused(call, leaving)
+            patience.waited(in_vain=call.cancelled() and is_refused)
+            if is_refused:
                 self._tally.refused += 1
             else:
                 self._tally.ended += 1
@@ -110,40 +115,49 @@ class SimulatedDaemon:
                     return
             await asyncio.sleep(pauses.next())
 
-    async def _is_refused(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> bool:
+    async def _is_refused(self, call: Call, leaving: asyncio.TimerHandle) -> bool:
         """Hold one stream until it ends, and tell whether it never began because the server is busy."""
-        call = stub.Connect(metadata=(("x-provider-key", key),))
         beating: asyncio.Task[None] | None = None
         try:
             await self._send(call, self._script.hello())
             while isinstance(message := await call.read(), pb.ConnectResponse):
+                leaving.cancel()
                 self._script.hear(message)
-                match message.WhichOneof("message"):
-                    case "welcome":
-                        self._tally.open += 1
-                        self._interval = message.welcome.desired.beat_interval_seconds
-                        beating = asyncio.create_task(self._beat(call))
-                        for offer in message.welcome.desired.offers:
-                            await self._accept(call, offer)
-                    case "desired":
-                        self._tally.beats += 1
-                        self._interval = message.desired.beat_interval_seconds
-                        self._tally.latencies.append(time.perf_counter() - self._sent_at)
-                        if self._manner == "eager":
-                            await self._send_beat(call)
-                    case "offer":
-                        await self._accept(call, message.offer)
-                    case "start":
-                        await self._work(call, message.start.lease)
-                    case "outcome_receipt":
-                        self._tally.jobs += 1
+                if message.HasField("welcome"):
+                    self._tally.open += 1
+                    self._interval = message.welcome.desired.beat_interval_seconds
+                    beating = asyncio.create_task(self._beat(call))
+                    for offer in message.welcome.desired.offers:
+                        await self._accept(call, offer)
+                else:
+                    await self._follow(call, message)
+        except asyncio.CancelledError:
+            # By the end of patience, or of the bench.
+            if not call.cancelled() or beating is not None:
+                raise
         except (aio.AioRpcError, asyncio.InvalidStateError):
             pass
         finally:
+            leaving.cancel()
             if beating is not None:
                 beating.cancel()
             call.cancel()
-        return beating is None and (self._returns or await call.code() in _BUSY)
+        return beating is None and (self._returns or call.cancelled() or await call.code() in _BUSY)
+
+    async def _follow(self, call: Call, message: pb.ConnectResponse) -> None:
+        match message.WhichOneof("message"):
+            case "desired":
+                self._tally.beats += 1
+                self._interval = message.desired.beat_interval_seconds
+                self._tally.latencies.append(time.perf_counter() - self._sent_at)
+                if self._manner == "eager":
+                    await self._send_beat(call)
+            case "offer":
+                await self._accept(call, message.offer)
+            case "start":
+                await self._work(call, message.start.lease)
+            case "outcome_receipt":
+                self._tally.jobs += 1
 
     async def _send(self, call: Call, message: pb.ConnectRequest) -> None:
         # gRPC takes one message at a time, and a beat may fall due while a job is accepted.

@@ -251,6 +251,8 @@ def _channel_options(settings: Settings) -> list[tuple[str, Any]]:
         ("grpc.max_concurrent_streams", 100_000),
         # A fleet reconnects at once after a restart; by default calls beyond 1,000 not yet taken up are dropped at
         # random.
+        # Nor those that wait for longer than its 30 s: who leaves knows it first.
+        ("grpc.server_max_unrequested_time_in_server", 90),
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 100_000),
         # Daemons and edges keep connections alive by PINGs; by default those more frequent than 5 minutes end the

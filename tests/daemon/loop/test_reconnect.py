@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
+from dc1.daemon.connection import connection
 from dc1.daemon.connection import stream as daemon_stream
 from dc1.daemon.errors import AccessDeniedError, DaemonError, KeyInUseError, ReplacedError
 from dc1.testing.waiting import eventually
@@ -302,3 +303,14 @@ async def test_status_that_grpc_lost_is_not_said(server: FakeServer, capsys: pyt
         server.refusal = None
         await server.stream()
     assert "not_connected" not in capsys.readouterr().out
+
+
+async def test_a_server_that_takes_its_time_is_waited_for_longer_each_time(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a whole fleet is back, daemons that all left after the same time stood in line for ever."""
+    monkeypatch.setattr(connection, "WELCOME_SECONDS", 0.2)
+    server.welcomes_after_seconds = 0.7
+    async with running_daemon(server):
+        await server.stream()
+    assert server.left >= 1

@@ -31,6 +31,12 @@ FIRST_SECONDS = 0.2
 CAP_SECONDS = 5.0
 """Most that is waited before any attempt: a server that is back has its whole fleet within so long."""
 
+WELCOME_SECONDS = 25.0
+"""How long the server may take to answer a first Hello."""
+
+LONGEST_WELCOME_SECONDS = 60.0
+"""How long it may take at most: the edge ends a stream on which nothing was said for 75 s."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -52,6 +58,22 @@ class Backoff:
         self._ceiling = FIRST_SECONDS
 
 
+class Patience:
+    """How long a daemon waits for its welcome: twice as long after each time in vain.
+
+    A fleet that comes back stands in line at its server. Did each daemon leave after the same time, to stand at the end
+    again, the server would only ever come to those who have just gone.
+    """
+
+    def __init__(self) -> None:
+        """Begin with that of a first Hello."""
+        self.seconds = WELCOME_SECONDS
+
+    def waited(self, *, in_vain: bool) -> None:
+        """Note how it went."""
+        self.seconds = min(LONGEST_WELCOME_SECONDS, self.seconds * 2) if in_vain else WELCOME_SECONDS
+
+
 class Connection:
     """Keeps a stream open. Leases live on while there is none."""
 
@@ -69,6 +91,7 @@ class Connection:
         self._reporter = reporter
         self._registry = registry
         self._backoff = backoff or Backoff()
+        self._patience = Patience()
         self._notices = OperatorNotices()
         self._stream: Stream | None = None
         self._closing = asyncio.Event()
@@ -93,6 +116,7 @@ class Connection:
                 self._registry,
                 self._notices,
                 self._config.beat_interval_seconds,
+                welcome_seconds=self._patience.seconds,
                 take_over=self._config.take_over and not self._was_welcomed,
             )
             # Set before the first message, so that `close` and `beat_now` find a stream that is still connecting.
@@ -100,6 +124,7 @@ class Connection:
             opened_at = time.monotonic()
             end = await self._held(stream, credentials)
             self._stream = None
+            self._patience.waited(in_vain=not stream.welcomed and end.code is None)
             if stream.welcomed:
                 self._was_welcomed = True
                 self.streams += 1

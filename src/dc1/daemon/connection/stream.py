@@ -25,9 +25,6 @@ from dc1.domain.jobs.states import ErrorCategory
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 
-WELCOME_SECONDS = 10.0
-"""How long the server may take to answer Hello."""
-
 FAREWELL_SECONDS = 2.0
 """How long the server may take to end a stream that both sides are done with."""
 
@@ -80,11 +77,14 @@ class Stream:
         notices: OperatorNotices,
         beat_interval_seconds: float,
         *,
+        welcome_seconds: float,
         take_over: bool = False,
     ) -> None:
+        """`welcome_seconds` is how long the server may take to answer Hello."""
         self.welcomed = False
         self._instance_id = instance_id
         self._take_over = take_over
+        self._welcome_seconds = welcome_seconds
         self._assignments = assignments
         self._reporter = reporter
         self._registry = registry
@@ -133,7 +133,8 @@ class Stream:
 
     async def _read(self, call: Call) -> StreamEnd:
         try:
-            async with asyncio.timeout(FAREWELL_SECONDS if self._finishing else WELCOME_SECONDS) as self._patience:
+            seconds = FAREWELL_SECONDS if self._finishing else self._welcome_seconds
+            async with asyncio.timeout(seconds) as self._patience:
                 while isinstance(message := await call.read(), pb.ConnectResponse):
                     self._survive(message)
             return StreamEnd("the server ended the stream", await call.code(), self._reconnect)
