@@ -132,7 +132,7 @@ def test_help_fits_a_terminal(each: Any) -> None:
         Reply({"error": "Rate limit exceeded", "retryAfterSeconds": 60}, 429, headers={"retry-after": "60"}),
         # Later than a command waits for by itself.
         Reply({"error": "Service unavailable", "code": "UPSTREAM_UNAVAILABLE"}, 503, headers={"retry-after": "60"}),
-        Reply("<html>Bad gateway</html>", 502, "text/html"),
+        Reply("<html>Bad gateway</html>", 502, "text/html", {"retry-after": "60"}),
         Reply("<html>Welcome</html>", 200, "text/html"),
         Reply([]),
     ],
