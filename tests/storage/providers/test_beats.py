@@ -4,6 +4,7 @@ import pytest
 
 from dc1.domain.base.clock import DAY_MS
 from dc1.domain.base.json_types import JsonObject
+from dc1.storage.engine import followed
 from dc1.storage.engine.database import Database
 from dc1.storage.providers import beats, providers
 from dc1.storage.providers.beats import StoredBeat
@@ -65,3 +66,10 @@ async def test_nobody_and_who_is_no_provider_change_nothing(market: Market) -> N
     before = await row(market, provider)
     await market.do(beats.store, [StoredBeat(provider + 99, NOW, 0, STATUS)], NOW)
     assert await row(market, provider) == before
+
+
+async def test_other_servers_do_not_look_at_once_for_beats(market: Market, db: Database) -> None:
+    provider = await market.provider()
+    told = [StoredBeat(provider, NOW, 1, STATUS)]
+    _, is_news = await db.write(lambda conn: followed.run(conn, lambda conn: beats.store(conn, told, NOW)))
+    assert not is_news

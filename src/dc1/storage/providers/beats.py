@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dc1.domain.base.clock import day_start_ms
 from dc1.domain.base.json_types import JsonObject, compact
+from dc1.storage.engine.followed import COUNTS_ONLY
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.schema.tables import provider_days, providers
 
@@ -80,6 +81,8 @@ def _statements(engine_name: str) -> tuple[PreparedStatement, PreparedStatement]
         heartbeats_received=providers.c.heartbeats_received + heartbeats,
         gpu_status=func.coalesce(status, type_coerce(providers.c.gpu_status, Text)),
     )
+    # Other servers find it when they look next, within a second: they need not look at once, each second, for beats.
+    updated = updated.execution_options(**COUNTS_ONLY)
     counted = select(provider_id, bindparam("day_ms", type_=BigInteger), heartbeats).where(heartbeats > 0)
     insert = sqlite.insert if is_sqlite else postgresql.insert
     days = insert(provider_days).from_select(["provider_id", "day_ms", "heartbeats"], counted)
