@@ -1,5 +1,7 @@
 """What daemons said while a flush was being written waits for the next one."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Connection
 
@@ -66,12 +68,18 @@ async def test_a_beat_that_says_nothing_new_is_stored_as_one(
     assert beats[daemon.provider.id] == daemon.provider.beats_of_week
 
 
-async def test_what_another_server_may_have_written_is_written_anew(market: SmallMarket) -> None:
+@pytest.mark.parametrize("is_known_elsewhere", [False, True])
+async def test_what_another_server_may_have_written_is_written_anew(
+    market: SmallMarket, is_known_elsewhere: bool
+) -> None:
     """A machine whose stream was open elsewhere meanwhile says the same as before, and its row does not."""
     daemon = await market.daemon()
     daemon.beat()
     await market.control.report_flusher.flush()
     market.control.fleet.presence.stream_closed(daemon.provider)
+    if is_known_elsewhere:
+        daemon.provider.stream_replica = "other"
+        daemon.provider.presence = replace(daemon.provider.presence, stream_open=True, stream_lost_ms=None)
     await market.control.report_flusher.flush()
     await market.db.write(lambda conn: providers.set_preferences(conn, daemon.provider.id, gpu_count=7))
     market.control.fleet.presence.stream_opened(daemon.provider)

@@ -127,7 +127,7 @@ class ReportFlusher:
         for provider in unstored:
             # Beats that came during the write are counted with the next flush.
             provider.beats_to_flush -= batch.heard[provider.id]
-            if provider.presence.stream_open:
+            if provider.presence.stream_open and provider.stream_replica is None:
                 self._flushed[provider.id] = batch.flushed[provider.id]
             else:
                 self._flushed.pop(provider.id, None)
