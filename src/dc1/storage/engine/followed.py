@@ -1,7 +1,7 @@
 """Which writes other servers have to hear of: those of tables that they follow by reading them.
 
-It is said of the table, by its change stamps, and of the few statements that change there what nobody follows; whoever
-writes need not know.
+It is said of the table, by its change stamps, and of the few statements that change there what nobody follows or what
+can wait; whoever writes need not know.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,8 @@ _STAMP = "changed_xid"
 _TELLS_ITSELF = "tells_itself"
 _COUNTS_ONLY = "dc1_counts_only"
 COUNTS_ONLY: Mapping[str, Any] = {_COUNTS_ONLY: True}
-"""The execution options of a statement that changes nothing of its rows which the others follow."""
+"""The execution options of a statement that changes nothing of its rows which the others have to see before they look
+by themselves, once a second."""
 _WAS_CHANGED = "dc1_followed_was_changed"
 
 
