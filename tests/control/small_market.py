@@ -74,6 +74,10 @@ class Daemon:
     def heard_at(self) -> float:
         return time.monotonic()
 
+    @property
+    def beat_interval_seconds(self) -> float:
+        return 10
+
     def ask_for_beat(self) -> None:
         self.beat()
 

@@ -5,6 +5,9 @@ from dc1.metrics.timing import LoopMetrics
 MOST_STRETCH = 3.0
 """How many times longer than usual the time between two beats may become."""
 
+_LONGEST_INTERVAL_SECONDS = 60.0
+"""What no pace makes of a shorter interval: the edge ends a stream on which nothing was said for 75 s."""
+
 _BEHIND_SECONDS = 0.02
 _IN_TIME_SECONDS = 0.005
 _LONGEST_SECONDS = 0.25
@@ -13,6 +16,11 @@ _LONGEST_SECONDS = 0.25
 _WEIGHT = 0.2
 _FASTER = 1.1
 _SLOWER = 1.02
+
+
+def stretched(interval_seconds: float, times: float) -> float:
+    """Return the time between two beats at a pace that makes it so many `times` as long."""
+    return max(interval_seconds, min(interval_seconds * times, _LONGEST_INTERVAL_SECONDS))
 
 
 class BeatPace:

@@ -43,7 +43,7 @@ class FleetSettings(BaseModel):
     )
     beat_interval_seconds: PositiveFloat = Field(
         default=defaults.BEAT_INTERVAL_SECONDS,
-        description="Seconds between beats on the stream, up to three times as many "
+        description="Seconds between beats on the stream, up to three times as many, 60 at most, "
         "while the server is behind; three missed end it.",
     )
     probe_interval_seconds: Seconds = Field(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from dc1.control.beat_pace import MOST_STRETCH
+from dc1.control.beat_pace import MOST_STRETCH, stretched
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.replicas import Replicas
@@ -65,9 +65,8 @@ class SecondDaemons:
         self._sessions = core.sessions
         self._fleet = core.fleet
         self._replicas = replicas
-        # Nobody lives who was silent for so long: a beat was due twice, elsewhere by the pace of another server.
-        self._silence_seconds = 2 * core.config.beat_interval_seconds + 1
-        self._silence_elsewhere_seconds = 2 * MOST_STRETCH * core.config.beat_interval_seconds + 2
+        # By the pace of another server, which is not known here.
+        self._interval_elsewhere_seconds = stretched(core.config.beat_interval_seconds, MOST_STRETCH)
         self._looks: dict[int, _Look] = {}
         self._hosts: dict[int, OrderedDict[str, int]] = {}
 
@@ -105,14 +104,15 @@ class SecondDaemons:
             # The owner has a new key, perhaps because somebody else has the old one.
             if session.key_id != asker.key_id and not asker.key_is_replaced:
                 return True
-            return time.monotonic() - session.heard_at > self._silence_seconds
+            return time.monotonic() - session.heard_at > _silence_seconds(session.beat_interval_seconds)
         if provider.stream_replica not in self._replicas.others:
             return True
         if asker.instance and asker.instance == provider.stream_instance:
             return True
         look = self._look(provider, asker)
         # Beats of a daemon elsewhere arrive by the database, which is told of them once a second.
-        return time.monotonic() - look.at > self._silence_elsewhere_seconds and not _heard_since(provider, look)
+        silence_seconds = _silence_seconds(self._interval_elsewhere_seconds) + 1
+        return time.monotonic() - look.at > silence_seconds and not _heard_since(provider, look)
 
     def _holder_spoke(self, provider: Provider, asker: Asker, began: float) -> bool:
         session = self._sessions.get(provider.id)
@@ -156,6 +156,11 @@ class SecondDaemons:
         log.warning("second_daemon", provider_id=provider.id, what=what)
         provider.second_daemon_at_ms = now_ms
         await self._db.write(lambda conn: providers.note_second_daemon(conn, provider.id, now_ms))
+
+
+def _silence_seconds(interval_seconds: float) -> float:
+    """Return for how long nobody is silent who lives: a beat was due twice."""
+    return 2 * interval_seconds + 1
 
 
 def _heard_since(provider: Provider, look: _Look) -> bool:

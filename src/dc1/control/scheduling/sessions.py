@@ -61,6 +61,11 @@ class Session(Protocol):
         ...
 
     @property
+    def beat_interval_seconds(self) -> float:
+        """How long the daemon was told to let pass between two beats."""
+        ...
+
+    @property
     def begins_calls(self) -> bool:
         """Whether the daemon begins a call with its offer, and waits for no Start."""
         ...

@@ -6,6 +6,7 @@ from functools import partial
 import structlog
 
 from dc1 import defaults
+from dc1.control.beat_pace import stretched
 from dc1.control.control_plane import ControlPlane
 from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.job_feed import TokenChunk
@@ -74,7 +75,7 @@ class DaemonMessages:
         self._told_of_batch = False
         self._heard: tuple[int, pb.DaemonState] | None = None
         self.interval_seconds = plane.config.beat_interval_seconds
-        """The time between two beats that the daemon was told last, but for one that it was asked for."""
+        """The time between two beats that the daemon is told next or was last, but for one that it was asked for."""
         self.carries_bodies = False
         """Whether the daemon takes calls under /v1 as bytes."""
         self.begins_with_offers = False
@@ -90,6 +91,7 @@ class DaemonMessages:
         # At once: nothing was said on this stream before, so that a run which a Hello does not list is lost. Only a
         # beat can have been on its way before the lease.
         await self._reconcile(hello.state, lost_after=1)
+        self._set_pace()
         welcome = pb.Welcome(
             provider_id=self._provider.id,
             provider_name=self._provider.name,
@@ -147,9 +149,15 @@ class DaemonMessages:
         await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
         self._images.tell_change()
         self._heard = beat.sequence, beat.state
+        # Now, and not when the answer's turn comes: who waits for the next beat has to know how long it may take.
+        self._set_pace()
         self._outbox.send_desired(lambda: self._desired(beat.sequence, beat.state))
         # Every beat may have freed a slot or brought a model.
         self._plane.dispatcher.wake(self._provider.id)
+
+    def _set_pace(self) -> None:
+        usual_seconds = self._plane.config.beat_interval_seconds
+        self.interval_seconds = stretched(usual_seconds, self._plane.sessions.pace.stretch)
 
     def _fold(self, state: pb.DaemonState) -> None:
         report = read_report(report_body(state.report))
@@ -190,11 +198,9 @@ class DaemonMessages:
 
     def _desired(self, sequence: int, state: pb.DaemonState, *, interval_seconds: float | None = None) -> pb.Desired:
         config = self._plane.config
-        if interval_seconds is None:
-            interval_seconds = self.interval_seconds = config.beat_interval_seconds * self._plane.sessions.pace.stretch
         desired = pb.Desired(
             sequence=sequence,
-            beat_interval_seconds=interval_seconds,
+            beat_interval_seconds=interval_seconds or self.interval_seconds,
             paused=bool(self._provider.pauses),
             preload_model=self._provider.preload_model,
             latest_version=config.daemon_latest_version,

@@ -71,6 +71,11 @@ class DaemonSession:
         return self._asker.instance
 
     @property
+    def beat_interval_seconds(self) -> float:
+        """How long the daemon was told to let pass between two beats."""
+        return self._messages.interval_seconds
+
+    @property
     def begins_calls(self) -> bool:
         """Whether the daemon begins a call with its offer."""
         return self._messages.begins_with_offers
