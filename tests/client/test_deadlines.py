@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from dc1.client import AsyncClient, Client, ConnectionBrokenError, WaitTimeoutEr
 JOB = b'{"job": {"job_id": "job-1", "status": "running"}}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(JOB)
 SECONDS = 1.5
-# Beside that time itself, on a machine that is busy; where a part of a call has all of it once more, it is 1.8 times.
+# Where a part of a call has all of it once more, it is 1.8 times.
 LATEST = 1.65 * SECONDS
 
 
@@ -120,8 +121,22 @@ def posts_without_a_loop(url: str) -> float:
         return time.monotonic() - began
 
 
+async def standstill(until: asyncio.Event) -> float:
+    """For how many seconds a busy machine left this process without a turn."""
+    late, last = 0.0, time.monotonic()
+    while not until.is_set():
+        await asyncio.sleep(0.01)
+        now = time.monotonic()
+        # Less is what any timer is late by where others compute as well.
+        late += now - last if now - last > 0.1 else 0
+        last = now
+    return late
+
+
 async def test_nothing_takes_longer_than_its_caller_said() -> None:
     """All of them at a time: each takes as long as it may."""
+    over = asyncio.Event()
+    standing = asyncio.create_task(standstill(over))
 
     async def after(then: tuple[bytes | None, int], ask: Ask) -> float:
         with answering_once(*then) as url:
@@ -134,10 +149,12 @@ async def test_nothing_takes_longer_than_its_caller_said() -> None:
     for each in (waits_without_a_loop, reads_without_a_loop, posts_without_a_loop):
         asks[each.__name__] = partial(in_a_thread, each)
     took = await asyncio.gather(*(after(then, ask) for then in THEN.values() for ask in asks.values()))
+    over.set()
+    latest = LATEST + await standing
 
     names = [f"{name}: {case}" for case in THEN for name in asks]
-    late = {name: seconds for name, seconds in zip(names, took, strict=True) if seconds > LATEST}
-    assert not late
+    late = {name: seconds for name, seconds in zip(names, took, strict=True) if seconds > latest}
+    assert not late, latest
 
 
 def test_an_address_that_nobody_answers_at_leaves_time_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,9 +171,18 @@ def test_an_address_that_nobody_answers_at_leaves_time_for_the_others(monkeypatc
         monkeypatch.setattr(
             socket, "getaddrinfo", lambda name, *rest, **more: found if name == host else resolve(name, *rest, **more)
         )
-        began = time.monotonic()
-        stream = backends.Backend().connect_tcp(host, port, timeout=1.0)
+        waited: list[float] = []
+        connect = socket.create_connection
+
+        def connecting(address: tuple[str, int], timeout: float, **more: Any) -> socket.socket:
+            waited.append(timeout)
+            return connect(address, timeout, **more)
+
+        monkeypatch.setattr(socket, "create_connection", connecting)
+        stream = backends.Backend().connect_tcp(host, port, timeout=2.0)
 
         assert stream.get_extra_info("server_addr") == (alive, port)
-        assert time.monotonic() - began < 1.0
+        # Half of it for each of two, and no more together: how long a busy machine took for it says nothing.
+        assert waited[0] <= 1.0
+        assert sum(waited) < 2.01
         stream.close()
