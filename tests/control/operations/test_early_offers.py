@@ -218,14 +218,19 @@ async def test_a_disk_that_hangs_keeps_no_beat_waiting(
     """It is taken back, and offered again when the disk has it."""
     monkeypatch.setattr(sessions, "_MOST_EARLY_SECONDS", 0.01)
     async with begun(market, daemon, renter) as call:
-        follower, _ = _follower(market, daemon)
-        await follower.take(_accept(call))
+        follower, outbox = _follower(market, daemon)
+        await _answer(follower, call)
         async with asyncio.timeout(5):
             await follower.take(pb.ConnectRequest(beat=pb.Beat(state=pb.DaemonState(begins_with_offers=True))))
-        assert daemon.stopped[0] == (call.offer.job.job_id, 1, StopReason.WITHDRAWN)
+        assert daemon.stopped == [(call.offer.job.job_id, 1, StopReason.WITHDRAWN)]
+        assert _said(outbox) == [], "a daemon would take it for an answer to the next offer of the same attempt"
         call.commit.set()
         job = await call.started
     assert [offer.job.id for offer in daemon.offers] == [job.id, job.id]
+    await _told(market, daemon).take(_accept(call))
+    lease = market.control.leases.of_job(job.id)
+    assert lease is not None
+    assert lease.running
 
 
 async def test_a_stream_that_came_meanwhile_is_offered_the_call(

@@ -163,6 +163,8 @@ class EarlyOffers:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._offers: dict[str, EarlyOffer] = {}
+        self._called_off: set[str] = set()
+        """Those that were stopped and whose commit is still on its way, after which they are offered again."""
 
     def send(self, provider_id: int, assignment: Assignment, expires_in_seconds: float, now_ms: int) -> None:
         """Offer a call on the provider's stream, if it has one here and begins calls so.
@@ -173,31 +175,42 @@ class EarlyOffers:
         before = self._offers.get(job_id)
         if before is not None:
             if before.assignment.job.id != assignment.job.id:
-                self.withdraw(job_id)
+                self._call_off(job_id)
             return
         # Who waits for a Start would have that no earlier.
         if session is None or not session.begins_calls:
             return
-        giving_up = asyncio.get_running_loop().call_later(_MOST_EARLY_SECONDS, self.withdraw, job_id)
+        giving_up = asyncio.get_running_loop().call_later(_MOST_EARLY_SECONDS, self._call_off, job_id)
         self._offers[job_id] = EarlyOffer(session, assignment, now_ms, asyncio.Event(), giving_up)
         session.offer(assignment, expires_in_seconds)
 
-    async def known(self, job_id: str) -> None:
-        """Wait until it is known whether a job is to be that was offered early, if it was."""
+    async def stands(self, job_id: str) -> bool:
+        """Wait until it is known of a job that was offered early whether it is to be; False where nothing is answered.
+
+        Of one that is stopped and will be offered again: any answer would be taken for one to the next offer of it.
+        """
         if (early := self._offers.get(job_id)) is not None:
             await early.known.wait()
+        return job_id not in self._called_off
 
     def confirm(self, job_id: str) -> EarlyOffer | None:
         """Return how a job was offered early that is durable now; None where it has to be offered on the stream."""
         early = self._end(job_id)
+        self._called_off.discard(job_id)
         if early is None or self._sessions.get(early.session.provider_id) is not early.session:
             return None
         return early
 
     def withdraw(self, job_id: str) -> None:
-        """Stop a job that was offered early and is not to be, or not yet, if there is one."""
+        """Stop a job that is not to be, if it was offered early."""
+        self._called_off.discard(job_id)
         if (early := self._end(job_id)) is not None:
             early.session.stop(job_id, early.assignment.attempt, StopReason.WITHDRAWN)
+
+    def _call_off(self, job_id: str) -> None:
+        """Stop a job that is not to be yet."""
+        self.withdraw(job_id)
+        self._called_off.add(job_id)
 
     def _end(self, job_id: str) -> EarlyOffer | None:
         early = self._offers.pop(job_id, None)

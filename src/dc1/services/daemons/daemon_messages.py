@@ -50,6 +50,9 @@ _MOST_OFFERED_AT_ONCE = defaults.COMPLETION_MAX_BYTES + 1024 * 1024
 _BEATS_UNTIL_LOST = 2
 """A running lease that this many beats do not list is lost: one beat may have been on its way before the lease."""
 
+_ANSWERED = frozenset({"accept", "decline", "progress", "logs", "outcome"})
+"""What may be answered of a job. Tokens are not, and come behind its acceptance, with which they wait."""
+
 # What is in neither table counts as superseded: for a daemon every refusal means to let go of the attempt.
 _STOP_FOR_CODE: Mapping[str, StopReason] = {
     ErrorCode.LEASE_SUPERSEDED: StopReason.SUPERSEDED,
@@ -118,6 +121,8 @@ class DaemonMessages:
         kind = message.WhichOneof("message")
         if kind != "outcome":
             require_few_values(message, MAX_VALUES)
+        if kind in _ANSWERED and not await self._plane.dispatcher.early.stands(getattr(message, kind).lease.job_id):
+            return
         match kind:
             case "beat":
                 await self._beat(message.beat)
@@ -125,7 +130,6 @@ class DaemonMessages:
                 await self._accept(message.accept.lease)
             case "decline":
                 lease = message.decline.lease
-                await self._plane.dispatcher.early.known(lease.job_id)
                 await self._plane.attempts.decline(
                     self._provider.id, lease.job_id, lease.attempt_number, message.decline.reason
                 )
@@ -255,8 +259,6 @@ class DaemonMessages:
     # Jobs
 
     async def _accept(self, ref: pb.LeaseRef) -> None:
-        # What else is said of the job comes behind this, and waits with it.
-        await self._plane.dispatcher.early.known(ref.job_id)
         lease = await self._plane.attempts.accept(self._provider.id, ref.job_id, ref.attempt_number)
         if isinstance(lease, StopReason):
             self._budget.spend_refused(self._provider.id)
