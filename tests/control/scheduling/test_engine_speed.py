@@ -3,6 +3,7 @@
 import pytest
 
 from dc1.control.feeds.run_counts import RunCounts
+from dc1.control.scheduling import engine_speed
 from dc1.control.scheduling.engine_speed import CALLS, STALE_MS, EngineSpeeds
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.inference.usage import RelayedText
@@ -64,6 +65,12 @@ def test_the_server_of_a_machine_tells_the_others_how_fast_it_is(clock: ManualCl
     many = dict.fromkeys(range(200), (100, 10.0))
     told_at_once = speeds_of(clock, many, times=1).take_untold()
     assert 20 < len(told_at_once) < len(many), "as many as fit a notification"
+
+
+def test_what_nobody_is_told_is_not_kept_for_ever(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_speed, "_MOST_REMEMBERED", 3)
+    speeds = speeds_of(clock, dict.fromkeys(range(10), (100, 10.0)), times=1)
+    assert [told.provider_id for told in speeds.take_untold()] == [7, 8, 9]
 
 
 def test_what_came_in_one_piece_tells_nothing() -> None:

@@ -156,6 +156,8 @@ class EngineSpeeds:
 
     def _forget(self, model: str, provider_id: int) -> None:
         del self._records[model, provider_id]
+        # A server that is alone tells nobody, and would keep it for ever.
+        self._untold.pop((model, provider_id), None)
         del self._of_model[model][provider_id]
         if not self._of_model[model]:
             del self._of_model[model]
