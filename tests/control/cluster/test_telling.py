@@ -131,6 +131,10 @@ def test_what_a_run_says_is_for_its_readers_alone(among_three: Telling, monkeypa
     # A call's caller is at another server, which has not said yet that it reads.
     assert set(among_three.readers(ROW)) == {None}
     assert set(among_three.readers(ROW + 1)) == set()
+    among_three.heard(News("c", wants=Wants(more=True)))
+    assert set(among_three.readers(ROW)) == {"b", "c"}, "who reads more than it could name may not be the caller's"
+    assert set(among_three.readers(ROW + 1)) == {"c"}
+    among_three.heard(News("c", wants=Wants()))
     monkeypatch.setattr(among_three._job_feed, "has_caller", lambda row_id: True)
     assert set(among_three.readers(ROW)) == set()
     among_three.heard(News("b", wants=Wants(rows=(ROW,))))

@@ -186,14 +186,21 @@ class Telling:
 
     def readers(self, row_id: int) -> Collection[str | None]:
         """Return where else a job is read, as far as that is known; None among them for all others."""
-        known = self._interests
-        names: set[str | None] = {name for name, each in known.items() if each.more or row_id in each.rows}
+        interests = self._interests
+        names: set[str | None] = {name for name, each in interests.items() if row_id in each.rows}
+        more = [name for name, each in interests.items() if each.more]
+        if not names and self._is_read_elsewhere(row_id):
+            # By name, as what was said before to one of them that names it no more: all of it has to come in its order.
+            return self._others() if more else {None}
         # A server of before says nothing of what it wants, and counts what it hears.
-        names.update(name for name in self._others() if name not in known)
-        lease = None if names else self._leases.of_job(row_id)
-        # Its caller's server is heard of within moments, by which it may have been answered.
+        names.update(more, (name for name in self._others() if name not in interests))
+        return names
+
+    def _is_read_elsewhere(self, row_id: int) -> bool:
+        """Tell of a call whose caller is not here: its server is heard of in moments, when it may have its answer."""
+        lease = self._leases.of_job(row_id)
         is_call = lease is not None and lease.assignment.job.source is JobSource.V1 and not lease.has_caller
-        return {None} if is_call and not self._job_feed.has_caller(row_id) else names
+        return is_call and not self._job_feed.has_caller(row_id)
 
     # What is sent
 
