@@ -11,7 +11,9 @@ from dc1.control.cluster.asking import Asking
 from dc1.control.config import ControlConfig
 from dc1.control.scheduling.core import Core
 from dc1.domain.base.clock import SystemClock
+from dc1.domain.errors import ApiError
 from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, RunSaid
+from dc1.domain.jobs.states import JobSource
 from dc1.storage.cluster.change_feed import read_payload
 from dc1.storage.cluster.news import News, ToldSpeed
 
@@ -59,7 +61,7 @@ class Server:
 
 async def asked(asker: Server, *answering: Server) -> dict[int, RunSaid]:
     tasks = [asyncio.create_task(each.serve()) for each in answering]
-    found = await asker.asking._ask_all([ROW], [each.name for each in answering])
+    found, _ = await asker.asking._ask_all([ROW], [each.name for each in answering])
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -79,6 +81,46 @@ async def test_who_is_stalled_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
     a, b = Server("a", others), Server("b", others, SAID)
     b.is_stalled = True
     assert await asked(a, b) == {}
+
+
+class _Held:
+    """A database in which a run is held by a machine that nobody knows."""
+
+    def __init__(self, source: JobSource) -> None:
+        self._found = {ROW: (5, source)}
+
+    async def read(self, work: object) -> dict[int, tuple[int, JobSource]]:
+        return self._found
+
+
+@pytest.mark.parametrize("source", [JobSource.API, JobSource.V1])
+@pytest.mark.parametrize("fate", ["lives", "dies"])
+async def test_a_call_is_not_ended_for_nothing_while_its_server_lives(
+    monkeypatch: pytest.MonkeyPatch, source: JobSource, fate: str
+) -> None:
+    monkeypatch.setattr(asking_module, "_ANSWER_SECONDS", 0.05)
+    others: dict[str, Server] = {}
+    a, b = Server("a", others), Server("b", others, SAID)
+    a.asking._db = cast(Any, _Held(source))
+    monkeypatch.setattr(b, "hear", lambda news: others.pop("b") if fate == "dies" else None)
+    ending = a.asking.said([ROW], of_all_calls=True)
+    if (source, fate) == (JobSource.V1, "lives"):
+        with pytest.raises(ApiError, match="Service unavailable"):
+            await ending
+        assert await a.asking.said([ROW], of_all_calls=False) == {}
+    else:
+        assert await ending == {}
+
+
+async def test_all_that_is_asked_at_once_waits_for_one_transaction() -> None:
+    others: dict[str, Server] = {}
+    a, b = Server("a", others), Server("b", others, SAID)
+    asking = [asyncio.create_task(a.asking._ask_all([ROW], ["b"])) for _ in range(300)]
+    await asyncio.sleep(0)
+    a._send()
+    await b.asking.answer()
+    assert [said for said, _ in await asyncio.gather(*asking)] == [{ROW: SAID}] * 300
+    assert b.stored == [ROW]
 
 
 async def test_that_nobody_knows_it_is_an_answer_too() -> None:

@@ -259,9 +259,9 @@ class Replication:
         """Have the starts of runs that another server asks for stored by `store`."""
         self._asking.store = store
 
-    async def said(self, *row_ids: int) -> Mapping[int, RunSaid]:
-        """Return what runs have said at other servers; nothing of those whose answers pass through this one."""
-        return await self._asking.said(row_ids)
+    async def said(self, *row_ids: int, of_all_calls: bool = False) -> Mapping[int, RunSaid]:
+        """Return what runs have said at other servers, as `Asking.said` does."""
+        return await self._asking.said(row_ids, of_all_calls=of_all_calls)
 
     def jobs_elsewhere(self, provider_id: int | None = None) -> tuple[int, int]:
         """Return how many jobs that are not known here are offered and run, on one machine or on all."""

@@ -201,7 +201,7 @@ class Completions:
         call = self._answered.pop(row_id, None)
         is_whole = call is not None and not call.stream
         with suppress(errors.ApiError):
-            return await self._job_commands.cancel(row_id, actor, in_one_piece=is_whole)
+            return await self._job_commands.cancel(row_id, actor, in_one_piece=is_whole, is_left=True)
         return None
 
     async def _end_if_there(self, reference: str) -> None:

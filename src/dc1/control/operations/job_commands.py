@@ -182,18 +182,22 @@ class JobCommands:
             submitted_by=actor,
         )
 
-    async def cancel(self, row_id: int, actor: Actor, *, in_one_piece: bool = False) -> JobRow:
+    async def cancel(self, row_id: int, actor: Actor, *, in_one_piece: bool = False, is_left: bool = False) -> JobRow:
         """Cancel an open job; raises `Cannot cancel job with status: …` once it is terminal.
 
-        Of a call that is answered `in_one_piece` nothing is paid before all of it is there.
+        Of a call that is answered `in_one_piece` nothing is paid before all of it is there. One whose caller left
+        (`is_left`) is ended in any case; otherwise service_unavailable is raised while a server that relays the call
+        does not say how much there is to pay for.
         """
         end = partial(lifecycle.cancel, job_id=row_id, actor=actor, now_ms=self._clock.now_ms())
-        return await self._end(row_id, end, errors.cannot_cancel, StopReason.CANCELLED, in_one_piece=in_one_piece)
+        refusal, stop = errors.cannot_cancel, StopReason.CANCELLED
+        return await self._end(row_id, end, refusal, stop, in_one_piece=in_one_piece, is_left=is_left)
 
     async def complete(self, row_id: int, actor: Actor) -> JobRow:
         """End a running job as completed; raises the 400 `Job is not running`.
 
-        It is billed by the server's clock, a /v1 call by the text that the server relayed.
+        It is billed by the server's clock, a /v1 call by the text that the server relayed; as for `cancel`, it has to
+        say how much that was.
         """
         report = AttemptReport(completed=True, actor=actor)
         end = partial(lifecycle.finish, job=row_id, report=report, now_ms=self._clock.now_ms())
@@ -207,9 +211,10 @@ class JobCommands:
         stop: StopReason,
         *,
         in_one_piece: bool = False,
+        is_left: bool = False,
     ) -> JobRow:
         await self._attempts.starts.store(row_id)
-        elsewhere = {} if in_one_piece else await self._replicas.said(row_id)
+        elsewhere = {} if in_one_piece else await self._replicas.said(row_id, of_all_calls=not is_left)
 
         def work(conn: Connection, said: Mapping[int, RelayedText]) -> Transition:
             moved = end(conn, relayed=relayed_in(conn, row_id, said, elsewhere))

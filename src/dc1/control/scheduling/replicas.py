@@ -41,10 +41,11 @@ class Replicas(Protocol):
         """Know every job of a machine that another server serves, or did until now."""
         ...
 
-    async def said(self, *row_ids: int) -> Mapping[int, RunSaid]:
+    async def said(self, *row_ids: int, of_all_calls: bool = False) -> Mapping[int, RunSaid]:
         """Return what runs have said at other servers; nothing of those whose answers pass through this one.
 
-        Their starts are stored by then.
+        Their starts are stored by then. With `of_all_calls` service_unavailable is raised where a server that lives
+        does not say it of a call, which is paid by that.
         """
         ...
 
@@ -112,7 +113,7 @@ class NoReplicas:
     async def take_over(self, provider_id: int) -> None:
         """Know them: nobody else serves a machine."""
 
-    async def said(self, *row_ids: int) -> Mapping[int, RunSaid]:
+    async def said(self, *row_ids: int, of_all_calls: bool = False) -> Mapping[int, RunSaid]:
         """Return nothing: all that runs say is said here."""
         return {}
 

@@ -62,9 +62,12 @@ def held_jobs(conn: Connection, provider_ids: Collection[int], known: Collection
     return dict.fromkeys(provider_ids, NOTHING_HELD) | found
 
 
-_HOLDERS = PreparedStatement(select(jobs.c.id, jobs.c.provider_id).where(is_any_of(jobs.c.id, "wanted"), LEASED))
+_HOLDERS = PreparedStatement(
+    select(jobs.c.id, jobs.c.provider_id, jobs.c.source).where(is_any_of(jobs.c.id, "wanted"), LEASED)
+)
 
 
-def holders(conn: Connection, row_ids: Collection[int]) -> dict[int, int]:
-    """Return which machines have those of the jobs that are offered or run."""
-    return dict(_HOLDERS.rows(conn, {"wanted": [*row_ids]}))
+def holders(conn: Connection, row_ids: Collection[int]) -> dict[int, tuple[int, JobSource]]:
+    """Return which machines have those of the jobs that are offered or run, and where each of them came from."""
+    rows = _HOLDERS.rows(conn, {"wanted": [*row_ids]})
+    return {row_id: (provider_id, source) for row_id, provider_id, source in rows}
