@@ -131,6 +131,8 @@ def test_nor_is_a_server_of_tools_one_of_the_owners_network(path: EnginePath, na
         assert (fault.field, fault.message) == (f"{name}.1.{key}", "must be http at a public address")
     (fault,) = kind_of(path).faults({**body, name: [{key.title(): INSIDE}]})
     assert fault.field == f"{name}.0.{key.title()}"
+    (fault,) = kind_of(path).faults({**body, name.title(): [{key: INSIDE}]})
+    assert fault.field == f"{name.title()}.0.{key}"
 
 
 def test_no_other_spelling_takes_the_place_of_a_content() -> None:

@@ -183,9 +183,10 @@ def address_faults(parts: JsonValue, field: str) -> Iterator[FieldViolation]:
 
 def server_faults(body: JsonObject) -> Iterator[FieldViolation]:
     """Yield what is wrong with the servers of tools that an engine is to call, from inside its owner's network."""
-    for name, wanted in _SERVERS.items():
-        servers = body.get(name)
-        for place, server in enumerate(servers if isinstance(servers, list) else ()):
+    for name, servers in body.items():
+        # In any letters, as some engines take them.
+        wanted = _SERVERS.get(name.casefold())
+        for place, server in enumerate(servers if wanted and isinstance(servers, list) else ()):
             for key, address in server.items() if isinstance(server, dict) else ():
                 # Not as of media, which may be the bytes themselves: of those "intranet" might be some.
                 is_public = isinstance(address, str) and _HTTP.match(address) and is_for_everybody(address)
