@@ -200,6 +200,7 @@ async def test_one_that_is_stored_as_another_row_is_offered_again(
         again = replace(call.offer, job=replace(call.offer.job, id=call.offer.job.id + 1))
         early.send(daemon.provider_id, again, 5, market.clock.now_ms())
         assert daemon.stopped == [(call.offer.job.job_id, 1, StopReason.WITHDRAWN)]
+        early.send(daemon.provider_id, again, 5, market.clock.now_ms())
         call.commit.set()
         job = await call.started
     assert daemon.offered == [job.id, job.id]

@@ -177,8 +177,8 @@ class EarlyOffers:
             if before.assignment.job.id != assignment.job.id:
                 self._call_off(job_id)
             return
-        # Who waits for a Start would have that no earlier.
-        if session is None or not session.begins_calls:
+        # Who waits for a Start would have that no earlier, and once is enough to be stopped.
+        if session is None or not session.begins_calls or job_id in self._called_off:
             return
         giving_up = asyncio.get_running_loop().call_later(_MOST_EARLY_SECONDS, self._call_off, job_id)
         self._offers[job_id] = EarlyOffer(session, assignment, now_ms, asyncio.Event(), giving_up)
