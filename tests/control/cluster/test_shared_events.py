@@ -2,13 +2,19 @@
 
 import json
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from dc1.control.cluster import heard_events, waiting_texts
 from dc1.control.cluster.heard_events import HeardEvents
+from dc1.control.cluster.shared_texts import SharedTexts
 from dc1.control.cluster.waiting_texts import WaitingTexts
+from dc1.control.config import ControlConfig
+from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.job_feed import TokenChunk
+from dc1.domain.access.call_use import CallUse
+from dc1.domain.base.clock import SystemClock
 from dc1.domain.inference.events import AnswerEvent
 from dc1.storage.cluster.change_feed import Heard, SharedEvent, SharedTokens, read_payload
 
@@ -55,6 +61,29 @@ def test_events_come_as_they_were_said(content: str) -> None:
     assert [(each.event_offset, each.is_last) for each in chunks] == [(0, False), (1, True)]
     # An older server has nothing but this.
     assert "".join(item.text for item in heard if isinstance(item, SharedTokens)) == said.text
+
+
+def test_words_for_one_server_wait_for_words_for_all_and_for_nothing_else() -> None:
+    core = Core.empty(cast(Any, None), SystemClock(), ControlConfig())
+    hearers: set[str | None] = {None}
+    texts = SharedTexts(core, lambda row_id: hearers)
+
+    def taken() -> list[tuple[str | None, list[str]]]:
+        return [(name, [type(each).__name__ for each in said]) for name, said in texts.take({"b", "c"})]
+
+    texts.share(ROW, TokenChunk(1, "a" * 20_000, 1, 0))
+    hearers = {"b"}
+    texts.share(ROW, TokenChunk(1, "b", 1, 20_000))
+    order = [taken() for _ in range(8)]
+    found = [name for each in order for name, _ in each]
+    assert found == [None] * (len(found) - 1) + ["b"]
+    assert not texts
+    for _ in range(100):
+        texts.share_use(CallUse("a", "renter-1", 1, 1, 0, 0, 0))
+    texts.share(ROW, TokenChunk(1, "c", 1, 20_001))
+    (_, (name, said)) = taken()
+    assert (name, said) == ("b", ["SharedTokens"])
+    assert texts, "the rest of what was used goes next"
 
 
 def test_the_end_comes_without_an_event_too() -> None:

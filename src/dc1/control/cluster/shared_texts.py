@@ -52,9 +52,15 @@ class SharedTexts:
         # Who is gone is told nothing, nor are all where nobody is left.
         names = (None, *others) if others else ()
         self._waiting = {name: texts for name in names if (texts := self._waiting.get(name))}
-        # A call's first words may be for all, and what follows on them for its caller's server.
-        first = {None: self._waiting[None]} if None in self._waiting else self._waiting
-        return [(name, texts.take()) for name, texts in first.items()]
+        everybody = self._waiting.pop(None, None)
+        taken: list[tuple[str | None, list[Shared]]] = [] if everybody is None else [(None, everybody.take())]
+        # A call's first words may be for all, and what follows on them for its caller's server. What was used of limits
+        # is for all, too, and may come with every call: behind that no words wait.
+        if everybody is None or not everybody.has_text:
+            taken += [(name, texts.take()) for name, texts in self._waiting.items()]
+        if everybody:
+            self._waiting[None] = everybody
+        return taken
 
     # What is heard
 

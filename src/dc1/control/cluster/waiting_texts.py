@@ -44,6 +44,11 @@ class WaitingTexts:
     def __len__(self) -> int:
         return len(self._pieces)
 
+    @property
+    def has_text(self) -> bool:
+        """Whether something waits that any run said."""
+        return bool(self._of_job)
+
     def has_of(self, row_id: int) -> bool:
         """Tell whether something waits that a job's run said."""
         return row_id in self._of_job
