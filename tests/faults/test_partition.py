@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dc1.control.beat_pace import MOST_STRETCH
 from dc1.domain.jobs.states import JobEvent
 from dc1.storage.jobs import job_events, jobs
 from dc1.storage.jobs.job_events import EventRow
@@ -115,7 +116,8 @@ def test_a_daemon_cut_off_without_a_word_is_lost_and_can_settle_nothing_when_it_
     retried = next(event for event in events(world, job) if event.event_type == JobEvent.RETRY_SCHEDULED)
     took_seconds = (retried.occurred_at_ms - cut_at) / 1000
     print(f"lost {took_seconds:.1f} s after the cut, at beats every {BEAT_SECONDS:.0f} s")
-    assert took_seconds < MISSED_BEATS * BEAT_SECONDS + REACTION_SECONDS
+    # A server that is behind, as on a busy machine, is told less often and waits for as much longer.
+    assert took_seconds < MISSED_BEATS * BEAT_SECONDS * MOST_STRETCH + REACTION_SECONDS
     if comes_back == "with a late result":
         first.present.expect('"work over"')
     else:
