@@ -76,10 +76,10 @@ async def begun(
 
     def hold(_: Connection) -> None:
         entered.set()
-        go_on.wait()
+        go_on.wait(10)
 
     def hold_commit(conn: Connection) -> None:
-        commit.wait()
+        commit.wait(10)
         last(conn)
 
     asked = read_call("/v1/chat/completions", SAID, 1_000_000)
