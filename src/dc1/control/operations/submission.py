@@ -86,8 +86,9 @@ class Submission:
             job = lifecycle.submit(conn, new, limits, now_ms)
             queued = job.status == JobStatus.QUEUED
             if job.source is JobSource.V1:
-                # Its hold is there, and only the way to the disk is left, for which its caller need not wait twice. It
-                # is no effect that a rollback would have to undo: what becomes of it waits for the commit.
+                # Whoever cannot pay has been refused, and only the way to the disk is left (on PostgreSQL the last
+                # statements go with the commit), for which its caller need not wait twice. It is no effect that a
+                # rollback would have to undo: what becomes of it waits for the commit.
                 loop.call_soon_threadsafe(self._dispatcher.offer_early, job, new.spec, context=context)
             return Submitted(
                 job, new.spec, position if queued else None, None if queued else name, waiting_for if queued else None
