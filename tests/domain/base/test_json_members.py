@@ -63,3 +63,12 @@ def test_members_are_what_any_reader_finds(whole: ObjectText) -> None:
 def test_what_readers_read_differently_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         members(text)
+
+
+@pytest.mark.parametrize("text", ['{"a":{"url":1,"url":2}}', '{"a":[{"b":[{"x":1,"\\u0078":2}]}]}'])
+def test_a_key_that_an_object_within_names_twice_is_found_where_it_matters(text: str) -> None:
+    """Of two addresses of a tool one was judged, and an engine may have taken the other."""
+    assert members(text)
+    with pytest.raises(ValueError, match="twice"):
+        members(text, strict=True)
+    assert members('{"a":{"b":1},"c":{"b":2}}', strict=True)["c"].value == {"b": 2}

@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
-from dc1.domain.base.json_types import JsonValue, compact, finite_number, integer_or_double
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, finite_number, integer_or_double
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 # A key without escapes and what stands around it, and what stands behind a value: found at once, for the events of
@@ -13,7 +13,21 @@ _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _PLAIN_KEY: Final = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _NEXT: Final = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder(parse_constant=finite_number, parse_float=finite_number, parse_int=integer_or_double)
-_SCAN: Final = cast(Callable[[str, int], tuple[JsonValue, int]], vars(_DECODER)["scan_once"])
+_Scan: TypeAlias = Callable[[str, int], tuple[JsonValue, int]]
+_SCAN: Final = cast(_Scan, vars(_DECODER)["scan_once"])
+
+
+def _once(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is named twice")
+    return found
+
+
+_STRICT_DECODER: Final = json.JSONDecoder(
+    parse_constant=finite_number, parse_float=finite_number, parse_int=integer_or_double, object_pairs_hook=_once
+)
+_STRICT_SCAN: Final = cast(_Scan, vars(_STRICT_DECODER)["scan_once"])
 
 
 class Member(NamedTuple):
@@ -24,14 +38,15 @@ class Member(NamedTuple):
     end: int
 
 
-def members(text: str) -> dict[str, Member]:
+def members(text: str, *, strict: bool = False) -> dict[str, Member]:
     """Return what the one object of a text has, by key.
 
     Raises:
-        ValueError: The text is no object, or names a key twice, of which readers take different ones.
+        ValueError: The text is no object, or names a key twice, of which readers take different ones; where it is
+            `strict`, also an object within it does.
     """
     try:
-        found, end = _members(text, _after_space(text, 0))
+        found, end = _members(text, _after_space(text, 0), _STRICT_SCAN if strict else _SCAN)
     except IndexError:
         raise ValueError("no JSON") from None
     except RecursionError as error:
@@ -73,7 +88,7 @@ def without(text: str, key: str) -> str:
     return text[:start] + text[end + (text[end] == ",") :]
 
 
-def _members(text: str, at: int) -> tuple[dict[str, Member], int]:
+def _members(text: str, at: int, scan: _Scan) -> tuple[dict[str, Member], int]:
     found: dict[str, Member] = {}
     at = _after(text, at, "{")
     if text[at] == "}":
@@ -84,7 +99,7 @@ def _members(text: str, at: int) -> tuple[dict[str, Member], int]:
         if key in found:
             raise ValueError("a key is named twice")
         try:
-            value, end = _SCAN(text, start)
+            value, end = scan(text, start)
         except StopIteration:
             raise ValueError("a value is missing") from None
         found[key] = Member(value, start, end)

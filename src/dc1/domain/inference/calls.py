@@ -135,7 +135,7 @@ def read_body(sent: bytes, max_bytes: int) -> tuple[str, JsonObject]:
         text = sent.decode()
         if has_more_values(text, MAX_VALUES):
             raise errors.request_body_too_large()
-        body = {key: member.value for key, member in members(text).items()}
+        body = {key: member.value for key, member in members(text, strict=True).items()}
     except ValueError:
         raise errors.malformed_json() from None
     # To readers in Go a key is the same in any case of its letters, and the last one stands.
