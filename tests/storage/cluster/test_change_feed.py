@@ -112,4 +112,5 @@ async def test_a_call_takes_no_gpu_of_a_machine_but_one_of_its_calls(market: Mar
     call = await market.running(renter, provider, source=JobSource.V1, call_slots=1)
     assert await market.see(held_jobs, [provider], []) == {provider: HeldJobs(1, 0, 2, 1)}
     waits = await market.submit(renter)
-    assert await market.see(holders, [job.id, call.id, waits.id]) == {job.id: provider, call.id: provider}
+    found = await market.see(holders, [job.id, call.id, waits.id])
+    assert found == {job.id: (provider, job.source), call.id: (provider, JobSource.V1)}
