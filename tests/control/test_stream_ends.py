@@ -18,7 +18,7 @@ from tests.control.small_market import SmallMarket
 
 def parts_of(market: SmallMarket) -> Any:
     """Those that streams use, of all that a server is made of."""
-    return SimpleNamespace(plane=market.control)
+    return SimpleNamespace(plane=market.control, idempotent=None)
 
 
 def come_as(principal: Principal) -> None:

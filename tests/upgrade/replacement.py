@@ -96,7 +96,12 @@ def replaced_one_by_one(revision: str, code: Path, directory: Path, database_url
             daemon = world.add_daemon()
             world.add_engine_daemon(engine.url)
             eventually(lambda: world.is_online(daemon), "the daemon being online", _SECONDS)
-            eventually(lambda: world.rest.get("/v1/models").json()["data"], "the model being offered", _SECONDS)
+            # By each of the servers, among which the edge takes turns: the machine is at one, the other hears of it.
+            eventually(
+                lambda: all(world.rest.get("/v1/models").json()["data"] for _ in range(20)),
+                "the model being offered",
+                _SECONDS,
+            )
             # First of all where something fails below: nobody may call what is being closed.
             stack.callback(_stop, callers)
             callers += [renter_at_work(url, renter) for renter in renters[:2]] + [operator_at_work(url)]
