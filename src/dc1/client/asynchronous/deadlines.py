@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from typing import Any
 
 import httpcore
 import httpx
 
 from dc1.client.backends import AsyncBackend
+from dc1.client.time_left import bounded
 
-# By `time.monotonic()`. Of the task or thread in which a call is made, as all of it is read and written there.
-_ends_at: ContextVar[float] = ContextVar("dc1_client_ends_at", default=math.inf)
 # What is written at a time, before it is asked anew how much time is left.
 _PIECE_BYTES = 65536
-
-
-@contextmanager
-def until(ends_at: float) -> Iterator[None]:
-    """Have what is sent and read inside end by `ends_at`, as a timeout of the HTTP library."""
-    before = _ends_at.set(ends_at)
-    try:
-        yield
-    finally:
-        _ends_at.reset(before)
 
 
 class AsyncBoundedTransport(httpx.AsyncHTTPTransport):
@@ -54,7 +39,7 @@ class AsyncBoundedBackend(AsyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to a host."""
-        left = _left(timeout, httpcore.ConnectTimeout)
+        left = bounded(timeout, httpcore.ConnectTimeout)
         stream = await super().connect_tcp(host, port, left, local_address, socket_options)
         return AsyncBoundedStream(stream)
 
@@ -67,13 +52,13 @@ class AsyncBoundedStream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what has come."""
-        return await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return await self._stream.read(max_bytes, bounded(timeout, httpcore.ReadTimeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send a part of a request."""
         for start in range(0, len(buffer), _PIECE_BYTES):
             piece = buffer[start : start + _PIECE_BYTES]
-            await self._stream.write(piece, _left(timeout, httpcore.WriteTimeout))
+            await self._stream.write(piece, bounded(timeout, httpcore.WriteTimeout))
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -86,20 +71,9 @@ class AsyncBoundedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Go on encrypted."""
-        left = _left(timeout, httpcore.ConnectTimeout)
+        left = bounded(timeout, httpcore.ConnectTimeout)
         return AsyncBoundedStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         """Return what is known of the connection."""
         return self._stream.get_extra_info(info)
-
-
-def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
-    """Return the shorter of a step's own timeout and what is left of the call."""
-    left = _ends_at.get() - time.monotonic()
-    if left <= 0:
-        # Asked for with no time at all, what has come already would still be read, piece after piece.
-        raise late
-    if timeout is None:
-        return None if math.isinf(left) else left
-    return min(timeout, left)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
-from dc1.client.asynchronous.deadlines import AsyncBoundedTransport, until
+from dc1.client.asynchronous.deadlines import AsyncBoundedTransport
 from dc1.client.calls import (
     Answer,
     HttpCall,
@@ -26,6 +26,7 @@ from dc1.client.calls import (
 from dc1.client.credentials import Target
 from dc1.client.errors import ClientError
 from dc1.client.retries import Attempts
+from dc1.client.time_left import until
 
 
 class AsyncTransport:

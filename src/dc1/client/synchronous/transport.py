@@ -26,7 +26,8 @@ from dc1.client.calls import (
 from dc1.client.credentials import Target
 from dc1.client.errors import ClientError
 from dc1.client.retries import Attempts
-from dc1.client.synchronous.deadlines import BoundedTransport, until
+from dc1.client.synchronous.deadlines import BoundedTransport
+from dc1.client.time_left import until
 
 
 class Transport:
