@@ -144,10 +144,11 @@ async def connect(
     plane.open_stream(session, provider)
     log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
     follower = MessageFollower(messages, provider.id, outbox.close)
-    silent_seconds = patience = 0.0
+    silent_seconds = 0.0
 
     async def read() -> None:
-        nonlocal silent_seconds, patience
+        nonlocal silent_seconds
+        patience = 0.0
         try:
             await follower.begin(hello.hello)
             while True:
