@@ -45,7 +45,8 @@ def store(conn: Connection, beats: Sequence[StoredBeat], now_ms: int) -> None:
     if not beats:
         return
     # One text, which the database takes apart: a row that is bound value by value costs this process, whose threads
-    # take turns, more than storing it costs the database. One order everywhere, as for whole reports.
+    # take turns, more than storing it costs the database. In the order of whole reports, which the database may keep;
+    # where it does not, only a machine that two servers store at one moment could make them wait for each other.
     ordered = sorted(beats, key=lambda beat: beat.provider_id)
     rows = compact([_row(beat) for beat in ordered])
     update_providers, add_to_days = _statements(conn.dialect.name)
