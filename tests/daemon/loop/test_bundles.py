@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from dc1.daemon.leases.token_pace import MANY_RUNS
 from dc1.daemon.runners.base import Result, Sink, Work
 from dc1.domain.jobs.states import Phase
 from dc1.testing.machine import MadeUpMachine
@@ -71,11 +72,14 @@ async def test_a_call_is_taken_and_begun_in_one_message(server: FakeServer) -> N
         await stream.next("outcome")
 
 
-async def test_runs_that_say_much_are_told_in_few_messages(server: FakeServer) -> None:
-    """A message costs both sides by its number, so that they are 500 a second after the first twenty."""
+@pytest.mark.parametrize(("count", "at_once", "a_second"), [(8, 20, 500), (MANY_RUNS + 1, 4, 100)])
+async def test_runs_that_say_much_are_told_in_few_messages(
+    server: FakeServer, count: int, at_once: int, a_second: int
+) -> None:
+    """A message costs both sides by its number, so that they are few in a second after the first, and fewer of many."""
     server.takes_bundles = True
-    async with connected(server, telemetry=MadeUpMachine(gpu_count=8)) as (daemon, stream):
-        runs = [await daemon.started(stream, f"job-{number}") for number in range(8)]
+    async with connected(server, telemetry=MadeUpMachine(gpu_count=count)) as (daemon, stream):
+        runs = [await daemon.started(stream, f"job-{number}") for number in range(count)]
         before, began_at = stream.requests, time.monotonic()
         for _ in range(100):
             for run in runs:
@@ -85,7 +89,7 @@ async def test_runs_that_say_much_are_told_in_few_messages(server: FakeServer) -
         left = 100 * len(runs)
         while left:
             left -= (await stream.next("tokens")).text.count(" ")
-        assert stream.requests - before <= 20 + 500 * (time.monotonic() - began_at) + 1
+        assert stream.requests - before <= at_once + a_second * (time.monotonic() - began_at) + 1
         for run in runs:
             run.finish({"response": "ok"})
             await stream.next("outcome")

@@ -14,7 +14,7 @@ from dc1.daemon.leases.leases import (
 from dc1.daemon.leases.log_buffer import MAX_BATCH_LINES, MAX_UNRECEIPTED, LogBatch, LogBuffer
 from dc1.daemon.leases.running_jobs import LeaseSink
 from dc1.daemon.leases.token_buffer import TokenBatch, TokenBuffer
-from dc1.daemon.leases.token_pace import GATHERED_SECONDS
+from dc1.daemon.leases.token_pace import GATHERED_SECONDS, MANY_RUNS
 from dc1.daemon.runners.base import Result, Work
 from dc1.domain.jobs.states import JobType, Phase
 
@@ -55,7 +55,7 @@ def test_tokens_are_sent_at_once_and_together_what_waited() -> None:
 
 
 def test_under_load_tokens_are_gathered_until_it_is_over() -> None:
-    table, leases = LeaseTable(), [make_lease(f"job-{number}") for number in range(50)]
+    table, leases = LeaseTable(), [make_lease(f"job-{number}") for number in range(MANY_RUNS)]
     for lease in leases:
         table.hold(lease)
     sent = 0
@@ -67,15 +67,29 @@ def test_under_load_tokens_are_gathered_until_it_is_over() -> None:
             sent += 1
     assert sent == 200, "as many as are sent at once in 0.1 s"
     held = next(lease for lease in leases if lease.tokens)
-    assert held.due_at() == pytest.approx(1.003 + GATHERED_SECONDS)
+    assert held.due_at() == pytest.approx(1.006 + GATHERED_SECONDS)
     while table.take(1.05) is not None:
         sent += 1
-    assert sent == 250, "what was held back goes, a batch a run"
+    assert sent == 200 + MANY_RUNS, "what was held back goes, a batch a run"
     assert table.take(1.2) is None
     leases[0].say("", "b", 1.2)
     assert table.take(1.2) is not None
     leases[0].say("", "c", 1.201)
     assert table.take(1.201) is not None
+
+
+def test_of_many_runs_each_says_its_first_token_at_once_and_gathers_the_others() -> None:
+    table, leases = LeaseTable(), [make_lease(f"job-{number}") for number in range(MANY_RUNS + 1)]
+    for lease in leases:
+        table.hold(lease)
+    leases[0].say("", "a", 1.0)
+    assert table.take(1.0) == (leases[0], TokenBatch("a", 1))
+    leases[0].say("", "b", 1.01)
+    leases[0].say("", "c", 1.02)
+    assert table.take(1.02) is None
+    assert leases[0].due_at() == 1.0 + GATHERED_SECONDS
+    table.forget(leases[1])
+    assert table.take(1.02) == (leases[0], TokenBatch("bc", 2, offset=1)), "as soon as they are no longer many"
 
 
 def test_tokens_nobody_fetches_are_bounded() -> None:

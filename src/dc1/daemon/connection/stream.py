@@ -42,6 +42,9 @@ _MESSAGES = Flow(at_once=20, a_second=500)
 """Messages that leave as soon as there is something to say. A message costs both sides by its number: where runs say
 more than that at once, what comes within two milliseconds goes together, and a single caller's tokens never wait."""
 
+_WEIGHT_OF_MANY = 5
+"""What a message counts where there are many runs: 100 a second, each with what ten milliseconds have brought."""
+
 _TURNS_OF_BEGINNING = 2  # of the loop, until a run that was begun says so
 _BUNDLE_BYTES = 64 * 1024
 """What is more than this goes by itself: there is nothing to be saved by its number."""
@@ -155,7 +158,7 @@ class Stream:
                 changed.clear()
                 message = self._due()
                 if message is not None:
-                    self._pace.take(1)
+                    self._pace.take(self._weight)
                     await call.write(message)
                 else:
                     await self._something_due()
@@ -167,12 +170,16 @@ class Stream:
         """Wait where many messages left lately, so that the next one says more."""
         if not self._server_takes_bundles:
             return
-        if wait := self._pace.wait_seconds(1):
+        if wait := self._pace.wait_seconds(self._weight):
             await asyncio.sleep(wait)
         elif self._replies:
             # A call begins with its offer, and in two turns of the loop says so: with what it is taken by.
             for _ in range(_TURNS_OF_BEGINNING):
                 await asyncio.sleep(0)
+
+    @property
+    def _weight(self) -> int:
+        return _WEIGHT_OF_MANY if self._assignments.leases.pace.is_of_many else 1
 
     def _due(self) -> pb.ConnectRequest | None:
         """Return all that is to be said now, as far as one message takes it."""

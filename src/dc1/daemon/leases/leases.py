@@ -202,11 +202,11 @@ class HeldLease:
 
 
 class LeaseTable:
-    """Every lease held; at most one attempt at a job."""
+    """Every lease held; at most one attempt at a job. `pace` is that of what they all say."""
 
     def __init__(self) -> None:
         self._leases: dict[str, HeldLease] = {}
-        self._pace = TokenPace()
+        self.pace = TokenPace(self.__len__)
         self._line: deque[HeldLease] = deque()
 
     def __len__(self) -> int:
@@ -228,7 +228,7 @@ class LeaseTable:
     def hold(self, lease: HeldLease) -> None:
         """Add a lease, in place of any other on the same job."""
         self._leases[lease.job_id] = lease
-        lease.tokens.pace = self._pace
+        lease.tokens.pace = self.pace
 
     def forget(self, lease: HeldLease) -> None:
         """Remove a lease; one that is not held is left alone."""
