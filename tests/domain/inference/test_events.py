@@ -59,3 +59,35 @@ def test_an_event_of_any_type_costs_nobody_else_anything(kind: object) -> None:
     assert not event.is_end
     assert event.made()[0] == (kind if isinstance(kind, str) else "")
     assert json.loads(event.told(id="job-1"))["type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({"function_call": {"name": "find", "arguments": "{}"}}, "find{}"),
+        ({"tool_calls": [{"function": {"name": "find", "arguments": {"q": 1}}}]}, 'find{"q":1}'),
+        ({"content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": " you"}]}, "Hi you"),
+        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]}, "Hm"),
+        ({"content": "Hi", "thinking": "Hm"}, "HiHm"),
+        ({"content": "Hi", "reasoning": "Hm", "reasoning_details": [{"text": "Hm"}]}, "HiHm"),
+        ({"content": "", "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}, "Hm"),
+        ({"content": None, "audio": {"data": "UklGRg==", "transcript": "Hello"}}, "Hello"),
+        ({"audio": {"data": "UklGRg=="}}, "UklGRg=="),
+        ({"content": 5, "refusal": ["No"], "audio": "x", "function_call": [], "tool_calls": {}}, "No"),
+    ],
+)
+@pytest.mark.parametrize("key", ["delta", "message"])
+def test_whatever_a_model_made_is_paid_in_whatever_words_it_is_said(
+    said: dict[str, object], text: str, key: str
+) -> None:
+    event = AnswerEvent.read(json.dumps({"choices": [{"index": 0, key: said}]}).encode())
+    assert event is not None
+    assert event.made() == (text, 1 if key == "delta" else -(-len(text) // 4))
+
+
+@pytest.mark.parametrize("counted", [-5, 5.5, 5.0, "5", True, 10**30, 0, None])
+def test_what_is_no_count_is_taken_for_none(counted: object) -> None:
+    said = {"choices": [{"message": {"content": "a" * 9}}], "usage": {"completion_tokens": counted}}
+    event = AnswerEvent.read(json.dumps(said).encode())
+    assert event is not None
+    assert event.made()[1] == 3

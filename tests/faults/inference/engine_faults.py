@@ -24,8 +24,12 @@ def says(text: str, *, raw: bool = False, **choice: Any) -> bytes:
     return b"data: %s\n\n" % json.dumps(value, ensure_ascii=not raw).encode()
 
 
+def used(prompt: Any, made: Any) -> dict[str, Any]:
+    return {"prompt_tokens": prompt, "completion_tokens": made}
+
+
 def usage(prompt: Any, made: Any) -> bytes:
-    return event({"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": made}})
+    return event({"choices": [], "usage": used(prompt, made)})
 
 
 def counted(text: str, prompt: int, made: int) -> bytes:
@@ -51,7 +55,13 @@ ONE = says("Hello")
 MORE = says(" you")
 USAGE = usage(1, 2)
 WHOLE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello you"}, "finish_reason": "stop"}]}
-COUNTED = {**WHOLE, "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+COUNTED = {**WHOLE, "usage": used(1, 2)}
+
+
+def message(content: Any, **said: Any) -> dict[str, Any]:
+    """An answer in one piece that says something else beside its content, and counts it as two tokens."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": content, **said}, "finish_reason": "stop"}
+    return {"choices": [choice], "usage": used(1, 2)}
 
 
 UNCOUNTED = None
@@ -170,7 +180,21 @@ FAULTS: dict[str, Fault] = {
     "an answer of many lines": whole(b'{"choices":[\n' + b" " * 7_000_000 + b"\n" + b" " * 7_000_000 + b"\n]}", **LOST),
     "an endless line": told(ONE, b"data: " + b"x" * 9_000_000, **BROKEN),
     "more tokens than asked for": told(*[says("a")] * 200, text="a" * 21, paid=(7, 20)),
+    # It says it in other keys, of which one event has as many bytes as the tokens that are counted.
+    "a function called": told(
+        numbered(1, function_call={"name": "find", "arguments": "{"}),
+        numbered(1, function_call={"arguments": "}"}),
+        event({"choices": [{"index": 0, "delta": {}, "finish_reason": "function_call"}]}),
+        DONE,
+        text="",
+        paid=GUESS,
+    ),
+    "sound": whole(message(None, audio={"data": "UklGRg==", "transcript": "Hello you"}), text="", paid=(1, 2)),
+    "thinking beside the text": whole(message("Hello you", thinking="x" * 9), paid=(1, 2)),
     # It counts wrong.
+    "usage below zero in JSON": whole({**WHOLE, "usage": used(-1, -2)}, paid=(UNCOUNTED, 3)),
+    "usage as text in JSON": whole({**WHOLE, "usage": used("1", "2")}, paid=(UNCOUNTED, 3)),
+    "usage of 10^30 in JSON": whole({**WHOLE, "usage": used(10**30, 10**30)}, paid=(UNCOUNTED, 3)),
     "no usage": told(ONE, MORE, STOP, DONE, paid=GUESS),
     "no usage in JSON": whole(WHOLE, paid=(UNCOUNTED, 3)),
     "usage is null": told(ONE, MORE, STOP, event({"choices": [], "usage": None}), DONE, paid=GUESS),

@@ -6,7 +6,6 @@ from typing import Self
 
 from dc1.domain.base.json_members import Member, members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves, has_more_values, is_deeper
-from dc1.domain.base.numeric import as_integer
 from dc1.domain.inference.images import IMAGE_TOKENS, pictures_in
 from dc1.domain.inference.typed_answers import is_typed_end, is_typed_event, outer_of, typed_text
 from dc1.domain.inference.usage import uncounted_tokens
@@ -15,6 +14,10 @@ MAX_EVENT_VALUES = 1_000_000
 """Logprobs of 8,192 tokens and their twenty alternatives; reading more would hold up everybody else."""
 
 _MAX_DEPTH = 100
+_MOST_COUNTED = 2**31 - 1
+_PLAIN = frozenset({"role", "content"})
+_REASONINGS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
+_PART_TEXTS = ("text", "thinking", "summary", "refusal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,20 @@ class AnswerEvent:
         is_whole = any(isinstance(choice.get("message"), dict) for choice in choices)
         text, tokens = "".join(pieces), sum(map(bool, pieces))
         if is_whole:
-            counted = as_integer((self.usage or {}).get("completion_tokens"))
-            tokens = counted or uncounted_tokens(len(text.encode()))
+            tokens = self._counted("completion_tokens") or uncounted_tokens(len(text.encode()))
         elif self.is_end:
             # Of a text that goes on the last piece looks as the whole does.
             tokens = max(tokens, uncounted_tokens(len(text.encode())))
         if not choices and (typed := typed_text(self.values)):
-            counted = as_integer((self.usage or {}).get("output_tokens"))
-            return typed, 1 if is_typed_event(self.values) else counted or uncounted_tokens(len(typed.encode()))
+            counted = 1 if is_typed_event(self.values) else self._counted("output_tokens")
+            return typed, counted or uncounted_tokens(len(typed.encode()))
         pictures = pictures_in(self.value("data"))
         return "".join([text, *pictures]), tokens + IMAGE_TOKENS * len(pictures)
+
+    def _counted(self, name: str) -> int:
+        """Return what the engine counted, 0 for what is no such number: its daemon reports nothing of that either."""
+        said = (self.usage or {}).get(name)
+        return said if type(said) is int and 0 < said <= _MOST_COUNTED else 0
 
     @property
     def _is_plain_chunk(self) -> bool:
@@ -151,12 +158,32 @@ def _said(choice: JsonObject) -> JsonObject:
 
 
 def _texts(said: JsonObject) -> Iterator[str]:
-    reasoning = said.get("reasoning_content") or said.get("reasoning")
-    for text in (said.get("content"), reasoning, said.get("refusal")):
-        if isinstance(text, str):
-            yield text
+    content = said.get("content")
+    if isinstance(content, str):
+        yield content
+        # A token, as a rule; asked of every one.
+        if said.keys() <= _PLAIN:
+            return
+    else:
+        yield part_texts(content)
+    # Engines that say it under several names mean it once.
+    names = (name for name in _REASONINGS if said.get(name))
+    yield part_texts(said.get(next(names, "")))
+    yield part_texts(said.get("refusal"))
+    audio = said.get("audio")
+    if isinstance(audio, dict):
+        yield part_texts(audio.get("transcript")) or part_texts(audio.get("data"))
     calls = said.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, dict) else None
+    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    for function in (*functions, said.get("function_call")):
         if isinstance(function, dict):
             yield from (part if isinstance(part, str) else compact(part) for part in function.values() if part)
+
+
+def part_texts(value: JsonValue) -> str:
+    """Return a text, also one that is said in a list of parts, as engines do that tell thinking from it so."""
+    if isinstance(value, list):
+        return "".join(map(part_texts, value))
+    if isinstance(value, dict):
+        return "".join(part_texts(value.get(name)) for name in _PART_TEXTS)
+    return value if isinstance(value, str) else ""

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from dc1.control.scheduling.job_feed import TokenChunk
-from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.inference.kept_events import MOST_CHARACTERS
 from dc1.domain.inference.typed_answers import usage_in
-from dc1.domain.inference.usage import DETAILS
 
 
 class RelayedEvents:
@@ -80,5 +79,11 @@ class RelayedEvents:
 def _paid(event: AnswerEvent, usage: JsonObject) -> JsonObject:
     """Return what to change of an event so that it says what is paid: nothing where the engine says the same."""
     said = usage_in(event.values) or {}
-    counts = [name for name in usage if name not in DETAILS]
-    return {} if all(said.get(name) == usage[name] for name in counts) else {"usage": said | usage}
+    return {} if all(_says(said.get(name), usage[name]) for name in usage) else {"usage": said | usage}
+
+
+def _says(said: JsonValue, paid: JsonValue) -> bool:
+    """Tell whether an engine says what is paid, of details whatever else they have beside it."""
+    if isinstance(said, dict) and isinstance(paid, dict):
+        return all(said.get(name) == count for name, count in paid.items())
+    return said == paid

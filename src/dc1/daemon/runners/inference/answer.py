@@ -9,7 +9,19 @@ from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values
 
 _MOST_LOGPROB_VALUES = 20_000
-_SAID = ("content", "text", "tool_calls", "refusal", "reasoning_content", "reasoning")
+_SAID = (
+    "content",
+    "text",
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "audio",
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_details",
+    "thinking_blocks",
+)
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 

@@ -5,6 +5,7 @@ from typing import Self
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
+from dc1.domain.inference.events import part_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,11 @@ class Said:
         said = message if isinstance(message, dict) else {}
         calls = said.get("tool_calls")
         return cls(
-            text=_text(said.get("content")),
-            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")),
+            text=_content(said.get("content"), "text"),
+            reasoning=_text(said.get("reasoning_content"))
+            or _text(said.get("reasoning"))
+            or _text(said.get("thinking"))
+            or _content(said.get("content"), "thinking"),
             refusal=_text(said.get("refusal")),
             calls=[_call(call, at) for at, call in enumerate(calls if isinstance(calls, list) else ())],
             finish_reason=_text(choice.get("finish_reason")),
@@ -64,16 +68,25 @@ class Counts:
         usage = chunk.get("usage")
         if not isinstance(usage, dict):
             return None
+        prompt, completion = (as_integer(usage.get(f"{kind}_tokens")) or 0 for kind in ("prompt", "completion"))
         return cls(
-            prompt=as_integer(usage.get("prompt_tokens")) or 0,
-            completion=as_integer(usage.get("completion_tokens")) or 0,
-            cached=_detail(usage, "prompt_tokens_details", "cached_tokens"),
-            reasoning=_detail(usage, "completion_tokens_details", "reasoning_tokens"),
+            prompt=prompt,
+            completion=completion,
+            # No more of a kind than there are, whatever the engine says.
+            cached=min(_detail(usage, "prompt_tokens_details", "cached_tokens"), prompt),
+            reasoning=min(_detail(usage, "completion_tokens_details", "reasoning_tokens"), completion),
         )
 
 
 def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _content(value: JsonValue, kind: str) -> str:
+    """Return what content says of a kind: a text is one, and of a list its parts of that kind."""
+    if isinstance(value, list):
+        return "".join(part_texts(part.get(kind)) for part in value if isinstance(part, dict))
+    return _text(value) if kind == "text" else ""
 
 
 def _call(call: JsonValue, at: int) -> ToolCall:
