@@ -8,12 +8,14 @@ from sqlalchemy import text, update
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.log_budget import CUT_NOTICE
 from dc1.domain.jobs.log_notices import NO_NETWORK
+from dc1.domain.jobs.placement import Room
 from dc1.domain.jobs.states import Actor, JobEvent, LogLevel, Phase
 from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
 from dc1.storage.cluster import change_feed
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.statements import driver_of
 from dc1.storage.jobs import job_events, job_logs, jobs, lifecycle
+from dc1.storage.jobs.claims import RoomQuestion
 from dc1.storage.jobs.job_logs import LogLine
 from dc1.storage.jobs.jobs import JobFilter
 from dc1.storage.providers import providers
@@ -220,6 +222,32 @@ async def test_no_hot_query_scans_a_table(market: Market) -> None:
         return [step for step in steps if step.startswith("SCAN") and "INDEX ix_jobs_queue" not in step]
 
     assert await market.db.write(work) == []
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+async def test_what_a_machine_has_now_is_found_however_many_jobs_it_had(market: Market) -> None:
+    """By the steps that SQLite takes; it read each job that the machine ever had, whenever one was submitted."""
+    renter, provider = await market.renter(100_000), await market.provider(gpus=8)
+
+    def work(conn: Connection) -> int:
+        taken = [0]
+
+        def step() -> None:
+            taken[0] += 1
+
+        driver = driver_of(conn)
+        driver.set_progress_handler(step, 1)
+        assert RoomQuestion(conn, provider, 8).has(Room(1))
+        assert RoomQuestion(conn, provider, 8, 64).has(Room(0, 1))
+        assert jobs.leased_by(conn, provider) == []
+        driver.set_progress_handler(None, 1)
+        for _ in range(30):
+            job = lifecycle.submit(conn, job_for(renter, provider_id=provider, slots=8), LIMITS, NOW)
+            lifecycle.cancel(conn, job.id, Actor.RENTER, NOW)
+        return taken[0]
+
+    few, many = await market.db.write(work), await market.db.write(work)
+    assert few == many
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"])

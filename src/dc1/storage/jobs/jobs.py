@@ -108,8 +108,9 @@ def load_active(conn: Connection) -> list[JobRow]:
 
 def leased_by(conn: Connection, provider_id: int) -> list[JobRow]:
     """Return the provider's pending and running jobs, by id."""
-    query = _SELECT.where(jobs.c.provider_id == provider_id, LEASED).order_by(jobs.c.id)
-    return job_shape.all(conn.execute(query))
+    # Sorted here, for SQLite would go through every job of the provider in that order.
+    rows = job_shape.all(conn.execute(_SELECT.where(jobs.c.provider_id == provider_id, LEASED)))
+    return sorted(rows, key=lambda row: row.id)
 
 
 def due_jobs(conn: Connection, now_ms: int, limit: int) -> list[JobRow]:

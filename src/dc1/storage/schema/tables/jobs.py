@@ -188,8 +188,17 @@ Index("ix_jobs_renter_id_submitted_at_ms", jobs.c.renter_id, jobs.c.submitted_at
 Index("ix_jobs_renter_id_status_id", jobs.c.renter_id, jobs.c.status, jobs.c.id)
 Index("ix_jobs_provider_id_id", jobs.c.provider_id, jobs.c.id)
 Index("ix_jobs_status_id", jobs.c.status, jobs.c.id)
-# Counts the slots in use from the index alone.
-Index("ix_jobs_leased", jobs.c.provider_id, jobs.c.gpu_count, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index(
+    # Counts the slots in use from the index alone. With the status, by which it is partial already: without that column
+    # SQLite holds the index of all jobs of the provider for as good, and reads the row of each that has ended.
+    "ix_jobs_leased",
+    jobs.c.provider_id,
+    jobs.c.status,
+    jobs.c.source,
+    jobs.c.gpu_count,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
 Index(
     # The order of dispatch, of waiting jobs only, so that it stays as small as the queue.
     "ix_jobs_queue",
