@@ -1,10 +1,14 @@
 """Prepared statements, in particular those that ask nothing back: when they leave, and what becomes of them."""
 
 from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from dc1.storage.engine.database import Database
 from dc1.storage.engine.statements import PreparedStatement
@@ -15,6 +19,21 @@ _CHANGE = PreparedStatement(
     update(prices).where(prices.c.job_type == bindparam("wanted")).values(rate_halala=bindparam("rate"))
 )
 _RATE = PreparedStatement(select(prices.c.rate_halala).where(prices.c.job_type == bindparam("wanted")))
+
+
+class Absolute(FunctionElement[int]):
+    """A function that counts how often it is compiled."""
+
+    name = "abs"
+    type = Integer()
+    inherit_cache = True
+    compiled = 0
+
+
+@compiles(Absolute)
+def _count(element: Absolute, compiler: Any, **options: Any) -> str:
+    Absolute.compiled += 1
+    return f"abs({compiler.process(element.clauses, **options)})"
 
 
 @pytest.fixture
@@ -103,3 +122,24 @@ async def test_a_unit_that_changes_other_than_it_says_stores_nothing(db: Databas
     assert await db.read(lambda conn: rates(conn, "one")) == []
     await db.write(lambda conn: work(conn, "one"))
     assert await db.read(lambda conn: rates(conn, "one")) == [2]
+
+
+async def test_a_statement_is_compiled_once_for_reads_and_writes_of_every_database(db: Database, url: str) -> None:
+    # A name of its own, as the process may have run this before.
+    name = f"absolute_{uuid4().hex}"
+
+    def work(conn: Connection, value: int) -> int:
+        return conn.execute(select(Absolute(bindparam("value", value)).label(name))).scalar_one()
+
+    before = Absolute.compiled
+    other = Database.open(url, connections=1)
+    try:
+        answers = [
+            await db.read(lambda conn: work(conn, -1)),
+            await db.write(lambda conn: work(conn, -2)),
+            await other.read(lambda conn: work(conn, -3)),
+        ]
+    finally:
+        await other.close()
+    assert answers == [1, 2, 3]
+    assert Absolute.compiled - before == 1

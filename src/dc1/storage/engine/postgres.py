@@ -18,7 +18,7 @@ from dc1.containment import contained
 from dc1.storage.engine.followed import note_statements
 from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
-from dc1.storage.engine.statements import PreparedStatement, drop_pending, leave_begin, send_pending
+from dc1.storage.engine.statements import COMPILED_ONCE, PreparedStatement, drop_pending, leave_begin, send_pending
 from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason
 from dc1.storage.engine.watchdog import ANSWERS_WITHIN_SECONDS, Watchdog
 
@@ -133,7 +133,14 @@ def postgres_engine(url: URL, *, pool_size: int, keeps_sessions: bool = True) ->
         # What the driver prepares on one of the pooler's connections it would look for on the next.
         arguments["prepare_threshold"] = None
     # Parameters are hidden, for errors are logged and parameters name people.
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True, connect_args=arguments)
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args=arguments,
+        execution_options=COMPILED_ONCE,
+    )
 
     @event.listens_for(engine, "connect")
     def begin_ourselves(connection: Any, _record: Any) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from dc1.containment import contained
 from dc1.storage.engine.followed import note_statements
-from dc1.storage.engine.statements import driver_of
+from dc1.storage.engine.statements import COMPILED_ONCE, driver_of
 from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
 
     IMMEDIATE for the writer, deferred snapshots for readers.
     """
-    engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=0, hide_parameters=True, execution_options=COMPILED_ONCE
+    )
 
     has_begun = False
 
