@@ -1,12 +1,15 @@
 """What engines do wrong, and what becomes of the calls to them."""
 
+import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 BODY = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n\r\n"
 SSE = BODY % b"text/event-stream"
 JSON = BODY % b"application/json"
+COMPRESSED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 STAYS = b""
@@ -180,6 +183,26 @@ FAULTS: dict[str, Fault] = {
     "an answer of many lines": whole(b'{"choices":[\n' + b" " * 7_000_000 + b"\n" + b" " * 7_000_000 + b"\n]}", **LOST),
     "an endless line": told(ONE, b"data: " + b"x" * 9_000_000, **BROKEN),
     "more tokens than asked for": told(*[says("a")] * 200, text="a" * 21, paid=(7, 20)),
+    "one event in two lines": told(ONE, MORE.replace(b'"delta"', b'\ndata: "delta"'), STOP, USAGE, DONE),
+    "compressed": Fault((COMPRESSED, gzip.compress(b"".join((ONE, MORE, STOP, USAGE, DONE))))),
+    "compressed JSON": Fault((COMPRESSED, zlib.compress(json.dumps(COUNTED).encode())), stream=False),
+    "compressed without end": Fault((COMPRESSED, gzip.compress(b": " + b" " * 80_000_000)), **LOST),
+    "compressed wrongly": Fault((COMPRESSED, b"no gzip"), **LOST),
+    "an error by its event": told(b'event: error\ndata: {"message":"%s"}\n\n' % SECRET.encode(), **LOST),
+    "an error by its field": told(ONE, b'error: {"message":"%s"}\n\n' % SECRET.encode(), **BROKEN),
+    "an error with its status as text": told(
+        event({"error": {"message": "no", "code": "400"}}), **{**LOST, "status": 400}
+    ),
+    "an error by its type": told(
+        event({"error": {"message": "no", "type": "BadRequestError"}}), **{**LOST, "status": 400}
+    ),
+    "too long by a code in JSON": whole({"error": {"code": "context_length_exceeded"}}, **{**LOST, "status": 400}),
+    "a key that is wrong": whole(
+        {"error": {"code": "invalid_api_key", "type": "invalid_request_error", "message": SECRET}}, **LOST
+    ),
+    "garbage after the text": told(ONE, MORE, STOP, USAGE, b"data: [done]\n\n"),
+    "an error after the text": told(ONE, MORE, STOP, USAGE, event({"error": {"message": SECRET}})),
+    "a message that is null": whole({"choices": [{"index": 0, "message": None}]}, **LOST),
     # It says it in other keys, of which one event has as many bytes as the tokens that are counted.
     "a function called": told(
         numbered(1, function_call={"name": "find", "arguments": "{"}),

@@ -2,16 +2,23 @@
 
 import json
 import ssl
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from dc1 import tracing
+from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.inference.forms import FORM_PATHS, form_of
+from dc1.domain.jobs.states import ErrorCategory
 from dc1.proxies import http_proxy
 
 _CONNECT_SECONDS = 5.0
+_PIECE_BYTES = 64 * 1024
+_ANY_HEADER = 32 + zlib.MAX_WBITS
+"""Of gzip or of zlib, which `deflate` is."""
+
 _JSON = {"Content-Type": "application/json"}
 _UNANSWERED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
@@ -80,7 +87,7 @@ class EngineHttp:
             )
             self._opened[keeps] = aiohttp.ClientSession(
                 connector=connector,
-                # Never compressed: a few bytes of it could stand for any number.
+                # Not compressed, which costs both ends and saves nothing on one machine.
                 headers={"Accept-Encoding": "identity", **self._headers},
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -95,6 +102,31 @@ class EngineHttp:
         """Close the connections."""
         for session in self._opened.values():
             await session.close()
+
+
+def pieces_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Return the bytes of an answer as they come; of a compressed one, for which nobody asked, what they stand for.
+
+    One that is compressed otherwise than by gzip or deflate, or wrongly, fails with a RunFailed as it is read.
+    """
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    sent = response.content.iter_any()
+    return sent if coding in ("", "identity") else _inflated(sent, coding)
+
+
+async def _inflated(sent: AsyncIterator[bytes], coding: str) -> AsyncIterator[bytes]:
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise RunFailed(ErrorCategory.ENGINE, f"the engine compresses its answers by {coding[:20]}", transient=True)
+    inflater = zlib.decompressobj(_ANY_HEADER)
+    try:
+        async for piece in sent:
+            rest = piece
+            # In pieces, for a few bytes may stand for any number: whoever reads them stops at what an answer can be.
+            while rest:
+                yield inflater.decompress(rest, _PIECE_BYTES)
+                rest = inflater.unconsumed_tail
+    except zlib.error:
+        raise RunFailed(ErrorCategory.ENGINE, "the engine's answer is compressed wrongly", transient=True) from None
 
 
 def trusted_authorities() -> ssl.SSLContext:

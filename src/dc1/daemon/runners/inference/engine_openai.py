@@ -15,7 +15,7 @@ from dc1.daemon.runners.inference.chat import ChatRequest
 from dc1.daemon.runners.inference.discovery.abilities import AbilityProbe
 from dc1.daemon.runners.inference.discovery.concurrency import concurrency
 from dc1.daemon.runners.inference.engine import Completion, EngineUnavailableError, EventCallback, TokenCallback
-from dc1.daemon.runners.inference.engine_http import EngineHttp
+from dc1.daemon.runners.inference.engine_http import EngineHttp, pieces_of
 from dc1.daemon.runners.inference.event_stream import TOO_MUCH, EventReader
 from dc1.daemon.runners.inference.infill import heeded, llamacpp_text
 from dc1.daemon.runners.inference.refusals import refusal, too_large
@@ -200,7 +200,7 @@ class OpenAIEngine:
         if isinstance(relay, TypedRelay) and relay.takes_bytes(response.headers.get("content-type", "")):
             await relay.take_bytes(response)
             return True
-        reader = EventReader(response.content.iter_any(), response.headers.get("content-type", ""))
+        reader = EventReader(pieces_of(response), response.headers.get("content-type", ""))
         clock = asyncio.get_running_loop().time
         scope, left = asyncio.timeout(None), _AFTERWARDS_SECONDS
         try:
@@ -214,6 +214,7 @@ class OpenAIEngine:
                     if relay.is_cut:
                         return True
                     if relay.answer.is_finished:
+                        reader.is_over = True
                         # The usage comes after the text's end, and of some engines neither it nor `[DONE]` ever.
                         scope.reschedule(clock() + left)
         except TimeoutError:
@@ -235,7 +236,7 @@ def _asks_for_much(call: EngineCall) -> bool:
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
     """Return a body as far as it is worth reading."""
     body = bytearray()
-    async for chunk in answer.content.iter_any():
+    async for chunk in pieces_of(answer):
         body += chunk
         if len(body) > _MOST_BODY_BYTES:
             break

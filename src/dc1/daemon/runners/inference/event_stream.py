@@ -24,7 +24,8 @@ _REST_SECONDS = 0.02
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What JSON has no word for and engines write all the same: the logarithm of a token that could not be.
 _CONSTANTS = {"-Infinity": -9999.0}
-_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
+_FIELD = re.compile(rb"(?:data|event|id|retry|error)?:")
+_ERROR = b"error"
 _CONSTANT = re.compile("NaN|Infinity")
 
 
@@ -38,12 +39,18 @@ class Event:
 
 
 class EventReader:
-    """Reads one answer; `is_done` is set once the engine has called it whole."""
+    """Reads one answer; `is_done` is set once the engine has called it whole.
+
+    Whoever reads it sets `is_over` once its text has ended: what comes then and is no event ends it as well.
+    """
 
     def __init__(self, pieces: AsyncIterator[bytes], content_type: str = "") -> None:
         self._pieces = pieces
         self._content_type = content_type
         self.is_done = False
+        self.is_over = False
+        self._kind = b""
+        self._unread: list[bytes] = []
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the objects of an answer up to `[DONE]` or its end; of one that is no stream, the whole.
@@ -59,14 +66,55 @@ class EventReader:
                 yield _event(b"\n".join([line, *[more async for more in source]]), is_whole=True)
                 self.is_done = True
                 return
-            name, _, said = line.partition(b":")
-            data = said.strip()
-            if data == b"[DONE]":
-                self.is_done = True
+            event = self._take(line)
+            if event is not None:
+                yield event
+            if self.is_done:
                 await _leave(source)
                 return
-            if name == b"data" and data:
-                yield _event(data, is_whole=False)
+        if (event := self._joined()) is not None:
+            yield event
+
+    def _take(self, line: bytes) -> Event | None:
+        """Take a line, and return the event that it ends."""
+        name, _, said = line.partition(b":")
+        data = said.strip()
+        if name == b"data" and data and data != b"[DONE]":
+            if not self._unread:
+                return self._event_of(data)
+            self._unread.append(data)
+            return None
+        event = self._joined()
+        if data == b"[DONE]":
+            self.is_done = True
+        elif name == b"event":
+            self._kind = data
+        elif name == _ERROR and data:
+            # llama.cpp had a field of its own for what fails.
+            self._kind = _ERROR
+            self._event_of(data, is_all=True)
+        elif not line:
+            self._kind = b""
+        return event
+
+    def _joined(self) -> Event | None:
+        """Return the event that was sent in several lines; None where there is none."""
+        unread, self._unread = self._unread, []
+        return self._event_of(b"\n".join(unread), is_all=True) if unread else None
+
+    def _event_of(self, data: bytes, *, is_all: bool = False) -> Event | None:
+        """Return the event that a value stands for; None where the next line goes on with it, or the text is over."""
+        try:
+            return _event(data, is_whole=False, is_error=self._kind == _ERROR)
+        except RunFailed as failure:
+            if self.is_over:
+                # What is said behind the end of a text takes nothing of it away.
+                self.is_done = True
+                return None
+            if is_all or not isinstance(failure, _NotJsonError):
+                raise
+        self._unread.append(data)
+        return None
 
     def _is_whole(self, first_line: bytes) -> bool:
         """Tell whether an answer is JSON by how it begins, which some engines know better than its content type."""
@@ -108,7 +156,11 @@ async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield bytes(unfinished)
 
 
-def _event(data: bytes, *, is_whole: bool) -> Event:
+class _NotJsonError(RunFailed):
+    """A value that is no JSON, or not all of it."""
+
+
+def _event(data: bytes, *, is_whole: bool, is_error: bool = False) -> Event:
     # Not by `json.loads(bytes)`, which guesses the encoding and refuses what is not UTF-8.
     text = data.decode(errors="replace")
     constants: list[str] = []
@@ -122,10 +174,11 @@ def _event(data: bytes, *, is_whole: bool) -> Event:
         # The words may as well stand within a string, and then the event stays as it is.
         text = compact(chunk) if constants else text
     except (ValueError, RecursionError):
-        raise RunFailed(ErrorCategory.ENGINE, "the engine sent a frame that is not JSON", transient=True) from None
+        said = "the engine sent a frame that is not JSON"
+        raise _NotJsonError(ErrorCategory.ENGINE, said, transient=True) from None
     if not isinstance(chunk, dict):
         raise RunFailed(ErrorCategory.ENGINE, f"the engine failed: {error_text(chunk)}", transient=True)
-    failure = failure_in_answer(chunk)
+    failure = failure_in_answer({"error": chunk} if is_error and not chunk.get("error") else chunk)
     if failure is not None:
         raise failure
     return Event(text, chunk, is_whole)

@@ -17,6 +17,8 @@ _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 # OpenAI's code and llama.cpp's type.
 _TOO_LONG = (CONTEXT_LENGTH_EXCEEDED, "exceed_context_size_error")
 _BAD_REQUEST = 400
+# What OpenAI's API, vLLM and TGI call a refusal where nothing has its status.
+_STATUSES = {"invalid_request_error": 400, "BadRequestError": 400, "validation": 422, "rate_limit_error": BUSY}
 # llama.cpp has 500 and 501 for what an order asks of it that it cannot do, now or later.
 _FAULTS = frozenset({500, 501})
 _UNSUPPORTED = re.compile(
@@ -53,12 +55,26 @@ def failure_in_answer(chunk: dict[str, Any]) -> RunFailed | None:
     # Some say `"error": null` in every chunk; others have no `error` around what they say of it.
     if not chunk.get("error") and (chunk.get("object") != "error" or "choices" in chunk):
         return None
-    error = chunk.get("error") or chunk
-    code = error.get("code") if isinstance(error, dict) else None
-    if type(code) is int and (code in REFUSED or code == BUSY):
+    status = _status_said(chunk)
+    if status in REFUSED or status == BUSY:
         # Said with status 200, for the stream had begun before the engine looked.
-        return _failure(code, error_text(chunk), is_too_long=_is_too_long(chunk))
+        return _failure(status, error_text(chunk), is_too_long=_is_too_long(chunk))
     return RunFailed(ErrorCategory.ENGINE, f"the engine failed: {error_text(chunk)}", transient=True)
+
+
+def _status_said(chunk: dict[str, Any]) -> int:
+    """Return the status that an error in an answer stands for, 0 where it says none."""
+    if _is_too_long(chunk):
+        return _BAD_REQUEST
+    error = chunk.get("error") or chunk
+    said = error if isinstance(error, dict) else chunk
+    for name in ("code", "http_status_code", "status_code", "status"):
+        code = said.get(name)
+        if type(code) is int or (isinstance(code, str) and re.fullmatch("[1-5][0-9][0-9]", code)):
+            return int(code)
+    # A word for a code says what it is about, which need not stand in the call: the key of an engine for one.
+    named = "" if said.get("code") else str(said.get("type") or chunk.get("error_type"))
+    return _STATUSES.get(named, 0)
 
 
 def error_text(body: Any) -> str:

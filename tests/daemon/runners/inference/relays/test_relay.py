@@ -16,6 +16,7 @@ from dc1.domain.inference.events import AnswerEvent
 from tests.daemon.runners.inference.json_texts import VALUES, ObjectText, objects
 
 NAMES = {"id": VALUES, "model": VALUES}
+ONE_WHOLE = '[{"index": 0, "message": {"role": "assistant"}}]'
 LAST = '{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}'
 ENDS = st.sampled_from(["\n", "\r", "\r\n"])
 EMOJI = '{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
@@ -74,14 +75,19 @@ def test_events_pass_as_they_are(said: list[ObjectText], data: st.DataObject) ->
     )
     stream += f"data: {LAST}\n\n{end}"
     events, _ = relayed(cut(data, stream), "text/event-stream", stream=True)
-    assert events == [*(each.text for each in said), LAST]
-    assert [for_caller(event) for event in events[:-1]] == [
-        each.changed({"id": '"job-1"', "model": '"ours"'}) for each in said
-    ]
+    assert events[-1] == LAST
+    for event, each in zip(events[:-1], said, strict=True):
+        value = json.loads(each.text)
+        if isinstance(value.get("choices"), list):
+            assert event == each.text
+            assert for_caller(event) == each.changed({"id": '"job-1"', "model": '"ours"'})
+        else:
+            # Readers look into the list of every chunk.
+            assert json.loads(event) == {**value, "choices": []}
 
 
 @settings(max_examples=40)
-@given(objects(NAMES | {"choices": st.just('[{"index": 0}]')}, st.text(" \n", max_size=2)), st.data())
+@given(objects(NAMES | {"choices": st.just(ONE_WHOLE)}, st.text(" \n", max_size=2)), st.data())
 def test_a_whole_answer_passes_as_it_is(said: ObjectText, data: st.DataObject) -> None:
     pieces = cut(data, said.text)
     kind = data.draw(st.sampled_from(["application/json", "text/plain", "text/event-stream"]))
@@ -151,6 +157,78 @@ def test_half_a_character_in_a_whole_answer_is_one_that_every_reader_takes() -> 
     [b'"%s"' % (b"\xff" * 3_000_000), b"[NaN%s]" % (b",1e15" * 500_000), b"1\n%s" % ((b" " * 5_000_000 + b"\n") * 2)],
 )
 def test_an_event_that_grows_is_never_larger_than_the_stream_takes(values: bytes) -> None:
-    pieces = [b'{"choices":[{"index":0}],"a":%s}' % values]
+    pieces = [b'{"choices":%s,"a":%s}' % (ONE_WHOLE.encode(), values)]
     with pytest.raises(RunFailed, match="more than an answer"):
         relayed(pieces, "application/json", stream=False)
+
+
+def frames(*said: str) -> list[bytes]:
+    return [f"data: {each}\n\n".encode() for each in (*said, LAST, "[DONE]")]
+
+
+def test_a_value_in_several_lines_is_one_event() -> None:
+    lines = json.dumps(json.loads(EMOJI % "Hi"), indent=1).replace("\n", "\ndata: ")
+    events, text = relayed(frames(lines), "text/event-stream", stream=True)
+    assert (len(events), text) == (2, "Hi")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'event: error\ndata: {"message":"boom","code":500}\n\n',
+        'error: {"code":500,"message":"boom"}\n\n',
+        'event: error\ndata: {"detail":"boom"}\n\n',
+        "data: {garbage}\ndata: [DONE]\n\n",
+        "data: {garbage}\ndata: {}\n\n",
+        "data: {garbage}",
+    ],
+)
+def test_what_is_called_an_error_or_is_no_json_fails_the_answer(said: str) -> None:
+    first = f"data: {EMOJI % 'Hi'}\n\n"
+    with pytest.raises(RunFailed):
+        relayed([first.encode(), said.encode()], "text/event-stream", stream=True)
+
+
+def piece(**said: object) -> str:
+    return json.dumps({"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [said]}}]})
+
+
+def test_every_call_of_a_tool_in_a_stream_has_an_id_and_a_type() -> None:
+    """Vercel's AI SDK takes none without, and what comes of a call is told by its id."""
+    said = (
+        piece(index=0, function={"name": "find", "arguments": ""}),
+        piece(index=0, id="late", function={"arguments": "{}"}),
+        piece(index=1, id="c1", type="function", function={"name": "list", "arguments": {"a": 1}}),
+        piece(index=2, id="", type="function", function={"name": "put", "arguments": "{}"}),
+    )
+    events, _ = relayed(frames(*said), "text/event-stream", stream=True)
+    (first,), (late,), (whole,), (last,) = (
+        json.loads(each)["choices"][0]["delta"]["tool_calls"] for each in events[:-1]
+    )
+    assert first["id"]
+    assert last["id"]
+    assert first["id"] != last["id"]
+    assert first["type"] == "function"
+    assert "id" not in late
+    assert (whole["id"], whole["function"]["arguments"]) == ("c1", '{"a":1}')
+
+
+def test_calls_of_tools_in_one_piece_are_as_clients_read_them() -> None:
+    calls = [
+        {"function": {"name": "find", "arguments": {"q": 1}}},
+        {"id": None, "type": "function", "function": {"name": "find", "arguments": None}},
+    ]
+    said = {"choices": [{"index": 0, "message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}]}
+    (event,), _ = relayed([json.dumps(said).encode()], "application/json", stream=False)
+    message = json.loads(event)["choices"][0]["message"]
+    assert message["role"] == "assistant"
+    assert [call["function"]["arguments"] for call in message["tool_calls"]] == ['{"q":1}', "{}"]
+    assert [call["type"] for call in message["tool_calls"]] == ["function", "function"]
+    assert len({call["id"] for call in message["tool_calls"]} - {None, ""}) == 2
+
+
+@pytest.mark.parametrize("message", ["null", '"Hello"', "{}"])
+def test_an_answer_without_a_message_is_none(message: str) -> None:
+    said = b'{"choices":[{"index":0,"message":%s,"finish_reason":"stop"}]}' % message.encode()
+    with pytest.raises(RunFailed, match="gave no answer"):
+        relayed([said], "application/json", stream=False)

@@ -1,7 +1,8 @@
 """What an engine says is passed on as it says it; only what no reader could use is mended."""
 
+import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
@@ -10,7 +11,7 @@ from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.relays.fences import Fences
-from dc1.daemon.runners.inference.relays.wishes import Wishes
+from dc1.daemon.runners.inference.relays.wishes import Wishes, name_of
 from dc1.daemon.runners.inference.text import SplitText, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_members import Member, members, spliced
@@ -111,6 +112,7 @@ class EventRelay:
         self._begun: set[int] = set()
         self._made: defaultdict[int, int] = defaultdict(int)
         self._calls: defaultdict[int, ToolCalls] = defaultdict(ToolCalls)
+        self._ids: dict[tuple[int, int], str] = {}
         self._split: defaultdict[tuple[int, str], SplitText] = defaultdict(SplitText)
         self._is_relayed = True
         self._last: JsonObject = {}
@@ -128,9 +130,12 @@ class EventRelay:
                 self._made[index_of(choice)] += says_something(choice)
         # Before anything is made of it, so that the caller, the result and whoever judges them have the same text.
         changed = self._fences is not None and self._fences.leave_out(choices, is_whole=event.is_whole)
+        for choice in choices:
+            mend_calls = _mend_whole_calls if event.is_whole else self._mend_calls
+            changed |= mend_calls(index_of(choice), said_in(choice))
         text = self.answer.take(event.value)
         if event.is_whole:
-            self._require_answers()
+            self._require_answers([choice for choice in choices if said_in(choice)])
         self._wishes.look_at(choices, is_whole=event.is_whole)
         # An engine that streams unasked, or does not though asked, is heard all the same: its answer is put together.
         self._is_relayed = self._is_relayed and event.is_whole is not self._streams
@@ -151,15 +156,15 @@ class EventRelay:
             value = self._chunk([_piece(index, "text" if self._makes_text else "content", piece)])
             await self.take(Event(compact(value), value, is_whole=False))
         rest = self.answer.rest()
-        self._require_answers()
+        self._require_answers(self._seen)
         self._wishes.end()
         if rest or self._held or (self._is_relayed and self._streams):
             halves = self._halves()
             said = compact(self._chunk(halves)) if halves and self._is_relayed else ""
             await self._tell(said, rest, is_last=self._is_relayed)
 
-    def _require_answers(self) -> None:
-        if not self._seen:
+    def _require_answers(self, said: Collection[object]) -> None:
+        if not said:
             raise RunFailed(ErrorCategory.ENGINE, "the engine gave no answer", transient=True)
         # Never an answer without what was asked for; of one answer it is known by its finish_reason.
         if self._wanted > 1 and len(self._seen) < self._wanted:
@@ -180,9 +185,12 @@ class EventRelay:
                 await self._send(*each, is_last and number == len(held))
 
     def _mended(self, event: Event, choices: list[dict[str, Any]], *, changed: bool) -> str:
+        if not isinstance(event.value.get("choices"), list):
+            # Such as `{}` for a sign of life: readers look into the list of every chunk.
+            event.value["choices"] = []
+            changed = True
         for choice in choices:
             changed |= self._mend_role(choice)
-            changed |= self._mend_calls(index_of(choice), said_in(choice))
         if (self._split and any(split.waits for split in self._split.values())) or has_halves(event.text, event.value):
             for choice in choices:
                 self._join(choice)
@@ -204,14 +212,18 @@ class EventRelay:
         return is_missing
 
     def _mend_calls(self, index: int, delta: dict[str, Any]) -> bool:
-        """Give each piece of a tool's call its own index, and its arguments as text; tell whether any had not."""
+        """Give each piece of a tool's call its own index, and what `_mend_call` gives; tell whether any had not."""
         pieces = objects(delta.get("tool_calls"))
         changed = False
         for piece, place in zip(pieces, self._calls[index].add(pieces), strict=True) if pieces else ():
-            function = piece.get("function")
-            if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
-                function["arguments"] = compact(function["arguments"])
+            made = self._ids.get((index, place))
+            if made is None and (piece.get("id") or name_of(piece)):
+                made = "" if piece.get("id") else _made_id()
+                self._ids[index, place] = made
+                changed |= _mend_call(piece, made)
+            elif made and piece.pop("id", None) is not None:
                 changed = True
+            changed |= _mend_arguments(piece)
             if piece.get("index") != place:
                 piece["index"] = place
                 changed = True
@@ -327,7 +339,49 @@ def _is_too_large(text: str) -> bool:
     return 4 * len(text) > MOST_EVENT_BYTES and len(text.encode(errors="replace")) > MOST_EVENT_BYTES
 
 
-def _whole_mended(event: Event, _: list[dict[str, Any]], *, changed: bool = False) -> str:
+def _made_id() -> str:
+    # Never one of another turn: what comes of a call is told to the model by its id.
+    return f"call_{secrets.token_hex(8)}"
+
+
+def _mend_whole_calls(_: int, message: dict[str, Any]) -> bool:
+    """Give the calls of tools of an answer in one piece what clients read of each; tell whether any had it not."""
+    changed = False
+    for call in objects(message.get("tool_calls")):
+        changed |= _mend_call(call, "" if call.get("id") else _made_id()) | _mend_arguments(call)
+        function = call.get("function")
+        if isinstance(function, dict) and function.get("arguments") is None:
+            function["arguments"] = "{}"
+            changed = True
+    return changed
+
+
+def _mend_call(call: dict[str, Any], made_id: str) -> bool:
+    """Give a call of a tool its type and an id, by which what comes of it is told; tell whether it had not."""
+    changed = bool(made_id)
+    if made_id:
+        call["id"] = made_id
+    if not call.get("type"):
+        call["type"] = "function"
+        changed = True
+    return changed
+
+
+def _mend_arguments(call: dict[str, Any]) -> bool:
+    """Have the arguments of a call of a tool be text; tell whether they were not."""
+    function = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict | list):
+        return False
+    function["arguments"] = compact(function["arguments"])
+    return True
+
+
+def _whole_mended(event: Event, choices: list[dict[str, Any]], *, changed: bool = False) -> str:
+    for choice in choices:
+        message = choice.get("message")
+        if isinstance(message, dict) and "role" not in message:
+            message["role"] = "assistant"
+            changed = True
     if has_halves(event.text, event.value):
         return well_formed(compact(event.value))
     return compact(event.value) if changed else event.text
