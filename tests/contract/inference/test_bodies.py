@@ -12,6 +12,7 @@ from tests.contract.expect import refused
 from tests.contract.inference.chat import CHAT, HELLO, envelope
 
 MIB = 1024 * 1024
+FIND: Json = {"type": "function", "function": {"name": "find"}}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,11 @@ def quiet_renter(quiet_market: LocalMarket) -> Renter:
         ({"messages": [{"role": "user"}]}, "messages.0.content must be a string or an array"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content must be"),
         ({"messages": [{"role": "user", "content": ["x"]}]}, "messages.0.content must be"),
+        # Otherwise an engine works for an answer that is none, which nobody pays.
+        ({"tool_choice": "required"}, "tool_choice must not be required without tools"),
+        ({"tools": [], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "must name one of tools"),
+        ({"tools": [FIND], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "must name one of tools"),
+        ({"functions": [{"name": "g"}], "function_call": {"name": "f"}}, "must name one of functions"),
         ({"max_tokens": 0}, "max_tokens must be an integer from 1 to 8192"),
         ({"max_tokens": 8193}, "max_tokens must be"),
         ({"max_tokens": 1.5}, "max_tokens must be"),

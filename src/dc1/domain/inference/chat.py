@@ -69,6 +69,24 @@ def chat_faults(body: JsonObject) -> Iterator[FieldViolation]:
     yield from _message_faults(body["messages"])
     yield from generation_faults(body, _LIMITS)
     yield from server_faults(body)
+    yield from _choice_faults(body, "tool_choice", "tools")
+    yield from _choice_faults(body, "function_call", "functions")
+
+
+def _choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[FieldViolation]:
+    """Yield what is wrong with a choice that wants a call made: whatever came of it would be none, and free."""
+    choice, offered = body.get(choosing), body.get(offering)
+    tools = [tool for tool in offered if isinstance(tool, dict)] if isinstance(offered, list) else []
+    if isinstance(choice, dict) and choice.get("type", "function") == "function":
+        if _name_of(choice) not in map(_name_of, tools):
+            yield FieldViolation(choosing, f"must name one of {offering}")
+    elif choice == "required" and not tools:
+        yield FieldViolation(choosing, f"must not be required without {offering}")
+
+
+def _name_of(tool: JsonObject) -> JsonValue:
+    function = tool.get("function")
+    return function.get("name") if isinstance(function, dict) else tool.get("name")
 
 
 def _message_faults(messages: JsonValue) -> Iterator[FieldViolation]:
