@@ -18,13 +18,14 @@ from google.protobuf import json_format
 from grpc import aio
 
 from bench.children import serve_questions
-from dc1.daemon.connection.connection import Backoff, Patience
+from dc1.daemon.connection.connection import WELCOME_SECONDS, Backoff
 from dc1.testing.daemon_script import DaemonScript, attempt_of, attempt_offered
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
 from dcp.v1.report_pb2 import HeartbeatRequest
 
 STREAMS_PER_CONNECTION = 50
+_WATCH_SECONDS = 0.02
 _BUSY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 Manner: TypeAlias = Literal["steady", "eager", "hold"]
@@ -62,7 +63,10 @@ def daemon_state(slots: int = 1) -> pb.DaemonState:
 
 @dataclass
 class Tally:
-    """What all daemons of a process saw; `started` has the moment by the job's public id."""
+    """What all daemons of a process saw; `started` has the moment by the job's public id.
+
+    `delays` is how late the loop was that they share: so much of what they saw may be their own.
+    """
 
     open: int = 0
     ended: int = 0
@@ -72,6 +76,7 @@ class Tally:
     latencies: list[float] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
     started: dict[str, float] = field(default_factory=dict)
+    delays: list[float] = field(default_factory=list)
 
 
 class SimulatedDaemon:
@@ -99,13 +104,12 @@ class SimulatedDaemon:
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> None:
         """Hold one stream until it ends; a server too busy to take it is asked again, as a real daemon does."""
-        pauses, patience = Backoff(), Patience()
+        pauses = Backoff()
         while True:
             call = stub.Connect(metadata=(("x-provider-key", key),))
             # As long as a real daemon waits: a line of those who have gone is what a fleet that comes back can fail by.
-            leaving = asyncio.get_running_loop().call_later(patience.seconds, call.cancel)
+            leaving = asyncio.get_running_loop().call_later(WELCOME_SECONDS, call.cancel)
             is_refused = await self._is_refused(call, leaving)
-            patience.waited(in_vain=call.cancelled() and is_refused)
             if is_refused:
                 self._tally.refused += 1
             else:
@@ -132,7 +136,7 @@ class SimulatedDaemon:
                 else:
                     await self._follow(call, message)
         except asyncio.CancelledError:
-            # By the end of patience, or of the bench.
+            # After waiting in vain, or by the bench's end.
             if not call.cancelled() or beating is not None:
                 raise
         except (aio.AioRpcError, asyncio.InvalidStateError):
@@ -220,9 +224,11 @@ async def _fleet(
     def take() -> Tally:
         """What was seen since the last time; the number of open streams is the present one."""
         seen = replace(tally, open=tally.open - tally.ended)
-        tally.beats, tally.jobs, tally.latencies, tally.starts, tally.started = 0, 0, [], [], {}
+        tally.beats, tally.jobs = 0, 0
+        tally.latencies, tally.starts, tally.started, tally.delays = [], [], {}, []
         return seen
 
+    watching = asyncio.create_task(_watch(tally))
     asked, gone = asyncio.Event(), False
     asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)
     # What a collector of ours would stop for is no time that the market took.
@@ -233,11 +239,20 @@ async def _fleet(
         asked.clear()
         gone = not serve_questions(pipe, {"tally": take})
     asyncio.get_running_loop().remove_reader(pipe.fileno())
-    for stream in streams:
-        stream.cancel()
-    await asyncio.gather(*streams, return_exceptions=True)
+    for task in (*streams, watching):
+        task.cancel()
+    await asyncio.gather(*streams, watching, return_exceptions=True)
     for connection in connections:
         await connection.close()
+
+
+async def _watch(tally: Tally) -> None:
+    """Note how late this loop wakes whoever sleeps, which is how late it reads an answer that has come."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _WATCH_SECONDS
+        await asyncio.sleep(_WATCH_SECONDS)
+        tally.delays.append(loop.time() - due)
 
 
 def connect(target: str) -> aio.Channel:

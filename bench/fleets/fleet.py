@@ -64,6 +64,7 @@ async def _one_server(place: Place, daemons: int, carriers: int, seconds: float)
         opening.figure(f"{name}: connecting", {"server": server, "envoy": envoy}),
         _holds(f"{name}: the loop held up while they connect", connecting_holds),
         latency(f"{name}: beat to answer", told.latencies),
+        latency(f"{name}: the daemons' own loop late, in the same time", told.delays),
         latency(f"{name}, {_JOBS_A_SECOND} jobs/s: submit to start", starts),
         _holds(f"{name}: the loop held up while they beat", holds),
         Figure(
@@ -106,6 +107,7 @@ class _Fleet:
             sum_.refused += tally.refused
             sum_.latencies += tally.latencies
             sum_.started |= tally.started
+            sum_.delays += tally.delays
         return sum_
 
 
