@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.daemon.connection.connection import CAP_SECONDS, LONGEST_WELCOME_SECONDS, WELCOME_SECONDS, Backoff, Patience
+from dc1.daemon.connection.connection import CAP_SECONDS, Backoff
 
 
 def test_ceiling_doubles_from_a_fifth_of_a_second_to_five_and_starts_over() -> None:
@@ -23,14 +23,3 @@ def test_waits_stay_within_bounds(seed: int, attempts: int) -> None:
 def test_two_daemons_do_not_come_back_together(seed: int) -> None:
     one, other = (Backoff(random.Random(f"{seed} {name}").uniform) for name in ("one", "other"))
     assert [one.next() for _ in range(4)] != [other.next() for _ in range(4)]
-
-
-def test_patience_grows_with_each_wait_in_vain_up_to_what_the_edge_allows() -> None:
-    patience = Patience()
-    seen = []
-    for _ in range(4):
-        seen.append(patience.seconds)
-        patience.waited(in_vain=True)
-    assert seen == [WELCOME_SECONDS, 2 * WELCOME_SECONDS, LONGEST_WELCOME_SECONDS, LONGEST_WELCOME_SECONDS]
-    patience.waited(in_vain=False)
-    assert patience.seconds == WELCOME_SECONDS

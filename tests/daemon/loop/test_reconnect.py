@@ -305,12 +305,16 @@ async def test_status_that_grpc_lost_is_not_said(server: FakeServer, capsys: pyt
     assert "not_connected" not in capsys.readouterr().out
 
 
-async def test_a_server_that_takes_its_time_is_waited_for_longer_each_time(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+async def test_a_server_that_takes_its_time_is_waited_for_and_told_of(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where a whole fleet is back, daemons that all left after the same time stood in line for ever."""
-    monkeypatch.setattr(connection, "WELCOME_SECONDS", 0.2)
-    server.welcomes_after_seconds = 0.7
+    """Where a whole fleet is back, daemons that left after a third of the time were looked at all the same, in vain."""
+    monkeypatch.setattr(connection, "LONG_WAIT_SECONDS", 0.05)
+    server.welcomes_after_seconds = 0.3
     async with running_daemon(server) as daemon:
         await server.stream()
-        assert daemon.agent._connection._patience.seconds > server.welcomes_after_seconds
+        await asyncio.to_thread(eventually, lambda: daemon.agent._connection.is_open, "the welcome")
+    said = capsys.readouterr().out
+    assert said.count("no_welcome_yet") == 1
+    assert "waiting for up to 60 s" in said
+    assert "not_connected" not in said

@@ -31,11 +31,15 @@ FIRST_SECONDS = 0.2
 CAP_SECONDS = 5.0
 """Most that is waited before any attempt: a server that is back has its whole fleet within so long."""
 
-WELCOME_SECONDS = 25.0
-"""How long the server may take to answer a first Hello."""
+WELCOME_SECONDS = 60.0
+"""How long the server may take to answer Hello: not quite the 75 s for which the edge keeps a stream that is silent.
 
-LONGEST_WELCOME_SECONDS = 60.0
-"""How long it may take at most: the edge ends a stream on which nothing was said for 75 s."""
+A fleet that comes back stands in line at its server. Whoever leaves the line is looked at all the same when its turn
+comes, which takes as long as a welcome, and stands at the end again.
+"""
+
+LONG_WAIT_SECONDS = 10.0
+"""After so long without a welcome the log says what is waited for."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,22 +62,6 @@ class Backoff:
         self._ceiling = FIRST_SECONDS
 
 
-class Patience:
-    """How long a daemon waits for its welcome: twice as long after each time in vain.
-
-    A fleet that comes back stands in line at its server. Did each daemon leave after the same time, to stand at the end
-    again, the server would only ever come to those who have just gone.
-    """
-
-    def __init__(self) -> None:
-        """Begin with that of a first Hello."""
-        self.seconds = WELCOME_SECONDS
-
-    def waited(self, *, in_vain: bool) -> None:
-        """Note how it went."""
-        self.seconds = min(LONGEST_WELCOME_SECONDS, self.seconds * 2) if in_vain else WELCOME_SECONDS
-
-
 class Connection:
     """Keeps a stream open. Leases live on while there is none."""
 
@@ -91,7 +79,6 @@ class Connection:
         self._reporter = reporter
         self._registry = registry
         self._backoff = backoff or Backoff()
-        self._patience = Patience()
         self._notices = OperatorNotices()
         self._stream: Stream | None = None
         self._closing = asyncio.Event()
@@ -116,7 +103,7 @@ class Connection:
                 self._registry,
                 self._notices,
                 self._config.beat_interval_seconds,
-                welcome_seconds=self._patience.seconds,
+                welcome_seconds=WELCOME_SECONDS,
                 take_over=self._config.take_over and not self._was_welcomed,
             )
             # Set before the first message, so that `close` and `beat_now` find a stream that is still connecting.
@@ -124,7 +111,6 @@ class Connection:
             opened_at = time.monotonic()
             end = await self._held(stream, credentials)
             self._stream = None
-            self._patience.waited(in_vain=not stream.welcomed and end.code is None)
             if stream.welcomed:
                 self._was_welcomed = True
                 self.streams += 1
@@ -137,6 +123,7 @@ class Connection:
 
     async def _held(self, stream: Stream, credentials: grpc.ChannelCredentials | None) -> StreamEnd:
         """Hold a stream until it ends. A fault in it ends no other, and no lease."""
+        waiting = asyncio.get_running_loop().call_later(LONG_WAIT_SECONDS, self._say_waiting, stream)
         try:
             # A channel for each stream: one that failed waits for its own backoff before it tries again.
             with contained():
@@ -145,6 +132,13 @@ class Connection:
         except Exception as fault:
             log.exception("stream_failed", server=self._config.server)
             return StreamEnd(f"the stream failed: {type(fault).__name__}")
+        finally:
+            waiting.cancel()
+
+    def _say_waiting(self, stream: Stream) -> None:
+        if not stream.welcomed and not self._closing.is_set():
+            hint = f"it may have many daemons to welcome; waiting for up to {WELCOME_SECONDS:.0f} s"
+            log.warning("no_welcome_yet", server=self._config.server, hint=hint)
 
     @property
     def is_open(self) -> bool:
