@@ -78,6 +78,9 @@ class Scheduler:
 
     def next_for(self, provider: Provider) -> WaitingJob | None:
         """Return the waiting job whose turn it is on a provider, if it has room for one."""
+        # Every beat asks, and mostly nobody waits: what placement knows of the machine is not put together for that.
+        if not self._queue:
+            return None
         return self._queue.first_fitting(self._fleet.view(provider), partial(self._may_have, provider.id))
 
     def _chosen_for(self, job: WaitingJob, free: Provider) -> Provider:
