@@ -26,6 +26,9 @@ RECEIPT_SECONDS = 5.0
 CLOSE_SECONDS = 3.0
 """How long a stream may take to end in order; a second more than the stream itself waits for the server."""
 
+SOON_SECONDS = 2.0
+"""How long after a runner was found gone it is looked for again, and twice as long each time after that."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -119,10 +122,13 @@ class Agent:
         await self._connection.run()
 
     async def _probe(self) -> None:
+        usual = wait = self._config.probe_interval_seconds
         while True:
-            await self._registry.stale(self._config.probe_interval_seconds)
+            await self._registry.stale(wait)
             if await self._registry.probe():
                 self._connection.beat_now()
+            # An engine that is started anew is back in seconds or minutes, and earns nothing until it is found.
+            wait = usual if not self._registry.has_lost else min(usual, 2 * wait if wait < usual else SOON_SECONDS)
 
     async def _until_drained(self) -> None:
         """Wait for the wish to end, then until no lease is left or time is up."""

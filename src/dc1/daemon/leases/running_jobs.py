@@ -156,8 +156,9 @@ class RunningJobs:
         if failed or lease.work.call is None:
             log.info("run_ended", job_id=lease.job_id, attempt=lease.attempt, seconds=ended.seconds, **failed)
         self._changed()
-        # What may go well elsewhere may be this machine's fault: look before the next offer comes.
-        if isinstance(end, RunFailed) and end.transient:
+        # What may go well elsewhere may be this machine's fault, and of an engine that fails its owner may have changed
+        # the models: look before the next offer comes.
+        if isinstance(end, RunFailed) and (end.transient or end.category is ErrorCategory.ENGINE):
             self._doubted()
 
     def _by_its_card(self, failure: RunFailed, started: float) -> RunFailed:

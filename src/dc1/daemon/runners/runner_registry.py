@@ -49,6 +49,7 @@ class RunnerRegistry:
     def __init__(self, runners: Sequence[Runner]) -> None:
         self._runners = tuple(runners)
         self._found = tuple(Readiness(False, "not looked at yet") for _ in self._runners)
+        self._once_found: set[Runner] = set()
         self.approved_images: frozenset[str] = frozenset()
         self._provider_id: int | None = None
         self._stale = asyncio.Event()
@@ -64,7 +65,13 @@ class RunnerRegistry:
             if before != now:
                 log.info("runner_changed", runner=type(runner).__name__, available=now.available, reason=now.reason)
         self._found = found
+        self._once_found |= {runner for runner, _ in self._available()}
         return changed
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether a runner cannot be used now that could be before."""
+        return any(runner in self._once_found for runner, now in self._now() if not now.available)
 
     def serve(self, provider_id: int, images: Iterable[str]) -> None:
         """Take over from the server for which provider work is done, and its list of approved images."""
@@ -115,14 +122,12 @@ class RunnerRegistry:
 
     def calls_of(self, runner: Runner) -> int:
         """Return how many jobs a runner does at once, 0 for one whose jobs take a GPU's slot each."""
-        return next((found.calls for each, found in zip(self._runners, self._found, strict=True) if each is runner), 0)
+        return next((found.calls for each, found in self._now() if each is runner), 0)
 
     @property
     def availability(self) -> dict[str, bool]:
         """Whether each runner can be used now, by the name of its kind."""
-        return {
-            type(runner).__name__: found.available for runner, found in zip(self._runners, self._found, strict=True)
-        }
+        return {type(runner).__name__: found.available for runner, found in self._now()}
 
     @property
     def inference_slots(self) -> int:
@@ -152,8 +157,10 @@ class RunnerRegistry:
         return known
 
     def _available(self) -> list[tuple[Runner, tuple[str, ...]]]:
-        pairs = zip(self._runners, self._found, strict=True)
-        return [(runner, found.models) for runner, found in pairs if found.available]
+        return [(runner, found.models) for runner, found in self._now() if found.available]
+
+    def _now(self) -> Iterable[tuple[Runner, Readiness]]:
+        return zip(self._runners, self._found, strict=True)
 
     async def aclose(self) -> None:
         """Close every runner."""
