@@ -1,5 +1,6 @@
 """What a look-up costs, and how soon it forgets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,9 +27,14 @@ class CountingDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.reads = 0
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.was_asked = asyncio.Event()
 
     async def read(self, work: Callable[[Any], T]) -> T:
         self.reads += 1
+        self.was_asked.set()
+        await self.goes_on.wait()
         return await self._database.read(work)
 
 
@@ -143,3 +149,20 @@ async def test_what_was_read_before_an_invalidation_is_not_remembered(database: 
     revoked = Credentials(cast(Database, Revoking(database)), clock)
     assert await revoked.identify(key.key) is not None
     assert await revoked.identify(key.key) is None
+
+
+async def test_who_comes_while_others_are_looked_up_is_looked_up_with_who_comes_next(
+    database: Database, counting: CountingDatabase, credentials: Credentials
+) -> None:
+    """One or two at a time, a fleet that comes back would take a turn of a database thread for each."""
+    first, second, gone, *others = [(await provider_key(database)).key for _ in range(12)]
+    counting.goes_on.clear()
+    reading = asyncio.create_task(credentials.identify(first))
+    await counting.was_asked.wait()
+    asked = [asyncio.create_task(credentials.identify(key)) for key in (second, gone)]
+    await asyncio.sleep(0)
+    asked.pop().cancel()
+    counting.goes_on.set()
+    assert await reading
+    assert all(await asyncio.gather(*asked, *map(credentials.identify, others)))
+    assert counting.reads == 2

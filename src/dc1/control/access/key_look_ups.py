@@ -1,6 +1,7 @@
 """Look-ups of keys, gathered: each costs a turn of a database thread, and a fleet that comes back needs thousands."""
 
 import asyncio
+from collections.abc import Iterable
 from contextvars import Context
 from functools import partial
 
@@ -10,6 +11,10 @@ from dc1.storage.accounts.key_holders import KeyHolder
 from dc1.storage.engine.database import Database
 
 _MOST_AT_ONCE = 500
+_GATHER_SECONDS = 0.005
+"""How long those who come while others are read gather: in a storm each turn of a thread would be for one or two."""
+
+_Asked = list[asyncio.Future[KeyHolder | None]]
 
 
 class KeyLookUps:
@@ -18,18 +23,18 @@ class KeyLookUps:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._asked: dict[str, asyncio.Future[KeyHolder | None]] = {}
+        self._asked: dict[str, _Asked] = {}
         self._reading: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> KeyHolder | None:
         """Return who holds a key, by a reading that begins after this call; None for nobody."""
-        found = self._asked.get(key_id)
-        if found is None:
-            found = self._asked[key_id] = asyncio.get_running_loop().create_future()
+        # Each has a future of its own, which is cancelled with whoever waits for it.
+        found: asyncio.Future[KeyHolder | None] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(key_id, []).append(found)
         if self._reading is None:
             # Nobody's call: it reads for those that come meanwhile too, and outlives the one that was first.
             self._reading = asyncio.create_task(self._read(), name="key-look-ups", context=Context())
-        return await asyncio.shield(found)
+        return await found
 
     async def _read(self) -> None:
         try:
@@ -38,16 +43,18 @@ class KeyLookUps:
                 for key_id in batch:
                     del self._asked[key_id]
                 await self._read_batch(batch)
+                if self._asked:
+                    await asyncio.sleep(_GATHER_SECONDS)
         finally:
             self._reading = None
 
-    async def _read_batch(self, batch: dict[str, asyncio.Future[KeyHolder | None]]) -> None:
+    async def _read_batch(self, batch: dict[str, _Asked]) -> None:
         try:
             held = await self._database.read(
                 partial(key_holders.find, key_ids=list(batch), now_ms=self._clock.now_ms())
             )
         except BaseException as error:
-            for found in batch.values():
+            for found in _still_waiting(batch.values()):
                 if isinstance(error, Exception):
                     found.set_exception(error)
                 else:
@@ -55,5 +62,10 @@ class KeyLookUps:
             if not isinstance(error, Exception):
                 raise
             return
-        for key_id, found in batch.items():
-            found.set_result(held.get(key_id))
+        for key_id, asked in batch.items():
+            for found in _still_waiting([asked]):
+                found.set_result(held.get(key_id))
+
+
+def _still_waiting(asked: Iterable[_Asked]) -> list[asyncio.Future[KeyHolder | None]]:
+    return [found for each in asked for found in each if not found.done()]
