@@ -1,10 +1,13 @@
 """Streams whose reader leaves while it is being written to: the server does not think for a moment that it is there."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from dc1.control.scheduling.job_feed import MOST_OF_OWNER
 from dc1.domain.access.roles import Role
@@ -63,6 +66,51 @@ async def test_a_stream_whose_end_is_cut_short_has_ended_all_the_same(market: Sm
     await asyncio.wait([call])
     assert len(market.control.sessions) == 0
     assert not provider.presence.stream_open
+
+
+async def test_what_a_daemon_said_does_not_stay_as_long_as_its_stream(market: SmallMarket) -> None:
+    """Ten thousand streams would each keep its last two messages, with all that they report."""
+    provider = await market.provider()
+    come_as(Principal(Role.PROVIDER, provider.id))
+    said = [
+        pb.ConnectRequest(hello=pb.Hello(instance_id="one", state=pb.DaemonState())),
+        pb.ConnectRequest(beat=pb.Beat(sequence=1, state=pb.DaemonState())),
+    ]
+    states = said[0].hello.state, said[1].beat.state
+    before = [sys.getrefcount(each) for each in (*said, *states)]
+
+    async def speak() -> AsyncIterator[pb.ConnectRequest]:
+        yield said[0]
+        yield said[1]
+        await asyncio.Event().wait()
+
+    stream: Any = ProviderCalls(parts_of(market)).Connect(speak(), None)
+    async with aclosing(stream):
+        sequence = 0
+        while sequence < 1:
+            message = await anext(stream)
+            sequence = message.desired.sequence
+        assert [sys.getrefcount(each) for each in (*said, *states)] == before
+
+
+async def test_a_daemon_in_step_is_welcomed_without_a_task(market: SmallMarket) -> None:
+    """Of its own: a fleet that comes back takes the loop as many turns as each of them."""
+    provider = await market.provider()
+    come_as(Principal(Role.PROVIDER, provider.id))
+    stream: Any = ProviderCalls(parts_of(market)).Connect(says_hello(), None)
+    loop, made = asyncio.get_running_loop(), 0
+    create_task = loop.create_task
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal made
+        made += 1
+        return create_task(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "create_task", counted)
+        await anext(stream)
+    await stream.aclose()
+    assert made == (1 if not market.db.is_shared else made), "the reader, which has not begun yet"
 
 
 async def test_readers_that_are_gone_when_they_are_written_to_are_not_counted(market: SmallMarket) -> None:

@@ -84,7 +84,8 @@ class MethodOptions:
     """The options of one method, `Service/Method`.
 
     `roles` is empty for a method that declares no access and is refused to everybody; `operator_role` is the least that
-    an operator must be, and with `admits_any_operator` the list of methods of such a token is not asked.
+    an operator must be, and with `admits_any_operator` the list of methods of such a token is not asked. A stream in
+    both directions `holds_daemon`.
     """
 
     name: str = ""
@@ -107,6 +108,7 @@ class MethodOptions:
     max_rest_message_bytes: int = 0
     max_values: int = 0
     streams: bool = False
+    holds_daemon: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -178,6 +180,7 @@ def _read(method: MethodDescriptor) -> MethodOptions:
         max_message_bytes=max_message_bytes or max_body_bytes,
         max_values=options.Extensions[options_pb2.max_values] or REST.max_values,
         streams=method.client_streaming or method.server_streaming,
+        holds_daemon=method.client_streaming and method.server_streaming,
         max_rest_message_bytes=max_message_bytes or max_body_bytes * _GROWTH_OF_JSON,
     )
 

@@ -20,6 +20,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from dc1.containment import StrayError, contained
+from dc1.domain.access.roles import Role
 from dc1.domain.errors import ApiError, database_unwritable, internal_error, outcome_unknown, service_unavailable
 from dc1.server.authentication import SECRET_HEADERS, Authenticator, require_rights
 from dc1.server.error_encoding import fitted, status_code, trailers
@@ -48,6 +49,7 @@ from dc1.storage.engine.unwritable import OutcomeUnknownError, unwritable_reason
 _STANDARD = ("/grpc.health.v1.", "/grpc.reflection.v1.", "/grpc.reflection.v1alpha.")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LIMIT_HEADERS = "x-ratelimit-"
+_OF_A_REFUSAL = ("accept-language",)
 _log = structlog.get_logger(__name__)
 # Of this process, as the log is.
 _failures = FailureLog()
@@ -190,6 +192,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 self._guarded(method, options, context, self._streams) as call,
                 self._admitted(call, options, hooks, None),
             ):
+                # All that a stream may still be asked for: the rest would be kept as long as it stays.
+                call.metadata = {name: text for name, text in call.metadata.items() if name in _OF_A_REFUSAL}
                 requests = RequestStream(data, parse, options)
                 with self._call_log.streaming(method):
                     await forward(behaviour(requests, context), context, call, options)
@@ -236,6 +240,11 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None
     ) -> AsyncIterator[None]:
         """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
+        if Role.ADMIN not in options.roles:
+            # Nobody's who is entered.
+            await self._admit(call, options, hooks, request)
+            yield
+            return
         async with self._auditor.auditing(call, options, request):
             await self._admit(call, options, hooks, request)
             yield

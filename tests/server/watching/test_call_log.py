@@ -56,6 +56,20 @@ def refused(log: CallLog, address: str, status: int = 401) -> None:
     log.refused(Call("/dcp.v1.JobService/GetJob", ANYBODY, "id", address, True, {}), status, 0.001)
 
 
+async def test_a_daemon_s_stream_has_no_line_beside_its_own() -> None:
+    counts = RefusalCounts()
+    log = CallLog(counts, OpenStreams(), CallMetrics())
+    call = Call("/dcp.v1.ProviderService/Connect", ANYBODY, "id", "203.0.113.7", False, {})
+    with capture_logs() as lines:
+        log.served(call, 200, 60)
+        log.refused(call, 499, 60)
+        assert lines == []
+        log.refused(call, 401, 0.001)
+    log.close()
+    assert [line["status"] for line in lines] == [401]
+    assert {each.reason: each.count for each in counts} == {"client_gone": 1, "unauthenticated": 1}
+
+
 async def test_a_flood_has_few_lines_and_one_that_tells_the_rest() -> None:
     counts = RefusalCounts()
     log = CallLog(counts, OpenStreams(), CallMetrics())

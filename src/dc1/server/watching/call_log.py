@@ -44,12 +44,18 @@ class CallLog:
     def served(self, call: Call, status: int, seconds: float) -> None:
         """Write that a call was answered."""
         self._measure(call.method, status, seconds)
-        _log.info("call", **_facts(call, status, seconds))
+        # A daemon's stream has lines of its own as it opens and ends, and a fleet that goes would write as many more.
+        if not options_of(call.method).holds_daemon:
+            _log.info("call", **_facts(call, status, seconds))
 
     def refused(self, call: Call, status: int, seconds: float) -> None:
         """Count a refused call, and write it unless too many were written lately."""
         self._measure(call.method, status, seconds)
         reason = reason_of(status)
+        if reason is RefusalReason.CLIENT_GONE and options_of(call.method).holds_daemon:
+            # That a stream broke is told where it is closed.
+            self._counts.add(call.method, reason)
+            return
         account = call.principal.account if call.principal.account_id is not None else ""
         if self._note(call.method, reason, account or counted_as(call.address)):
             _log.info("call", **_facts(call, status, seconds), reason=reason, address=call.address)

@@ -1,11 +1,19 @@
 """What a daemon was told of the image registry on its stream."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from dc1.control.operations.catalog import Catalog
 from dc1.domain.jobs.images import pull_name
 from dc1.services.daemons.outbox import Outbox
 from dcp.v1.daemon_stream_pb2 import ApprovedImages, ConnectResponse
+
+
+# The same for all streams that open before the list changes.
+@lru_cache(maxsize=4)
+def _names(approved: frozenset[str]) -> list[str]:
+    # With those by which jobs name them too: daemons of before compare letter by letter.
+    return sorted({*approved, *map(pull_name, approved)})
 
 
 class ToldImages:
@@ -24,8 +32,7 @@ class ToldImages:
     def welcome(self) -> list[str]:
         """Return the list as it is now, for the Welcome."""
         self._told = self._catalog.approved_images
-        # With those by which jobs name them too: daemons of before compare letter by letter.
-        return sorted({*self._told, *map(pull_name, self._told)})
+        return _names(self._told)
 
     def tell_change(self) -> None:
         """Send the list if it is another than the daemon knows: an offer behind it is judged by it."""

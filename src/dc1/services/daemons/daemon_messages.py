@@ -30,9 +30,9 @@ from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.model_abilities import known_abilities
-from dc1.services.daemons.outbox import Outbox, attempt_of
+from dc1.services.daemons.outbox import Outbox
 from dc1.services.daemons.probe_messages import probe_said
-from dc1.services.daemons.stream_messages import LOG_LEVELS, lease_ref, offer_message, stop_message
+from dc1.services.daemons.stream_messages import LOG_LEVELS, Heard, lease_ref, offer_message, stop_message
 from dc1.storage.jobs.claims import run_ends_by_ms
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -76,7 +76,7 @@ class DaemonMessages:
         self._budget = budget
         self._images = images
         self._told_of_batch = False
-        self._heard: tuple[int, pb.DaemonState] | None = None
+        self._heard: Heard | None = None
         self.interval_seconds = plane.config.beat_interval_seconds
         """The time between two beats that the daemon is told next or was last, but for one that it was asked for."""
         self.carries_bodies = False
@@ -95,22 +95,21 @@ class DaemonMessages:
         # beat can have been on its way before the lease.
         await self._reconcile(hello.state, lost_after=1)
         self._set_pace()
+        self._heard = Heard.read(0, hello.state)
         welcome = pb.Welcome(
             provider_id=self._provider.id,
             provider_name=self._provider.name,
             approved_images=self._images.welcome(),
-            desired=self._desired(0, hello.state),
+            desired=self._desired(self._heard),
             takes_bundles=True,
         )
         self._outbox.send(pb.ConnectResponse(welcome=welcome))
-        self._heard = 0, hello.state
         self._plane.dispatcher.wake(self._provider.id)
 
     def ask_for_beat(self) -> None:
         """Have the daemon beat at once, by a shorter interval; the answer to that beat restores the usual one."""
-        if self._heard is not None:
-            sequence, state = self._heard
-            self._outbox.send_desired(lambda: self._desired(sequence, state, interval_seconds=_SOON_SECONDS))
+        if (heard := self._heard) is not None:
+            self._outbox.send_desired(lambda: self._desired(heard, interval_seconds=_SOON_SECONDS))
 
     def count(self, message: pb.ConnectRequest) -> None:
         """Count a message, or a bundle of them, in the provider's budget."""
@@ -152,10 +151,10 @@ class DaemonMessages:
         self._fold(beat.state)
         await self._reconcile(beat.state, lost_after=_BEATS_UNTIL_LOST)
         self._images.tell_change()
-        self._heard = beat.sequence, beat.state
+        heard = self._heard = Heard.read(beat.sequence, beat.state)
         # Now, and not when the answer's turn comes: who waits for the next beat has to know how long it may take.
         self._set_pace()
-        self._outbox.send_desired(lambda: self._desired(beat.sequence, beat.state))
+        self._outbox.send_desired(lambda: self._desired(heard))
         # Every beat may have freed a slot or brought a model.
         self._plane.dispatcher.wake(self._provider.id)
 
@@ -177,6 +176,10 @@ class DaemonMessages:
         self._provider.probes = state.probes
         self.carries_bodies = state.carries_bodies
         self.begins_with_offers = state.begins_with_offers
+
+    def hello_waits(self, state: pb.DaemonState) -> bool:
+        """Tell whether to follow a Hello takes more than memory: what other servers did, or what it has lost."""
+        return self._plane.db.is_shared or not self.is_in_step(state)
 
     def is_in_step(self, state: pb.DaemonState) -> bool:
         """Tell whether a state has what was decided here and nothing else, so that nothing need be stored for it."""
@@ -200,26 +203,26 @@ class DaemonMessages:
                 if lease.beats_unseen >= lost_after:
                     await self._plane.attempts.lose(lease, "The daemon lost the job")
 
-    def _desired(self, sequence: int, state: pb.DaemonState, *, interval_seconds: float | None = None) -> pb.Desired:
+    def _desired(self, heard: Heard, *, interval_seconds: float | None = None) -> pb.Desired:
         config = self._plane.config
         desired = pb.Desired(
-            sequence=sequence,
+            sequence=heard.sequence,
             beat_interval_seconds=interval_seconds or self.interval_seconds,
             paused=bool(self._provider.pauses),
             preload_model=self._provider.preload_model,
             latest_version=config.daemon_latest_version,
             min_version=config.daemon_min_version,
             # Everything each time and nothing as a change: what was lost on the way heals with the next beat.
-            stops=self._stops(state),
+            stops=self._stops(heard),
             suspended=self._provider.suspended,
             second_daemon_at_ms=lately(self._provider.second_daemon_at_ms, self._plane.clock.now_ms()),
         )
-        unknown, size = {attempt_of(ref) for ref in state.unknown_offers}, 0
+        size = 0
         for lease in self._plane.leases.of_provider(self._provider.id):
             attempt = lease.job_id, lease.attempt
             if lease.running:
                 desired.starts.append(self._start(lease))
-            elif self._outbox.was_offered(attempt) and attempt not in unknown:
+            elif self._outbox.was_offered(attempt) and attempt not in heard.unknown_offers:
                 # An assignment may be 100 KB, and a beat comes every few seconds.
                 desired.offered.append(lease_ref(*attempt))
             else:
@@ -248,13 +251,13 @@ class DaemonMessages:
         now_ms = self._plane.clock.now_ms()
         return max(0, run_ends_by_ms(assignment.job, now_ms) - now_ms) / 1000
 
-    def _stops(self, state: pb.DaemonState) -> Iterator[pb.Stop]:
+    def _stops(self, heard: Heard) -> Iterator[pb.Stop]:
         """Stop what the daemon works on without a lease; what has ended there gets the receipt of its outcome."""
-        for item in state.leases:
-            lease = self._plane.leases.held(self._provider.id, item.lease.job_id)
-            current = lease is not None and lease.attempt == item.lease.attempt_number
-            if not current and item.phase != pb.LEASE_PHASE_ENDED:
-                yield stop_message(item.lease.job_id, item.lease.attempt_number, StopReason.SUPERSEDED)
+        for (job_id, attempt), has_ended in heard.leases:
+            lease = self._plane.leases.held(self._provider.id, job_id)
+            is_current = lease is not None and lease.attempt == attempt
+            if not is_current and not has_ended:
+                yield stop_message(job_id, attempt, StopReason.SUPERSEDED)
 
     # Jobs
 

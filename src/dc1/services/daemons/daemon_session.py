@@ -8,7 +8,6 @@ import structlog
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.failures import level_of
-from dc1.control.fleet.provider import Provider
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.probe_messages import ProbeMessage
 from dc1.control.scheduling.second_daemons import Asker, instance_of
@@ -16,7 +15,7 @@ from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
 from dc1.domain.errors import ApiError
 from dc1.services.api.call import current_call
-from dc1.services.api.provider_access import require_approved
+from dc1.services.api.provider_access import calling_provider, require_approved
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_messages import DaemonMessages
@@ -24,6 +23,8 @@ from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.message_follower import MessageFollower
 from dc1.services.daemons.outbox import Outbox
 from dc1.services.daemons.probe_messages import probe_message
+from dc1.services.daemons.stream_ends import Farewell, Silence
+from dc1.services.daemons.stream_log import StreamLog
 from dc1.services.daemons.stream_messages import END_REASONS, stop_message
 from dcp.v1.daemon_stream_pb2 import ConnectRequest, ConnectResponse, Hello, Reconnect
 
@@ -31,8 +32,6 @@ log = structlog.get_logger(__name__)
 
 # Two beats may be late or lost before a daemon counts as silent.
 _BEATS_UNTIL_SILENT = 3
-_FAREWELL_SECONDS = 5.0
-"""How long a daemon may take to read what was queued before its stream was ended."""
 
 
 class DaemonSession:
@@ -106,12 +105,12 @@ class DaemonSession:
 
 async def connect(
     plane: ControlPlane,
-    provider: Provider,
     requests: AsyncIterator[ConnectRequest],
     arriving: ArrivingStreams,
     budget: MessageBudget,
+    stream_log: StreamLog,
 ) -> AsyncGenerator[ConnectResponse, None]:
-    """Hold a provider's stream from its Hello to its end.
+    """Hold the calling provider's stream from its Hello to its end.
 
     A provider that is pending or rejected, a first message that is not a Hello, and a daemon that said far too much
     are refused.
@@ -122,66 +121,73 @@ async def connect(
     Raises:
         service_unavailable: The server drains.
     """
+    provider = await calling_provider(plane)
     await require_approved(plane, provider)
     # UNAVAILABLE, and no stream that ends at once: the daemon tries again, and the edge finds it a server that stays.
     if plane.sessions.draining:
         raise errors.service_unavailable()
     with arriving.counted(provider.id):
-        hello = await _first(requests, plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT)
+        first = await _first(requests, plane.config.beat_interval_seconds * _BEATS_UNTIL_SILENT)
         budget.require_little_wait(provider.id)
-        budget.spend(provider.id, hello)
+        budget.spend(provider.id, first)
         await budget.room(provider.id)
         # Here the new key has arrived: who has the old one shall not take this stream's place with it.
         if current_call().principal.has_replaced_keys:
             await plane.provider_accounts.end_grace(provider.id)
-        asker = _asker(hello.hello)
+        hello: Hello | None = first.hello
+        del first
+        assert hello is not None
+        asker = _asker(hello)
         await plane.second_daemons.admit(provider, asker)
-    outbox = Outbox(bundles=hello.hello.state.takes_bundles)
+    outbox = Outbox(bundles=hello.state.takes_bundles)
     images = ToldImages(plane.catalog, outbox)
     messages = DaemonMessages(plane, provider, outbox, images, budget)
     # With its key: when that is revoked or runs out, the stream it opened has to end (contract 1.2).
     session = DaemonSession(provider.id, asker, outbox, images, messages, current_call().address)
     plane.open_stream(session, provider)
-    log.info("stream_opened", provider_id=provider.id, leases=len(hello.hello.state.leases))
+    opened_at = time.monotonic()
+    stream_log.opened(provider.id, len(hello.state.leases))
     follower = MessageFollower(messages, provider.id, outbox.close)
-    silent_seconds = 0.0
+    silence = Silence(outbox.close)
 
-    async def read() -> None:
-        nonlocal silent_seconds
-        patience = 0.0
+    async def read(to_begin: Hello | None) -> None:
         try:
-            await follower.begin(hello.hello)
+            if to_begin is not None:
+                await follower.begin(to_begin)
+                to_begin = None
             while True:
-                patience = messages.interval_seconds * _BEATS_UNTIL_SILENT
-                async with asyncio.timeout(patience):
-                    # Nothing is taken from a daemon that reads no answers: they would pile up here.
-                    await outbox.room()
-                    message = await anext(requests, None)
+                silence.begin(messages.interval_seconds * _BEATS_UNTIL_SILENT)
+                # Nothing is taken from a daemon that reads no answers: they would pile up here.
+                await outbox.room()
+                message = await anext(requests, None)
+                silence.heard()
                 if message is None:
                     return
                 session.heard_at = time.monotonic()
                 await follower.take(message)
+                # Not kept while the next one is waited for: 5 KiB in each of ten thousand streams.
+                del message
                 # What is not read meanwhile waits in the daemon, whose writing HTTP/2 holds up.
                 await budget.room(provider.id)
-        except TimeoutError:
-            # The silence counts towards the grace that a lost stream has.
-            silent_seconds = patience
         finally:
             outbox.close()
 
-    farewell = _Farewell(outbox)
-    # A task of its own: what is queued goes out while nothing comes in.
-    reader = asyncio.create_task(read(), name=f"stream-{provider.id}")
+    farewell = Farewell(outbox)
+    reader: asyncio.Task[None] | None = None
     try:
+        has_begun = await follower.begin_at_once(hello)
+        # A task of its own: what is queued goes out while nothing comes in.
+        reader = asyncio.create_task(read(None if has_begun else hello), name=f"stream-{provider.id}")
+        # With all that it reports it would stay as long as the stream.
+        hello = None
         async for message in outbox.messages():
             yield message
     finally:
         farewell.end()
-        reader.cancel()
+        silence.end()
         try:
-            # Nobody else awaits the reader, so what it failed of would be lost.
-            (failure,) = await asyncio.gather(reader, return_exceptions=True)
-            failure = follower.failure or failure
+            ended_by = await _failure_of(reader)
+            failure = follower.failure or ended_by
             if isinstance(failure, ApiError):
                 # Without a traceback: what a daemon sends badly would write a hundred lines for each of its bytes.
                 log.warning("stream_refused", provider_id=provider.id, reason=failure.message)
@@ -189,33 +195,21 @@ async def connect(
                 level_of(failure, log)("stream_failed", provider_id=provider.id)
         finally:
             # Also where the call is cancelled once more meanwhile: a daemon that is gone would be there for ever.
-            plane.close_stream(session, provider, silent_seconds)
-            log.info("stream_closed", provider_id=provider.id, silent_seconds=silent_seconds)
+            plane.close_stream(session, provider, silence.seconds)
+            stream_log.closed(provider.id, silence.seconds, time.monotonic() - opened_at)
     if isinstance(failure, ApiError):
         # The end says why; an end with OK would send the daemon into the same again.
         raise failure
 
 
-class _Farewell:
-    """Cuts a stream off whose daemon reads none of what was queued before its end: writing that would wait for ever."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        """Watch over the stream that the running task holds."""
-        # No task that waits for the end: each of ten thousand streams would have one.
-        self._owner = asyncio.current_task()
-        self._outbox = outbox
-        self._cutting: asyncio.TimerHandle | None = None
-        outbox.closing = self._begin
-
-    def _begin(self) -> None:
-        assert self._owner is not None
-        self._cutting = asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self._owner.cancel)
-
-    def end(self) -> None:
-        """Cut nothing off any more."""
-        self._outbox.closing = lambda: None
-        if self._cutting is not None:
-            self._cutting.cancel()
+async def _failure_of(reader: asyncio.Task[None] | None) -> BaseException | None:
+    """End the reader and return what it failed of, which would be lost: nobody else awaits it."""
+    if reader is None:
+        return None
+    if not reader.done():
+        reader.cancel()
+        await asyncio.wait([reader])
+    return None if reader.cancelled() else reader.exception()
 
 
 def _asker(hello: Hello) -> Asker:

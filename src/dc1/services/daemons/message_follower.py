@@ -8,6 +8,7 @@ import structlog
 
 from dc1 import defaults
 from dc1.containment import contained
+from dc1.control.bell import Bell
 from dc1.control.failures import is_told
 from dc1.domain import errors
 from dc1.domain.errors import ApiError
@@ -58,8 +59,22 @@ class MessageFollower:
         self._lines: dict[str, deque[ConnectRequest]] = {}
         """What is followed and what waits behind it, of each job that has anything."""
         self._under_way = 0
-        self._has_room = asyncio.Event()
+        self._was_followed = Bell()
         self.failure: Exception | None = None
+
+    async def begin_at_once(self, hello: Hello) -> bool:
+        """Take the state with which the stream opens, if that waits for nothing; False where it has to be begun.
+
+        The welcome is on its way by then, without a task and the turns of the loop that one takes.
+        """
+        if self._messages.hello_waits(hello.state):
+            return False
+        try:
+            await self._messages.hello(hello)
+        except Exception as failure:  # the stream ends by it, and says why
+            self.failure = failure
+            self._end()
+        return True
 
     async def begin(self, hello: Hello) -> None:
         """Take the state with which the stream opens."""
@@ -88,8 +103,7 @@ class MessageFollower:
             await self._follow(message)
             return
         while self._under_way >= _MOST_AT_ONCE:
-            self._has_room.clear()
-            await self._has_room.wait()
+            await self._was_followed.rung()
         self._under_way += 1
         # In a line and not each in a task that waits for the one before: tokens come faster than such tasks have their
         # turns, so that a call would never be without one again.
@@ -116,7 +130,7 @@ class MessageFollower:
             finally:
                 line.popleft()
                 self._under_way -= 1
-                self._has_room.set()
+                self._was_followed.ring()
         del self._lines[job_id]
 
     async def _follow(self, message: ConnectRequest) -> None:

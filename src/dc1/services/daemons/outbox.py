@@ -1,11 +1,11 @@
 """What waits to be sent on a daemon's stream, bounded also when the daemon reads nothing."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from dc1 import defaults
-from dcp.v1.daemon_stream_pb2 import ConnectResponse, Desired, LeaseRef, Offer, ResponseBundle
+from dc1.control.bell import Bell
+from dc1.services.daemons.stream_messages import Attempt, attempt_of
+from dcp.v1.daemon_stream_pb2 import ConnectResponse, Desired, Offer, ResponseBundle
 
 # A daemon that reads has a handful waiting; a cancel or an offer is pushed whatever waits, and few of those come
 # before a daemon that reads nothing is given up.
@@ -17,8 +17,7 @@ _MOST_BYTES_OFFERED = 4 * defaults.COMPLETION_MAX_BYTES
 _BUNDLE_BYTES = 64 * 1024
 """What is more than this goes by itself: there is nothing to be saved by its number."""
 
-Attempt = tuple[str, int]
-"""A job's public id and the number of the attempt."""
+_NOTHING: frozenset[Attempt] = frozenset()
 
 
 class Outbox:
@@ -28,13 +27,13 @@ class Outbox:
         """`bundles` says whether the daemon takes several messages in one."""
         self._bundles = bundles
         # None stands where the desired state goes: it is made when its turn comes, so it is the newest there is.
-        self._waiting: deque[ConnectResponse | None] = deque()
+        # A list: it has a handful, and an empty deque would weigh ten times as much in each of ten thousand streams.
+        self._waiting: list[ConnectResponse | None] = []
         self._desired: Callable[[], Desired] | None = None
         self._bytes = self._bytes_offered = 0
-        self._named: set[Attempt] = set()
-        self._arrived = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._named = _NOTHING
+        self._arrived = Bell()
+        self._read = Bell()
         self._closed = False
         self.closing: Callable[[], None] = lambda: None
         """Called when the stream is to end."""
@@ -56,7 +55,7 @@ class Outbox:
         """End the stream after what is queued."""
         if not self._closed:
             self._closed = True
-            self._arrived.set()
+            self._arrived.ring()
             self.closing()
 
     def was_offered(self, attempt: Attempt) -> bool:
@@ -64,8 +63,9 @@ class Outbox:
         return attempt in self._named
 
     async def room(self) -> None:
-        """Wait until as much was read that there may be more."""
-        await self._has_room.wait()
+        """Wait until as much was read that there may be more; one task at a time."""
+        while not self._has_room:
+            await self._read.rung()
 
     async def messages(self) -> AsyncIterator[ConnectResponse]:
         """Yield what is queued until the stream ends."""
@@ -74,8 +74,7 @@ class Outbox:
                 yield self._due()
             if self._closed:
                 return
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._arrived.rung()
 
     def _due(self) -> ConnectResponse:
         """Return all that waits, as far as one message takes it."""
@@ -92,18 +91,17 @@ class Outbox:
 
     def _queue(self, message: ConnectResponse | None) -> None:
         self._waiting.append(message)
-        self._arrived.set()
-        self._look_for_room()
+        self._arrived.ring()
 
     def _next(self) -> ConnectResponse:
-        message = self._waiting.popleft()
+        message = self._waiting.pop(0)
         if message is None:
             assert self._desired is not None
             message = ConnectResponse(desired=self._desired())
             self._desired = None
         else:
             self._count(message, -1)
-        self._look_for_room()
+        self._read.ring()
         self._note_offers(message)
         return message
 
@@ -113,31 +111,24 @@ class Outbox:
         else:
             self._bytes += times * message.ByteSize()
 
-    def _look_for_room(self) -> None:
+    @property
+    def _has_room(self) -> bool:
         has_bytes = self._bytes < _MOST_BYTES and self._bytes_offered < _MOST_BYTES_OFFERED
-        if len(self._waiting) < _MOST_MESSAGES and has_bytes:
-            self._has_room.set()
-        else:
-            self._has_room.clear()
+        return len(self._waiting) < _MOST_MESSAGES and has_bytes
 
     def _note_offers(self, message: ConnectResponse) -> None:
         # Noted when its turn has come and not before: a desired state that goes first has to say it in full.
         match message.WhichOneof("message"):
             case "offer":
-                self._named.add(_offered(message.offer))
+                self._named |= {_offered(message.offer)}
             case "welcome":
-                self._named = {_offered(offer) for offer in message.welcome.desired.offers}
+                self._named = frozenset(map(_offered, message.welcome.desired.offers))
             case "desired":
                 # It names every offer that is open, so what it leaves out is forgotten here.
-                self._named = {_offered(offer) for offer in message.desired.offers}
-                self._named |= {attempt_of(ref) for ref in message.desired.offered}
+                offered = map(attempt_of, message.desired.offered)
+                self._named = frozenset((*map(_offered, message.desired.offers), *offered))
             case _:
                 pass
-
-
-def attempt_of(ref: LeaseRef) -> Attempt:
-    """Return the attempt that a message names."""
-    return ref.job_id, ref.attempt_number
 
 
 def _offered(offer: Offer) -> Attempt:

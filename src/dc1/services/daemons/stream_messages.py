@@ -1,6 +1,8 @@
 """The stream's vocabulary in protobuf."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
@@ -27,6 +29,34 @@ LOG_LEVELS: Mapping["pb.LogLevel.ValueType", LogLevel] = {
     pb.LOG_LEVEL_WARN: LogLevel.WARN,
     pb.LOG_LEVEL_ERROR: LogLevel.ERROR,
 }
+
+
+Attempt = tuple[str, int]
+"""A job's public id and the number of the attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What answers have to know of a daemon's last state: what it held, and whether that had ended there.
+
+    And which offers it was named and does not know. The message itself would stay in memory with all that it reports,
+    5 KiB for each stream.
+    """
+
+    sequence: int
+    leases: tuple[tuple[Attempt, bool], ...]
+    unknown_offers: frozenset[Attempt]
+
+    @classmethod
+    def read(cls, sequence: int, state: pb.DaemonState) -> Self:
+        """Return it of a state, and the number of the beat that said it; a Hello has 0."""
+        leases = tuple((attempt_of(item.lease), item.phase == pb.LEASE_PHASE_ENDED) for item in state.leases)
+        return cls(sequence, leases, frozenset(map(attempt_of, state.unknown_offers)))
+
+
+def attempt_of(ref: pb.LeaseRef) -> Attempt:
+    """Return the attempt that a message names."""
+    return ref.job_id, ref.attempt_number
 
 
 def lease_ref(job_id: str, attempt: int) -> pb.LeaseRef:

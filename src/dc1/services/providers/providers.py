@@ -1,7 +1,6 @@
 """A provider's account, and the two calls that keep it online: the stream and the long heartbeat."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from dc1.control.operations.provider_accounts import OpenedProvider
@@ -19,6 +18,7 @@ from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_session import connect
 from dc1.services.daemons.heartbeats import check_heartbeat, report_body
 from dc1.services.daemons.message_budget import MessageBudget
+from dc1.services.daemons.stream_log import StreamLog
 from dc1.services.providers.declared import declared
 from dc1.services.providers.messages import Income, provider_job, provider_message
 from dc1.storage.engine.database import Connection
@@ -40,18 +40,15 @@ class ProviderCalls(ServicerPart):
         super().__init__(parts)
         self._arriving = ArrivingStreams()
         self._message_budget = MessageBudget()
+        self._stream_log = StreamLog()
         self._idempotent = parts.idempotent
 
-    async def Connect(
+    # No generator around the stream's own, which each message would pass through.
+    def Connect(
         self, request_iterator: AsyncIterator[stream_pb.ConnectRequest], context: Any
-    ) -> AsyncIterator[stream_pb.ConnectResponse]:
+    ) -> AsyncGenerator[stream_pb.ConnectResponse, None]:
         """Hold a daemon's stream."""
-        provider = await calling_provider(self._plane)
-        async with aclosing(
-            connect(self._plane, provider, request_iterator, self._arriving, self._message_budget)
-        ) as messages:
-            async for message in messages:
-                yield message
+        return connect(self._plane, request_iterator, self._arriving, self._message_budget, self._stream_log)
 
     async def RegisterProvider(self, request: pb.RegisterProviderRequest, context: Any) -> pb.RegisterProviderResponse:
         """Open an account that waits for approval."""
