@@ -2,7 +2,10 @@
 
 import itertools
 import re
+import sys
 from decimal import Decimal
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -87,9 +90,26 @@ def test_error_category(reported: str | None, message: str, expected: ErrorCateg
     assert error_category(reported, message) is expected
 
 
+def test_the_system_is_asked_for_many_ids_at_once() -> None:
+    """Each time that it is, the event loop lets another thread go first, for as long as that likes."""
+    asked = 0
+
+    def count(_frame: FrameType, event: str, function: Any) -> None:
+        nonlocal asked
+        asked += event == "c_call" and function.__name__ == "urandom"
+
+    sys.setprofile(count)
+    try:
+        for _ in range(300):
+            new_job_id(1_774_206_010_000)
+    finally:
+        sys.setprofile(None)
+    assert 1 <= asked <= 2
+
+
 def test_public_ids() -> None:
-    made = {new_job_id(1_774_206_010_000) for _ in range(100)}
-    assert len(made) == 100
+    made = {new_job_id(1_774_206_010_000) for _ in range(300)}
+    assert len(made) == 300
     assert all(re.fullmatch(r"job-1774206010000-[a-z0-9]{6}", job_id) for job_id in made)
     assert new_job_id(5, prefix="test").startswith("test-5-")
     assert workspace_volume_name("job-5-abcdef") == "dcp-job-job-5-abcdef"

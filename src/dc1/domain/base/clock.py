@@ -121,7 +121,13 @@ def week_start_ms(now_ms: int) -> int:
 
 def month_start_ms(now_ms: int) -> int:
     """Return the start of the UTC month that contains `now_ms`."""
-    first = to_datetime(now_ms).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return _month_of_day(day_start_ms(now_ms))
+
+
+@lru_cache(maxsize=64)
+def _month_of_day(day_ms: int) -> int:
+    # Asked for four times a job, and nearly always of today.
+    first = to_datetime(day_ms).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first - _EPOCH) // _MILLISECOND
 
 

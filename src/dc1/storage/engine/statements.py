@@ -234,10 +234,11 @@ class _Compiled:
         compiled = statement.compile(dialect=self._dialect, column_keys=columns or None, for_executemany=True)
         self._sql = str(compiled)
         types = {name: bind.type for bind, name in compiled.bind_names.items()}
-        self._parameters: list[tuple[str, Any, _Convert | None]] = [
-            (name, compiled.params[name], self._implemented(types[name]).bind_processor(self._dialect))
-            for name in compiled.positiontup or ()
-        ]
+        names = compiled.positiontup or ()
+        self._parameters = [(name, compiled.params[name]) for name in names]
+        # Apart, for most parameters are handed over as they are, and a job has eighty.
+        converted = [self._implemented(types[name]).bind_processor(self._dialect) for name in names]
+        self._conversions = [(at, convert) for at, convert in enumerate(converted) if convert is not None]
         self._types = [column.type for column in statement.exported_columns]
         self._results: list[_Convert | None] | None = None
 
@@ -309,10 +310,10 @@ class _Compiled:
         # Of each execution, and before it: whoever is told once too often only looks.
         if self._is_news:
             followed.note(conn)
-        bound = []
-        for name, constant, convert in self._parameters:
-            value = values.get(name, constant)
-            bound.append(value if convert is None else convert(value))
+        given = values.get
+        bound = [given(name, constant) for name, constant in self._parameters]
+        for at, convert in self._conversions:
+            bound[at] = convert(bound[at])
         return bound
 
 
