@@ -1,17 +1,20 @@
 """What a beat costs, counted in calls of functions, which are as many on every machine."""
 
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.json_types import JsonObject
+from dc1.domain.jobs.placement import Requirement, Room
 from dc1.domain.providers.liveness import Approval, Channel, Presence, Thresholds
 from dc1.domain.providers.reports import read_report
 from dc1.testing.clock import ManualClock
 
 _MOST_CALLS = 320
+_MOST_CALLS_OF_ROOM = 70
 
 
 def _beat(fleet: Fleet, provider: Provider, temp_c: int) -> None:
@@ -36,13 +39,15 @@ def _beat(fleet: Fleet, provider: Provider, temp_c: int) -> None:
     fleet.presence.stream_beat(provider, report, frozenset({"llm_inference"}), draining=False)
 
 
-def test_a_beat_that_changes_nothing_but_measurements_is_cheap() -> None:
+def _fleet_of_one() -> tuple[Fleet, Provider]:
     fleet = Fleet(ManualClock(1_774_206_000_000), Thresholds())
     presence = Presence(Channel.STREAM, stream_open=True)
     provider = Provider(1, "P", "p@example.sa", "H100", "linux", 0, approval=Approval.APPROVED, presence=presence)
     fleet.add(provider)
-    for temp_c in (50, 51):
-        _beat(fleet, provider, temp_c)
+    return fleet, provider
+
+
+def _calls_of(work: Callable[[], None]) -> int:
     called = 0
 
     def count(_frame: FrameType, event: str, _argument: Any) -> None:
@@ -51,9 +56,27 @@ def test_a_beat_that_changes_nothing_but_measurements_is_cheap() -> None:
 
     sys.setprofile(count)
     try:
-        _beat(fleet, provider, 52)
+        work()
     finally:
         sys.setprofile(None)
+    return called
+
+
+def test_a_beat_that_changes_nothing_but_measurements_is_cheap() -> None:
+    fleet, provider = _fleet_of_one()
+    for temp_c in (50, 51):
+        _beat(fleet, provider, temp_c)
+    called = _calls_of(lambda: _beat(fleet, provider, 52))
     assert provider.gpu_status is not None
     assert provider.gpu_status["temp_c"] == 52
     assert called <= _MOST_CALLS
+
+
+def test_room_that_is_taken_and_given_back_is_cheap() -> None:
+    """Twice a job, and nothing else changes: what placement sees of the machine was made anew."""
+    fleet, provider = _fleet_of_one()
+    _beat(fleet, provider, 50)
+    assert _calls_of(lambda: fleet.occupy(provider.id, Room(1))) <= _MOST_CALLS_OF_ROOM
+    assert fleet.availability.local.best(Requirement()) is None
+    assert _calls_of(lambda: fleet.release(provider.id, Room(1))) <= _MOST_CALLS_OF_ROOM
+    assert fleet.availability.local.best(Requirement()) == provider.id

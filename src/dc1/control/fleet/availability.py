@@ -192,17 +192,33 @@ class Availability:
             self._scheduled[provider.id] = provider
         else:
             self._scheduled.pop(provider.id, None)
-        if view.reluctance is not None and not provider.is_idle:
-            self._refusing[provider.id] = provider
         if provider.stream_replica is None:
             self.remote.drop(provider.id)
         else:
             # The view shows it as full, which is right for this server only.
             self.remote.put(replace(view, occupied=provider.occupied, calls=provider.calls))
+        self._moved(provider, view)
+
+    def _moved(self, provider: Provider, view: ProviderView) -> None:
+        if view.reluctance is not None and not provider.is_idle:
+            self._refusing[provider.id] = provider
         # Every beat comes by here, and hardly any changes what placement looks at.
         if view != self._views.get(provider.id):
             self._views[provider.id] = view
             self._place(view)
+
+    def taken(self, provider: Provider) -> None:
+        """Take over how much of a machine is taken, as far as nothing else about it moved.
+
+        Twice a job; what time alone changes comes with the next beat or timer.
+        """
+        view = self._views.get(provider.id)
+        if view is None or provider.stream_replica is not None:
+            self.update(provider)
+            return
+        self.changes.note(provider.id)
+        occupied, calls = provider.taken
+        self._moved(provider, replace(view, occupied=occupied, calls=calls))
 
     def taken_elsewhere(self, provider: Provider) -> None:
         """Take over how much is taken of a machine that another server serves, as far as nothing else about it moved.

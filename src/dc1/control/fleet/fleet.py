@@ -240,7 +240,7 @@ class Fleet:
         provider = self._all[provider_id]
         provider.gpus_held += room.gpus
         provider.calls += room.calls
-        self._index(provider)
+        self.availability.taken(provider)
 
     def release(self, provider_id: int, room: Room) -> None:
         """Note that a job gave its room back."""
@@ -248,7 +248,7 @@ class Fleet:
         if provider is not None:
             provider.gpus_held = max(0, provider.gpus_held - room.gpus)
             provider.calls = max(0, provider.calls - room.calls)
-            self._index(provider)
+            self.availability.taken(provider)
 
     def occupy_elsewhere(self, provider_id: int, gpus: int) -> None:
         """Note that jobs which are not known here took so many GPUs more, or fewer, of a machine that others serve."""

@@ -258,8 +258,7 @@ class Provider:
 
     def reluctance(self, now_ms: int) -> Reluctance | None:
         """Return why its owner's preferences keep new work away now, or None."""
-        temp_c = metric_of(self.gpu_status, "temp_c")
-        return self.preferences.reluctance(now_ms, temp_c, self.used_by_others_pct)
+        return self.preferences.reluctance(now_ms, metric_of(self.gpu_status, "temp_c"), self.used_by_others_pct)
 
     def status(self, now_ms: int, thresholds: Thresholds) -> ProviderStatus:
         """Return the status that lists show."""
@@ -281,22 +280,28 @@ class Provider:
         days = max(0, now_ms - self.created_at_ms) // DAY_MS
         return reputation.reputation(self.record, self.beats_of_week, days, now_ms)
 
+    @property
+    def taken(self) -> tuple[int, int]:
+        """How many slots and calls placement counts as taken: all of them where it may take no work here."""
+        fails = len(self.cards.failing) >= max(1, self.gpu_count)
+        full = fails or self.draining or self.stream_replica is not None or self.gpu_lost
+        return (self.slots, self.inference_slots) if full else (self.occupied, self.calls)
+
     def view(self, now_ms: int, thresholds: Thresholds, prices: PriceBook) -> ProviderView:
         """Return what placement needs to know.
 
         A draining daemon takes no work, one on another replica takes it there, and one without the GPU that is offered
         cannot do it, so all are shown as full here.
         """
-        full = self.draining or self.stream_replica is not None or self.gpu_lost
-        full = full or bool(self.cards.failing and len(self.cards.failing) >= self.gpu_count)
+        occupied, calls = self.taken
         return ProviderView(
             id=self.id,
             approval=self.approval,
             status=self.status(now_ms, thresholds),
             slots=self.slots,
-            occupied=self.slots if full else self.occupied,
+            occupied=occupied,
             call_slots=self.inference_slots,
-            calls=self.inference_slots if full else self.calls,
+            calls=calls,
             carries_bodies=self.carries_bodies,
             paths=self.abilities.paths,
             has_gpu=self.has_gpu and self.mismatch is None,
@@ -333,8 +338,7 @@ class Provider:
         if not self.hardware_reported and (streamed or report.tells_of_gpu):
             self.hardware_reported = True
             self.facts = without_claims(self.facts)
-        known = self.facts
-        self.facts = known.updated(report.facts)
+        known, self.facts = self.facts, self.facts.updated(report.facts)
         if known.hardware != self.facts.hardware:
             # It was of other hardware.
             self.measurement, self.shares_card = None, False
@@ -347,8 +351,7 @@ class Provider:
         self.provider_ip = report.provider_ip or self.provider_ip
         self.provider_hostname = report.provider_hostname or self.provider_hostname
         if self.preload_model and self.preload_model.lower() in {model.lower() for model in self.models}:
-            self.preload_model = None
-            self.preload_done = True
+            self.preload_model, self.preload_done = None, True
 
     def judge(self, now_ms: int) -> None:
         """Note what its GPU cannot be by report and measurement."""
@@ -367,8 +370,7 @@ class Provider:
 
     def wish_for(self, model: str) -> None:
         """Note the model that the daemon shall fetch; the wish ends with the report that lists it."""
-        self.preload_model = model
-        self.preload_done = False
+        self.preload_model, self.preload_done = model, False
 
     def take_account(self, stored: "Provider") -> None:
         """Take over what owners and admins decide."""
@@ -392,9 +394,7 @@ class Provider:
 
     def count_beat(self, now_ms: int) -> None:
         """Count a heartbeat towards uptime, at most one each 30 s however often the daemon beats."""
-        slot = now_ms // _BEAT_SLOT_MS
-        if slot == self.last_beat_slot:
-            return
-        self.last_beat_slot = slot
-        self.beats_of_week += 1
-        self.beats_to_flush += 1
+        if (slot := now_ms // _BEAT_SLOT_MS) != self.last_beat_slot:
+            self.last_beat_slot = slot
+            self.beats_of_week += 1
+            self.beats_to_flush += 1
