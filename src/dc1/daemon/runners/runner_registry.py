@@ -117,8 +117,17 @@ class RunnerRegistry:
         for runner, models in candidates:
             # A runner without models of its own, such as one for containers, takes any that is named.
             if work.model is None or not models or work.model.casefold() in (name.casefold() for name in models):
-                return _refusal(runner, work) or runner
+                return self._refusal(runner, work) or runner
         return f"model '{work.model}' is not served here"
+
+    def _refusal(self, runner: Runner, work: Work) -> str | None:
+        """Return why a runner cannot do such work now, None when it can."""
+        # Known by what was found at the start: to ask again what a runner can do costs as much as reading the offer.
+        asked = next((each for each in self._image_runners if each is runner), None)
+        if asked is None:
+            return None
+        with contained():
+            return asked.refusal(work)
 
     def calls_of(self, runner: Runner) -> int:
         """Return how many jobs a runner does at once, 0 for one whose jobs take a GPU's slot each."""
@@ -174,12 +183,6 @@ def _tell(runner: ImageRunner, say: Callable[[], None]) -> None:
             say()
     except Exception:
         log.exception("runner_not_told", runner=type(runner).__name__)
-
-
-def _refusal(runner: Runner, work: Work) -> str | None:
-    """Return why a runner cannot do such work now, None when it can."""
-    with contained():
-        return runner.refusal(work) if isinstance(runner, ImageRunner) else None
 
 
 async def _probe(runner: Runner) -> Readiness:
