@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from dc1.daemon import agent
 from dc1.daemon.connection.stream import MOST_REPLIES
-from dc1.daemon.runners.base import Readiness, RunFailed
+from dc1.daemon.runners.base import RunFailed
 from dc1.domain.jobs.states import ErrorCategory, JobType, Phase
 from dc1.testing.machine import MadeUpMachine
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -264,44 +263,6 @@ async def test_run_is_stopped_at_its_deadline(server: FakeServer) -> None:
         outcome = await stream.next("outcome")
         assert outcome.failure.category == "timeout"
         await asyncio.wait_for(run.stopped.wait(), 15)
-
-
-async def test_runner_that_appears_later_is_advertised(server: FakeServer) -> None:
-    runner = ScriptedRunner("m")
-    runner.found = Readiness(False, "not up yet")
-    async with connected(server, runner, probe_interval_seconds=0.05) as (_, stream):
-        assert not stream.hello.state.job_types
-        runner.found = Readiness(True, "up", ("m",))
-        await stream.next("beat", lambda beat: list(beat.state.job_types) == ["llm_inference"])
-
-
-async def test_transient_failure_makes_the_daemon_look_at_its_runners(server: FakeServer) -> None:
-    async with connected(server) as (daemon, stream):
-        run = await daemon.started(stream)
-        daemon.runner.found = Readiness(False, "crashed")
-        run.fail(RunFailed(ErrorCategory.EXECUTION, "engine is gone", transient=True))
-        await stream.next("beat", lambda beat: not beat.state.job_types)
-
-
-async def test_a_failure_of_an_engine_makes_the_daemon_look_which_models_it_has(server: FakeServer) -> None:
-    """404 as a rule: its owner has started it with another model."""
-    async with connected(server, ScriptedRunner("m")) as (daemon, stream):
-        run = await daemon.started(stream)
-        daemon.runner.found = Readiness(True, "another", ("n",))
-        run.fail(RunFailed(ErrorCategory.ENGINE, "the engine answered 404"))
-        await stream.next("beat", lambda beat: "n" in str(beat.state.report.cached_models))
-
-
-async def test_an_engine_that_was_lost_is_looked_for_again_soon(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(agent, "SOON_SECONDS", 0.01)
-    async with connected(server) as (daemon, stream):
-        daemon.runner.found = Readiness(False, "stopped")
-        daemon.agent._registry.look_again()
-        await stream.next("beat", lambda beat: not beat.state.job_types)
-        daemon.runner.found = Readiness(True, "started")
-        await stream.next("beat", lambda beat: list(beat.state.job_types) == ["llm_inference"])
 
 
 async def test_beats_are_numbered_and_list_leases_with_their_state(server: FakeServer) -> None:

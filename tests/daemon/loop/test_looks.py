@@ -1,0 +1,62 @@
+"""What a daemon knows of its runners: how much they take at once, and when it looks at them."""
+
+import pytest
+
+from dc1.daemon import agent
+from dc1.daemon.runners.base import Readiness, RunFailed
+from dc1.domain.jobs.states import ErrorCategory
+from dc1.testing.machine import MadeUpMachine
+from tests.daemon.loop.fake_server import FakeServer
+from tests.daemon.loop.scripted_runner import ScriptedRunner
+from tests.daemon.loop.whole_daemon import connected
+
+
+async def test_runner_that_appears_later_is_advertised(server: FakeServer) -> None:
+    runner = ScriptedRunner("m")
+    runner.found = Readiness(False, "not up yet")
+    async with connected(server, runner, probe_interval_seconds=0.05) as (_, stream):
+        assert not stream.hello.state.job_types
+        runner.found = Readiness(True, "up", ("m",))
+        await stream.next("beat", lambda beat: list(beat.state.job_types) == ["llm_inference"])
+
+
+async def test_transient_failure_makes_the_daemon_look_at_its_runners(server: FakeServer) -> None:
+    async with connected(server) as (daemon, stream):
+        run = await daemon.started(stream)
+        daemon.runner.found = Readiness(False, "crashed")
+        run.fail(RunFailed(ErrorCategory.EXECUTION, "engine is gone", transient=True))
+        await stream.next("beat", lambda beat: not beat.state.job_types)
+
+
+async def test_a_failure_of_an_engine_makes_the_daemon_look_which_models_it_has(server: FakeServer) -> None:
+    """404 as a rule: its owner has started it with another model."""
+    async with connected(server, ScriptedRunner("m")) as (daemon, stream):
+        run = await daemon.started(stream)
+        daemon.runner.found = Readiness(True, "another", ("n",))
+        run.fail(RunFailed(ErrorCategory.ENGINE, "the engine answered 404"))
+        await stream.next("beat", lambda beat: "n" in str(beat.state.report.cached_models))
+
+
+async def test_an_engine_that_was_lost_is_looked_for_again_soon(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "SOON_SECONDS", 0.01)
+    async with connected(server) as (daemon, stream):
+        daemon.runner.found = Readiness(False, "stopped")
+        daemon.agent._registry.look_again()
+        await stream.next("beat", lambda beat: not beat.state.job_types)
+        daemon.runner.found = Readiness(True, "started")
+        await stream.next("beat", lambda beat: list(beat.state.job_types) == ["llm_inference"])
+
+
+async def test_an_engine_takes_as_many_calls_as_it_says_whatever_gpus_there_are(server: FakeServer) -> None:
+    runner = ScriptedRunner()
+    runner.found = Readiness(True, "an engine of three slots", calls=3)
+    async with connected(server, runner, MadeUpMachine(gpu_count=1)) as (daemon, stream):
+        assert stream.hello.state.inference_slots == 3
+        runs = [await daemon.started(stream, f"job-{number}") for number in (1, 2, 3)]
+        stream.offer("job-4")
+        assert (await stream.next("decline")).reason == "3 of 3 calls are under way"
+        runs[1].finish()
+        await stream.next("outcome")
+        await daemon.started(stream, "job-4")
