@@ -24,17 +24,21 @@ CHUNKS = (
 class KeepingServer:
     """An engine that keeps its connections open, and ends the body of an answer or does not.
 
-    With `calls_a_connection` it closes one at the next call on it, without an answer. It answers once it has so many
+    With `calls_a_connection` it closes one at the next call on it, without an answer but with `late` words of the last
+    one. It answers once it has so many
     calls `at_once`.
     """
 
-    def __init__(self, *, ends: bool = True, calls_a_connection: int | None = None, at_once: int = 1) -> None:
+    def __init__(
+        self, *, ends: bool = True, calls_a_connection: int | None = None, at_once: int = 1, late: bytes = b""
+    ) -> None:
         self._expected = at_once
         self._all_there = asyncio.Event()
         self.connections = 0
         self.url = ""
         self._ends = ends
         self._most_calls = calls_a_connection
+        self._late = late
         self._serving: list[asyncio.Task[Any]] = []
 
     @asynccontextmanager
@@ -58,6 +62,7 @@ class KeepingServer:
                 await reader.readexactly(int(length or 0))
                 calls += head.startswith(b"POST")
                 if self._most_calls is not None and calls > self._most_calls:
+                    writer.write(self._late)
                     return
                 if head.startswith(b"POST"):
                     await self._gather()
@@ -93,10 +98,14 @@ async def test_a_connection_serves_the_next_call_if_the_answer_before_has_ended(
     assert server.connections == connections
 
 
-async def test_a_call_on_a_connection_that_the_engine_is_closing_is_made_again() -> None:
-    """llama.cpp ends one at times after an answer, which is seen only once the next call is on its way."""
+@pytest.mark.parametrize("late", [b"", b'{"error": "A body behind a 204."}\r\n\r\n'])
+async def test_a_call_on_a_connection_that_the_engine_is_closing_is_made_again(late: bytes) -> None:
+    """llama.cpp ends one at times after an answer, which is seen only once the next call is on its way.
+
+    What comes late of the answer before, where it could have no more, is no answer to that call either.
+    """
     work = Work("job-1", 1, JobType.VLLM_SERVE, 30, model="m", params={"prompt": "Hi"})
-    async with KeepingServer(calls_a_connection=1).serving() as server:
+    async with KeepingServer(calls_a_connection=1, late=late).serving() as server:
         runner = EngineRunner(OpenAIEngine(server.url))
         for _ in range(3):
             assert (await runner.run(work, RecordingSink())).completion_tokens == 1

@@ -20,7 +20,8 @@ _ANY_HEADER = 32 + zlib.MAX_WBITS
 """Of gzip or of zlib, which `deflate` is."""
 
 _JSON = {"Content-Type": "application/json"}
-_UNANSWERED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+# The last is what comes in place of an answer's head: late words of the answer before, as a rule.
+_UNANSWERED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientResponseError)
 
 
 class EngineHttp:
@@ -56,8 +57,9 @@ class EngineHttp:
         except aiohttp.ClientConnectorError:
             raise
         except _UNANSWERED:
-            # It may have ended a kept connection at the moment at which that was used again: on a new one it answers.
-            # Not on another kept one, for those of calls that were answered together it ends together.
+            # It may have ended a kept connection at the moment at which that was used again, or say there what is left
+            # of the last answer: on a new one it answers. Not on another kept one, for those of calls that were
+            # answered together it ends together.
             return await self._send(method, path, write(), keeps=False)
 
     async def _send(
