@@ -211,7 +211,7 @@ def _usage(completion: CompletionStream) -> JsonObject:
     typed = typed_usage(completion.call.path, prompt, made, job.cached_tokens or 0)
     if typed is not None:
         return typed
-    if not completion.call.max_tokens:
+    if not completion.call.max_tokens and completion.call.path != EnginePath.COMPLETIONS:
         # What makes no tokens says nothing of any.
         return {"prompt_tokens": prompt, "total_tokens": prompt}
     usage: JsonObject = {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}

@@ -248,6 +248,23 @@ def test_pieces_of_several_calls_that_mix_are_told_one_call_after_the_other() ->
     assert said == ['{"q":"x}"}', '{"n":1}', ""]
 
 
+@pytest.mark.parametrize("pieces", [("get_", "weather"), ("get_weather", "get_weather"), ("get_weather", "")])
+def test_a_call_begins_with_all_of_its_name(pieces: tuple[str, str]) -> None:
+    first, second = pieces
+    said: Any = events(
+        MessagesStream(read()),
+        chunk(tool(0, "", id="call-a", name=first)),
+        chunk({"tool_calls": [{"index": 0, "function": {"name": second, "arguments": '{"q":'}}]}),
+        chunk(tool(0, "1}")),
+        chunk(tool(1, "", id="call-b", name="list")),
+        chunk({}, "tool_calls"),
+    )
+    begun = [event["content_block"] for event in said if event["type"] == "content_block_start"]
+    assert [(block["id"], block["name"]) for block in begun] == [("call-a", "get_weather"), ("call-b", "list")]
+    told = [event["delta"]["partial_json"] for event in said if event["type"] == "content_block_delta"]
+    assert "".join(told) == '{"q":1}'
+
+
 def test_a_call_ends_with_its_object_however_it_is_cut() -> None:
     arguments = '{"a":[{"b":"}\\"}"}],"c":"\\\\"}'
     pieces = (tool(0, "", id="call-a", name="find"), tool(1, "{}", id="call-b", name="list"))

@@ -8,7 +8,7 @@ import pytest
 from dc1.domain.errors import ApiError
 from dc1.domain.inference.dialects.responses_request import ResponsesCall, read_responses
 from dc1.domain.inference.dialects.responses_stream import ResponsesStream, response_of
-from tests.domain.inference.dialects.chunks import THOUGHT_AND_CALLED, USAGE, WHOLE, chunk
+from tests.domain.inference.dialects.chunks import THOUGHT_AND_CALLED, USAGE, WHOLE, chunk, tool
 
 MIB = 1024 * 1024
 FUNCTION = {"type": "function", "name": "find", "parameters": {"type": "object"}, "strict": True}
@@ -194,6 +194,7 @@ def test_an_answer_that_was_cut_is_incomplete() -> None:
     last = events(read(), chunk({"content": "I"}), chunk({}, "length", usage=USAGE))[-1]
     assert last["type"] == "response.incomplete"
     assert last["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert [item["status"] for item in last["response"]["output"] if "status" in item] == ["incomplete"]
 
 
 def test_an_answer_that_fails_says_so_with_what_there_is() -> None:
@@ -204,6 +205,15 @@ def test_an_answer_that_fails_says_so_with_what_there_is() -> None:
     assert (event["type"], response["status"]) == ("response.failed", "failed")
     assert response["error"] == {"code": "server_error", "message": "The provider left"}
     assert response["output"][0]["content"][0]["text"] == "I"
+
+
+def test_a_call_begins_with_all_of_its_name() -> None:
+    said = [chunk(tool(0, "", id="call-a", name="get_")), chunk(tool(0, "{}", id="call-a", name="weather"))]
+    told = events(read(), *said, chunk({}, "tool_calls"))
+    (begun,) = [event["item"] for event in told if event["type"] == "response.output_item.added"]
+    (item,) = told[-1]["response"]["output"]
+    assert begun["name"] == item["name"] == "get_weather"
+    assert item["arguments"] == "{}"
 
 
 def test_a_refusal_is_a_part_of_its_own() -> None:

@@ -1,6 +1,7 @@
 """The calls of tools that an answer makes, put together of the pieces in which engines send them."""
 
 import json
+import secrets
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +20,8 @@ _MOST_LOOKED_AT: Final = 64 * 1024
 """Characters of arguments that are looked at for being whole, which is done with each piece."""
 
 _MOST_NAME: Final = 1_024
+
+NO_ARGUMENTS: Final = "{}"
 
 
 @dataclass(slots=True)
@@ -90,6 +93,10 @@ class ToolCalls:
             for place, call in enumerate(ordered)
         )
 
+    def blank(self) -> list[int]:
+        """Return the indices of the calls of which no arguments came."""
+        return [call.place for call in self._calls if not call.size or not call.arguments.strip()]
+
     def _add(self, piece: dict[str, Any]) -> _Call:
         function = piece.get("function")
         function = function if isinstance(function, dict) else {}
@@ -131,3 +138,43 @@ def _is_another(call: _Call, call_id: str, name: str) -> bool:
     if not name or not call.name or call.id:
         return False
     return name != call.name or call.is_whole
+
+
+def made_id() -> str:
+    """Return an id for a call that has none: never one of another turn, as what comes of a call is told by its id."""
+    return f"call_{secrets.token_hex(8)}"
+
+
+def mend_whole_calls(message: dict[str, Any]) -> bool:
+    """Give the calls of tools of an answer in one piece what clients read of each; tell whether any had it not."""
+    calls = message.get("tool_calls")
+    changed = False
+    for call in calls if isinstance(calls, list) else ():
+        if not isinstance(call, dict):
+            continue
+        changed |= mend_call(call, "" if call.get("id") else made_id()) | mend_arguments(call)
+        function = call.get("function")
+        if isinstance(function, dict) and not function.get("arguments"):
+            function["arguments"] = NO_ARGUMENTS
+            changed = True
+    return changed
+
+
+def mend_call(call: dict[str, Any], new_id: str) -> bool:
+    """Give a call of a tool its type, and an id where there is a new one; tell whether it had not."""
+    changed = bool(new_id)
+    if new_id:
+        call["id"] = new_id
+    if not call.get("type"):
+        call["type"] = "function"
+        changed = True
+    return changed
+
+
+def mend_arguments(call: dict[str, Any]) -> bool:
+    """Have the arguments of a call of a tool be text; tell whether they were not."""
+    function = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict | list):
+        return False
+    function["arguments"] = compact(function["arguments"])
+    return True

@@ -1,5 +1,6 @@
 """What an answer of chat says, chunk or whole, as the other dialects look at it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,6 +17,35 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+
+
+class NamedCalls:
+    """Fragments of the calls of one answer, of which the first has all of the name: some engines tell it in pieces."""
+
+    def __init__(self) -> None:
+        self._begun: set[int] = set()
+        self._held: dict[int, ToolCall] = {}
+
+    def take(self, said: Sequence[ToolCall]) -> Iterator[ToolCall]:
+        """Yield what can be told of fragments: a call once its arguments begin, or another call does."""
+        for call in said:
+            if call.index not in self._held:
+                yield from self.rest()
+            if call.index in self._begun:
+                yield call
+                continue
+            held = self._held.get(call.index, ToolCall(call.index, "", "", ""))
+            # Others tell all of it again.
+            name = held.name if call.name == held.name else held.name + call.name
+            self._held[call.index] = ToolCall(call.index, held.id or call.id, name, call.arguments)
+            if call.arguments:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[ToolCall]:
+        """Yield what was held, as nothing of it comes any more."""
+        held, self._held = self._held, {}
+        self._begun |= held.keys()
+        yield from held.values()
 
 
 @dataclass(frozen=True, slots=True)

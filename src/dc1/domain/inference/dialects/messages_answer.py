@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, is_deeper, parse_strictly
-from dc1.domain.inference.dialects.chat_answer import Counts, Said, ToolCall
+from dc1.domain.inference.dialects.chat_answer import Counts, NamedCalls, Said, ToolCall
 from dc1.domain.inference.dialects.messages_request import MessagesCall
 
 _STOP_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
@@ -85,6 +85,7 @@ class MessagesStream:
         # The arguments of the call that is told now, and what came meanwhile of those that wait for its end.
         self._arguments = _Arguments()
         self._waiting: dict[int, list[ToolCall]] = {}
+        self._calls = NamedCalls()
         self._current = -1
         self._last = Said()
         self._counts = Counts()
@@ -102,7 +103,7 @@ class MessagesStream:
         if text := said.text + said.refusal:
             yield from self._in(_Block.TEXT, {"text": ""})
             yield self._delta({"type": "text_delta", "text": text})
-        for tool in said.calls:
+        for tool in self._calls.take(said.calls):
             yield from self._tool(tool)
         if said.finish_reason:
             self._last = said
@@ -110,6 +111,8 @@ class MessagesStream:
 
     def end(self) -> Iterator[JsonObject]:
         """Yield what follows the last chunk."""
+        for tool in self._calls.rest():
+            yield from self._tool(tool)
         yield from self._waited()
         yield from self._close()
         yield {

@@ -16,7 +16,8 @@ _REPEATED: JsonObject = {
     "top_p": None,
     "user": None,
 }
-_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Why an answer is incomplete, by the reason that chat has for its end."""
 
 
 def begun(answer: JsonObject, call: ResponsesCall, status: str = "in_progress") -> JsonObject:
@@ -48,7 +49,7 @@ def ended(
     answer: JsonObject, call: ResponsesCall, output: list[JsonValue], finish_reason: str, counts: Counts | None
 ) -> JsonObject:
     """Return a response that has its whole output."""
-    reason = _INCOMPLETE.get(finish_reason)
+    reason = INCOMPLETE.get(finish_reason)
     return begun(answer, call, "completed" if reason is None else "incomplete") | {
         "incomplete_details": None if reason is None else {"reason": reason},
         "output": output,

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.inference.dialects.chat_answer import Counts, Said, ToolCall
+from dc1.domain.inference.dialects.chat_answer import Counts, NamedCalls, Said, ToolCall
 from dc1.domain.inference.dialects.responses_answer import (
+    INCOMPLETE,
     begun,
     call_item,
     ended,
@@ -26,6 +27,7 @@ class _Item:
     kind: str
     pieces: list[str]
     tool: ToolCall | None = None
+    is_cut: bool = False
 
     @property
     def text(self) -> str:
@@ -33,6 +35,10 @@ class _Item:
 
     def whole(self) -> JsonObject:
         """Return the item as the answer has it in the end."""
+        whole = self._made()
+        return whole | {"status": "incomplete"} if self.is_cut and "status" in whole else whole
+
+    def _made(self) -> JsonObject:
         match self.kind:
             case "reasoning_text":
                 return reasoning_item(self.id, self.text)
@@ -73,6 +79,7 @@ class ResponsesStream:
         self._output: list[_Item] = []
         self._open: _Item | None = None
         self._tools: dict[int, _Item] = {}
+        self._calls = NamedCalls()
         self._finish_reason = ""
         self._counts: Counts | None = None
 
@@ -83,16 +90,20 @@ class ResponsesStream:
         for kind, text in (("reasoning_text", said.reasoning), ("output_text", said.text), ("refusal", said.refusal)):
             if text:
                 yield from self._say(kind, text)
-        for tool in said.calls:
+        for tool in self._calls.take(said.calls):
             yield from self._call_tool(tool)
         self._finish_reason = said.finish_reason or self._finish_reason
         self._counts = Counts.of(chunk) or self._counts
 
     def end(self) -> Iterator[JsonObject]:
         """Yield what follows the last chunk."""
+        for tool in self._calls.rest():
+            yield from self._call_tool(tool)
         if not self._output:
             # An answer has a message, though nothing was said.
             yield from self._begin("output_text")
+        if self._open is not None:
+            self._open.is_cut = self._finish_reason in INCOMPLETE
         yield from self._close()
         whole = ended(self._head, self._call, self._whole(), self._finish_reason, self._counts)
         yield self._event(f"response.{whole['status']}", response=whole)
@@ -100,6 +111,8 @@ class ResponsesStream:
     def failed(self, message: str, head: JsonObject) -> Iterator[JsonObject]:
         """Yield what ends an answer that failed; `head` is any object of chat that says whose it is."""
         yield from self._created(head)
+        if self._open is not None:
+            self._open.is_cut = True
         failure: JsonObject = {"error": {"code": "server_error", "message": message}, "output": self._whole()}
         yield self._event("response.failed", response=begun(self._head, self._call, "failed") | failure)
 

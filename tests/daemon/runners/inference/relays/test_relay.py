@@ -213,6 +213,22 @@ def test_every_call_of_a_tool_in_a_stream_has_an_id_and_a_type() -> None:
     assert (whole["id"], whole["function"]["arguments"]) == ("c1", '{"a":1}')
 
 
+def test_a_call_without_arguments_has_an_empty_object_of_them() -> None:
+    """Clients take a call of a tool for whole once its arguments can be read, and no text is no JSON."""
+    said = (
+        piece(index=0, id="c0", type="function", function={"name": "list", "arguments": ""}),
+        piece(index=1, id="c1", type="function", function={"name": "find", "arguments": "{}"}),
+        piece(index=2, id="c2", type="function", function={"name": "list", "arguments": None}),
+    )
+    events, _ = relayed(frames(*said), "text/event-stream", stream=True)
+    (choice,) = json.loads(events[-1])["choices"]
+    assert choice["finish_reason"] == "stop"
+    assert choice["delta"]["tool_calls"] == [
+        {"index": 0, "function": {"arguments": "{}"}},
+        {"index": 2, "function": {"arguments": "{}"}},
+    ]
+
+
 def test_calls_of_tools_in_one_piece_are_as_clients_read_them() -> None:
     calls = [
         {"function": {"name": "find", "arguments": {"q": 1}}},

@@ -1,6 +1,5 @@
 """What an engine says is passed on as it says it; only what no reader could use is mended."""
 
-import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
@@ -13,7 +12,14 @@ from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.relays.fences import Fences
 from dc1.daemon.runners.inference.relays.wishes import Wishes, name_of
 from dc1.daemon.runners.inference.text import SplitText, well_formed
-from dc1.daemon.runners.inference.tool_calls import ToolCalls
+from dc1.daemon.runners.inference.tool_calls import (
+    NO_ARGUMENTS,
+    ToolCalls,
+    made_id,
+    mend_arguments,
+    mend_call,
+    mend_whole_calls,
+)
 from dc1.domain.base.json_members import Member, members, spliced
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves
 from dc1.domain.inference.calls import MAX_ANSWERS
@@ -131,8 +137,7 @@ class EventRelay:
         # Before anything is made of it, so that the caller, the result and whoever judges them have the same text.
         changed = self._fences is not None and self._fences.leave_out(choices, is_whole=event.is_whole)
         for choice in choices:
-            mend_calls = _mend_whole_calls if event.is_whole else self._mend_calls
-            changed |= mend_calls(index_of(choice), said_in(choice))
+            changed |= mend_whole_calls(said_in(choice)) if event.is_whole else self._mend_calls(choice)
         text = self.answer.take(event.value)
         if event.is_whole:
             self._require_answers([choice for choice in choices if said_in(choice)])
@@ -211,22 +216,28 @@ class EventRelay:
         said.setdefault("role", "assistant")
         return is_missing
 
-    def _mend_calls(self, index: int, delta: dict[str, Any]) -> bool:
-        """Give each piece of a tool's call its own index, and what `_mend_call` gives; tell whether any had not."""
+    def _mend_calls(self, choice: dict[str, Any]) -> bool:
+        """Give each piece of a tool's call its own index, and what `mend_call` gives; tell whether any had not."""
+        index, delta = index_of(choice), said_in(choice)
         pieces = objects(delta.get("tool_calls"))
         changed = False
         for piece, place in zip(pieces, self._calls[index].add(pieces), strict=True) if pieces else ():
             made = self._ids.get((index, place))
             if made is None and (piece.get("id") or name_of(piece)):
-                made = "" if piece.get("id") else _made_id()
+                made = "" if piece.get("id") else made_id()
                 self._ids[index, place] = made
-                changed |= _mend_call(piece, made)
+                changed |= mend_call(piece, made)
             elif made and piece.pop("id", None) is not None:
                 changed = True
-            changed |= _mend_arguments(piece)
+            changed |= mend_arguments(piece)
             if piece.get("index") != place:
                 piece["index"] = place
                 changed = True
+        if choice.get("finish_reason") and not pieces and (blank := self._calls[index].blank()):
+            # Of a tool without parameters; to clients a call is one once its arguments can be read.
+            said = [{"index": place, "function": {"arguments": NO_ARGUMENTS}} for place in blank]
+            choice["delta"] = {**delta, "tool_calls": said}
+            changed = True
         return changed
 
     def _join(self, choice: dict[str, Any]) -> None:
@@ -337,43 +348,6 @@ def _piece(index: int, name: str, text: str, finish_reason: str | None = None) -
 def _is_too_large(text: str) -> bool:
     # A character is four bytes at most.
     return 4 * len(text) > MOST_EVENT_BYTES and len(text.encode(errors="replace")) > MOST_EVENT_BYTES
-
-
-def _made_id() -> str:
-    # Never one of another turn: what comes of a call is told to the model by its id.
-    return f"call_{secrets.token_hex(8)}"
-
-
-def _mend_whole_calls(_: int, message: dict[str, Any]) -> bool:
-    """Give the calls of tools of an answer in one piece what clients read of each; tell whether any had it not."""
-    changed = False
-    for call in objects(message.get("tool_calls")):
-        changed |= _mend_call(call, "" if call.get("id") else _made_id()) | _mend_arguments(call)
-        function = call.get("function")
-        if isinstance(function, dict) and function.get("arguments") is None:
-            function["arguments"] = "{}"
-            changed = True
-    return changed
-
-
-def _mend_call(call: dict[str, Any], made_id: str) -> bool:
-    """Give a call of a tool its type and an id, by which what comes of it is told; tell whether it had not."""
-    changed = bool(made_id)
-    if made_id:
-        call["id"] = made_id
-    if not call.get("type"):
-        call["type"] = "function"
-        changed = True
-    return changed
-
-
-def _mend_arguments(call: dict[str, Any]) -> bool:
-    """Have the arguments of a call of a tool be text; tell whether they were not."""
-    function = call.get("function")
-    if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict | list):
-        return False
-    function["arguments"] = compact(function["arguments"])
-    return True
 
 
 def _whole_mended(event: Event, choices: list[dict[str, Any]], *, changed: bool = False) -> str:
