@@ -62,6 +62,7 @@ class Service:
         self.base_url = f"unix://{directory}/api.sock"
         self._process: subprocess.Popen[bytes] | None = None
         (directory / "containers.conf").write_text(_CONTAINERS_CONF)
+        (directory / "packages").mkdir(exist_ok=True)
 
     def start(self) -> None:
         """Start it, and wait until it answers.
@@ -81,7 +82,12 @@ class Service:
             ],
             # Where a container runs out of memory, its monitor leaves a file "oom".
             cwd=directory,
-            env={**os.environ, "CONTAINERS_CONF": str(directory / "containers.conf")},
+            env={
+                **os.environ,
+                "CONTAINERS_CONF": str(directory / "containers.conf"),
+                # Whenever it tells of itself it asks which packages its parts are from: of a list of none, for a tenth.
+                "DPKG_ADMINDIR": str(directory / "packages"),
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
