@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from dc1.codegen.access import SECURITY_SCHEMES
-from dc1.codegen.descriptors import Catalogue, Node, load_catalogue
+from dc1.codegen.descriptors import Catalogue, Node
 from dc1.codegen.edge import lua_module, with_services
-from tests.codegen.conftest import REPOSITORY
+from tests.codegen.conftest import our_catalogue
 from tests.codegen.test_command import run
 
 BOOTSTRAP = """\
@@ -114,7 +114,7 @@ def test_the_list_is_written_and_checked_with_the_rest(library_protos: Path, tmp
 
 
 def test_the_reference_names_the_carriers_that_the_protos_declare() -> None:
-    roles = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes()).enums["dcp.v1.Role"].children
+    roles = our_catalogue().enums["dcp.v1.Role"].children
     carriers = [role.option("dcp.v1.carriers", {}) for role in roles]
     named = {(scheme["in"], scheme["name"]) for scheme in SECURITY_SCHEMES.values() if scheme["type"] == "apiKey"}
     headers = {("header", one[kind]) for one in carriers for kind in ("header", "v1_header") if kind in one}

@@ -10,8 +10,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from dc1.codegen.descriptors import Node, load_catalogue
-from tests.codegen.conftest import REPOSITORY
+from dc1.codegen.descriptors import Node
+from tests.codegen.conftest import REPOSITORY, our_catalogue
 from tests.support.openapi import document
 
 Document = dict[str, Any]
@@ -25,8 +25,7 @@ CORE = [
 
 
 def our_methods() -> Iterator[Node]:
-    catalogue = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
-    for service in catalogue.services.values():
+    for service in our_catalogue().services.values():
         yield from service.children
 
 
@@ -102,10 +101,9 @@ def test_a_declared_body_may_be_an_array() -> None:
 
 
 def test_the_edge_transcodes_every_service_with_routes() -> None:
-    catalogue = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
     routed = {
         name
-        for name, service in catalogue.services.items()
+        for name, service in our_catalogue().services.items()
         if any(method.option("google.api.http") for method in service.children)
     }
     bootstrap = yaml.safe_load((REPOSITORY / "envoy/envoy.yaml").read_text())

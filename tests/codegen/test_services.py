@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dc1.codegen.descriptors import Node, load_catalogue
-from tests.codegen.conftest import REPOSITORY
+from dc1.codegen.descriptors import Node
+from tests.codegen.conftest import REPOSITORY, our_catalogue
 
-_CATALOGUE = load_catalogue((REPOSITORY / "gen/descriptors.binpb").read_bytes())
+_CATALOGUE = our_catalogue()
 _SYSTEM = re.compile(r"/(health|docs.*|console|assets/.*|install\.sh|install/.*)?")
 # `bulk` and `export` say what is done with the noun that follows.
 _ADMIN_NOUN = re.compile(r"/admin/(?:(?:bulk|export)/)?([\w-]+)")
