@@ -29,6 +29,8 @@ START = parse_iso("2026-03-22T19:00:10.000Z")
 
 # Shorter than any age at which a silent daemon counts as gone, so that time can pass in one call.
 _HEARTBEAT_SECONDS = 30
+# As rare as they may be where hours pass: each is a call, and nobody counts them.
+_LONG_SECONDS, _RARE_HEARTBEAT_SECONDS = 900, 60
 
 
 class LocalMarket:
@@ -115,9 +117,10 @@ class LocalMarket:
     def advance(self, seconds: float, silent: Collection[PollDaemon] = ()) -> None:
         """Let time pass, during which every daemon that was ever heard goes on reporting, the silent ones excepted."""
         left = float(seconds)
+        longest = _RARE_HEARTBEAT_SECONDS if seconds > _LONG_SECONDS else _HEARTBEAT_SECONDS
         # In steps: one leap would find every daemon silent for its whole length, and take their jobs from them.
         while left > 0:
-            step = min(left, _HEARTBEAT_SECONDS)
+            step = min(left, longest)
             self.clock.advance(step)
             left -= step
             for daemon in self.daemons:
