@@ -89,8 +89,7 @@ async def test_how_long_the_next_beat_takes_is_known_before_the_daemon_is_told(m
     assert messages.interval_seconds == 25
     # Nor does it become longer behind the reader's back.
     plane.sessions.pace.stretch = 3
-    sent = outbox.messages()
-    told = [(await anext(sent)).welcome.desired, (await anext(sent)).desired]
+    told = [(await anext(outbox)).welcome.desired, (await anext(outbox)).desired]
     assert [desired.beat_interval_seconds for desired in told] == [10, 25]
 
 

@@ -1,5 +1,6 @@
 """What scoped keys may do, and that an undeclared method may be called by nobody."""
 
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.resources import files
@@ -151,3 +152,21 @@ def test_every_method_of_the_protocol_declares_who_may_call(file: Any) -> None:
     for service in file.DESCRIPTOR.services_by_name.values():
         for method in service.methods:
             assert options_of(f"/{service.full_name}/{method.name}").roles, method.full_name
+
+
+async def test_a_call_that_no_admin_can_make_is_not_held_by_the_audit(server: Running) -> None:
+    """Two generators more for each call would be a hundredth of it, and stay as long as a stream does."""
+    begun: list[str] = []
+    hooks = sys.get_asyncgen_hooks()
+    assert hooks.firstiter is not None
+
+    def note(generator: Any) -> None:
+        begun.append(generator.__qualname__)
+        hooks.firstiter(generator)
+
+    sys.set_asyncgen_hooks(firstiter=note)
+    try:
+        await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=server.accounts.renter)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert begun == ["Pipeline._guarded"]

@@ -1,4 +1,4 @@
-"""What counting the values of a request costs, when they are far too many."""
+"""What counting the values of a request costs, when they are far too many, and what stays of those that come often."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.struct_pb2 import ListValue, Value
 
 from dc1.domain.errors import ApiError
-from dc1.services.api.values import require_few_values
+from dc1.services.api.values import from_value, require_few_values
 
 
 def test_far_too_many_values_are_refused_without_looking_at_one() -> None:
@@ -29,3 +29,14 @@ def test_as_many_as_are_allowed_pass() -> None:
     require_few_values(Value(list_value=ListValue(values=[Value(number_value=1)] * 1_000)), 1_000)
     with pytest.raises(ApiError):
         require_few_values(Value(list_value=ListValue(values=[Value(number_value=1)] * 1_001)), 1_000)
+
+
+def test_names_that_many_say_are_kept_once() -> None:
+    """Ten thousand machines report the same twenty names, with each beat."""
+    first, second = Value(), Value()
+    for value in (first, second):
+        value.struct_value.update({"gpu_name": "L40", "all_gpus": [{"temp_c": 61}]})
+    kept, again = (from_value(Value.FromString(value.SerializeToString())) for value in (first, second))
+    assert isinstance(kept, dict)
+    assert isinstance(again, dict)
+    assert [id(name) for name in sorted(kept)] == [id(name) for name in sorted(again)]

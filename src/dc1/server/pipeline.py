@@ -9,8 +9,8 @@ status and headers, and the log line.
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -28,7 +28,7 @@ from dc1.server.field_rules import FieldRules
 from dc1.server.in_flight import InFlight
 from dc1.server.list_words import require_known_words
 from dc1.server.listening.addresses import client_address, counted_as
-from dc1.server.listening.edges import ADMISSION, UNPROVEN, Edges
+from dc1.server.listening.edges import ADMISSION, UNPROVEN, Edges, first_values
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
 from dc1.server.requests import Request, RequestStream
@@ -236,24 +236,27 @@ class Pipeline(grpc.aio.ServerInterceptor):
             await context.abort(status_code(refusal), refusal.message, (*metadata, *left))
 
     @asynccontextmanager
-    async def _admitted(
+    async def _audited(
         self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None
     ) -> AsyncIterator[None]:
-        """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
-        if Role.ADMIN not in options.roles:
-            # Nobody's who is entered.
-            await self._admit(call, options, hooks, request)
-            yield
-            return
         async with self._auditor.auditing(call, options, request):
             await self._admit(call, options, hooks, request)
             yield
+
+    def _admitted(
+        self, call: Call, options: MethodOptions, hooks: MethodHooks, request: Request | None
+    ) -> AbstractAsyncContextManager[None]:
+        """Let the call in or refuse it; an admin's call is in the audit trail when the block is left."""
+        if Role.ADMIN in options.roles:
+            return self._audited(call, options, hooks, request)
+        # Nobody's who is entered, and most calls by far.
+        return _Admission(self._admit(call, options, hooks, request))
 
     def _address_of(self, context: Context) -> str:
         return client_address(context.peer(), self._heard(context))
 
     def _heard(self, context: Context) -> dict[str, str]:
-        return self._edges.heard(context.peer(), _first_values(context.invocation_metadata() or ()))
+        return self._edges.heard(context.peer(), first_values(context.invocation_metadata() or ()))
 
     def _begin(self, method: str, context: Context) -> Call:
         metadata = self._heard(context)
@@ -330,6 +333,21 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._rules.apply(message)
 
 
+class _Admission(AbstractAsyncContextManager[None]):
+    """What has to be done before a block, and nothing behind it: a generator would stay with every stream."""
+
+    __slots__ = ("_admitting",)
+
+    def __init__(self, admitting: Coroutine[Any, Any, None]) -> None:
+        self._admitting = admitting
+
+    async def __aenter__(self) -> None:
+        await self._admitting
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
 def _read(request: Request, call: Call, options: MethodOptions) -> Message:
     """Return the request's message, with the fields that the path of a REST call names."""
     if request.message is None:
@@ -338,15 +356,6 @@ def _read(request: Request, call: Call, options: MethodOptions) -> Message:
             fill_from_path(message, options.paths, call.rest_path)
         return message
     return request.message
-
-
-def _first_values(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
-    """Return the text headers of a call; of one that was sent more than once, the first value that is not blank."""
-    values: dict[str, str] = {}
-    for name, value in metadata:
-        if isinstance(value, str) and not values.get(name, "").strip():
-            values[name] = value
-    return values
 
 
 def _subject(principal: Principal, address: str, bucket: Bucket, request: Message | None) -> Subject:

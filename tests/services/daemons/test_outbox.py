@@ -16,7 +16,7 @@ STOP = pb.ConnectResponse(stop=pb.Stop(lease=pb.LeaseRef(job_id="job-b", attempt
 
 async def sent(outbox: Outbox) -> list[pb.ConnectResponse]:
     outbox.close()
-    return [message async for message in outbox.messages()]
+    return [message async for message in outbox]
 
 
 async def test_of_many_desired_states_the_newest_is_sent_in_the_place_of_the_first() -> None:
@@ -41,13 +41,12 @@ async def test_an_offer_is_known_as_long_as_desired_states_have_it() -> None:
     outbox = Outbox()
     outbox.send(pb.ConnectResponse(welcome=pb.Welcome(desired=pb.Desired(offers=[OFFER]))))
     outbox.send_desired(lambda: pb.Desired(offered=[pb.LeaseRef(job_id="job-a", attempt_number=1)]))
-    messages = outbox.messages()
-    await anext(messages)
+    await anext(outbox)
     assert outbox.was_offered(("job-a", 1))
-    await anext(messages)
+    await anext(outbox)
     assert outbox.was_offered(("job-a", 1))
     outbox.send_desired(pb.Desired)
-    await anext(messages)
+    await anext(outbox)
     assert not outbox.was_offered(("job-a", 1))
 
 
@@ -76,9 +75,8 @@ async def test_a_full_outbox_has_room_again_once_it_is_read(message: pb.ConnectR
     waiting = asyncio.create_task(outbox.room())
     await asyncio.sleep(0)
     assert not waiting.done()
-    messages = outbox.messages()
     for _ in range(most):
-        await anext(messages)
+        await anext(outbox)
     await waiting
 
 

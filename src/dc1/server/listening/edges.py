@@ -1,7 +1,7 @@
 """Which peers are edges of ours, whose word on a client is taken."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -68,3 +68,12 @@ class Edges:
 
 def _is_of_edges(name: str) -> bool:
     return name in _OF_EDGES or name.startswith(_PREFIXES_OF_EDGES)
+
+
+def first_values(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """Return the text headers of a call; of one that was sent more than once, the first value that is not blank."""
+    values: dict[str, str] = {}
+    for name, value in metadata:
+        if isinstance(value, str) and not values.get(name, "").strip():
+            values[name] = value
+    return values

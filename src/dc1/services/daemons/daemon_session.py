@@ -180,7 +180,7 @@ async def connect(
         reader = asyncio.create_task(read(None if has_begun else hello), name=f"stream-{provider.id}")
         # With all that it reports it would stay as long as the stream.
         hello = None
-        async for message in outbox.messages():
+        async for message in outbox:
             yield message
     finally:
         farewell.end()

@@ -20,7 +20,7 @@ _BUNDLE_BYTES = 64 * 1024
 _NOTHING: frozenset[Attempt] = frozenset()
 
 
-class Outbox:
+class Outbox(AsyncIterator[ConnectResponse]):
     """Messages in order, among them one desired state at the most, and what the daemon was offered in full."""
 
     def __init__(self, *, bundles: bool = False) -> None:
@@ -67,14 +67,13 @@ class Outbox:
         while not self._has_room:
             await self._read.rung()
 
-    async def messages(self) -> AsyncIterator[ConnectResponse]:
-        """Yield what is queued until the stream ends."""
-        while True:
-            while self._waiting:
-                yield self._due()
+    async def __anext__(self) -> ConnectResponse:
+        """Return what is queued once there is something, until the stream ends."""
+        while not self._waiting:
             if self._closed:
-                return
+                raise StopAsyncIteration
             await self._arrived.rung()
+        return self._due()
 
     def _due(self) -> ConnectResponse:
         """Return all that waits, as far as one message takes it."""
