@@ -158,11 +158,12 @@ async def test_a_call_that_no_admin_can_make_is_not_held_by_the_audit(server: Ru
     """Two generators more for each call would be a hundredth of it, and stay as long as a stream does."""
     begun: list[str] = []
     hooks = sys.get_asyncgen_hooks()
-    assert hooks.firstiter is not None
+    to_loop = hooks.firstiter
+    assert to_loop is not None
 
     def note(generator: Any) -> None:
         begun.append(generator.__qualname__)
-        hooks.firstiter(generator)
+        to_loop(generator)
 
     sys.set_asyncgen_hooks(firstiter=note)
     try:
