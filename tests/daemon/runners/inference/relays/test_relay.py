@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dc1.daemon.runners.base import EngineCall, RunFailed
+from dc1.daemon.runners.inference.answer import objects as objects_of
 from dc1.daemon.runners.inference.event_stream import EventReader
 from dc1.daemon.runners.inference.relays.relay import EventRelay
 from dc1.domain.inference.events import AnswerEvent
@@ -78,12 +79,15 @@ def test_events_pass_as_they_are(said: list[ObjectText], data: st.DataObject) ->
     assert events[-1] == LAST
     for event, each in zip(events[:-1], said, strict=True):
         value = json.loads(each.text)
-        if isinstance(value.get("choices"), list):
+        choices = value.get("choices")
+        if isinstance(choices, list) and all(isinstance(each.get("delta"), dict) for each in objects_of(choices)):
             assert event == each.text
             assert for_caller(event) == each.changed({"id": '"job-1"', "model": '"ours"'})
         else:
-            # Readers look into the list of every chunk.
-            assert json.loads(event) == {**value, "choices": []}
+            # Readers look into the list of every chunk, and at what each choice of it adds.
+            told = json.loads(event)
+            assert {**told, "choices": None} == {**value, "choices": None}
+            assert all(isinstance(choice["delta"], dict) for choice in objects_of(told["choices"]))
 
 
 @settings(max_examples=40)
@@ -164,6 +168,21 @@ def test_an_event_that_grows_is_never_larger_than_the_stream_takes(values: bytes
 
 def frames(*said: str) -> list[bytes]:
     return [f"data: {each}\n\n".encode() for each in (*said, LAST, "[DONE]")]
+
+
+@pytest.mark.parametrize(
+    "said", ['"message":{"content":"Hi"}', '"text":"Hi"', '"delta":null,"message":{"content":"Hi"}']
+)
+def test_a_chunk_says_what_it_adds_where_readers_look_for_it(said: str) -> None:
+    events, text = relayed(frames(f'{{"choices":[{{"index":0,{said}}}]}}'), "text/event-stream", stream=True)
+    assert text == "Hi"
+    assert json.loads(events[0])["choices"] == [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]
+
+
+def test_a_choice_that_adds_nothing_has_a_delta_all_the_same() -> None:
+    """Readers look for its content without asking whether there is one."""
+    events, _ = relayed(frames('{"choices":[{"index":0,"delta":null}]}'), "text/event-stream", stream=True)
+    assert json.loads(events[0])["choices"] == [{"index": 0, "delta": {}}]
 
 
 def test_a_value_in_several_lines_is_one_event() -> None:

@@ -137,6 +137,7 @@ class EventRelay:
         # Before anything is made of it, so that the caller, the result and whoever judges them have the same text.
         changed = self._fences is not None and self._fences.leave_out(choices, is_whole=event.is_whole)
         for choice in choices:
+            changed |= not (event.is_whole or self._makes_text) and _mend_delta(choice)
             changed |= mend_whole_calls(said_in(choice)) if event.is_whole else self._mend_calls(choice)
         text = self.answer.take(event.value)
         if event.is_whole:
@@ -348,6 +349,16 @@ def _piece(index: int, name: str, text: str, finish_reason: str | None = None) -
 def _is_too_large(text: str) -> bool:
     # A character is four bytes at most.
     return 4 * len(text) > MOST_EVENT_BYTES and len(text.encode(errors="replace")) > MOST_EVENT_BYTES
+
+
+def _mend_delta(choice: dict[str, Any]) -> bool:
+    """Have a choice of a chunk say what it adds where readers look for it; tell whether it did not."""
+    if isinstance(choice.get("delta"), dict):
+        return False
+    # As of answers in one piece, and of texts that go on.
+    message, text = choice.pop("message", None), choice.pop("text", None)
+    choice["delta"] = message if isinstance(message, dict) else {"content": text} if isinstance(text, str) else {}
+    return True
 
 
 def _whole_mended(event: Event, choices: list[dict[str, Any]], *, changed: bool = False) -> str:
