@@ -99,8 +99,6 @@ def make_image(podman: Podman, base: Path) -> None:
     podman("import", str(base), BASE)
     podman(
         *("build", "--format", "docker", "--layers=false", "--network", "host", "--isolation", "chroot", *TRUSTING),
-        # What is compiled for a start that is quick takes longer than the starts of one test.
-        *("--env", "PIP_NO_COMPILE=1"),
         *("--build-arg", f"BASE={BASE}", "--build-arg", "REQUIREMENTS=-r /src/requirements/runtime.txt"),
         *("--tag", IMAGE, str(ROOT)),
     )
