@@ -225,7 +225,7 @@ async def test_no_hot_query_scans_a_table(market: Market) -> None:
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
-async def test_what_a_machine_has_now_is_found_however_many_jobs_it_had(market: Market) -> None:
+async def test_what_is_open_now_is_found_however_many_jobs_there_were(market: Market) -> None:
     """By the steps that SQLite takes; it read each job that the machine ever had, whenever one was submitted."""
     renter, provider = await market.renter(100_000), await market.provider(gpus=8)
 
@@ -240,13 +240,15 @@ async def test_what_a_machine_has_now_is_found_however_many_jobs_it_had(market: 
         assert RoomQuestion(conn, provider, 8).has(Room(1))
         assert RoomQuestion(conn, provider, 8, 64).has(Room(0, 1))
         assert jobs.leased_by(conn, provider) == []
+        assert jobs.open_jobs(conn, provider_id=provider) == jobs.open_jobs(conn, renter_id=renter) == []
         driver.set_progress_handler(None, 1)
         for _ in range(30):
             job = lifecycle.submit(conn, job_for(renter, provider_id=provider, slots=8), LIMITS, NOW)
             lifecycle.cancel(conn, job.id, Actor.RENTER, NOW)
         return taken[0]
 
-    few, many = await market.db.write(work), await market.db.write(work)
+    # An empty table takes fewer steps than one in which the place is looked up.
+    _, few, many = [await market.db.write(work) for _ in range(3)]
     assert few == many
 
 
