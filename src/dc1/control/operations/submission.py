@@ -1,13 +1,13 @@
 """The last step of every submission, whether a job was ordered or a /v1 call: from a reserved slot to a durable job."""
 
 import asyncio
-from collections import deque
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 import structlog
 
 from dc1.control.fleet.provider import Provider
+from dc1.control.handover import Handover
 from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.domain.errors import ApiError
@@ -50,8 +50,7 @@ class Submission:
         self._dispatcher = dispatcher
         self._run_counts = core.run_counts
         self._job_traces = core.job_traces
-        # Filled on the thread of the database, and emptied on the loop's.
-        self._early: deque[tuple[JobRow, JobSpec, Context]] = deque()
+        self._early = Handover[tuple[JobRow, JobSpec]](lambda early: dispatcher.offer_early(*early))
 
     async def submit(
         self,
@@ -92,10 +91,8 @@ class Submission:
                 # Whoever cannot pay has been refused, and only the way to the disk is left (on PostgreSQL the last
                 # statements go with the commit), for which its caller need not wait twice. It is no effect that a
                 # rollback would have to undo: what becomes of it waits for the commit.
-                self._early.append((job, new.spec, context))
-                # Calls that share a commit are offered together: to wake a loop costs as much as two statements.
-                if len(self._early) == 1:
-                    loop.call_soon_threadsafe(self._offer_early)
+                # Calls that share a commit are offered together.
+                self._early.put(loop, (job, new.spec), context)
             return Submitted(
                 job, new.spec, position if queued else None, None if queued else name, waiting_for if queued else None
             )
@@ -115,13 +112,6 @@ class Submission:
         self._job_traces.note(submitted.job)
         self._dispatcher.submitted(submitted.job, submitted.spec, reserved)
         return submitted
-
-    def _offer_early(self) -> None:
-        """Offer all that is on its way to the disk."""
-        while self._early:
-            job, spec, context = self._early.popleft()
-            # Each by itself, so that one that fails keeps no other from being offered.
-            asyncio.get_running_loop().call_soon(self._dispatcher.offer_early, job, spec, context=context)
 
     async def _tell_of_refusal(self, new: NewJob, limits: SubmissionLimits, now_ms: int) -> None:
         try:
