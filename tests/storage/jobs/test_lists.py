@@ -11,6 +11,7 @@ from dc1.domain.jobs.log_notices import NO_NETWORK
 from dc1.domain.jobs.placement import Room
 from dc1.domain.jobs.states import Actor, JobEvent, LogLevel, Phase
 from dc1.storage.accounts import idempotency, keys, renters, wallets, webhooks
+from dc1.storage.admin import monitoring
 from dc1.storage.cluster import change_feed
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.statements import driver_of
@@ -225,7 +226,7 @@ async def test_no_hot_query_scans_a_table(market: Market) -> None:
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
-async def test_what_is_open_now_is_found_however_many_jobs_there_were(market: Market) -> None:
+async def test_what_is_open_or_failed_lately_is_found_however_many_jobs_there_were(market: Market) -> None:
     """By the steps that SQLite takes; it read each job that the machine ever had, whenever one was submitted."""
     renter, provider = await market.renter(100_000), await market.provider(gpus=8)
 
@@ -241,10 +242,14 @@ async def test_what_is_open_now_is_found_however_many_jobs_there_were(market: Ma
         assert RoomQuestion(conn, provider, 8, 64).has(Room(0, 1))
         assert jobs.leased_by(conn, provider) == []
         assert jobs.open_jobs(conn, provider_id=provider) == jobs.open_jobs(conn, renter_id=renter) == []
+        assert monitoring.failed_since(conn, NOW + 1) == 0
+        assert monitoring.failures_by_provider(conn, NOW + 1) == {}
         driver.set_progress_handler(None, 1)
         for _ in range(30):
             job = lifecycle.submit(conn, job_for(renter, provider_id=provider, slots=8), LIMITS, NOW)
             lifecycle.cancel(conn, job.id, Actor.RENTER, NOW)
+        # As if they had failed before the time that is looked at.
+        conn.execute(text("UPDATE jobs SET status = 'failed'"))
         return taken[0]
 
     # An empty table takes fewer steps than one in which the place is looked up.

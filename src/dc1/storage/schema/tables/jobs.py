@@ -216,8 +216,15 @@ _KEPT = text("completed_at_ms IS NOT NULL AND documents_erased_at_ms IS NULL")
 # For what is erased next, the oldest first.
 Index("ix_jobs_kept", jobs.c.completed_at_ms, sqlite_where=_KEPT, postgresql_where=_KEPT)
 _FAILED = text("status = 'failed'")
-# For alerts, which look at the failures of a day.
-Index("ix_jobs_failed", jobs.c.completed_at_ms, jobs.c.provider_id, sqlite_where=_FAILED, postgresql_where=_FAILED)
+Index(
+    # For alerts, which look at the failures of a day. With the status as above: SQLite read each that had ever failed.
+    "ix_jobs_failed",
+    jobs.c.status,
+    jobs.c.completed_at_ms,
+    jobs.c.provider_id,
+    sqlite_where=_FAILED,
+    postgresql_where=_FAILED,
+)
 
 job_specs = Table(
     "job_specs",
