@@ -6,6 +6,7 @@ import pytest
 from google.protobuf.struct_pb2 import ListValue, Value
 
 from dc1.domain.errors import ApiError
+from dc1.services.api import values
 from dc1.services.api.values import from_value, require_few_values
 
 
@@ -40,3 +41,18 @@ def test_names_that_many_say_are_kept_once() -> None:
     assert isinstance(kept, dict)
     assert isinstance(again, dict)
     assert [id(name) for name in sorted(kept)] == [id(name) for name in sorted(again)]
+
+
+def test_names_that_anybody_makes_up_are_forgotten() -> None:
+    """Pythons from 3.12.0 to 3.12.5 never forget a name that was interned, and a request may have a megabyte of it."""
+    for number in range(2_000):
+        value = Value()
+        value.struct_value.update({f"made_up_{number}": 1, "x" * 1_000 + str(number): 1})
+        from_value(value)
+    kept = values._known.cache_info()
+    assert kept.currsize <= 1_000
+    misses = kept.misses
+    value = Value()
+    value.struct_value.update({"y" * 65: 1})
+    assert from_value(value) == {"y" * 65: 1}
+    assert values._known.cache_info().misses == misses, "a long one is not kept at all"

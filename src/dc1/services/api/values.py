@@ -1,8 +1,8 @@
 """Plain JSON to and from google.protobuf.Value and Struct."""
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Sized
+from functools import lru_cache
 from itertools import islice, repeat
 from typing import cast
 
@@ -18,6 +18,8 @@ from dc1.json_values import fill
 
 # Ids in messages have 32 bits: what is longer names nothing, and is not worth asking the database about.
 _MAX_ID_DIGITS = 9
+
+_LONGEST_NAME = 64
 
 # One for all: protobuf copies a message that is put into another. Nobody may change it.
 NULL = Value(null_value=struct_pb2.NULL_VALUE)
@@ -64,8 +66,16 @@ def from_value(value: Value) -> JsonValue:
 
 def from_struct(struct: Struct) -> JsonObject:
     """Return the JSON object that a Struct holds."""
-    # What machines report has the same names each time, and each of ten thousand would keep names of its own.
-    return {sys.intern(name): from_value(item) for name, item in struct.fields.items()}
+    return {
+        _known(name) if len(name) <= _LONGEST_NAME else name: from_value(item) for name, item in struct.fields.items()
+    }
+
+
+# What machines report has the same names each time, and each of ten thousand would keep names of its own. Not by
+# `sys.intern`: anybody makes up names, and Pythons from 3.12.0 to 3.12.5 never forget one that is interned.
+@lru_cache(maxsize=1_000)
+def _known(name: str) -> str:
+    return name
 
 
 def require_few_values(message: Message, most: int) -> None:
