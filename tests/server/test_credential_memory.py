@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
+from dc1.control.access import key_look_ups
 from dc1.control.operations.credentials import Credentials
 from dc1.domain.access import keys
 from dc1.domain.access.keys import KeyRole, NewKey
@@ -152,9 +153,11 @@ async def test_what_was_read_before_an_invalidation_is_not_remembered(database: 
 
 
 async def test_who_comes_while_others_are_looked_up_is_looked_up_with_who_comes_next(
-    database: Database, counting: CountingDatabase, credentials: Credentials
+    database: Database, counting: CountingDatabase, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One or two at a time, a fleet that comes back would take a turn of a database thread for each."""
+    # Of 5 ms a busy machine may let all pass between two turns of the loop.
+    monkeypatch.setattr(key_look_ups, "_GATHER_SECONDS", 0.1)
     first, second, gone, *others = [(await provider_key(database)).key for _ in range(12)]
     counting.goes_on.clear()
     reading = asyncio.create_task(credentials.identify(first))

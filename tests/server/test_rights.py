@@ -170,4 +170,5 @@ async def test_a_call_that_no_admin_can_make_is_not_held_by_the_audit(server: Ru
         await server.call("RenterService/GetBalance", GetBalanceRequest(), x_renter_key=server.accounts.renter)
     finally:
         sys.set_asyncgen_hooks(*hooks)
-    assert begun == ["Pipeline._guarded"]
+    # What lives beside the calls may begin one meanwhile.
+    assert [each for each in begun if each.startswith(("Pipeline.", "Auditor."))] == ["Pipeline._guarded"]

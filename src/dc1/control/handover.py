@@ -16,8 +16,8 @@ log = structlog.get_logger(__name__)
 class Handover(Generic[T]):
     """Takes things from any thread, and gives each of them to one function in the loop's, in the order they came.
 
-    To wake a loop costs as much as two statements. What the loop was asked to do before something was put is done
-    before it, and what it is asked to do afterwards is done behind it, as by `call_soon_threadsafe` for each.
+    To wake a loop costs as much as two statements. What a loop is asked to do after something was put is done behind
+    it, as by `call_soon_threadsafe` for each; what it was asked before may be, too, where it was for one put earlier.
     """
 
     def __init__(self, take: Callable[[T], None]) -> None:
