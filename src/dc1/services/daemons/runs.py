@@ -217,7 +217,7 @@ class RunCalls(ServicerPart):
             found = jobs.find(conn, request.job_id) if request.job_id else None
             # A job of somebody else is as good as none: this answers yes or no and tells nothing more.
             named = [] if found is None or found.provider_id != provider_id else [found]
-            held = named if request.job_id else jobs.open_jobs(conn, provider_id=provider_id)
+            held = named if request.job_id else jobs.leased_by(conn, provider_id)
             specs = jobs.specs(conn, [job.id for job in held])
             tasks = [text for job in held if (spec := specs.get(job.id)) for text in _texts(job, spec)]
             # A task was signed with the key of the poll that fetched it, which may have been rotated since and be in

@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from dc1.control.control_plane import ControlPlane
 from dc1.control.feeds.job_watch import EVERYBODY, Audience, WatchedJobs
 from dc1.domain.access.roles import Role
 from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
-from dc1.domain.jobs.states import OPEN, JobStatus
+from dc1.domain.jobs.states import JobStatus
 from dc1.services.api.call import Principal
 from dc1.services.api.live_stream import PAUSE_SECONDS, LiveSource
 from dc1.services.jobs.messages import current_cost, shown_provider_id, tokens_used
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow
-from dc1.storage.jobs.jobs import JobFilter
 
 _PAGE = 250
 _SETTLE_SECONDS = 0.2
@@ -42,8 +42,8 @@ class LiveJobs(LiveSource):
     async def snapshot(self) -> AsyncIterator[tuple[str, str]]:
         """Yield the open jobs, the newest first, in pages."""
         audience = self._audience
-        wanted = JobFilter(renter_id=audience.renter_id, account_id=audience.account_id, statuses=OPEN)
-        rows = await self._plane.db.read_history(lambda conn: jobs.latest(conn, wanted, limit=_MOST_JOBS))
+        find = partial(jobs.open_jobs, renter_id=audience.renter_id, account_id=audience.account_id, limit=_MOST_JOBS)
+        rows = await self._plane.db.read_history(find)
         for start in range(0, max(1, len(rows)), _PAGE):
             yield "snapshot", _event(rows[start : start + _PAGE])
 

@@ -8,7 +8,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from dc1.domain.access.roles import Role
 from dc1.domain.jobs.queue_order import queue_key
-from dc1.domain.jobs.states import OPEN, JobStatus
+from dc1.domain.jobs.states import JobStatus
 from dc1.services.api.call import Principal, current_call
 from dc1.services.api.live_stream import watch
 from dc1.services.api.parts import ServicerPart
@@ -19,7 +19,6 @@ from dc1.services.jobs.messages import MOST_DOCUMENTS
 from dc1.storage.engine.database import Connection
 from dc1.storage.jobs import jobs
 from dc1.storage.jobs.job_records import JobRow, JobSpec
-from dc1.storage.jobs.jobs import JobFilter
 from dcp.v1 import job_lists_pb2 as pb
 from dcp.v1 import live_pb2
 
@@ -74,4 +73,4 @@ def _open_jobs(conn: Connection, principal: Principal) -> list[JobRow]:
         # Those it holds; what names it and still waits is in its queue, `/jobs/queue/me`.
         return jobs.leased_by(conn, principal.account_id)[::-1]
     renter_id = principal.account_id if principal.role is Role.RENTER else None
-    return jobs.latest(conn, JobFilter(renter_id=renter_id, statuses=OPEN), limit=_MOST_JOBS)
+    return jobs.open_jobs(conn, renter_id=renter_id, limit=_MOST_JOBS)

@@ -203,15 +203,16 @@ def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) 
     return job_shape.all(conn.execute(query))
 
 
-def open_jobs(conn: Connection, *, renter_id: int | None = None, provider_id: int | None = None) -> list[JobRow]:
-    """Return jobs of one renter or provider that are not terminal, newest first."""
-    if provider_id is not None:
-        # What is open and has a provider is leased, for which there is an index.
-        return [row for row in reversed(leased_by(conn, provider_id)) if renter_id in (None, row.renter_id)]
-    # A bound and no page: those who ask want all of them, and no list may fill the memory.
-    wanted = JobFilter(renter_id=renter_id, statuses=OPEN)
+def open_jobs(
+    conn: Connection, *, renter_id: int | None = None, account_id: int | None = None, limit: int = 10_000
+) -> list[JobRow]:
+    """Return jobs of one renter, or on an account's machines, that are not terminal, newest first.
+
+    The bound is no page: those who ask want all of them, and no list may fill the memory. A machine's are `leased_by`.
+    """
+    wanted = JobFilter(renter_id=renter_id, account_id=account_id, statuses=OPEN)
     # By no column, or SQLite would go through every job of theirs in that order to find the few that are open.
-    query = _SELECT.where(*wanted.conditions()).order_by((jobs.c.id + 0).desc()).limit(10_000)
+    query = _SELECT.where(*wanted.conditions()).order_by((jobs.c.id + 0).desc()).limit(limit)
     return job_shape.all(conn.execute(query))
 
 
