@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dc1.control.scheduling.job_feed import MOST_OF_OWNER
 from dc1.domain.access.roles import Role
 from dc1.services.admin.providers import SupervisedProviderCalls
 from dc1.services.api.call import Call, Principal, enter
+from dc1.services.daemons import stream_log
 from dc1.services.providers.providers import ProviderCalls
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1.live_pb2 import StreamFleetRequest
@@ -44,6 +46,24 @@ async def test_a_daemon_that_is_gone_when_it_is_written_to_has_no_stream(market:
     await stream.aclose()
     assert len(market.control.sessions) == 0
     assert not provider.presence.stream_open
+
+
+async def test_who_went_last_is_told_before_the_process_ends(
+    market: SmallMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that stops sends its whole fleet away at once, and does not wait for the window of its log."""
+    monkeypatch.setattr(stream_log, "_MOST_LINES", 0)
+    provider = await market.provider()
+    come_as(Principal(Role.PROVIDER, provider.id))
+    stream: Any = ProviderCalls(parts_of(market)).Connect(says_hello(), None)
+    await anext(stream)
+    market.control.sessions.take_no_more()
+    with capture_logs() as lines:
+        await stream.aclose()
+    assert [(line["event"], line["provider_ids"]) for line in lines if "provider_ids" in line] == [
+        ("streams_opened", [provider.id]),
+        ("streams_closed", [provider.id]),
+    ]
 
 
 async def test_a_stream_whose_end_is_cut_short_has_ended_all_the_same(market: SmallMarket) -> None:

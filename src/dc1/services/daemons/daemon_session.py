@@ -197,6 +197,9 @@ async def connect(
             # Also where the call is cancelled once more meanwhile: a daemon that is gone would be there for ever.
             plane.close_stream(session, provider, silence.seconds)
             stream_log.closed(provider.id, silence.seconds, time.monotonic() - opened_at)
+            if plane.sessions.draining and not len(plane.sessions):
+                # The last before the process ends, which waits for no window.
+                stream_log.tell()
     if isinstance(failure, ApiError):
         # The end says why; an end with OK would send the daemon into the same again.
         raise failure
