@@ -137,7 +137,7 @@ class Connection:
 
     def _say_waiting(self, stream: Stream) -> None:
         if not stream.welcomed and not self._closing.is_set():
-            hint = f"it may have many daemons to welcome; waiting for up to {WELCOME_SECONDS:.0f} s"
+            hint = f"it may be out of reach, or have many daemons to welcome; waiting for up to {WELCOME_SECONDS:.0f} s"
             log.warning("no_welcome_yet", server=self._config.server, hint=hint)
 
     @property
