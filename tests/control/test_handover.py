@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -52,6 +52,34 @@ async def test_what_the_loop_is_asked_afterwards_comes_behind() -> None:
     await asyncio.to_thread(work)
     await asyncio.sleep(0)
     assert done == ["one", "other", "afterwards"]
+
+
+async def test_a_thread_that_is_slow_to_wake_the_loop_holds_up_no_other_s_thing() -> None:
+    """Its call was offered behind its commit, as if that were still on its way, and stopped while it ran."""
+    done: list[str] = []
+    handover, loop = Handover[str](done.append), asyncio.get_running_loop()
+    is_waking, has_committed = threading.Event(), threading.Event()
+
+    class Stalled:
+        """The loop, of a thread that stands still as it is about to wake it."""
+
+        def call_soon_threadsafe(self, *call: Any) -> None:
+            is_waking.set()
+            has_committed.wait(0.2)
+            loop.call_soon_threadsafe(*call)
+
+    def first() -> None:
+        handover.put(cast(asyncio.AbstractEventLoop, Stalled()), "one", copy_context())
+
+    def second() -> None:
+        is_waking.wait()
+        handover.put(loop, "other", copy_context())
+        loop.call_soon_threadsafe(done.append, "the other's commit")
+        has_committed.set()
+
+    await asyncio.gather(asyncio.to_thread(first), asyncio.to_thread(second))
+    await asyncio.sleep(0)
+    assert done == ["one", "other", "the other's commit"]
 
 
 async def test_one_that_fails_keeps_no_other_from_being_taken(capsys: pytest.CaptureFixture[str]) -> None:

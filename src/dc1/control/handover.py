@@ -32,9 +32,10 @@ class Handover(Generic[T]):
         """Hand something over."""
         with self._lock:
             self._waiting.append((thing, context))
-            is_first = len(self._waiting) == 1
-        if is_first:
-            loop.call_soon_threadsafe(self._take_all)
+            # Under the lock as well: a thread that comes second and ends first would be done with its thing, and have
+            # told the loop so, before the first one has said that there is anything to take.
+            if len(self._waiting) == 1:
+                loop.call_soon_threadsafe(self._take_all)
 
     def _take_all(self) -> None:
         with self._lock:
