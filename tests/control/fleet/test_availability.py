@@ -1,12 +1,20 @@
 """The index of free providers against the plain rule that it speeds up."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dc1.control.fleet.availability import FreeProviders
+from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.machines import Machines
-from dc1.domain.jobs.placement import ProviderView, Requirement, capability_obstacle, choose
-from dc1.domain.providers.liveness import Approval, ProviderStatus
+from dc1.control.fleet.provider import Provider
+from dc1.domain.gpus.card_record import CardRecord
+from dc1.domain.jobs.placement import ProviderView, Requirement, Room, capability_obstacle, choose
+from dc1.domain.providers.liveness import Approval, Channel, Presence, ProviderStatus, Thresholds
+from dc1.domain.providers.reports import Facts
+from dc1.testing.clock import ManualClock
 
 MODELS = ("acme/chat-7b", "acme/chat-70b")
 
@@ -86,3 +94,29 @@ def test_the_machines_that_fit_are_those_that_the_rule_lets_through(
     assert machines.count(requirement) == len(fitting)
     dearest = machines.dearest(requirement)
     assert (dearest and dearest[0]) == max(fitting.values(), default=None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"inference_slots": 4},
+        {"draining": True},
+        {"gpu_status": {"gpus_present": 0}},
+        {"cards": CardRecord({"all_gpus": [{"index": 0, "xid_errors": [79]}]})},
+        {"stream_replica": "another"},
+        {"suspended": True},
+    ],
+)
+def test_room_that_is_taken_is_seen_as_a_look_at_the_whole_machine_sees_it(change: dict[str, Any]) -> None:
+    """Twice a job only the room is taken over, of what placement knows."""
+    clock, thresholds = ManualClock(1_774_206_000_000), Thresholds()
+    fleet = Fleet(clock, thresholds)
+    presence = Presence(Channel.STREAM, stream_open=True, last_heartbeat_ms=clock.now_ms())
+    provider = Provider(1, "P", "p@example.sa", "H100", "linux", 0, approval=Approval.APPROVED, presence=presence)
+    for name, value in {"hardware_reported": True, "facts": Facts(gpu_name="H100", gpu_count=2), **change}.items():
+        setattr(provider, name, value)
+    fleet.add(provider)
+    for move, room in [(fleet.occupy, Room(1)), (fleet.occupy, Room(0, 1)), (fleet.release, Room(1))]:
+        move(provider.id, room)
+        assert fleet.availability._views[provider.id] == fleet.view(provider)
