@@ -122,15 +122,16 @@ class Agent:
         await self._connection.run()
 
     async def _probe(self) -> None:
-        usual = self._config.probe_interval_seconds
-        soon = SOON_SECONDS
+        usual = wait = self._config.probe_interval_seconds
+        was_lost = False
         while True:
-            # An engine that is started anew is back in seconds or minutes, and earns nothing until it is found.
-            is_lost = self._registry.has_lost
-            await self._registry.stale(min(soon, usual) if is_lost else usual)
-            soon = min(2 * soon, usual) if is_lost else SOON_SECONDS
+            await self._registry.stale(wait)
             if await self._registry.probe():
                 self._connection.beat_now()
+            # An engine that is started anew is back in seconds or minutes, and earns nothing until it is found.
+            is_lost = self._registry.has_lost
+            wait = min(usual, 2 * wait if was_lost else SOON_SECONDS) if is_lost else usual
+            was_lost = is_lost
 
     async def _until_drained(self) -> None:
         """Wait for the wish to end, then until no lease is left or time is up."""

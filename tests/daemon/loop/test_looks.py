@@ -1,5 +1,9 @@
 """What a daemon knows of its runners: how much they take at once, and when it looks at them."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from dc1.daemon import agent
@@ -47,6 +51,27 @@ async def test_an_engine_that_was_lost_is_looked_for_again_soon(
         await stream.next("beat", lambda beat: not beat.state.job_types)
         daemon.runner.found = Readiness(True, "started")
         await stream.next("beat", lambda beat: list(beat.state.job_types) == ["llm_inference"])
+
+
+@pytest.mark.parametrize("usual", [60.0, 1.0])
+async def test_one_that_stays_away_is_looked_for_less_and_less(usual: float) -> None:
+    waited: list[float] = []
+
+    class Lost:
+        has_lost = True
+
+        async def stale(self, seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 9:
+                raise asyncio.CancelledError
+
+        async def probe(self) -> bool:
+            return False
+
+    looking: Any = SimpleNamespace(_config=SimpleNamespace(probe_interval_seconds=usual), _registry=Lost())
+    with pytest.raises(asyncio.CancelledError):
+        await agent.Agent._probe(looking)
+    assert waited == [min(usual, each) for each in (usual, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0)]
 
 
 async def test_an_engine_takes_as_many_calls_as_it_says_whatever_gpus_there_are(server: FakeServer) -> None:
