@@ -75,18 +75,33 @@ def chat_faults(body: JsonObject) -> Iterator[FieldViolation]:
 
 def _choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[FieldViolation]:
     """Yield what is wrong with a choice that wants a call made: whatever came of it would be none, and free."""
-    choice, offered = body.get(choosing), body.get(offering)
-    tools = [tool for tool in offered if isinstance(tool, dict)] if isinstance(offered, list) else []
-    if isinstance(choice, dict) and choice.get("type", "function") == "function":
-        if _name_of(choice) not in map(_name_of, tools):
+    choice, tools = body.get(choosing), _objects(body.get(offering))
+    named = None
+    if isinstance(choice, dict):
+        # A choice of functions has no type, whatever else stands there.
+        kind = choice.get("type", "function") if choosing == "tool_choice" else "function"
+        allowed = choice.get("allowed_tools")
+        allowed = allowed if isinstance(allowed, dict) else choice
+        if kind == "allowed_tools" and allowed.get("mode") != "required":
+            return
+        named = {"function": [choice], "allowed_tools": _objects(allowed.get("tools"))}.get(str(kind))
+    elif choice != "required":
+        return
+    if named is not None:
+        if {*map(_name_of, named)}.isdisjoint({*map(_name_of, tools)} - {""}):
             yield FieldViolation(choosing, f"must name one of {offering}")
-    elif choice == "required" and not tools:
+    elif not tools:
         yield FieldViolation(choosing, f"must not be required without {offering}")
 
 
-def _name_of(tool: JsonObject) -> JsonValue:
-    function = tool.get("function")
-    return function.get("name") if isinstance(function, dict) else tool.get("name")
+def _objects(values: JsonValue) -> list[JsonObject]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _name_of(tool: JsonObject) -> str:
+    known = tool.get("function") or tool.get("custom")
+    name = known.get("name") if isinstance(known, dict) else tool.get("name")
+    return name if isinstance(name, str) else ""
 
 
 def _message_faults(messages: JsonValue) -> Iterator[FieldViolation]:
