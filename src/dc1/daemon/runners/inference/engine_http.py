@@ -1,5 +1,6 @@
 """HTTP with an engine: connections that are kept, as many as there are calls, and bodies as they come."""
 
+import asyncio
 import json
 import ssl
 import zlib
@@ -123,10 +124,15 @@ async def _inflated(sent: AsyncIterator[bytes], coding: str) -> AsyncIterator[by
     try:
         async for piece in sent:
             rest = piece
-            # In pieces, for a few bytes may stand for any number: whoever reads them stops at what an answer can be.
+            # In pieces, for a few bytes may stand for any number: whoever reads them stops at what an answer can be,
+            # and other jobs have their turn meanwhile.
             while rest:
                 yield inflater.decompress(rest, _PIECE_BYTES)
-                rest = inflater.unconsumed_tail
+                if rest := inflater.unconsumed_tail:
+                    await asyncio.sleep(0)
+            if inflater.eof:
+                # What follows would be kept without an end, for whoever asks for it.
+                return
     except zlib.error:
         raise RunFailed(ErrorCategory.ENGINE, "the engine's answer is compressed wrongly", transient=True) from None
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from functools import partial
 
 import aiohttp
@@ -234,10 +234,12 @@ def _asks_for_much(call: EngineCall) -> bool:
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """Return a body as far as it is worth reading."""
+    """Return a body as far as it is worth reading, and can be read."""
     body = bytearray()
-    async for chunk in pieces_of(answer):
-        body += chunk
-        if len(body) > _MOST_BODY_BYTES:
-            break
+    # Of a refusal that nobody can read its status says enough, and whoever looks at an engine finds no JSON.
+    with suppress(RunFailed):
+        async for chunk in pieces_of(answer):
+            body += chunk
+            if len(body) > _MOST_BODY_BYTES:
+                break
     return bytes(body[:_MOST_BODY_BYTES])

@@ -8,6 +8,7 @@ import aiohttp
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
 from dc1.daemon.runners.inference.answer import objects, said_in
 from dc1.daemon.runners.inference.engine import Completion, EventCallback
+from dc1.daemon.runners.inference.engine_http import pieces_of
 from dc1.daemon.runners.inference.event_stream import MOST_ANSWER_BYTES, MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import error_text, refusal
 from dc1.daemon.runners.inference.relays.relay import asked_of
@@ -92,7 +93,7 @@ class TypedRelay:
         if self._path in _WORDS:
             return await self._take_text(answer)
         content_type, size = well_formed(answer.headers["content-type"].strip()), 0
-        async for piece in answer.content.iter_any():
+        async for piece in pieces_of(answer):
             for start in range(0, len(piece), _PIECE_BYTES):
                 part = piece[start : start + _PIECE_BYTES]
                 await self._send(compact(bytes_event(content_type, part)), "", False)
@@ -106,7 +107,7 @@ class TypedRelay:
 
     async def _take_text(self, answer: aiohttp.ClientResponse) -> None:
         text = bytearray()
-        async for piece in answer.content.iter_any():
+        async for piece in pieces_of(answer):
             text += piece
             if len(text) > MOST_EVENT_BYTES // 2:
                 raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
