@@ -7,7 +7,7 @@ import pytest
 from dc1.daemon.runners.base import EngineCall, RunFailed
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.relays.relay import EventRelay
-from dc1.daemon.runners.inference.tool_calls import ToolCalls
+from dc1.daemon.runners.inference.tool_calls import ToolCalls, mend_whole_calls
 
 
 def piece(**said: Any) -> dict[str, Any]:
@@ -33,6 +33,11 @@ def test_no_answer_calls_more_tools_than_it_can_have_tokens(pieces: list[Any]) -
 
     with pytest.raises(RunFailed, match="more tools"):
         put_together()
+
+
+def test_an_answer_in_one_piece_calls_no_more_tools_either() -> None:
+    with pytest.raises(RunFailed, match="more tools"):
+        mend_whole_calls({"tool_calls": [{} for _ in range(3_000)]})
 
 
 def test_as_many_as_it_can_have_are_told_apart() -> None:

@@ -99,8 +99,10 @@ class EventReader:
 
     def _joined(self) -> Event | None:
         """Return the event that was sent in several lines; None where there is none."""
-        unread, self._unread = self._unread, []
-        return self._event_of(b"\n".join(unread), is_all=True) if unread else None
+        data, self._unread = b"\n".join(self._unread), []
+        if len(data) > MOST_EVENT_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
+        return self._event_of(data, is_all=True) if data else None
 
     def _event_of(self, data: bytes, *, is_all: bool = False) -> Event | None:
         """Return the event that a value stands for; None where the next line goes on with it, or the text is over."""

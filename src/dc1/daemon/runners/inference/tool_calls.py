@@ -16,6 +16,8 @@ _MOST_CALLS: Final = 1_024
 _MOST_PIECES: Final = 32_768
 """Of one answer, which has 8,192 tokens at most."""
 
+_TOO_MANY: Final = "the engine calls more tools than an answer can"
+
 _MOST_LOOKED_AT: Final = 64 * 1024
 """Characters of arguments that are looked at for being whole, which is done with each piece."""
 
@@ -78,7 +80,7 @@ class ToolCalls:
         taken = pieces if isinstance(pieces, list) else ()
         self._pieces += len(taken)
         if self._pieces > _MOST_PIECES or len(self._calls) > _MOST_CALLS:
-            raise RunFailed(ErrorCategory.ENGINE, "the engine calls more tools than an answer can")
+            raise RunFailed(ErrorCategory.ENGINE, _TOO_MANY)
         return [self._add(piece).place for piece in taken if isinstance(piece, dict)]
 
     def whole(self) -> tuple[JsonObject, ...]:
@@ -93,9 +95,13 @@ class ToolCalls:
             for place, call in enumerate(ordered)
         )
 
-    def blank(self) -> list[int]:
-        """Return the indices of the calls of which no arguments came."""
-        return [call.place for call in self._calls if not call.size or not call.arguments.strip()]
+    def fill(self) -> list[int]:
+        """Give the calls of which no arguments came an empty object of them, and return their indices."""
+        blank = [call for call in self._calls if not call.size or not call.arguments.strip()]
+        for call in blank:
+            # Kept, for some engines say twice that an answer ends.
+            call.say(NO_ARGUMENTS)
+        return [call.place for call in blank]
 
     def _add(self, piece: dict[str, Any]) -> _Call:
         function = piece.get("function")
@@ -146,10 +152,17 @@ def made_id() -> str:
 
 
 def mend_whole_calls(message: dict[str, Any]) -> bool:
-    """Give the calls of tools of an answer in one piece what clients read of each; tell whether any had it not."""
-    calls = message.get("tool_calls")
+    """Give the calls of tools of an answer in one piece what clients read of each; tell whether any had it not.
+
+    Raises:
+        RunFailed: They are more than those of any answer.
+    """
+    said = message.get("tool_calls")
+    calls = said if isinstance(said, list) else []
+    if len(calls) > _MOST_CALLS:
+        raise RunFailed(ErrorCategory.ENGINE, _TOO_MANY)
     changed = False
-    for call in calls if isinstance(calls, list) else ():
+    for call in calls:
         if not isinstance(call, dict):
             continue
         changed |= mend_call(call, "" if call.get("id") else made_id()) | mend_arguments(call)

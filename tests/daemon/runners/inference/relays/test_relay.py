@@ -191,6 +191,17 @@ def test_a_value_in_several_lines_is_one_event() -> None:
     assert (len(events), text) == (2, "Hi")
 
 
+async def test_a_value_in_several_lines_is_no_larger_than_one_in_a_line() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b'data: {"a":[\n'
+        for _ in range(3):
+            yield b'data: "%s",\n' % (b"x" * 3_000_000)
+        yield b"data: 1]}\n\n"
+
+    with pytest.raises(RunFailed, match="more than an answer"):
+        await anext(EventReader(body()).events())
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -246,6 +257,19 @@ def test_a_call_without_arguments_has_an_empty_object_of_them() -> None:
         {"index": 0, "function": {"arguments": "{}"}},
         {"index": 2, "function": {"arguments": "{}"}},
     ]
+
+
+@pytest.mark.parametrize("arguments", ["", None, " "])
+def test_it_has_them_once_whenever_the_engine_says_that_the_answer_ends(arguments: str | None) -> None:
+    """Some say it with the call, and some once more with the usage."""
+    call = piece(index=0, id="c0", type="function", function={"name": "list", "arguments": arguments})
+    ended = json.loads(call)
+    ended["choices"][0]["finish_reason"] = "tool_calls"
+    for said in ([call, LAST], [json.dumps(ended)]):
+        events, _ = relayed(frames(*said), "text/event-stream", stream=True)
+        pieces = [each for event in events for each in json.loads(event)["choices"][0]["delta"].get("tool_calls", ())]
+        assert {each["index"] for each in pieces} == {0}
+        assert "".join(each["function"]["arguments"] or "" for each in pieces).strip() == "{}"
 
 
 def test_calls_of_tools_in_one_piece_are_as_clients_read_them() -> None:

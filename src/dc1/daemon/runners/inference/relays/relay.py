@@ -234,10 +234,10 @@ class EventRelay:
             if piece.get("index") != place:
                 piece["index"] = place
                 changed = True
-        if choice.get("finish_reason") and not pieces and (blank := self._calls[index].blank()):
+        if choice.get("finish_reason") and (blank := self._calls[index].fill()):
             # Of a tool without parameters; to clients a call is one once its arguments can be read.
             said = [{"index": place, "function": {"arguments": NO_ARGUMENTS}} for place in blank]
-            choice["delta"] = {**delta, "tool_calls": said}
+            choice["delta"] = {**delta, "tool_calls": [*pieces, *said]}
             changed = True
         return changed
 
