@@ -71,6 +71,7 @@ def test_an_event_of_any_type_costs_nobody_else_anything(kind: object) -> None:
         ({"content": "Hi", "thinking": "Hm"}, "HiHm"),
         ({"content": "Hi", "reasoning": "Hm", "reasoning_details": [{"text": "Hm"}]}, "HiHm"),
         ({"content": "", "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}, "Hm"),
+        ({"content": "Hi", "reasoning_content": 5, "reasoning": "Hm"}, "HiHm"),
         ({"content": None, "audio": {"data": "UklGRg==", "transcript": "Hello"}}, "Hello"),
         ({"audio": {"data": "UklGRg=="}}, "UklGRg=="),
         ({"content": 5, "refusal": ["No"], "audio": "x", "function_call": [], "tool_calls": {}}, "No"),

@@ -16,7 +16,9 @@ MAX_EVENT_VALUES = 1_000_000
 _MAX_DEPTH = 100
 _MOST_COUNTED = 2**31 - 1
 _PLAIN = frozenset({"role", "content"})
-_REASONINGS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
+REASONINGS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
+"""Under which names engines say what a model thinks; those that say it under several mean it once."""
+
 _PART_TEXTS = ("text", "thinking", "summary", "refusal")
 
 
@@ -166,9 +168,7 @@ def _texts(said: JsonObject) -> Iterator[str]:
             return
     else:
         yield part_texts(content)
-    # Engines that say it under several names mean it once.
-    names = (name for name in _REASONINGS if said.get(name))
-    yield part_texts(said.get(next(names, "")))
+    yield reasoning_in(said)
     yield part_texts(said.get("refusal"))
     audio = said.get("audio")
     if isinstance(audio, dict):
@@ -178,6 +178,11 @@ def _texts(said: JsonObject) -> Iterator[str]:
     for function in (*functions, said.get("function_call")):
         if isinstance(function, dict):
             yield from (part if isinstance(part, str) else compact(part) for part in function.values() if part)
+
+
+def reasoning_in(said: JsonObject) -> str:
+    """Return what a message or a part of one says of what its model thinks, empty where it says nothing of it."""
+    return next((text for name in REASONINGS if name in said and (text := part_texts(said[name]))), "")
 
 
 def part_texts(value: JsonValue) -> str:

@@ -286,3 +286,13 @@ def test_a_call_of_many_pieces_is_read_once() -> None:
         list(stream.take(chunk(tool(0, ",{}"))))
     # Read from its beginning with each piece it took half a minute of this thread.
     assert time.thread_time() - begun < 5
+
+
+def test_calls_and_names_without_end_are_told_as_far_as_an_answer_can_have_them() -> None:
+    calls: Any = [{"index": number, "id": f"c{number}", "function": {"name": "f"}} for number in range(3_000)]
+    said: Any = events(MessagesStream(read()), chunk({"tool_calls": calls}), chunk({}, "tool_calls"))
+    assert sum(event["type"] == "content_block_start" for event in said) == 1_024
+    pieces = [chunk(tool(0, "", id="c0", name=f"{number:0500}")) for number in range(20)]
+    said = events(MessagesStream(read()), *pieces, chunk({}, "tool_calls"))
+    (begun,) = [event["content_block"] for event in said if event["type"] == "content_block_start"]
+    assert len(begun["name"]) == 1_500

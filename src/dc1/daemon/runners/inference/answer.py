@@ -7,6 +7,7 @@ from dc1.daemon.runners.inference.engine import Completion
 from dc1.daemon.runners.inference.text import SplitText, carried, text_of, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values
+from dc1.domain.inference.events import REASONINGS, reasoning_in
 
 _MOST_LOGPROB_VALUES = 20_000
 _SAID = (
@@ -16,11 +17,7 @@ _SAID = (
     "function_call",
     "refusal",
     "audio",
-    "reasoning_content",
-    "reasoning",
-    "thinking",
-    "reasoning_details",
-    "thinking_blocks",
+    *REASONINGS,
 )
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
@@ -73,8 +70,7 @@ class Answer:
         delta = said_in(choice)
         if calls := delta.get("tool_calls"):
             self._tool_calls.add(calls)
-        # Engines that say it under both names mean it once.
-        if reasoning := text_of(delta.get("reasoning_content")) or text_of(delta.get("reasoning")):
+        if reasoning := reasoning_in(delta):
             self._reasoning.append(reasoning)
         if refusal := text_of(delta.get("refusal")):
             self._refusal.append(refusal)

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
-from dc1.domain.inference.events import part_texts
+from dc1.domain.inference.events import part_texts, reasoning_in
+
+# A daemon may pass on any number of them, and everybody else waits while they are told.
+_MOST_CALLS: Final = 1_024
+_MOST_NAME: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class NamedCalls:
                 continue
             held = self._held.get(call.index, ToolCall(call.index, "", "", ""))
             # Others tell all of it again.
-            name = held.name if call.name == held.name else held.name + call.name
+            is_more = call.name != held.name and len(held.name) < _MOST_NAME
+            name = held.name + call.name if is_more else held.name
             self._held[call.index] = ToolCall(call.index, held.id or call.id, name, call.arguments)
             if call.arguments:
                 yield from self.rest()
@@ -72,12 +77,9 @@ class Said:
         calls = said.get("tool_calls")
         return cls(
             text=_content(said.get("content"), "text"),
-            reasoning=_text(said.get("reasoning_content"))
-            or _text(said.get("reasoning"))
-            or _text(said.get("thinking"))
-            or _content(said.get("content"), "thinking"),
+            reasoning=reasoning_in(said) or _content(said.get("content"), "thinking"),
             refusal=_text(said.get("refusal")),
-            calls=[_call(call, at) for at, call in enumerate(calls if isinstance(calls, list) else ())],
+            calls=[_call(call, at) for at, call in enumerate(calls[:_MOST_CALLS] if isinstance(calls, list) else ())],
             finish_reason=_text(choice.get("finish_reason")),
             stop=_text(choice.get("stop_reason")),
         )

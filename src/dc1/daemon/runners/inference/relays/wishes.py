@@ -8,12 +8,13 @@ from typing import Any, Final
 from dc1.daemon.runners.inference.answer import index_of, objects, said_in
 from dc1.daemon.runners.inference.refusals import refusal, unheeded
 from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.inference.events import REASONINGS
 
 _OBJECT: Final = re.compile(r"\{")
 _ANY_VALUE: Final = re.compile(r'[{\["0-9tfn-]')
 _NO_CALL: Final = b'{"message": "the engine does not have a tool called that must be"}'
 # What thinks first may say nothing else for long, and what calls a tool need not say anything: nobody waits for more.
-_OTHERS: Final = ("tool_calls", "function_call", "reasoning_content", "reasoning", "refusal")
+_OTHERS: Final = ("tool_calls", "function_call", "refusal", *REASONINGS)
 _STOPS: Final = ("stop", "stop_token_ids")
 # Of engines that do not keep it apart, a caller or an owner may want it so.
 _THINKING: Final = "<"
