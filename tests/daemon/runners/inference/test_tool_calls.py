@@ -48,6 +48,16 @@ def test_as_many_as_it_can_have_are_told_apart() -> None:
     assert {call["function"]["arguments"] for call in calls.whole()} == {"{}"}  # type: ignore[index,call-overload]
 
 
+def test_every_call_has_an_index_of_its_own_that_clients_can_count_to() -> None:
+    calls = ToolCalls()
+    said = [(1, "a"), (1, "b"), (10**30, "c"), (-1, "d"), (2, "e"), (0, "f")]
+    found = [calls.add([piece(index=index, id=call)])[0] for index, call in said]
+    assert len({*found}) == len(said)
+    assert min(found) == 0
+    assert max(found) < 10
+    assert calls.add([piece(index=10**30, arguments="{}")]) == [found[2]]
+
+
 def test_arguments_of_any_length_are_joined_once() -> None:
     calls = ToolCalls()
     for _ in range(8_192):

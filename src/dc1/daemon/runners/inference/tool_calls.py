@@ -1,5 +1,6 @@
 """The calls of tools that an answer makes, put together of the pieces in which engines send them."""
 
+import itertools
 import json
 import secrets
 from collections.abc import Hashable
@@ -129,12 +130,18 @@ class ToolCalls:
         if counted is None and call_id:
             call = self._by_id.get(call_id, call)
         if call is None or _is_another(call, call_id, name):
-            is_new = counted is not None and counted not in self._places
-            call = _Call(counted, counted if is_new and counted is not None else len(self._calls))
+            call = _Call(counted, self._place(counted))
             self._calls.append(call)
             self._places.add(call.place)
         self._newest[counted] = call
         return call
+
+    def _place(self, counted: int | None) -> int:
+        """Return the index that a new call has: its own where no other has it, and it is one of an answer's."""
+        # Clients keep calls in a list, which they go through up to the largest index.
+        if counted is not None and 0 <= counted <= _MOST_CALLS and counted not in self._places:
+            return counted
+        return next(place for place in itertools.count(len(self._calls)) if place not in self._places)
 
 
 def _is_another(call: _Call, call_id: str, name: str) -> bool:
