@@ -123,15 +123,14 @@ class Agent:
 
     async def _probe(self) -> None:
         usual = wait = self._config.probe_interval_seconds
-        was_lost = False
+        lost: frozenset[Runner] = frozenset()
         while True:
             await self._registry.stale(wait)
             if await self._registry.probe():
                 self._connection.beat_now()
             # An engine that is started anew is back in seconds or minutes, and earns nothing until it is found.
-            is_lost = self._registry.has_lost
-            wait = min(usual, 2 * wait if was_lost else SOON_SECONDS) if is_lost else usual
-            was_lost = is_lost
+            before, lost = lost, self._registry.lost
+            wait = min(usual, 2 * wait if lost <= before else SOON_SECONDS) if lost else usual
 
     async def _until_drained(self) -> None:
         """Wait for the wish to end, then until no lease is left or time is up."""

@@ -54,15 +54,17 @@ async def test_an_engine_that_was_lost_is_looked_for_again_soon(
 
 
 @pytest.mark.parametrize("usual", [60.0, 1.0])
-async def test_one_that_stays_away_is_looked_for_less_and_less(usual: float) -> None:
+async def test_one_that_stays_away_is_looked_for_less_and_less_until_another_is_lost(usual: float) -> None:
     waited: list[float] = []
 
     class Lost:
-        has_lost = True
+        lost = frozenset({"an engine"})
 
         async def stale(self, seconds: float) -> None:
             waited.append(seconds)
             if len(waited) == 9:
+                self.lost |= {"another"}
+            elif len(waited) > 10:
                 raise asyncio.CancelledError
 
         async def probe(self) -> bool:
@@ -71,7 +73,7 @@ async def test_one_that_stays_away_is_looked_for_less_and_less(usual: float) -> 
     looking: Any = SimpleNamespace(_config=SimpleNamespace(probe_interval_seconds=usual), _registry=Lost())
     with pytest.raises(asyncio.CancelledError):
         await agent.Agent._probe(looking)
-    assert waited == [min(usual, each) for each in (usual, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0)]
+    assert waited == [min(usual, each) for each in (usual, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0, 2.0, 4.0)]
 
 
 async def test_an_engine_takes_as_many_calls_as_it_says_whatever_gpus_there_are(server: FakeServer) -> None:

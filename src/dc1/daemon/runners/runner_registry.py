@@ -69,9 +69,9 @@ class RunnerRegistry:
         return changed
 
     @property
-    def has_lost(self) -> bool:
-        """Whether a runner cannot be used now that could be before."""
-        return any(runner in self._once_found for runner, now in self._now() if not now.available)
+    def lost(self) -> frozenset[Runner]:
+        """Those that cannot be used now and could be before."""
+        return frozenset(self._once_found.difference(runner for runner, _ in self._available()))
 
     def serve(self, provider_id: int, images: Iterable[str]) -> None:
         """Take over from the server for which provider work is done, and its list of approved images."""
