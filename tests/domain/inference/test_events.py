@@ -86,6 +86,14 @@ def test_whatever_a_model_made_is_paid_in_whatever_words_it_is_said(
     assert event.made() == (text, 1 if key == "delta" else -(-len(text) // 4))
 
 
+@pytest.mark.parametrize("content", ["Hi", [{"type": "text", "text": "H"}, {"thinking": "Hm"}, 5, {"text": "i"}]])
+def test_a_text_in_parts_is_known_as_what_was_told(content: object) -> None:
+    """Otherwise an answer of which a part was lost would be told all over again."""
+    event = AnswerEvent.read(json.dumps({"choices": [{"index": 0, "delta": {"content": content}}]}).encode())
+    assert event is not None
+    assert event.content() == "Hi"
+
+
 @pytest.mark.parametrize("counted", [-5, 5.5, 5.0, "5", True, 10**30, 0, None])
 def test_what_is_no_count_is_taken_for_none(counted: object) -> None:
     said = {"choices": [{"message": {"content": "a" * 9}}], "usage": {"completion_tokens": counted}}

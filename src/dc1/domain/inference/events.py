@@ -84,7 +84,7 @@ class AnswerEvent:
     def content(self) -> str:
         """Return what it adds to the text of the first answer."""
         first = (_said(choice) for choice in self.choices if choice.get("index") in (0, None))
-        return "".join(text for said in first if isinstance(text := said.get("content"), str))
+        return "".join(content_in(said) for said in first)
 
     def made(self) -> tuple[str, int]:
         """Return all that a model made of it, and how many tokens that is at least."""
@@ -178,6 +178,14 @@ def _texts(said: JsonObject) -> Iterator[str]:
     for function in (*functions, said.get("function_call")):
         if isinstance(function, dict):
             yield from (part if isinstance(part, str) else compact(part) for part in function.values() if part)
+
+
+def content_in(said: JsonObject, kind: str = "text") -> str:
+    """Return what the content of a message says of a kind: a text is one, and of a list its parts of that kind."""
+    content = said.get("content")
+    if isinstance(content, list):
+        return "".join(part_texts(part.get(kind)) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) and kind == "text" else ""
 
 
 def reasoning_in(said: JsonObject) -> str:

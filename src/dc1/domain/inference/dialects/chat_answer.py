@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
-from dc1.domain.inference.events import part_texts, reasoning_in
+from dc1.domain.inference.events import content_in, reasoning_in
 
 # A daemon may pass on any number of them, and everybody else waits while they are told.
 _MOST_CALLS: Final = 1_024
@@ -76,8 +76,8 @@ class Said:
         said = message if isinstance(message, dict) else {}
         calls = said.get("tool_calls")
         return cls(
-            text=_content(said.get("content"), "text"),
-            reasoning=reasoning_in(said) or _content(said.get("content"), "thinking"),
+            text=content_in(said),
+            reasoning=reasoning_in(said) or content_in(said, "thinking"),
             refusal=_text(said.get("refusal")),
             calls=[_call(call, at) for at, call in enumerate(calls[:_MOST_CALLS] if isinstance(calls, list) else ())],
             finish_reason=_text(choice.get("finish_reason")),
@@ -112,13 +112,6 @@ class Counts:
 
 def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _content(value: JsonValue, kind: str) -> str:
-    """Return what content says of a kind: a text is one, and of a list its parts of that kind."""
-    if isinstance(value, list):
-        return "".join(part_texts(part.get(kind)) for part in value if isinstance(part, dict))
-    return _text(value) if kind == "text" else ""
 
 
 def _call(call: JsonValue, at: int) -> ToolCall:
