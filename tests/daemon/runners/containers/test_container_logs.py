@@ -1,5 +1,6 @@
 """What a container prints, into a lease, on a real engine."""
 
+import gc
 import time
 
 import pytest
@@ -25,12 +26,18 @@ async def test_a_program_that_prints_without_an_end_costs_no_core(container_engi
     lease = HeldLease(work)
     lease.state = LeaseState.RUNNING
     lease.logs = LogBuffer(max_lines=1_000)
-    used = time.process_time()
-    with pytest.raises(RunFailed) as failed:
-        await runner.run(work, LeaseSink(lease, changed=lambda: None))
+    # What a process of ten thousand tests has to collect is no work of the runner's.
+    gc.disable()
+    try:
+        used = time.process_time()
+        with pytest.raises(RunFailed) as failed:
+            await runner.run(work, LeaseSink(lease, changed=lambda: None))
+        used = time.process_time() - used
+    finally:
+        gc.enable()
     assert failed.value.category is ErrorCategory.TIMEOUT
     assert lease.logs.is_cut
     # A second where everything it prints is followed at the speed at which it comes.
-    assert time.process_time() - used < 0.7
+    assert used < 0.7
     lease.release()
     await runner.aclose()
