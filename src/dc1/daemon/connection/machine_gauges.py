@@ -10,7 +10,7 @@ from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.leases.assignments import Assignments
 from dc1.daemon.leases.leases import LeaseState
 from dc1.daemon.runners.runner_registry import RunnerRegistry
-from dc1.domain.base.json_types import JsonObject
+from dc1.domain.base.json_types import JsonObject, objects
 from dc1.domain.gpus.card_health import failure_of
 from dc1.metrics.families import Values, build, counter, gauge
 
@@ -70,8 +70,7 @@ class MachineGauges:
 
 
 def _of_cards(status: JsonObject) -> Iterator[Metric]:
-    listed = status.get("all_gpus")
-    cards = [card for card in listed if isinstance(card, dict)] if isinstance(listed, list) else []
+    cards = objects(status.get("all_gpus"))
     for field, (name, text, factor) in _OF_CARDS.items():
         values: Values = {
             str(card.get("index")): value * factor

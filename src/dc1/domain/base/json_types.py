@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
@@ -35,6 +35,11 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 def compact(value: JsonValue) -> str:
     """Write JSON without needless white space, text outside ASCII as it is."""
     return _COMPACT.encode(value)
+
+
+def objects(values: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, none of what is no list."""
+    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
 
 
 def parse_strictly(text: str, parse_int: Callable[[str], int | float] | None = None) -> JsonValue:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue, objects
 from dc1.domain.base.numeric import as_integer, as_number, plain
 from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.calls import (
@@ -75,7 +75,7 @@ def chat_faults(body: JsonObject) -> Iterator[FieldViolation]:
 
 def _choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[FieldViolation]:
     """Yield what is wrong with a choice that wants a call made: whatever came of it would be none, and free."""
-    choice, tools = body.get(choosing), _objects(body.get(offering))
+    choice, tools = body.get(choosing), objects(body.get(offering))
     named = None
     if isinstance(choice, dict):
         # A choice of functions has no type, whatever else stands there.
@@ -84,7 +84,7 @@ def _choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[F
         allowed = allowed if isinstance(allowed, dict) else choice
         if kind == "allowed_tools" and allowed.get("mode") != "required":
             return
-        named = {"function": [choice], "allowed_tools": _objects(allowed.get("tools"))}.get(str(kind))
+        named = {"function": [choice], "allowed_tools": objects(allowed.get("tools"))}.get(str(kind))
     elif choice != "required":
         return
     if named is not None:
@@ -92,10 +92,6 @@ def _choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[F
             yield FieldViolation(choosing, f"must name one of {offering}")
     elif not tools:
         yield FieldViolation(choosing, f"must not be required without {offering}")
-
-
-def _objects(values: JsonValue) -> list[JsonObject]:
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def _name_of(tool: JsonObject) -> str:

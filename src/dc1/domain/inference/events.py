@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from dc1.domain.base.json_members import Member, members, spliced
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves, has_more_values, is_deeper
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves, has_more_values, is_deeper, objects
 from dc1.domain.inference.images import IMAGE_TOKENS, pictures_in
 from dc1.domain.inference.typed_answers import is_typed_end, is_typed_event, outer_of, typed_text
 from dc1.domain.inference.usage import uncounted_tokens
@@ -44,7 +44,7 @@ class AnswerEvent:
         if not _is_writable(text, found):
             return None
         said = found["choices"].value if "choices" in found else None
-        return cls(text, found, [each for each in said if isinstance(each, dict)] if isinstance(said, list) else [])
+        return cls(text, found, objects(said))
 
     @classmethod
     def read_all(cls, sent: Sequence[bytes]) -> tuple[Self, ...]:
@@ -173,8 +173,7 @@ def _texts(said: JsonObject) -> Iterator[str]:
     audio = said.get("audio")
     if isinstance(audio, dict):
         yield part_texts(audio.get("transcript")) or part_texts(audio.get("data"))
-    calls = said.get("tool_calls")
-    functions = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    functions = (call.get("function") for call in objects(said.get("tool_calls")))
     for function in (*functions, said.get("function_call")):
         if isinstance(function, dict):
             yield from (part if isinstance(part, str) else compact(part) for part in function.values() if part)

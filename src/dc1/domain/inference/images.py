@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue, objects
 from dc1.domain.base.numeric import as_integer
 from dc1.domain.errors import FieldViolation
 from dc1.domain.inference.calls import is_within, model_faults, others_size, text_size
@@ -51,7 +51,7 @@ def images_made(answer: JsonObject) -> int:
 
 def pictures_in(data: JsonValue) -> list[str]:
     """Return the pictures that the data of an answer has, each in its text form."""
-    found = [each.get(B64_JSON) for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+    found = [each.get(B64_JSON) for each in objects(data)]
     return [picture for picture in found if isinstance(picture, str) and picture]
 
 

@@ -4,7 +4,15 @@ import base64
 import binascii
 from enum import StrEnum
 
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values, is_deeper, parse_strictly
+from dc1.domain.base.json_types import (
+    JsonObject,
+    JsonValue,
+    compact,
+    has_more_values,
+    is_deeper,
+    objects,
+    parse_strictly,
+)
 from dc1.domain.base.numeric import as_number
 from dc1.domain.errors import request_body_too_large
 
@@ -111,8 +119,7 @@ def refusal_text(result: JsonValue) -> str:
 
 def tool_calls(result: JsonValue) -> list[JsonObject]:
     """Return the calls of tools in a result."""
-    calls = result.get("tool_calls") if isinstance(result, dict) else None
-    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return objects(result.get("tool_calls")) if isinstance(result, dict) else []
 
 
 def is_nothing(result: JsonValue) -> bool:

@@ -6,7 +6,7 @@ from dc1.daemon.runners.base import token_count
 from dc1.daemon.runners.inference.engine import Completion
 from dc1.daemon.runners.inference.text import SplitText, carried, text_of, well_formed
 from dc1.daemon.runners.inference.tool_calls import ToolCalls
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_more_values, objects
 from dc1.domain.inference.events import REASONINGS, reasoning_in
 
 _MOST_LOGPROB_VALUES = 20_000
@@ -117,11 +117,6 @@ class Answer:
         # The caller has them; of a result that has too many values nobody would have anything.
         logprobs = carried(self._logprobs)
         return None if has_more_values(compact(logprobs), _MOST_LOGPROB_VALUES) else logprobs
-
-
-def objects(values: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list, none of what is no list."""
-    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
 
 
 def said_in(choice: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from dc1.daemon.runners.base import EngineCall
-from dc1.daemon.runners.inference.answer import objects, said_in
+from dc1.daemon.runners.inference.answer import said_in
 from dc1.daemon.runners.inference.engine import EventCallback
 from dc1.daemon.runners.inference.event_stream import Event
 from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.relays.relay import EventRelay
 from dc1.daemon.runners.inference.relays.wishes import allowed_names, must_call, name_of
 from dc1.domain.base.json_members import members, spliced
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, objects
 
 CHAT = "/v1/chat/completions"
 

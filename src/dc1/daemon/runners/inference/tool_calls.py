@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dc1.daemon.runners.base import RunFailed
 from dc1.daemon.runners.inference.text import text_of, well_formed
-from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.base.json_types import JsonObject, compact, objects
 from dc1.domain.jobs.states import ErrorCategory
 
 # An engine may send without an end, and everybody's calls on its machine wait while its pieces are told apart.
@@ -169,9 +169,7 @@ def mend_whole_calls(message: dict[str, Any]) -> bool:
     if len(calls) > _MOST_CALLS:
         raise RunFailed(ErrorCategory.ENGINE, _TOO_MANY)
     changed = False
-    for call in calls:
-        if not isinstance(call, dict):
-            continue
+    for call in objects(calls):
         changed |= mend_call(call, "" if call.get("id") else made_id()) | mend_arguments(call)
         function = call.get("function")
         if isinstance(function, dict) and not function.get("arguments"):

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dc1.daemon.runners.base import EngineCall, RunFailed
-from dc1.daemon.runners.inference.answer import objects as objects_of
 from dc1.daemon.runners.inference.event_stream import EventReader
 from dc1.daemon.runners.inference.relays.relay import EventRelay
+from dc1.domain.base.json_types import objects as objects_of
 from dc1.domain.inference.events import AnswerEvent
 from tests.daemon.runners.inference.json_texts import VALUES, ObjectText, objects
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
-from dc1.daemon.runners.inference.answer import Answer, index_of, objects, said_in, says_something
+from dc1.daemon.runners.inference.answer import Answer, index_of, said_in, says_something
 from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import refusal
@@ -21,7 +21,7 @@ from dc1.daemon.runners.inference.tool_calls import (
     mend_whole_calls,
 )
 from dc1.domain.base.json_members import Member, members, spliced
-from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact, has_halves, objects
 from dc1.domain.inference.calls import MAX_ANSWERS
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.usage import uncounted_tokens

@@ -6,7 +6,7 @@ from typing import Any, Final
 import aiohttp
 
 from dc1.daemon.runners.base import EngineCall, RunFailed, token_count
-from dc1.daemon.runners.inference.answer import objects, said_in
+from dc1.daemon.runners.inference.answer import said_in
 from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.engine_http import pieces_of
 from dc1.daemon.runners.inference.event_stream import MOST_ANSWER_BYTES, MOST_EVENT_BYTES, TOO_MUCH, Event
@@ -14,7 +14,7 @@ from dc1.daemon.runners.inference.refusals import error_text, refusal
 from dc1.daemon.runners.inference.relays.relay import asked_of
 from dc1.daemon.runners.inference.text import carried, well_formed
 from dc1.domain.base.json_members import members, spliced
-from dc1.domain.base.json_types import JsonObject, compact, has_halves
+from dc1.domain.base.json_types import JsonObject, compact, has_halves, objects
 from dc1.domain.inference.audio import TEXT_FORMATS, bytes_event, transcription_fault
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.typed_answers import failure_of, is_last, typed_text, usage_in

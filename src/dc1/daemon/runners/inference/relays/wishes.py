@@ -5,9 +5,9 @@ import re
 import string
 from typing import Any, Final
 
-from dc1.daemon.runners.inference.answer import index_of, objects, said_in
+from dc1.daemon.runners.inference.answer import index_of, said_in
 from dc1.daemon.runners.inference.refusals import refusal, unheeded
-from dc1.domain.base.json_types import JsonObject, JsonValue
+from dc1.domain.base.json_types import JsonObject, JsonValue, objects
 from dc1.domain.inference.events import REASONINGS
 
 _OBJECT: Final = re.compile(r"\{")
