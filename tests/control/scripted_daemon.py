@@ -7,8 +7,8 @@ been followed when the call that says it returns. That is what makes a hundred s
 import asyncio
 from collections.abc import Callable
 
+from dc1.control.cluster.second_daemons import Asker, instance_of
 from dc1.control.control_plane import ControlPlane
-from dc1.control.scheduling.second_daemons import Asker, instance_of
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.daemon_messages import DaemonMessages
 from dc1.services.daemons.daemon_session import DaemonSession

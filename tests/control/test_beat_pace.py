@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from dc1.control.beat_pace import MOST_STRETCH, BeatPace, stretched
-from dc1.control.scheduling.second_daemons import Asker
+from dc1.control.cluster.second_daemons import Asker
 from dc1.domain.errors import ApiError
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.daemon_messages import DaemonMessages

@@ -11,6 +11,7 @@ from dc1.control.background.fault_watch import FaultWatch
 from dc1.control.background.reaper import Reaper
 from dc1.control.background.report_flusher import ReportFlusher
 from dc1.control.cluster.replication import Replication
+from dc1.control.cluster.second_daemons import SecondDaemons
 from dc1.control.cluster.stream_spread import StreamSpread
 from dc1.control.config import ControlConfig
 from dc1.control.delivery.notification_channels import NotificationChannels
@@ -39,7 +40,6 @@ from dc1.control.scheduling.dispatcher import Dispatcher
 from dc1.control.scheduling.job_feed import JobFeed
 from dc1.control.scheduling.leases import Leases
 from dc1.control.scheduling.replicas import NoReplicas, Replicas
-from dc1.control.scheduling.second_daemons import SecondDaemons
 from dc1.control.scheduling.sessions import Session, Sessions
 from dc1.domain.base.clock import Clock
 from dc1.storage.engine.database import Database

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.struct_pb2 import Value
 from sqlalchemy.exc import DBAPIError
 
-from dc1.control.scheduling import sessions
+from dc1.control.scheduling import early_offers
 from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.sessions import StopReason
@@ -44,7 +44,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_is_taken_back_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take a second from an offer to its commit, after which a call is offered again."""
-    monkeypatch.setattr(sessions, "_MOST_EARLY_SECONDS", 60.0)
+    monkeypatch.setattr(early_offers, "_MOST_EARLY_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ async def test_a_disk_that_hangs_keeps_no_beat_waiting(
     market: SmallMarket, daemon: Daemon, renter: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is taken back, and offered again when the disk has it."""
-    monkeypatch.setattr(sessions, "_MOST_EARLY_SECONDS", 0.01)
+    monkeypatch.setattr(early_offers, "_MOST_EARLY_SECONDS", 0.01)
     async with begun(market, daemon, renter) as call:
         follower, outbox = _follower(market, daemon)
         await _answer(follower, call)

@@ -10,6 +10,7 @@ from dc1.control.failures import level_of
 from dc1.control.fleet.provider import Provider
 from dc1.control.periodic import whenever
 from dc1.control.scheduling.core import Core
+from dc1.control.scheduling.early_offers import EarlyOffer, EarlyOffers
 from dc1.control.scheduling.engine_health import EngineHealth
 from dc1.control.scheduling.engine_speed import EngineSpeeds
 from dc1.control.scheduling.estimates import Estimates
@@ -18,7 +19,7 @@ from dc1.control.scheduling.job_queue import JobQueue, WaitingJob
 from dc1.control.scheduling.job_versions import JobVersions
 from dc1.control.scheduling.leases import AnswerTimes, Assignment, Lease
 from dc1.control.scheduling.scheduler import Declines, Match, Scheduler
-from dc1.control.scheduling.sessions import EarlyOffer, EarlyOffers, StopReason
+from dc1.control.scheduling.sessions import StopReason
 from dc1.domain.inference.relayed_pace import RelayedPace
 from dc1.domain.jobs.placement import Requirement, Room
 from dc1.domain.jobs.queue_order import queue_key

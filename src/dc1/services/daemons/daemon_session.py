@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import structlog
 
+from dc1.control.cluster.second_daemons import Asker, instance_of
 from dc1.control.control_plane import ControlPlane
 from dc1.control.failures import level_of
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.probe_messages import ProbeMessage
-from dc1.control.scheduling.second_daemons import Asker, instance_of
 from dc1.control.scheduling.sessions import EndReason, StopReason
 from dc1.domain import errors
 from dc1.domain.errors import ApiError
