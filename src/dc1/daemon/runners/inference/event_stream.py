@@ -26,6 +26,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CONSTANTS = {"-Infinity": -9999.0}
 _FIELD = re.compile(rb"(?:data|event|id|retry|error)?:")
 _ERROR = b"error"
+_ENDS = frozenset({b"data", _ERROR})
+"""What ends an event that goes over several lines as its empty line does: `[DONE]`, and what fails."""
+
 _CONSTANT = re.compile("NaN|Infinity")
 
 
@@ -51,6 +54,7 @@ class EventReader:
         self.is_over = False
         self._kind = b""
         self._unread: list[bytes] = []
+        self._unread_bytes = 0
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the objects of an answer up to `[DONE]` or its end; of one that is no stream, the whole.
@@ -79,16 +83,21 @@ class EventReader:
         """Take a line, and return the event that it ends."""
         name, _, said = line.partition(b":")
         data = said.strip()
-        if name == b"data" and data and data != b"[DONE]":
-            if not self._unread:
+        if name == b"data" and data != b"[DONE]":
+            # Empty, it is a line of an event like any other, and before one it is nothing.
+            if data and not self._unread:
                 return self._event_of(data)
-            self._unread.append(data)
+            if self._unread:
+                self._go_on(data)
+            return None
+        if name == b"event":
+            self._kind = data
+        if self._unread and line and name not in _ENDS:
+            # A comment, or what else may stand between the lines of an event: its end is an empty line.
             return None
         event = self._joined()
         if data == b"[DONE]":
             self.is_done = True
-        elif name == b"event":
-            self._kind = data
         elif name == _ERROR and data:
             # llama.cpp had a field of its own for what fails.
             self._kind = _ERROR
@@ -97,11 +106,15 @@ class EventReader:
             self._kind = b""
         return event
 
+    def _go_on(self, data: bytes) -> None:
+        self._unread.append(data)
+        self._unread_bytes += 1 + len(data)
+        if self._unread_bytes > MOST_EVENT_BYTES:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
+
     def _joined(self) -> Event | None:
         """Return the event that was sent in several lines; None where there is none."""
-        data, self._unread = b"\n".join(self._unread), []
-        if len(data) > MOST_EVENT_BYTES:
-            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
+        data, self._unread, self._unread_bytes = b"\n".join(self._unread), [], 0
         return self._event_of(data, is_all=True) if data else None
 
     def _event_of(self, data: bytes, *, is_all: bool = False) -> Event | None:
@@ -115,7 +128,7 @@ class EventReader:
                 return None
             if is_all or not isinstance(failure, _NotJsonError):
                 raise
-        self._unread.append(data)
+        self._go_on(data)
         return None
 
     def _is_whole(self, first_line: bytes) -> bool:

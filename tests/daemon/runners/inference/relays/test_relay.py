@@ -291,3 +291,19 @@ def test_an_answer_without_a_message_is_none(message: str) -> None:
     said = b'{"choices":[{"index":0,"message":%s,"finish_reason":"stop"}]}' % message.encode()
     with pytest.raises(RunFailed, match="gave no answer"):
         relayed([said], "application/json", stream=False)
+
+
+@pytest.mark.parametrize(
+    "between", [":", ": still there", "data:", "data: ", "id: 7", "retry: 5", "event: chunk", "odd"]
+)
+def test_what_stands_between_the_lines_of_an_event_does_not_end_it(between: str) -> None:
+    said = f'data: {{"choices":\n{between}\ndata: [{{"index":0,"delta":{{"content":"Hi"}}}}]}}\n\ndata: {LAST}\n\ndata: [DONE]\n\n'
+    events, text = relayed([said.encode()], "text/event-stream", stream=True)
+    assert text == "Hi"
+    assert len(events) == 2
+
+
+def test_an_event_of_several_lines_is_bounded_with_them() -> None:
+    said = b'data: {"choices":\n' + b"data:\n" * (8 * 1024 * 1024)
+    with pytest.raises(RunFailed, match="more than an answer"):
+        relayed([said], "text/event-stream", stream=True)
