@@ -1,5 +1,7 @@
 """Calls of tools are put together of their pieces at no cost to others, whatever an engine sends."""
 
+import copy
+import json
 from typing import Any
 
 import pytest
@@ -73,3 +75,42 @@ async def test_no_engine_numbers_more_answers_than_any_call_asks_for() -> None:
     value: dict[str, Any] = {"choices": [{"index": number, "delta": {"content": "x"}} for number in range(300)]}
     with pytest.raises(RunFailed, match="more than an answer"):
         await relay.take(Event("{}", value, is_whole=False))
+
+
+def test_many_calls_in_one_chunk_are_too_many_as_well() -> None:
+    with pytest.raises(RunFailed, match="more tools"):
+        ToolCalls().add([piece(index=number) for number in range(3_000)])
+
+
+CALLED: Any = {"index": 0, "id": "c", "function": {"name": "find"}}
+ENDED: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
+USAGE: dict[str, Any] = {"prompt_tokens": 1, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("late", "arguments"), [([], "{}"), (['{"q":', "1}"], '{"q":1}'), (["", '{"q":1}'], '{"q":1}'), ([" "], " {}")]
+)
+@pytest.mark.parametrize("has_usage", [True, False])
+async def test_arguments_behind_the_reason_of_an_end_are_told_before_it(
+    late: list[str], arguments: str, *, has_usage: bool
+) -> None:
+    told: list[Any] = []
+
+    async def send(event: str, _text: str, _is_last: bool) -> None:
+        told.extend([json.loads(event)] if event else [])
+
+    relay = EventRelay(EngineCall("/v1/chat/completions", '{"messages": [], "stream": true}', 50), "m", send)
+    chunks: list[Any] = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [CALLED]}}]},
+        {"choices": [ENDED]},
+        *({"choices": [{"index": 0, "delta": {"tool_calls": [piece(index=0, arguments=each)]}}]} for each in late),
+        *([{"choices": [], "usage": USAGE}] if has_usage else []),
+    ]
+    for chunk in copy.deepcopy(chunks):
+        await relay.take(Event(json.dumps(chunk), chunk, is_whole=False))
+    await relay.end()
+    choices = [choice for each in told for choice in each["choices"]]
+    pieces = [call for choice in choices for call in choice["delta"].get("tool_calls", [])]
+    assert "".join(each["function"].get("arguments", "") for each in pieces) == arguments
+    assert [choice.get("finish_reason") for choice in choices][-1] == "tool_calls"
+    assert ("usage" in told[-1]) is has_usage

@@ -80,9 +80,12 @@ class ToolCalls:
         """
         taken = pieces if isinstance(pieces, list) else ()
         self._pieces += len(taken)
-        if self._pieces > _MOST_PIECES or len(self._calls) > _MOST_CALLS:
+        if self._pieces > _MOST_PIECES:
             raise RunFailed(ErrorCategory.ENGINE, _TOO_MANY)
-        return [self._add(piece).place for piece in taken if isinstance(piece, dict)]
+        places = [self._add(piece).place for piece in taken if isinstance(piece, dict)]
+        if len(self._calls) > _MOST_CALLS:
+            raise RunFailed(ErrorCategory.ENGINE, _TOO_MANY)
+        return places
 
     def whole(self) -> tuple[JsonObject, ...]:
         """Return the calls in their order, as a message holds them."""
@@ -96,9 +99,17 @@ class ToolCalls:
             for place, call in enumerate(ordered)
         )
 
+    @property
+    def has_blank(self) -> bool:
+        """Whether no arguments have come of some call."""
+        return bool(self._blank())
+
+    def _blank(self) -> list[_Call]:
+        return [call for call in self._calls if not call.size or not call.arguments.strip()]
+
     def fill(self) -> list[int]:
         """Give the calls of which no arguments came an empty object of them, and return their indices."""
-        blank = [call for call in self._calls if not call.size or not call.arguments.strip()]
+        blank = self._blank()
         for call in blank:
             # Kept, for some engines say twice that an answer ends.
             call.say(NO_ARGUMENTS)

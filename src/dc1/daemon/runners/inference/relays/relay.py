@@ -1,5 +1,6 @@
 """What an engine says is passed on as it says it; only what no reader could use is mended."""
 
+import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol
@@ -122,6 +123,7 @@ class EventRelay:
         self._split: defaultdict[tuple[int, str], SplitText] = defaultdict(SplitText)
         self._is_relayed = True
         self._last: JsonObject = {}
+        self._ends: list[str] = []
         self._held: list[tuple[str, str]] = []
         self._held_size = 0
 
@@ -150,6 +152,11 @@ class EventRelay:
         # What has several lines, or was written anew, may be larger than any line: it would cut the daemon's stream.
         if _is_too_large(sent):
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
+        if self._waits(event, choices):
+            self._ends.append(sent)
+            sent = ""
+        if self._ends and (not choices or len(self._ends) > _MOST_SEEN):
+            await self._tell_ends()
         if sent or text:
             await self._tell(sent, text, is_last=event.is_whole and self._is_relayed)
         if not event.is_whole:
@@ -162,6 +169,7 @@ class EventRelay:
             value = self._chunk([_piece(index, "text" if self._makes_text else "content", piece)])
             await self.take(Event(compact(value), value, is_whole=False))
         rest = self.answer.rest()
+        await self._tell_ends()
         self._require_answers(self._seen)
         self._wishes.end()
         if rest or self._held or (self._is_relayed and self._streams):
@@ -234,12 +242,28 @@ class EventRelay:
             if piece.get("index") != place:
                 piece["index"] = place
                 changed = True
-        if choice.get("finish_reason") and (blank := self._calls[index].fill()):
-            # Of a tool without parameters; to clients a call is one once its arguments can be read.
-            said = [{"index": place, "function": {"arguments": NO_ARGUMENTS}} for place in blank]
-            choice["delta"] = {**delta, "tool_calls": [*pieces, *said]}
-            changed = True
         return changed
+
+    def _waits(self, event: Event, choices: list[dict[str, Any]]) -> bool:
+        """Tell whether an event ends an answer that calls tools of whose arguments nothing came yet.
+
+        Some engines say them behind it; of a tool without parameters none come, and to clients a call is one once its
+        arguments can be read.
+        """
+        ends = (index_of(choice) for choice in choices if choice.get("finish_reason"))
+        return not event.is_whole and self._is_relayed and any(self._calls[index].has_blank for index in ends)
+
+    async def _tell_ends(self) -> None:
+        """Pass on the ends that waited for arguments, with an empty object of those that did not come."""
+        ends, self._ends = self._ends, []
+        for sent in ends:
+            value, changed = json.loads(sent), False
+            for choice in objects(value["choices"]):
+                if choice.get("finish_reason") and (blank := self._calls[index_of(choice)].fill()):
+                    said = [{"index": place, "function": {"arguments": NO_ARGUMENTS}} for place in blank]
+                    delta, changed = said_in(choice), True
+                    choice["delta"] = {**delta, "tool_calls": [*objects(delta.get("tool_calls")), *said]}
+            await self._tell(compact(value) if changed else sent, "")
 
     def _join(self, choice: dict[str, Any]) -> None:
         index, delta = index_of(choice), said_in(choice)
@@ -265,6 +289,7 @@ class EventRelay:
         if not self._most or self.answer.is_finished or all(made <= self._most for made in self._made.values()):
             return
         self.is_cut = True
+        await self._tell_ends()
         self._wishes.let_be()
         name = "text" if self._makes_text else ""
         ends: list[JsonValue] = [_piece(each, name, "", "length") for each in sorted(self._seen)]
