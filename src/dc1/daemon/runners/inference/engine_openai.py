@@ -81,7 +81,7 @@ class OpenAIEngine:
 
     async def concurrency(self) -> int:
         """Ask the server how many calls it takes at once."""
-        return await concurrency(self._said)
+        return await concurrency(self._said, {str(entry.get("owned_by")) for entry in self._entries})
 
     @property
     def _fills_in(self) -> bool:

@@ -76,9 +76,11 @@ class AbilityProbe:
         shown = await self._post("api/show", {"model": model})
         if shown is not None and shown[0] == _OK and texts_in(said := object_of(shown[1]), "capabilities"):
             return _of_ollama(said)
-        props, sglang, info = [object_of(await self._fetch(path)) for path in ("props", "get_model_info", "info")]
+        paths = ("props", "get_model_info", "model_info", "info")
+        props, older, newer, info = [object_of(await self._fetch(path)) for path in paths]
+        sglang = newer | older
         features = set(await self._features_of_llamacpp(props)) if "total_slots" in props else set()
-        if entry.get("owned_by") in _SCHEMAS_BY_OWNER or "max_total_tokens" in info:
+        if str(entry.get("owned_by")) in _SCHEMAS_BY_OWNER or "max_total_tokens" in info:
             features.add(Feature.STRUCTURED_OUTPUTS)
         features |= {each for each in texts_in(entry, "supported_parameters") if each in set(Feature)}
         shape = object_in(entry, "architecture")

@@ -15,11 +15,21 @@ Post = Callable[[str, JsonObject], Awaitable[tuple[int, bytes] | None]]
 
 def object_of(said: bytes | None) -> dict[str, Any]:
     """Return the JSON object of an answer, an empty one for anything else."""
-    try:
-        whole: Any = json.loads(said or b"")
-    except (ValueError, RecursionError):
-        return {}
+    whole = _json(said)
     return whole if isinstance(whole, dict) else {}
+
+
+def list_of(said: bytes | None) -> list[Any]:
+    """Return the JSON list of an answer, an empty one for anything else."""
+    whole = _json(said)
+    return whole if isinstance(whole, list) else []
+
+
+def _json(said: bytes | None) -> Any:
+    try:
+        return json.loads(said or b"")
+    except (ValueError, RecursionError):
+        return None
 
 
 def object_in(said: dict[str, Any], name: str) -> dict[str, Any]:
