@@ -29,6 +29,9 @@ CLOSE_SECONDS = 3.0
 SOON_SECONDS = 2.0
 """How long after a runner was found gone it is looked for again, and twice as long each time after that."""
 
+LEAST_REST_SECONDS = 1.0
+"""How long no runner is looked at for a doubt after one that was for nothing, and twice as long after each more."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -124,10 +127,16 @@ class Agent:
     async def _probe(self) -> None:
         usual = wait = self._config.probe_interval_seconds
         lost: frozenset[Runner] = frozenset()
+        rest = 0.0
         while True:
-            await self._registry.stale(wait)
-            if await self._registry.probe():
+            is_doubted = await self._registry.stale(wait)
+            if is_doubted:
+                # An engine whose calls all fail is doubted with each: looked at every time, it would be all day.
+                await asyncio.sleep(min(rest, wait))
+            has_changed = await self._registry.probe()
+            if has_changed:
                 self._connection.beat_now()
+            rest = min(usual, max(LEAST_REST_SECONDS, 2 * rest)) if is_doubted and not has_changed else 0.0
             # An engine that is started anew is back in seconds or minutes, and earns nothing until it is found.
             before, lost = lost, self._registry.lost
             wait = min(usual, 2 * wait if lost <= before else SOON_SECONDS) if lost else usual

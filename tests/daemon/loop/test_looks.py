@@ -87,3 +87,34 @@ async def test_an_engine_takes_as_many_calls_as_it_says_whatever_gpus_there_are(
         runs[1].finish()
         await stream.next("outcome")
         await daemon.started(stream, "job-4")
+
+
+async def test_doubts_that_were_for_nothing_are_followed_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call that an engine fails is a doubt: it would be looked at without a pause."""
+    rested: list[float] = []
+    changes = iter([False] * 8 + [True] + [False] * 2)
+
+    async def rest(seconds: float) -> None:
+        rested.append(seconds)
+
+    class Doubted:
+        lost: frozenset[Any] = frozenset()
+
+        async def stale(self, _seconds: float) -> bool:
+            return True
+
+        async def probe(self) -> bool:
+            try:
+                return next(changes)
+            except StopIteration:
+                raise asyncio.CancelledError from None
+
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    looking: Any = SimpleNamespace(
+        _config=SimpleNamespace(probe_interval_seconds=60.0),
+        _registry=Doubted(),
+        _connection=SimpleNamespace(beat_now=lambda: None),
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await agent.Agent._probe(looking)
+    assert rested == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 0.0, 1.0, 2.0]

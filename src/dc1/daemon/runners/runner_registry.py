@@ -101,13 +101,14 @@ class RunnerRegistry:
         """Ask for a probe before the next one is due."""
         self._stale.set()
 
-    async def stale(self, seconds: float) -> None:
-        """Wait until a probe is asked for or `seconds` have passed."""
+    async def stale(self, seconds: float) -> bool:
+        """Wait until a probe is asked for or `seconds` have passed; tell whether one was."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stale.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
     def runner_for(self, work: Work) -> Runner | str:
         """Return a runner that can take such work now, or the reason why there is none."""
