@@ -3,15 +3,17 @@
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from dc1.domain.base.json_types import JsonObject, compact
+from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 
 _KEYS = ("prompt_cache_key", "user")
 
-# A shorter beginning is read faster than it is worth to wait behind others for.
-_LEAST_PREFIX_CHARACTERS = 1_024
+# A shorter beginning is read faster than it is worth to wait behind others for; behind a longer one calls may differ.
+_PREFIX_CHARACTERS = 1_024
 
 # The system's words and the first of the user, which stay when a conversation goes on.
 _FIRST_MESSAGES = 2
+# Where other APIs than chats have what comes before a conversation.
+_BEFORE = ("system", "instructions")
 
 
 def shared_by(body: JsonObject) -> bytes:
@@ -20,11 +22,24 @@ def shared_by(body: JsonObject) -> bytes:
         value = body.get(name)
         if isinstance(value, str) and value:
             return _digest(f"{name} {value}".encode("utf-8", "surrogatepass"))
-    messages, prompt = body.get("messages"), body.get("prompt")
-    prefix = compact(messages[:_FIRST_MESSAGES]) if isinstance(messages, list) else ""
-    if isinstance(prompt, str) and len(prompt) >= _LEAST_PREFIX_CHARACTERS:
-        prefix = prompt[:_LEAST_PREFIX_CHARACTERS]
-    return _digest(prefix.encode("utf-8", "surrogatepass")) if len(prefix) >= _LEAST_PREFIX_CHARACTERS else b""
+    metadata = body.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if isinstance(user, str) and user:
+        return _digest(f"user {user}".encode("utf-8", "surrogatepass"))
+    prefix = _beginning(body)[:_PREFIX_CHARACTERS]
+    return _digest(prefix.encode("utf-8", "surrogatepass")) if len(prefix) == _PREFIX_CHARACTERS else b""
+
+
+def _beginning(body: JsonObject) -> str:
+    """Return what an engine reads first of a call."""
+    prompt = body.get("prompt")
+    if isinstance(prompt, str):
+        return prompt
+    conversation = body.get("messages") or body.get("input")
+    before: list[JsonValue] = [body[name] for name in _BEFORE if body.get(name)]
+    said = conversation[:_FIRST_MESSAGES] if isinstance(conversation, list) else []
+    # Texts of which vectors are made have nothing to do with each other.
+    return compact([*before, *(each for each in said if isinstance(each, dict))])
 
 
 def affinity_of(renter_id: int, shared: bytes) -> bytes | None:

@@ -64,6 +64,28 @@ def test_who_belongs_together() -> None:
     assert affinity_of(1, shared_by({"messages": LONG})) != affinity_of(2, shared_by({"messages": LONG}))
 
 
+WORDS = "You are careful. " * 80
+ASKED: list[JsonValue] = [{"role": "user", "content": "Hi"}]
+OTHERS: list[JsonValue] = [{"role": "user", "content": "And?"}]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"messages": LONG}, {"messages": [LONG[0], *OTHERS]}),
+        ({"system": WORDS, "messages": ASKED}, {"system": WORDS, "messages": OTHERS}),
+        ({"instructions": WORDS, "input": "Hi"}, {"instructions": WORDS, "input": "And?"}),
+        ({"instructions": WORDS, "input": ASKED}, {"instructions": WORDS, "input": OTHERS}),
+        ({"metadata": {"user_id": "u"}, "messages": ASKED}, {"user": "u", "messages": OTHERS}),
+        ({"prompt": f"{WORDS}Hi"}, {"prompt": f"{WORDS}And?"}),
+    ],
+)
+def test_a_long_beginning_is_enough_whatever_is_asked_behind_it(one: JsonObject, other: JsonObject) -> None:
+    assert shared_by(one)
+    assert shared_by(one) == shared_by(other)
+    assert not shared_by({"input": [WORDS, WORDS]})
+
+
 def test_who_leaves_moves_its_own_calls_only() -> None:
     keys = [b"%d" % each for each in range(1_000)]
     before = [preferred(key, range(10)) for key in keys]
