@@ -34,6 +34,9 @@ def allowed(mode: str, *tools: Any) -> Any:
         {"tool_choice": DRAW},
         {"tool_choice": {"type": "auto"}},
         {"tool_choice": {}, "tools": [{}]},
+        {"tool_choice": "required", "tools": []},
+        {"tool_choice": "required", "tools": [{}]},
+        {"tool_choice": "required", "tools": [{"type": "function"}, {"type": "function", "function": {}}]},
         {"function_call": {"type": "other", "name": "find"}},
         {"functions": [{"name": "find"}], "function_call": {"name": ["find"]}},
     ],
@@ -61,3 +64,48 @@ def test_a_choice_of_what_is_not_there(asked: Any) -> None:
 )
 def test_a_choice_of_what_is_there(asked: Any) -> None:
     read(**asked)
+
+
+def native(path: EnginePath, **asked: Any) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "input": "Hi", "max_tokens": 9, **asked}
+    read_call(path, compact(body).encode(), 100_000)
+
+
+SEARCH: Any = {"type": "web_search"}
+FLAT: Any = {"type": "function", "name": "find"}
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        (EnginePath.MESSAGES, {"tool_choice": {"type": "any"}}),
+        (EnginePath.MESSAGES, {"tool_choice": {"type": "any"}, "tools": [{}]}),
+        (EnginePath.MESSAGES, {"tool_choice": {"type": "tool", "name": "list"}, "tools": [{"name": "find"}]}),
+        (EnginePath.RESPONSES, {"tool_choice": "required", "tools": []}),
+        (EnginePath.RESPONSES, {"tool_choice": {"type": "function", "name": "list"}, "tools": [FLAT, SEARCH]}),
+        (EnginePath.RESPONSES, {"tool_choice": SEARCH}),
+    ],
+)
+def test_a_choice_in_an_apis_own_words_of_what_is_not_there(path: EnginePath, asked: Any) -> None:
+    with pytest.raises(ApiError) as refusal:
+        native(path, **asked)
+    assert [fault.field for fault in refusal.value.fields] == ["tool_choice"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        (EnginePath.MESSAGES, {"tool_choice": {"type": "any"}, "tools": [{"name": "find"}]}),
+        (EnginePath.MESSAGES, {"tool_choice": {"type": "tool", "name": "find"}, "tools": [{"name": "find"}]}),
+        (EnginePath.MESSAGES, {"tool_choice": {"type": "auto"}}),
+        (EnginePath.MESSAGES, {"tool_choice": {"type": "none"}}),
+        (EnginePath.RESPONSES, {"tool_choice": "required", "tools": [SEARCH]}),
+        (EnginePath.RESPONSES, {"tool_choice": SEARCH, "tools": [SEARCH]}),
+        (
+            EnginePath.RESPONSES,
+            {"tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [SEARCH]}, "tools": [FLAT, SEARCH]},
+        ),
+    ],
+)
+def test_a_choice_in_an_apis_own_words_of_what_is_there(path: EnginePath, asked: Any) -> None:
+    native(path, **asked)

@@ -69,13 +69,13 @@ def chat_faults(body: JsonObject) -> Iterator[FieldViolation]:
     yield from _message_faults(body["messages"])
     yield from generation_faults(body, _LIMITS)
     yield from server_faults(body)
-    yield from _choice_faults(body, "tool_choice", "tools")
-    yield from _choice_faults(body, "function_call", "functions")
+    yield from choice_faults(body, "tool_choice", "tools")
+    yield from choice_faults(body, "function_call", "functions")
 
 
-def _choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[FieldViolation]:
+def choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[FieldViolation]:
     """Yield what is wrong with a choice that wants a call made: whatever came of it would be none, and free."""
-    choice, tools = body.get(choosing), objects(body.get(offering))
+    choice, tools = body.get(choosing), {*map(_meant, objects(body.get(offering)))} - {""}
     named = None
     if isinstance(choice, dict):
         # A choice of functions has no type, whatever else stands there.
@@ -88,15 +88,18 @@ def _choice_faults(body: JsonObject, choosing: str, offering: str) -> Iterator[F
     elif choice != "required":
         return
     if named is not None:
-        if {*map(_name_of, named)}.isdisjoint({*map(_name_of, tools)} - {""}):
+        if tools.isdisjoint(map(_meant, named)):
             yield FieldViolation(choosing, f"must name one of {offering}")
     elif not tools:
         yield FieldViolation(choosing, f"must not be required without {offering}")
 
 
-def _name_of(tool: JsonObject) -> str:
+def _meant(tool: JsonObject) -> str:
+    """Return what tells a tool from others: its name or, of an engine's own, its type; empty where it has neither."""
     known = tool.get("function") or tool.get("custom")
     name = known.get("name") if isinstance(known, dict) else tool.get("name")
+    if name is None and tool.get("type") not in ("function", "custom"):
+        name = tool.get("type")
     return name if isinstance(name, str) else ""
 
 

@@ -15,6 +15,7 @@ from dc1.domain.inference.calls import (
     model_faults,
     server_faults,
 )
+from dc1.domain.inference.chat import choice_faults
 from dc1.domain.providers.model_abilities import EnginePath
 
 LIMITS: Final[Mapping[str, str]] = {
@@ -91,6 +92,17 @@ def _faults(body: JsonObject, path: str) -> Iterator[FieldViolation]:
     if not isinstance(body.get("stream"), bool | None):
         yield FieldViolation("stream", "must be true or false")
     yield from server_faults(body)
+    yield from choice_faults(_with_choice_of_chats(body), "tool_choice", "tools")
+
+
+def _with_choice_of_chats(body: JsonObject) -> JsonObject:
+    """Return a call with what it says of the calls of tools in the words of chats, as Responses say it too."""
+    choice = body.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if isinstance(choice, dict) and kind == "tool":
+        return body | {"tool_choice": {"type": "function", "name": choice.get("name")}}
+    words: dict[JsonValue, JsonValue] = {"any": "required", "auto": "auto", "none": "none"}
+    return body | {"tool_choice": words[kind]} if isinstance(kind, str) and kind in words else body
 
 
 def _size(value: JsonValue) -> int:
