@@ -288,11 +288,35 @@ def test_a_call_of_many_pieces_is_read_once() -> None:
     assert time.thread_time() - begun < 5
 
 
-def test_calls_and_names_without_end_are_told_as_far_as_an_answer_can_have_them() -> None:
-    calls: Any = [{"index": number, "id": f"c{number}", "function": {"name": "f"}} for number in range(3_000)]
-    said: Any = events(MessagesStream(read()), chunk({"tool_calls": calls}), chunk({}, "tool_calls"))
-    assert sum(event["type"] == "content_block_start" for event in said) == 1_024
+def test_names_without_end_are_told_as_far_as_an_answer_can_have_them() -> None:
     pieces = [chunk(tool(0, "", id="c0", name=f"{number:0500}")) for number in range(20)]
-    said = events(MessagesStream(read()), *pieces, chunk({}, "tool_calls"))
+    said: Any = events(MessagesStream(read()), *pieces, chunk({}, "tool_calls"))
     (begun,) = [event["content_block"] for event in said if event["type"] == "content_block_start"]
     assert len(begun["name"]) == 1_500
+
+
+def test_the_one_call_of_before_there_were_several_is_told() -> None:
+    begun: Any
+    ended: Any
+    begun, ended = ({"function_call": {"name": "find", "arguments": said}} for said in ("", '{"q":1}'))
+    said: Any = events(MessagesStream(read()), chunk(begun), chunk(ended), chunk({}, "function_call"))
+    assert [event["content_block"]["name"] for event in said if event["type"] == "content_block_start"] == ["find"]
+    message: Any = {"function_call": {"name": "find", "arguments": '{"q":1}'}}
+    told: Any = message_of({"choices": [{"message": message}]}, read())
+    assert told["stop_reason"] == "tool_use"
+    assert [(each["name"], each["input"]) for each in told["content"]] == [("find", {"q": 1})]
+
+
+def test_the_words_of_a_sound_are_told() -> None:
+    message: Any = {"content": None, "audio": {"data": "AAAA", "transcript": "Hello"}}
+    assert message_of({"choices": [{"message": message}]}, read())["content"] == [{"type": "text", "text": "Hello"}]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_answer_of_more_calls_than_can_be_told_is_none(*, at_once: bool) -> None:
+    """In part it would be taken for the whole, and what it wants done would be."""
+    calls: Any = [tool(number, "{}", id=f"c{number}", name="find") for number in range(1_100)]
+    if at_once:
+        calls = [{"tool_calls": [call for each in calls for call in each["tool_calls"]]}]
+    with pytest.raises(ApiError, match="more tools"):
+        events(MessagesStream(read()), *map(chunk, calls))

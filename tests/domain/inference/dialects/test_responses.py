@@ -226,3 +226,10 @@ def test_what_fails_before_anything_was_said_begins_all_the_same() -> None:
     told: list[Any] = list(ResponsesStream(read()).failed("Timed out", chunk({})))
     assert [event["type"] for event in told] == ["response.created", "response.in_progress", "response.failed"]
     assert {event["response"]["id"] for event in told} == {"job-1"}
+
+
+def test_the_one_call_of_before_there_were_several_is_told() -> None:
+    message: Any = {"function_call": {"name": "find", "arguments": "{}"}}
+    output: Any = response_of({"choices": [{"message": message}]}, read())["output"]
+    (item,) = output
+    assert (item["type"], item["name"], item["arguments"]) == ("function_call", "find", "{}")

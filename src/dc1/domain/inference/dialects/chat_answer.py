@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
 from dc1.domain.base.numeric import as_integer
-from dc1.domain.inference.events import content_in, reasoning_in
+from dc1.domain.inference.events import content_in, part_texts, reasoning_in
 
 # A daemon may pass on any number of them, and everybody else waits while they are told.
 _MOST_CALLS: Final = 1_024
 _MOST_NAME: Final = 1_024
+# In part it would be taken for the whole, and what it wants done would be.
+_TOO_MANY: Final = "The answer calls more tools than can be told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,14 @@ class NamedCalls:
         self._held: dict[int, ToolCall] = {}
 
     def take(self, said: Sequence[ToolCall]) -> Iterator[ToolCall]:
-        """Yield what can be told of fragments: a call once its arguments begin, or another call does."""
+        """Yield what can be told of fragments: a call once its arguments begin, or another call does.
+
+        Raises:
+            provider_unavailable: They are of more calls than any answer has.
+        """
         for call in said:
+            if len(self._begun) > _MOST_CALLS:
+                raise errors.provider_unavailable(_TOO_MANY)
             if call.index not in self._held:
                 yield from self.rest()
             if call.index in self._begun:
@@ -67,19 +76,21 @@ class Said:
 
     @classmethod
     def of(cls, chunk: JsonObject) -> Self:
-        """Return what a chat.completion or a chunk of one says; what is of no type that it can have is nothing."""
+        """Return what a chat.completion or a chunk of one says; what is of no type that it can have is nothing.
+
+        More calls of tools than any answer has are refused.
+        """
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
             return cls()
         message = choice.get("delta") or choice.get("message")
         said = message if isinstance(message, dict) else {}
-        calls = said.get("tool_calls")
         return cls(
-            text=content_in(said),
+            text=content_in(said) or _spoken(said.get("audio")),
             reasoning=reasoning_in(said) or content_in(said, "thinking"),
-            refusal=_text(said.get("refusal")),
-            calls=[_call(call, at) for at, call in enumerate(calls[:_MOST_CALLS] if isinstance(calls, list) else ())],
+            refusal=part_texts(said.get("refusal")) or content_in(said, "refusal"),
+            calls=[_call(call, at) for at, call in enumerate(_calls_in(said))],
             finish_reason=_text(choice.get("finish_reason")),
             stop=_text(choice.get("stop_reason")),
         )
@@ -108,6 +119,26 @@ class Counts:
             cached=min(_detail(usage, "prompt_tokens_details", "cached_tokens"), prompt),
             reasoning=min(_detail(usage, "completion_tokens_details", "reasoning_tokens"), completion),
         )
+
+
+def _calls_in(said: JsonObject) -> list[JsonValue]:
+    """Return the calls of tools.
+
+    Raises:
+        provider_unavailable: They are more than any answer has.
+    """
+    calls, function = said.get("tool_calls"), said.get("function_call")
+    if isinstance(calls, list) and calls:
+        if len(calls) > _MOST_CALLS:
+            raise errors.provider_unavailable(_TOO_MANY)
+        return calls
+    # The one call of before there were several, which has no id.
+    return [{"index": 0, "function": function}] if isinstance(function, dict) else []
+
+
+def _spoken(audio: JsonValue) -> str:
+    """Return the words of a sound, for which nobody asks here and some engines make all the same."""
+    return part_texts(audio.get("transcript")) if isinstance(audio, dict) else ""
 
 
 def _text(value: JsonValue) -> str:
