@@ -1,17 +1,19 @@
 """What an engine says beside the text reaches the caller, and its refusals are the caller's affair."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from dc1.testing.market import LocalMarket
 from dc1.testing.people import Renter
-from dc1.testing.poll_daemon import PollDaemon
-from dc1.testing.rest import Json
+from dc1.testing.poll_daemon import MODEL, PollDaemon
+from dc1.testing.rest import Json, Rest
 from dc1.testing.stream_daemon import StreamDaemon
+from dcp.v1 import daemon_stream_pb2 as pb
 from tests.contract.expect import answered, show
-from tests.contract.inference.chat import ANSWER, TOKENS, Caller, begin, envelope
+from tests.contract.inference.chat import ANSWER, CHAT, HELLO, TOKENS, Caller, begin, carrying, envelope, say_events
 
 LOGPROBS = {"content": [{"token": "Hi", "logprob": -0.5}]}
 SAID = {
@@ -113,3 +115,30 @@ def test_what_a_refusal_says_in_numbers_goes_before_its_words(daemon: StreamDaem
         call = caller.ask()
         daemon.fail(begin(daemon), "the engine answered 400: no", category="invalid_params", refused=told)
         envelope(call.result(), status, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [(CHAT, {**HELLO, "max_tokens": 4}), ("/v1/responses", {"model": MODEL, "input": "Hi", "max_output_tokens": 4})],
+)
+def test_a_daemon_that_passes_on_more_than_was_asked_is_ended(
+    rest: Rest, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, path: str, asked: Json
+) -> None:
+    """It was told and kept to the end, of which there need be none."""
+
+    def go_on() -> pb.Stop:
+        lease = begin(carrying(daemon))
+        say_events(daemon, lease, *[{"choices": [{"index": 0, "delta": {"content": "x"}}]}] * 300)
+        stop: pb.Stop = daemon.expect("stop")
+        return stop
+
+    going_on = pool.submit(go_on)
+    answer = rest.rest("POST", path, key=renter.key, json={**asked, "stream": True})
+    assert "The provider's engine goes on beyond what was asked of it" in answer.text
+    assert going_on.result().reason == pb.STOP_REASON_JOB_SETTLED
+    assert show(renter.job(1), "status", "fault", "actual_cost_halala") == {
+        "status": "failed",
+        "fault": "provider",
+        "actual_cost_halala": 0,
+    }
+    assert renter.balance() == 1000

@@ -49,6 +49,7 @@ SAID = [
     "the engine answered 400: Failed to parse tools: x",
     "the engine answered 400: JSON schema conversion failed",
     "the engine's answer broke off",
+    "the engine goes on beyond what was asked of it",
     "the engine stopped: x",
     "the model did not load: x",
     "the engine's connection failed",

@@ -14,8 +14,9 @@ from dc1.control.scheduling.job_feed import TokenChunk
 from dc1.domain.base.clock import Clock
 from dc1.domain.inference.kept_events import KeptEvents
 from dc1.domain.inference.relayed_pace import RelayedPace
-from dc1.domain.inference.usage import NOTHING_RELAYED, RelayedText, RunSaid
+from dc1.domain.inference.usage import NOTHING_RELAYED, CallBounds, RelayedText, RunSaid
 from dc1.domain.jobs.placement import Room
+from dc1.domain.jobs.states import JobSource
 from dc1.domain.providers.liveness import Channel
 from dc1.storage.jobs.claims import UnstoredStart
 from dc1.storage.jobs.job_records import JobRow, JobSpec
@@ -49,7 +50,7 @@ class Lease:
     are under way, which are paid by what was said before, what it says is `held_back`. `pace` is how fast a call is
     answered, None where this server did not see it begin, and `kept` what its engine said, for a caller elsewhere.
     `unstored` is the start of its run until the database has it. `has_caller` is set of a call whose caller is about to
-    read it here, if nobody does yet.
+    read it here, if nobody does yet. `bounds` are those of a call that has said much.
     """
 
     assignment: Assignment
@@ -71,6 +72,7 @@ class Lease:
     kept: KeptEvents = field(default_factory=KeptEvents)
     unstored: UnstoredStart | None = None
     has_caller: bool = False
+    bounds: CallBounds | None = None
 
     def pass_on(self, show: Callable[[], None]) -> bool:
         """Show what the run says, or hold it back while the run is settled; False when no more can be held."""
@@ -106,6 +108,17 @@ class Lease:
             self.relayed = replace(self.relayed, is_whole=True, answer=answer)
         if self.pace is not None:
             self.pace.note(self.relayed, now_ms)
+
+    @property
+    def goes_too_far(self) -> bool:
+        """Whether a call says more than it may come to, though daemons cut what does."""
+        if self.assignment.job.source is not JobSource.V1 or not CallBounds.may_be_passed(self.relayed):
+            return False
+        if self.bounds is None:
+            # Not of every call, as its body is read for it.
+            spec = self.assignment.spec
+            self.bounds = CallBounds.of(spec.inference_path, spec.said or {})
+        return self.bounds.are_passed(self.relayed)
 
     @property
     def said(self) -> RunSaid:

@@ -9,6 +9,10 @@ from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.jobs.results import reasoning_text, refusal_text, response_text, tool_calls
 
+_MORE_TOKENS = 256
+_MOST_TOKEN_BYTES = 8 * 1024
+"""More than any token has: one of sound is 5 KiB in base64, and one of text a few hundred bytes."""
+
 BYTES_PER_TOKEN = 4
 """What nobody counted is taken to be as long as tokens of running text usually are."""
 
@@ -80,18 +84,34 @@ class RunSaid:
 class CallBounds:
     """What bounds the tokens of a call: a token is at least one byte of UTF-8.
 
-    Where the prompt `is_counted`, its bytes are no bound but what is paid.
+    Where the prompt `is_counted`, its bytes are no bound but what is paid. An answer that `streams` can be cut.
     """
 
     prompt_bytes: int
     max_tokens: int
     is_counted: bool = False
+    streams: bool = False
 
     @classmethod
     def of(cls, path: str | None, params: JsonObject) -> Self:
         """Return the bounds of a call by its path and body, or by the params that an older server kept of a chat."""
         kind = kind_of(path)
-        return cls(kind.prompt_bytes(params), kind.most_tokens(params), kind.counts_prompt)
+        is_cut = kind.answer_fault is None and kind.streams(params)
+        return cls(kind.prompt_bytes(params), kind.most_tokens(params), kind.counts_prompt, is_cut)
+
+    @staticmethod
+    def may_be_passed(relayed: RelayedText) -> bool:
+        """Tell whether so much of an answer may be more than its call comes to, so that the bounds have to be known."""
+        return relayed.tokens > _MORE_TOKENS or relayed.size_bytes > _MORE_TOKENS * _MOST_TOKEN_BYTES
+
+    def are_passed(self, relayed: RelayedText) -> bool:
+        """Tell whether a stream goes on far beyond where its daemon has to cut it.
+
+        Far: an engine may say a token in two pieces, and daemons need not count as we do.
+        """
+        most = 2 * self.max_tokens + _MORE_TOKENS
+        is_much = relayed.tokens > most or relayed.size_bytes > most * _MOST_TOKEN_BYTES
+        return is_much and self.streams and self.max_tokens > 0
 
     @property
     def usual_prompt(self) -> int:

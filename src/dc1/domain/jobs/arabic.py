@@ -78,6 +78,7 @@ _FAILURES: Mapping[str, str] = {
     "The provider's engine cannot hold an answer to that schema": "لا يستطيع محرك المزود إلزام الجواب بهذا المخطط",
     "The provider's engine answered {status}": "أجاب محرك المزود بالحالة {status}",
     "The answer of the provider's engine broke off": "انقطع جواب محرك المزود",
+    "The provider's engine goes on beyond what was asked of it": "يتجاوز جواب محرك المزود ما طُلب منه",
     "The provider's engine stopped": "توقف محرك المزود",
     "The provider's engine could not load the model": "تعذّر على محرك المزود تحميل النموذج",
     "The provider's engine could not be reached": "تعذّر الوصول إلى محرك المزود",

@@ -13,6 +13,7 @@ from dc1.domain.jobs.states import JOB_TIMED_OUT, NO_PROVIDER_IN_TIME, NOTHING_H
 RUN_FAILED = "The run failed"
 PROMPT_TOO_LONG = "The prompt is longer than the model's"
 OFFER_DECLINED = "The provider declined the offer"
+TOO_MUCH_SAID = "the engine goes on beyond what was asked of it"
 
 DETAIL_CHARS = 2000
 """So much of a provider's own words is kept, for its owner and admins."""
@@ -120,6 +121,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "The provider's engine cannot hold an answer to that schema",
         ),
         (r"^the engine answered (\d{3})(?!\d)", "The provider's engine answered {0}"),
+        (rf"^{TOO_MUCH_SAID}$", "The provider's engine goes on beyond what was asked of it"),
         (r"^the engine's answer broke off", "The answer of the provider's engine broke off"),
         (r"^the engine stopped: ", "The provider's engine stopped"),
         (r"^the model did not load: ", "The provider's engine could not load the model"),

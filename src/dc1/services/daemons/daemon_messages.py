@@ -16,23 +16,29 @@ from dc1.domain.base.clock import Clock
 from dc1.domain.base.json_types import MAX_VALUES
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode
-from dc1.domain.errors.engine_refusals import EngineRefusal
 from dc1.domain.inference.events import AnswerEvent
 from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.failure_texts import TOO_MUCH_SAID
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
-from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
 from dc1.domain.jobs.states import ErrorCategory, JobSource, LogLevel, Phase
 from dc1.domain.providers.alerts import lately
 from dc1.domain.providers.reports import read_report
 from dc1.services.api.apart import apart
-from dc1.services.api.values import from_value, require_few_values
+from dc1.services.api.values import require_few_values
 from dc1.services.daemons.approved_images import ToldImages
 from dc1.services.daemons.heartbeats import report_body
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.model_abilities import known_abilities
 from dc1.services.daemons.outbox import Outbox
 from dc1.services.daemons.probe_messages import probe_said
-from dc1.services.daemons.stream_messages import LOG_LEVELS, Heard, lease_ref, offer_message, stop_message
+from dc1.services.daemons.stream_messages import (
+    LOG_LEVELS,
+    Heard,
+    attempt_report,
+    lease_ref,
+    offer_message,
+    stop_message,
+)
 from dc1.storage.jobs.claims import run_ends_by_ms
 from dc1.storage.jobs.job_logs import LogLine
 from dcp.v1 import daemon_stream_pb2 as pb
@@ -316,11 +322,25 @@ class DaemonMessages:
         events = await apart(batch.ByteSize(), partial(AnswerEvent.read_all, batch.events))
         is_last = batch.is_last and len(events) == len(batch.events)
         tokens = TokenChunk(ref.attempt_number, batch.text, batch.count, offset, events, batch.event_offset, is_last)
-        self._plane.attempts.tokens(self._provider.id, ref.job_id, tokens)
+        if not self._plane.attempts.tokens(self._provider.id, ref.job_id, tokens):
+            return
+        lease = self._plane.leases.held(self._provider.id, ref.job_id)
+        if lease is not None and lease.goes_too_far:
+            await self._cut_off(ref)
+
+    async def _cut_off(self, ref: pb.LeaseRef) -> None:
+        """End a call of which its daemon passes on more than it may come to, by whose fault it is free."""
+        report = AttemptReport.read(completed=False, error=TOO_MUCH_SAID, category=ErrorCategory.ENGINE)
+        try:
+            await self._plane.attempts.finish(self._provider.id, ref.job_id, ref.attempt_number, report)
+        except ApiError as refusal:
+            self._refused(ref, refusal)
+        else:
+            self._stop(ref, StopReason.SETTLED)
 
     async def _outcome(self, message: pb.Outcome) -> None:
         ref = message.lease
-        report = await apart(message.ByteSize(), partial(_attempt_report, message))
+        report = await apart(message.ByteSize(), partial(attempt_report, message))
         try:
             received = await self._plane.attempts.finish(
                 self._provider.id,
@@ -356,38 +376,3 @@ def _start_message(lease: Lease, clock: Clock) -> pb.Start:
     # A length and not a time: the daemon's clock may be wrong.
     left = max(0.0, (lease.timeout_at_ms - clock.now_ms()) / 1000)
     return pb.Start(lease=lease_ref(lease.job_id, lease.attempt), seconds_left=left)
-
-
-def _attempt_report(message: pb.Outcome) -> AttemptReport:
-    # There is no answer on a stream by which a daemon could send less, and it would repeat what is refused for ever.
-    try:
-        require_few_values(message, MAX_RESULT_VALUES)
-    except ApiError:
-        return _unreadable(f"the result has more than {MAX_RESULT_VALUES} values")
-    try:
-        return _as_said(message)
-    except ApiError:
-        return _unreadable(f"the result is larger than {MAX_RESULT_BYTES} bytes")
-
-
-def _unreadable(why: str) -> AttemptReport:
-    return AttemptReport.read(completed=False, error=why, category=ErrorCategory.INVALID_RESULT)
-
-
-def _as_said(message: pb.Outcome) -> AttemptReport:
-    return AttemptReport.read(
-        completed=message.WhichOneof("end") == "result",
-        result=from_value(message.result),
-        error=message.failure.error,
-        category=message.failure.category,
-        refusal=_refusal(message.failure),
-        gpu_seconds=message.gpu_seconds if message.HasField("gpu_seconds") else None,
-        prompt_tokens=message.prompt_tokens if message.HasField("prompt_tokens") else None,
-        completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,
-        exit_code=message.exit_code if message.HasField("exit_code") else None,
-    )
-
-
-def _refusal(failure: pb.Failure) -> EngineRefusal | None:
-    wait = failure.retry_after_seconds if failure.HasField("retry_after_seconds") else None
-    return EngineRefusal.read(failure.engine_status, failure.engine_code, wait, failure.error)

@@ -6,7 +6,12 @@ from typing import Self
 
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.sessions import EndReason, StopReason
-from dc1.domain.jobs.states import LogLevel
+from dc1.domain.errors import ApiError
+from dc1.domain.errors.engine_refusals import EngineRefusal
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.results import MAX_RESULT_BYTES, MAX_RESULT_VALUES
+from dc1.domain.jobs.states import ErrorCategory, LogLevel
+from dc1.services.api.values import from_value, require_few_values
 from dc1.services.jobs.messages import assignment_message
 from dcp.v1 import daemon_stream_pb2 as pb
 
@@ -83,3 +88,39 @@ def offer_message(
 def stop_message(job_id: str, attempt: int, reason: StopReason) -> pb.Stop:
     """Stop a lease."""
     return pb.Stop(lease=lease_ref(job_id, attempt), reason=STOP_REASONS[reason])
+
+
+def attempt_report(message: pb.Outcome) -> AttemptReport:
+    """Return how an attempt ended by what its daemon says; what cannot be read of it is its failure."""
+    # There is no answer on a stream by which a daemon could send less, and it would repeat what is refused for ever.
+    try:
+        require_few_values(message, MAX_RESULT_VALUES)
+    except ApiError:
+        return _unreadable(f"the result has more than {MAX_RESULT_VALUES} values")
+    try:
+        return _as_said(message)
+    except ApiError:
+        return _unreadable(f"the result is larger than {MAX_RESULT_BYTES} bytes")
+
+
+def _unreadable(why: str) -> AttemptReport:
+    return AttemptReport.read(completed=False, error=why, category=ErrorCategory.INVALID_RESULT)
+
+
+def _as_said(message: pb.Outcome) -> AttemptReport:
+    return AttemptReport.read(
+        completed=message.WhichOneof("end") == "result",
+        result=from_value(message.result),
+        error=message.failure.error,
+        category=message.failure.category,
+        refusal=_refusal(message.failure),
+        gpu_seconds=message.gpu_seconds if message.HasField("gpu_seconds") else None,
+        prompt_tokens=message.prompt_tokens if message.HasField("prompt_tokens") else None,
+        completion_tokens=message.completion_tokens if message.HasField("completion_tokens") else None,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+    )
+
+
+def _refusal(failure: pb.Failure) -> EngineRefusal | None:
+    wait = failure.retry_after_seconds if failure.HasField("retry_after_seconds") else None
+    return EngineRefusal.read(failure.engine_status, failure.engine_code, wait, failure.error)

@@ -48,3 +48,23 @@ async def test_sound_comes_as_it_was_asked_for(wanted: str, given: str) -> None:
     relay = TypedRelay(EngineCall(EnginePath.SPEECH, body, 0), "m", send)
     with pytest.raises(RunFailed):
         relay.takes_bytes(given)
+
+
+@pytest.mark.parametrize("most", [9, 0])
+async def test_an_engine_that_goes_on_beyond_what_was_asked_has_failed(most: int) -> None:
+    async def send(event: str, text: str, is_last: bool) -> None:
+        pass
+
+    said: dict[str, Any] = {"type": "response.output_text.delta", "delta": "x"}
+
+    async def go_on() -> None:
+        relay = TypedRelay(EngineCall(EnginePath.RESPONSES, '{"model": "m", "stream": true}', most), "m", send)
+        for _ in range(400):
+            await relay.take(Event(json.dumps(said), said, is_whole=False))
+
+    if not most:
+        # Of sound, which is not counted in tokens.
+        await go_on()
+        return
+    with pytest.raises(RunFailed, match="goes on beyond"):
+        await go_on()

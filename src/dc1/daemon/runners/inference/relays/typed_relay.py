@@ -19,10 +19,12 @@ from dc1.domain.inference.audio import TEXT_FORMATS, bytes_event, transcription_
 from dc1.domain.inference.kinds import kind_of
 from dc1.domain.inference.typed_answers import failure_of, is_last, typed_text, usage_in
 from dc1.domain.inference.usage import uncounted_tokens
+from dc1.domain.jobs.failure_texts import TOO_MUCH_SAID
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath
 
 _PIECE_BYTES: Final = 192 * 1024
+_MORE_PIECES: Final = 128
 _SOUND: Final = ("audio/", "application/octet-stream")
 _TEXT_TYPES: Final = {"vtt": "text/vtt; charset=utf-8"}
 _PLAIN_TEXT: Final = "text/plain; charset=utf-8"
@@ -55,6 +57,8 @@ class TypedRelay:
         if len(sent.encode(errors="replace")) > MOST_EVENT_BYTES:
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         text = self.answer.take(event.value)
+        if self._streams and self.answer.goes_on:
+            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH_SAID)
         await self._send(sent, text, event.is_whole)
 
     async def end(self) -> None:
@@ -132,6 +136,7 @@ class TypedAnswer:
     def __init__(self, call: EngineCall) -> None:
         self.is_finished = False
         self._call = call
+        self._most = call.max_tokens
         self._texts: list[str] = []
         self._pieces = 0
         self._usage: dict[str, Any] = {}
@@ -152,6 +157,12 @@ class TypedAnswer:
             return ""
         self._texts.append(text)
         return well_formed(text)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes on beyond where its engine has to end it, which alone knows how such an answer ends."""
+        # Some say a token in two pieces, as of a call of a tool its name and that its arguments begin.
+        return self._most > 0 and self._pieces > 2 * self._most + _MORE_PIECES
 
     def completion(self, device: str) -> Completion:
         """Return the whole."""
