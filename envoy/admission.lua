@@ -99,6 +99,11 @@ local function admit(handle, headers, request, path)
   if length == 0 then return end
   local method, name = method_of(request.method, path)
   if not method then return answer(handle, refusal_of(request, REFUSALS.NOT_FOUND), length) end
+  -- Unread it would be called malformed, which says nothing to who compresses by habit.
+  local encoding = headers:get("content-encoding")
+  if encoding and encoding ~= "" and encoding:lower() ~= "identity" then
+    return answer(handle, refusal_of(request, REFUSALS.ENCODED_BODY), length)
+  end
   local too_large = refusal_of(request, REFUSALS.BODY_TOO_LARGE)
   if length and length > method.max_bytes then return answer(handle, too_large, length) end
   -- Who brings a key is believed for what little costs no more than asking.

@@ -1,5 +1,6 @@
 """What may be in a request's body, and how much of it."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -215,3 +216,16 @@ def _body(field: str, size: int, chunked: bool) -> bytes | Iterator[bytes]:
     head, tail = f'{{"{field}":"'.encode(), b'"}'
     body = head + b"a" * (size - len(head) - len(tail)) + tail
     return iter([body[start : start + 65536] for start in range(0, size, 65536)]) if chunked else body
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate, gzip"])
+@pytest.mark.parametrize("path", [REGISTER, "/v1/chat/completions", "/v1/messages"])
+def test_a_body_that_is_compressed_is_told_so(rest: httpx.Client, upstream: Upstream, path: str, coding: str) -> None:
+    answer = rest.post(path, content=gzip.compress(b'{"name":"x"}'), headers={"content-encoding": coding, **KEY})
+    assert answer.status_code == 400
+    assert "Content-Encoding is not supported" in answer.text
+    assert upstream.calls == []
+
+
+def test_one_that_is_said_not_to_be_is_read(rest: httpx.Client, upstream: Upstream) -> None:
+    assert rest.post(REGISTER, content=b'{"name":"x"}', headers={"content-encoding": "identity"}).status_code == 200

@@ -48,6 +48,8 @@ class _EdgeRefusalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EdgeRefus
     """No server is reachable and ready."""
     EDGE_REFUSAL_TIMEOUT: _EdgeRefusal.ValueType  # 12
     """The call ran longer than a call over REST may."""
+    EDGE_REFUSAL_ENCODED_BODY: _EdgeRefusal.ValueType  # 13
+    """The body is compressed, or encoded otherwise."""
 
 class EdgeRefusal(_EdgeRefusal, metaclass=_EdgeRefusalEnumTypeWrapper):
     """Refusals of the edge. The first of a status is what it says when it knows the status only; a status without one reads like 400 or,
@@ -80,4 +82,6 @@ EDGE_REFUSAL_UNAVAILABLE: EdgeRefusal.ValueType  # 11
 """No server is reachable and ready."""
 EDGE_REFUSAL_TIMEOUT: EdgeRefusal.ValueType  # 12
 """The call ran longer than a call over REST may."""
+EDGE_REFUSAL_ENCODED_BODY: EdgeRefusal.ValueType  # 13
+"""The body is compressed, or encoded otherwise."""
 Global___EdgeRefusal: _TypeAlias = EdgeRefusal  # noqa: Y015

@@ -127,12 +127,17 @@ def read_body(sent: bytes, max_bytes: int) -> tuple[str, JsonObject]:
 
     Raises:
         malformed_json: It is none, or one that readers read differently.
+        invalid_field: It is in no UTF-8.
         request_body_too_large: It has more bytes or values than are taken.
     """
     if len(sent) > max_bytes:
         raise errors.request_body_too_large()
     try:
         text = sent.decode()
+    except UnicodeDecodeError:
+        # Such as of Windows: said by name, for to its sender it is JSON.
+        raise errors.invalid_field("body", "must be JSON in UTF-8") from None
+    try:
         if has_more_values(text, MAX_VALUES):
             raise errors.request_body_too_large()
         body = {key: member.value for key, member in members(text, strict=True).items()}
