@@ -34,26 +34,30 @@ def add_renters(conn: Connection, now_ms: int, count: int) -> list[str]:
 
 def add_providers(conn: Connection, now_ms: int, count: int, *, heard: bool = True) -> list[str]:
     """Approved providers that were heard a moment ago, or of which nothing is known yet; returns their keys."""
-    made, reports = [], []
-    for number in range(count):
-        new = providers.NewProvider(f"Provider {number}", f"gpu{number}@example.sa", "H100", "linux")
-        owner = providers.register(conn, new, now_ms)
-        providers.set_approved(conn, owner, now_ms)
-        made.append(keys.new_key(KeyRole.PROVIDER))
-        key_rows.add(conn, KeyRole.PROVIDER, owner, made[-1], now_ms)
-        reports.append(
-            providers.StoredReport(owner, "post", now_ms, gpu_name="NVIDIA H100", vram_mib=81559, gpu_count=1)
-        )
-    if heard:
-        providers.flush_reports(conn, reports, now_ms)
+    made = [keys.new_key(KeyRole.PROVIDER) for _ in range(count)]
+    for owner, key in enumerate(made, _make_providers(conn, now_ms, count, heard=heard)):
+        key_rows.add(conn, KeyRole.PROVIDER, owner, key, now_ms)
     return [key.key for key in made]
 
 
 def copy_providers(conn: Connection, now_ms: int, count: int) -> None:
-    """As add_providers(), of one provider and its copies; the copies have no keys."""
-    add_providers(conn, now_ms, 1)
-    first_id = conn.execute(select(provider_table.c.id)).scalar_one()
-    _copy(conn, provider_table, "id", first_id, count, unique="email")
+    """As add_providers(), without keys."""
+    _make_providers(conn, now_ms, count, heard=True)
+
+
+def _make_providers(conn: Connection, now_ms: int, count: int, *, heard: bool) -> int:
+    """One as the market makes it, and its copies: 10,000 of them, one by one, are more than PostgreSQL is waited for.
+
+    Returns the id of the first; those of the others follow it.
+    """
+    new = providers.NewProvider("Provider", "gpu@example.sa", "H100", "linux")
+    first = providers.register(conn, new, now_ms)
+    providers.set_approved(conn, first, now_ms)
+    if heard:
+        report = providers.StoredReport(first, "post", now_ms, gpu_name="NVIDIA H100", vram_mib=81559, gpu_count=1)
+        providers.flush_reports(conn, [report], now_ms)
+    _copy(conn, provider_table, "id", first, count, unique="email")
+    return first
 
 
 def add_completed_jobs(conn: Connection, now_ms: int, renter_id: int, count: int) -> None:
