@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
+from dc1.control.fleet.failover import FAILOVER_GRACE_SECONDS
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import TEST_RENTER_ID, JobStatus, Phase
 from tests.control.small_market import DONE, SmallMarket

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dc1.control.fleet.failover import FAILOVER_GRACE_SECONDS, RETURN_SECONDS
 from dc1.control.fleet.fleet import Fleet
-from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
 from dc1.domain.jobs.placement import Requirement
 from dc1.domain.providers.gpu_sources import GpuSource
@@ -162,6 +162,57 @@ def test_a_daemon_that_streamed_has_the_failover_grace_after_a_restart(fleet: Fl
     assert fleet.presence.liveness(provider) is Liveness.ONLINE
     clock.advance(2)
     assert fleet.presence.lost() == [provider]
+
+
+def failed_over(fleet: Fleet, count: int) -> list[Provider]:
+    """Daemons whose server went away."""
+    providers = [account(number, presence=Presence(channel=Channel.STREAM)) for number in range(1, count + 1)]
+    fleet.add_all(providers)
+    return providers
+
+
+def test_whom_a_server_has_no_time_for_yet_is_not_lost_while_others_come_back(fleet: Fleet, clock: ManualClock) -> None:
+    *others, last = failed_over(fleet, 30)
+    for provider in others:
+        clock.advance(1)
+        fleet.presence.stream_opened(provider)
+        assert fleet.presence.lost() == []
+        assert fleet.presence.liveness(last) is Liveness.ONLINE
+    clock.advance(FAILOVER_GRACE_SECONDS + 11)
+    assert fleet.presence.lost() == [last]
+
+
+def test_a_daemon_is_not_waited_for_longer_than_it_would_wait_itself(fleet: Fleet, clock: ManualClock) -> None:
+    *others, last = failed_over(fleet, 100)
+    waited = 0
+    for provider in others:
+        clock.advance(1)
+        fleet.presence.stream_opened(provider)
+        if fleet.presence.lost():
+            break
+        waited += 1
+    assert RETURN_SECONDS <= waited <= RETURN_SECONDS + FAILOVER_GRACE_SECONDS + 11
+    assert last in fleet.presence.lost()
+
+
+def test_of_a_fleet_that_is_lost_at_once_some_are_told_at_a_time(fleet: Fleet, clock: ManualClock) -> None:
+    providers = failed_over(fleet, 1_200)
+    clock.advance(FAILOVER_GRACE_SECONDS + 11)
+    told: list[int] = []
+    for expected in (500, 500, 200, 0):
+        lost = fleet.presence.lost()
+        assert len(lost) == expected
+        for provider in lost:
+            fleet.presence.abandoned(provider)
+        told += [provider.id for provider in lost]
+    assert sorted(told) == [provider.id for provider in providers]
+
+
+def test_who_cannot_be_abandoned_keeps_nobody_else_from_it(fleet: Fleet, clock: ManualClock) -> None:
+    failed_over(fleet, 600)
+    clock.advance(FAILOVER_GRACE_SECONDS + 11)
+    seen = {provider.id for _ in range(3) for provider in fleet.presence.lost()}
+    assert len(seen) == 600
 
 
 def test_a_cut_is_noticed_while_others_have_the_failover_grace(fleet: Fleet, clock: ManualClock) -> None:

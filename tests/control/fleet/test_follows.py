@@ -2,8 +2,8 @@
 
 import pytest
 
+from dc1.control.fleet.failover import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.fleet import Fleet
-from dc1.control.fleet.presence import FAILOVER_GRACE_SECONDS
 from dc1.control.fleet.provider import Provider
 from dc1.domain.providers.gpu_sources import GpuSource
 from dc1.domain.providers.liveness import Approval, Channel, Liveness, Presence

@@ -1,6 +1,9 @@
 """Where a job goes that a provider lost."""
 
+from collections.abc import Collection
 from dataclasses import replace
+
+import pytest
 
 from dc1.control.fleet.provider import Provider
 from dc1.domain.jobs.attempt_report import AttemptReport
@@ -100,3 +103,28 @@ async def test_another_server_that_does_not_take_a_lost_job_holds_it_up_for_a_wh
     assert loser.offered == [job.id]
     await market.advance(1)
     assert loser.offered == [job.id, job.id]
+
+
+async def test_others_are_asked_once_about_a_fleet_that_is_lost(
+    market: SmallMarket, renter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question for each would keep the database from those who come back."""
+    asked: list[int] = []
+
+    async def confirm_lost(lost: Collection[Provider]) -> None:
+        asked.append(len(lost))
+
+    monkeypatch.setattr(market.control.replicas, "confirm_lost", confirm_lost)
+    daemons = [await market.daemon() for _ in range(5)]
+    job = await market.submit(renter)
+    await market.dispatch()
+    (holder,) = [daemon for daemon in daemons if daemon.offered]
+    await holder.accept()
+    for daemon in daemons:
+        daemon.cut()
+
+    await market.advance(11)
+    await market.advance(1)
+
+    assert asked == [5]
+    assert (await market.job(job.id)).retry_count == 1

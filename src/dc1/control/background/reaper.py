@@ -55,7 +55,8 @@ class Reaper:
     async def presence(self) -> None:
         """Take the jobs of providers that are lost, and the offers that were not answered."""
         # A provider that cannot be abandoned stays on the list of the lost, so the next round tries again.
-        await _each(self._abandon(provider) for provider in self._fleet.presence.lost())
+        if lost := self._fleet.presence.lost():
+            await _step(self._abandon(lost))
         await _each(self._attempts.bookability_changed(provider) for provider in self._fleet.presence.take_refusing())
         await _each(self._attempts.lose_calls(provider) for provider in self._gone())
         unanswered = self._leases.unanswered(self._clock.now_ms())
@@ -73,10 +74,22 @@ class Reaper:
                 assert provider is not None
                 yield provider
 
-    async def _abandon(self, provider: Provider) -> None:
-        log.info("provider_lost", provider_id=provider.id)
-        await self._attempts.provider_lost(provider)
+    async def _abandon(self, lost: list[Provider]) -> None:
+        # Asked together: a statement for each of a fleet would keep the database from those who come back.
+        gone = await self._attempts.confirm_lost(lost)
+        gone_ids = {provider.id for provider in gone}
+        for provider in lost:
+            if provider.id not in gone_ids:
+                self._fleet.presence.abandoned(provider)
+        left: list[int] = []
+        await _each(self._take_all(provider, left) for provider in gone)
+        if left:
+            log.info("providers_lost", count=len(left), provider_ids=left)
+
+    async def _take_all(self, provider: Provider, left: list[int]) -> None:
+        await self._attempts.evict(provider, "The provider disconnected")
         self._fleet.presence.abandoned(provider)
+        left.append(provider.id)
 
     async def deadlines(self) -> None:
         """End the jobs whose run or queue deadline has passed, and heal what was missed: wake-ups, offers in vain."""

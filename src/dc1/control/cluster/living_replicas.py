@@ -1,6 +1,7 @@
 """Which servers live, by the word that each renews in the database, and which machines went with those that do not."""
 
 import time
+from collections.abc import Collection
 from functools import partial
 
 import structlog
@@ -45,22 +46,24 @@ class LivingReplicas:
         """Return the time by the database's clock, as far as it did not step."""
         return self._clock.now_ms() + self._ahead_ms
 
-    async def confirm_lost(self, provider: Provider) -> None:
-        """Wait on for a provider that another replica has heard, or that could not be heard without a database."""
+    async def confirm_lost(self, providers: Collection[Provider]) -> None:
+        """Wait on for whom another replica has heard, and who could not be heard without a database."""
         thresholds = self._fleet.thresholds
         gone = await self._db.read(
             partial(
                 replicas.gone,
-                provider_ids=[provider.id],
+                provider_ids=[provider.id for provider in providers],
                 grace_ms=thresholds.stream_grace_seconds * 1000,
                 silence_ms=thresholds.offline_seconds * 1000,
                 now_ms=self._clock.now_ms(),
             )
         )
-        if not gone:
-            self._fleet.presence.not_lost(provider)
-        elif time.monotonic() < self._judge_from or self._is_out_of_touch():
-            self._fleet.presence.await_return(provider)
+        may_judge = time.monotonic() >= self._judge_from and not self._is_out_of_touch()
+        for provider in providers:
+            if provider.id not in gone:
+                self._fleet.presence.not_lost(provider)
+            elif not may_judge:
+                self._fleet.presence.await_return(provider)
 
     def _is_out_of_touch(self) -> bool:
         return time.monotonic() - self._renewed_at > _TTL_MS / 2000

@@ -390,6 +390,6 @@ class Replication:
         self._dispatcher.wake(row.id)
         return True
 
-    async def confirm_lost(self, provider: Provider) -> None:
-        """Wait on for a provider that another replica has heard, or that could not be heard without a database."""
-        await self._living.confirm_lost(provider)
+    async def confirm_lost(self, providers: Collection[Provider]) -> None:
+        """Wait on for whom another replica has heard, and who could not be heard without a database."""
+        await self._living.confirm_lost(providers)

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import islice
 
 from dc1.control.fleet.availability import Availability
+from dc1.control.fleet.failover import FAILOVER_GRACE_SECONDS, Failover
 from dc1.control.fleet.presence_queues import PresenceQueues
 from dc1.control.fleet.provider import Provider
 from dc1.control.fleet.reports import Reports
@@ -16,11 +18,11 @@ from dc1.metrics.timing import BeatMetrics
 MOST_CALLS = 4_096
 """No engine answers more at once; what a daemon says beyond it is not believed."""
 
-FAILOVER_GRACE_SECONDS = 10
-"""How much longer than usual a daemon may take to come back when it was the server that went away."""
-
 POST_RETURN_SECONDS = 90
 """How long a daemon that posts heartbeats and held a job when the server went away may take to be heard again."""
+
+_MOST_AT_ONCE = 500
+"""How many change their rank, or are told to be lost, in one go: a whole fleet would hold up everybody else."""
 
 
 class PresenceTracker:
@@ -32,6 +34,7 @@ class PresenceTracker:
         self._availability = availability
         self._reports = reports
         self._queues = PresenceQueues(clock, thresholds)
+        self._failover = Failover(clock)
         self._lost: dict[int, Provider] = {}
         self.metrics = BeatMetrics()
 
@@ -61,6 +64,7 @@ class PresenceTracker:
     def stream_opened(self, provider: Provider) -> None:
         """Note that the daemon's stream is open."""
         provider.stream_replica = None
+        self._failover.came(provider)
         self._availability.remote.drop(provider.id)
         provider.presence = replace(
             provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
@@ -123,7 +127,10 @@ class PresenceTracker:
         # Nobody was left to note when that stream was lost, so its time starts now.
         ended_with_server = presence.channel is Channel.STREAM and not presence.stream_open
         if ended_with_server and presence.stream_lost_ms is None:
-            presence = replace(presence, stream_lost_ms=self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000)
+            presence = replace(presence, stream_lost_ms=self._failover_ms())
+            self._failover.expect(provider)
+        elif presence.stream_open:
+            self._failover.came(provider)
         self._become(provider, presence)
 
     def not_lost(self, provider: Provider) -> None:
@@ -138,10 +145,8 @@ class PresenceTracker:
         if presence.stream_open:
             return
         if presence.channel is Channel.STREAM:
-            # Its last heartbeat stays what it was, and with it its place among those that were heard last.
-            provider.presence = replace(presence, stream_lost_ms=now_ms + FAILOVER_GRACE_SECONDS * 1000)
-            self._queues.place(provider)
-            self._availability.update(provider)
+            self._failover.expect(provider)
+            self._wait_on(provider)
         elif presence.signed_off:
             # It said that it leaves, so nothing is to be waited for: the next round takes its job back.
             self._lost[provider.id] = provider
@@ -156,6 +161,7 @@ class PresenceTracker:
         for provider in self._queues.streaming():
             if provider.stream_replica in replica_ids:
                 provider.stream_replica = None
+                self._failover.expect(provider)
                 provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
                 self._queues.place(provider)
                 self._availability.update(provider)
@@ -168,6 +174,15 @@ class PresenceTracker:
                 counts[provider.stream_replica] += 1
         return counts.values()
 
+    def _failover_ms(self) -> int:
+        return self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
+
+    def _wait_on(self, provider: Provider) -> None:
+        """Give a daemon the failover grace; its last heartbeat stays what it was, and its place among those heard."""
+        provider.presence = replace(provider.presence, stream_lost_ms=self._failover_ms())
+        self._queues.place(provider)
+        self._availability.update(provider)
+
     def _become(self, provider: Provider, presence: Presence) -> None:
         """Let a provider age from what is said of it now."""
         provider.presence = presence
@@ -179,23 +194,32 @@ class PresenceTracker:
     # Silence
 
     def age(self) -> None:
-        """Let time pass: re-rank the providers that became degraded or offline, or whose schedule opened or closed."""
+        """Let time pass: re-rank the providers that became degraded or offline, or whose schedule opened or closed.
+
+        Of a fleet that went at once, the first of them; the next call takes more.
+        """
         # The queues hand each provider out once, in the order in which their time runs out: a round costs what changed.
-        changed = self._availability.take_rescheduled() + self._queues.take_degraded()
-        offline = self._queues.take_offline()
-        for provider in changed + offline:
+        for provider in self._availability.take_rescheduled() + self._queues.take_degraded(_MOST_AT_ONCE):
             self._availability.update(provider)
-        self._lost.update((provider.id, provider) for provider in offline)
+        for provider in self._queues.take_offline(_MOST_AT_ONCE):
+            if self._failover.goes_on(provider):
+                self._wait_on(provider)
+            else:
+                self._availability.update(provider)
+                self._lost[provider.id] = provider
 
     def lost(self) -> list[Provider]:
-        """Return the providers that went offline and were not abandoned yet."""
+        """Return providers that went offline and were not abandoned yet; of many some, and the next call others."""
         self.age()
-        self._lost = {
-            provider.id: provider
-            for provider in self._lost.values()
-            if self.liveness(provider) is Liveness.OFFLINE  # one that came back meanwhile is not lost any more
-        }
-        return list(self._lost.values())
+        found = []
+        for provider in list(islice(self._lost.values(), _MOST_AT_ONCE)):
+            del self._lost[provider.id]
+            # One that came back meanwhile is not lost any more.
+            if self.liveness(provider) is Liveness.OFFLINE:
+                # Behind the others: one that cannot be abandoned keeps nobody from it.
+                self._lost[provider.id] = provider
+                found.append(provider)
+        return found
 
     def abandoned(self, provider: Provider) -> None:
         """Note that a lost provider has no jobs any more."""

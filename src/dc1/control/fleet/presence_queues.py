@@ -56,15 +56,19 @@ class PresenceQueues:
         self._fresh.pop(provider.id, None)
         self._degraded.pop(provider.id, None)
 
-    def take_degraded(self) -> list[Provider]:
-        """Return the providers that became degraded since the last call."""
-        degraded = self._older(self._fresh, self._thresholds.online_seconds * 1000 - 1)
+    def take_degraded(self, most: int) -> list[Provider]:
+        """Return the providers that became degraded since the last call, the first of them if there are more."""
+        degraded = self._older(self._fresh, self._thresholds.online_seconds * 1000 - 1, most)
         self._degraded.update((provider.id, provider) for provider in degraded)
         return degraded
 
-    def take_offline(self) -> list[Provider]:
-        """Return the providers that went offline since the last call, silent or without their stream."""
-        return self._older(self._degraded, self._thresholds.offline_seconds * 1000) + self._streams_past_grace()
+    def take_offline(self, most: int) -> list[Provider]:
+        """Return the providers that went offline since the last call, silent or without their stream.
+
+        If there are more than `most` of a kind, the first of them.
+        """
+        silent = self._older(self._degraded, self._thresholds.offline_seconds * 1000, most)
+        return silent + self._streams_past_grace(most)
 
     def streaming(self) -> list[Provider]:
         """Return the providers whose stream is open."""
@@ -83,11 +87,11 @@ class PresenceQueues:
         """Return the providers that were heard last, newest first."""
         return list(islice(reversed(self._heard.values()), count))
 
-    def _older(self, queue: OrderedDict[int, Provider], max_age_ms: int) -> list[Provider]:
+    def _older(self, queue: OrderedDict[int, Provider], max_age_ms: int, most: int | None = None) -> list[Provider]:
         """Take the providers out of a queue that were last heard longer than `max_age_ms` ago."""
         now_ms = self._clock.now_ms()
-        taken = []
-        while queue:
+        taken: list[Provider] = []
+        while queue and len(taken) != most:
             provider = next(iter(queue.values()))
             if now_ms - (provider.presence.last_heartbeat_ms or 0) <= max_age_ms:
                 break
@@ -95,10 +99,10 @@ class PresenceQueues:
             taken.append(provider)
         return taken
 
-    def _streams_past_grace(self) -> list[Provider]:
+    def _streams_past_grace(self, most: int) -> list[Provider]:
         due_ms = self._clock.now_ms() - self._thresholds.stream_grace_seconds * 1000
-        taken = []
-        while self._losses and self._losses[0][0] < due_ms:
+        taken: list[Provider] = []
+        while self._losses and self._losses[0][0] < due_ms and len(taken) < most:
             lost_ms, provider_id = heappop(self._losses)
             provider = self._lost_streams.get(provider_id)
             if provider is not None and (provider.presence.stream_lost_ms or 0) == lost_ms:

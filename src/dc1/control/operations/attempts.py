@@ -3,7 +3,7 @@
 Every write is fenced by the attempt number in the database. Memory follows after the commit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -296,11 +296,10 @@ class Attempts:
             if lease.assignment.job.source is JobSource.V1 and self._retries.may_follow(lease):
                 await self.lose(lease, "The provider disconnected")
 
-    async def provider_lost(self, provider: Provider) -> None:
-        """Take everything from a provider that went offline, unless there is a reason to wait for it."""
-        await self._replicas.confirm_lost(provider)
-        if self._fleet.presence.liveness(provider) is Liveness.OFFLINE:
-            await self.evict(provider, "The provider disconnected")
+    async def confirm_lost(self, providers: Collection[Provider]) -> list[Provider]:
+        """Return those of the providers that went offline for whom there is no reason to wait."""
+        await self._replicas.confirm_lost(providers)
+        return [each for each in providers if self._fleet.presence.liveness(each) is Liveness.OFFLINE]
 
     async def lose(self, lease: Lease, reason: str, *, by_operator: bool = False) -> bool:
         """Take a job from a provider that is gone or lost it: a run counts a retry, an offer does not.

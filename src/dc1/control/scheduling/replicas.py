@@ -81,8 +81,8 @@ class Replicas(Protocol):
         """Say that a call begins to wait for room."""
         ...
 
-    async def confirm_lost(self, provider: Provider) -> None:
-        """Wait on for a provider that somebody else has heard of."""
+    async def confirm_lost(self, providers: Collection[Provider]) -> None:
+        """Wait on for those of the providers that somebody else has heard of."""
         ...
 
     def stream_opened(self, provider_id: int, instance: str) -> None:
@@ -143,8 +143,8 @@ class NoReplicas:
     def want_room(self) -> None:
         """Tell nobody."""
 
-    async def confirm_lost(self, provider: Provider) -> None:
-        """Let a provider be lost: its daemon could have spoken to nobody else."""
+    async def confirm_lost(self, providers: Collection[Provider]) -> None:
+        """Let them be lost: their daemons could have spoken to nobody else."""
 
     def stream_opened(self, provider_id: int, instance: str) -> None:
         """Tell nobody."""

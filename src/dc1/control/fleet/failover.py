@@ -1,0 +1,46 @@
+"""Whether a fleet whose server went away is still coming back."""
+
+from dc1.control.fleet.provider import Provider
+from dc1.domain.base.clock import Clock
+
+FAILOVER_GRACE_SECONDS = 10
+"""How much longer than usual a daemon may take to come back when it was the server that went away."""
+
+RETURN_SECONDS = 60
+"""How long that grace begins anew while others come back: a daemon waits no longer for its welcome."""
+
+_LULL_MS = 2_000
+"""When nobody came back for so long, nobody is in a line before a server that has no time for them yet."""
+
+
+class Failover:
+    """Daemons that wait for their turn are not lost, nor are their runs.
+
+    A server that starts takes a large fleet back one by one, so that the last of it would be past any grace by no fault
+    of theirs.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._awaited: set[int] = set()
+        self._began_ms = 0
+        self._came_ms = 0
+
+    def expect(self, provider: Provider) -> None:
+        """Note that a daemon's server went away."""
+        self._awaited.add(provider.id)
+        self._began_ms = self._clock.now_ms()
+
+    def came(self, provider: Provider) -> None:
+        """Note that a daemon is on a stream again, here or at another server."""
+        if provider.id in self._awaited:
+            self._awaited.discard(provider.id)
+            self._came_ms = self._clock.now_ms()
+
+    def goes_on(self, provider: Provider) -> bool:
+        """Tell whether a daemon whose grace is over is to be waited for again; of one that is not, nothing is kept."""
+        now_ms = self._clock.now_ms()
+        others_come = now_ms - self._came_ms < _LULL_MS and now_ms - self._began_ms < RETURN_SECONDS * 1000
+        if not others_come:
+            self._awaited.discard(provider.id)
+        return provider.id in self._awaited
