@@ -10,14 +10,17 @@ from dc1.control.fleet.provider import Provider
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.jobs.placement import Requirement, Room
 from dc1.domain.providers.liveness import Approval, Channel, Presence, Thresholds
-from dc1.domain.providers.reports import read_report
+from dc1.domain.providers.preferences import Preferences
+from dc1.domain.providers.reports import Facts, read_report
 from dc1.testing.clock import ManualClock
 
-_MOST_CALLS = 320
+_MOST_CALLS = 200
 _MOST_CALLS_OF_ROOM = 70
 
 
-def _beat(fleet: Fleet, provider: Provider, temp_c: int) -> None:
+def _beat(
+    fleet: Fleet, provider: Provider, temp_c: int, *, model: str = "b/model", failing: bool = False, **state: Any
+) -> None:
     card: JsonObject = {
         "index": 0,
         "gpu_uuid": "GPU-5a1e",
@@ -33,10 +36,11 @@ def _beat(fleet: Fleet, provider: Provider, temp_c: int) -> None:
         "gpu_count": 1,
         "driver_version": "550.54.15",
         "daemon_version": "3.3.0",
-        "all_gpus": [card],
+        "all_gpus": [card | {"xid_errors": [79]} if failing else card],
     }
-    report = read_report({"gpu_status": status, "cached_models": ["a/model", "b/model"]})
-    fleet.presence.stream_beat(provider, report, frozenset({"llm_inference"}), draining=False)
+    report = read_report({"gpu_status": status, "cached_models": ["a/model", model]})
+    said = {"draining": False, "job_types": frozenset({"llm_inference"}), **state}
+    fleet.presence.stream_beat(provider, report, **said)
 
 
 def _fleet_of_one() -> tuple[Fleet, Provider]:
@@ -70,6 +74,42 @@ def test_a_beat_that_changes_nothing_but_measurements_is_cheap() -> None:
     assert provider.gpu_status is not None
     assert provider.gpu_status["temp_c"] == 52
     assert called <= _MOST_CALLS
+
+
+def test_what_a_beat_changes_for_placement_is_seen_at_once() -> None:
+    """Though of most beats nothing is looked at but what time and use change."""
+    fleet, provider = _fleet_of_one()
+    best = fleet.availability.local.best
+    fleet.set_preferences(provider, Preferences(temp_limit_c=70))
+    _beat(fleet, provider, 50)
+    _beat(fleet, provider, 51)
+    assert best(Requirement(model="b/model")) == provider.id
+    _beat(fleet, provider, 52, model="c/model")
+    assert (best(Requirement(model="b/model")), best(Requirement(model="c/model"))) == (None, provider.id)
+    _beat(fleet, provider, 52, model="c/model", draining=True)
+    assert best(Requirement()) is None
+    _beat(fleet, provider, 71, model="c/model")
+    assert best(Requirement()) is None
+    _beat(fleet, provider, 70, model="c/model")
+    assert best(Requirement()) == provider.id
+    _beat(fleet, provider, 70, model="c/model", failing=True)
+    assert best(Requirement()) is None
+    _beat(fleet, provider, 70, model="c/model", job_types=frozenset({"benchmark"}))
+    assert (best(Requirement(job_type="llm_inference")), best(Requirement(job_type="benchmark"))) == (None, provider.id)
+    fleet.presence.stream_closed(provider)
+    fleet.presence.stream_opened(provider)
+    assert fleet.view(provider).streaming
+    _beat(fleet, provider, 70, model="c/model", job_types=frozenset({"benchmark"}))
+    assert best(Requirement(job_type="benchmark", at_once=True, model="c/model")) == provider.id
+
+
+def test_the_first_report_that_a_server_hears_is_judged_though_it_says_what_was_stored() -> None:
+    fleet, provider = _fleet_of_one()
+    provider.hardware_reported, provider.cached_models = True, ("a/model", "b/model")
+    provider.facts = Facts("NVIDIA H100", 24_564, 1, "550.54.15", daemon_version="3.3.0")
+    report = read_report({"gpu_status": {"gpu_name": "NVIDIA H100", "gpu_vram_mib": 24_564}})
+    fleet.presence.stream_beat(provider, report, frozenset(), draining=False)
+    assert provider.mismatch is not None
 
 
 def test_room_that_is_taken_and_given_back_is_cheap() -> None:

@@ -199,11 +199,50 @@ class Availability:
             self.remote.put(replace(view, occupied=provider.occupied, calls=provider.calls))
         self._moved(provider, view)
 
+    def measured(self, provider: Provider) -> None:
+        """Take over a beat on the stream that says nothing new of the machine: what use and time change of its view."""
+        view = self._views.get(provider.id)
+        if view is None or view.scripted or provider.stream_replica is not None:
+            self.update(provider)
+            return
+        self.changes.note(provider.id)
+        now_ms = self._clock.now_ms()
+        status, slots, reputation = (
+            provider.status(now_ms, self._thresholds),
+            provider.slots,
+            provider.reputation(now_ms),
+        )
+        occupied, calls = provider.taken
+        streaming = provider.presence.stream_open and not provider.draining
+        reluctance = provider.reluctance(now_ms)
+        seen = status, slots, occupied, calls, reputation, streaming, reluctance
+        if seen != (
+            view.status,
+            view.slots,
+            view.occupied,
+            view.calls,
+            view.reputation,
+            view.streaming,
+            view.reluctance,
+        ):
+            view = replace(
+                view,
+                status=status,
+                slots=slots,
+                occupied=occupied,
+                calls=calls,
+                reputation=reputation,
+                streaming=streaming,
+                reluctance=reluctance,
+            )
+        self._moved(provider, view)
+
     def _moved(self, provider: Provider, view: ProviderView) -> None:
         if view.reluctance is not None and not provider.is_idle:
             self._refusing[provider.id] = provider
         # Every beat comes by here, and hardly any changes what placement looks at.
-        if view != self._views.get(provider.id):
+        known = self._views.get(provider.id)
+        if view is not known and view != known:
             self._views[provider.id] = view
             self._place(view)
 

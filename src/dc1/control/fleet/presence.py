@@ -58,7 +58,9 @@ class PresenceTracker:
         if not streaming:
             provider.draining = False
             self._queues.place(provider)
-        self._reported(provider, report, now_ms)
+        self._reports.take(provider, report, now_ms)
+        self._queues.heard(provider)
+        self._availability.update(provider)
         return now_ms
 
     def stream_opened(self, provider: Provider) -> None:
@@ -89,18 +91,21 @@ class PresenceTracker:
         self.metrics.heard(Channel.STREAM.value, provider.presence.last_heartbeat_ms, now_ms)
         # A stream's place does not hang on when it was last heard, so the queue stays as it is on the most frequent
         # call.
-        provider.presence = replace(provider.presence, last_heartbeat_ms=now_ms, signed_off=False)
-        provider.job_types = job_types
-        provider.inference_slots = min(calls, MOST_CALLS)
-        provider.carries_bodies = carries_bodies
-        provider.abilities = abilities
+        known = provider.presence
+        provider.presence = Presence(known.channel, now_ms, known.stream_open, known.stream_lost_ms)
         provider.draining = draining
-        self._reported(provider, report, now_ms, streamed=True)
-
-    def _reported(self, provider: Provider, report: Report, now_ms: int, *, streamed: bool = False) -> None:
-        self._reports.take(provider, report, now_ms, streamed=streamed)
+        calls = min(calls, MOST_CALLS)
+        before = provider.job_types, provider.inference_slots, provider.carries_bodies, provider.abilities
+        said = job_types, calls, carries_bodies, abilities
+        provider.job_types, provider.inference_slots, provider.carries_bodies, provider.abilities = said
+        is_news = self._reports.take(provider, report, now_ms, streamed=True) or said != before
         self._queues.heard(provider)
-        self._availability.update(provider)
+        # Most beats say what the one before them said but for measurements, and the rest of what placement sees of a
+        # machine is most of what following one took.
+        if is_news:
+            self._availability.update(provider)
+        else:
+            self._availability.measured(provider)
 
     def stream_closed(self, provider: Provider, *, silent_seconds: float = 0) -> None:
         """Note that the daemon's stream ended; it keeps its place for the grace, less the time it was silent.

@@ -49,6 +49,11 @@ class GpuCounts:
         return self._providers.most_common()
 
 
+def _description(provider: Provider) -> tuple[object, ...]:
+    """Return what a report may say of a machine beside what it measured."""
+    return provider.hardware_reported, provider.facts, provider.cached_models, provider.vllm_models
+
+
 def _offered_type(provider: Provider) -> str | None:
     # What anybody may claim is no type of the market: it would be in the refusal that lists them.
     is_offered = provider.approval is Approval.APPROVED and provider.has_gpu
@@ -79,12 +84,17 @@ class Reports:
         self.gpu_counts = GpuCounts()
         self._unstored: dict[int, Provider] = {}
 
-    def take(self, provider: Provider, report: Report, now_ms: int, *, streamed: bool = False) -> None:
-        """Fold a report in, which came by POST unless it was `streamed`."""
+    def take(self, provider: Provider, report: Report, now_ms: int, *, streamed: bool = False) -> bool:
+        """Fold a report in, which came by POST unless it was `streamed`; tell whether it says more than measurements.
+
+        The first one does that this server hears: what it loaded was judged by another one, or one of before.
+        """
+        is_first = not provider.last_beat_slot
+        before = _description(provider)
         provider.take_report(report, streamed=streamed)
+        is_news = is_first or _description(provider) != before
         if report.gpu_status is not None:
             provider.cards.take(report.gpu_status, now_ms)
-        provider.judge(now_ms)
         provider.count_beat(now_ms)
         # Most beats list no models; going through those of the last one again would cost more than all the rest.
         if report.cached_models is not None or report.vllm_models is not None:
@@ -92,8 +102,11 @@ class Reports:
         # A row for each minute, which nobody looks at before the machine is approved.
         if report.gpu_status is not None and provider.approval is Approval.APPROVED:
             self.telemetry.fold(provider.id, report.gpu_status, now_ms)
-        self.gpu_counts.update(provider)
+        if is_news:
+            provider.judge(now_ms)
+            self.gpu_counts.update(provider)
         self.note_unstored(provider)
+        return is_news
 
     def note_models(self, provider: Provider) -> None:
         """Note what a provider offers, once it is approved: names that anybody may make up are not kept for ever."""

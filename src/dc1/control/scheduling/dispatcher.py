@@ -272,7 +272,11 @@ class Dispatcher:
 
     def wake(self, provider_id: int) -> None:
         """Look for work for a provider, soon."""
-        self._scheduler.wake(provider_id)
+        # Every beat asks, and mostly nobody waits here: a round for that is four turns of the loop.
+        if self.queue:
+            self._scheduler.wake(provider_id)
+        else:
+            self.found_nothing()
         self.tell_of_room()
 
     def wake_fitting(self) -> None:

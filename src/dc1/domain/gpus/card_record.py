@@ -45,7 +45,7 @@ class CardRecord:
         is_new, self._present, self.failing = failing != self.failing, present, failing
         if is_new and failing and (self._told_ms is None or now_ms - self._told_ms >= _TOLD_AGAIN_MS):
             self.to_tell, self._told_ms = self.notice, now_ms
-        clock = loaded_clock_mhz(gpu_status)
+        clock = loaded_clock_mhz(offered)
         if clock is not None:
             self._loaded = now_ms, gpu_status
             self.clocks.note(clock)

@@ -1,11 +1,11 @@
 """A machine's own median clock under load, against which a run's clock is held."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.base.numeric import as_number
-from dc1.domain.gpus.card_health import offered_cards, sm_clock_mhz
+from dc1.domain.base.numeric import as_found
+from dc1.domain.gpus.card_health import sm_clock_mhz
 
 LOADED_PCT = 50
 """Utilisation from which a clock tells what the card can do; of an idle one it tells nothing."""
@@ -15,12 +15,12 @@ LEAST_SAMPLES = 5
 MOST_SAMPLES = 100
 
 
-def loaded_clock_mhz(gpu_status: JsonObject | None) -> float | None:
-    """Return the mean clock of the cards at work in a report, None where none is or none says it."""
+def loaded_clock_mhz(cards: Iterable[JsonObject]) -> float | None:
+    """Return the mean clock of those of some cards that are at work, None where none is or none says it."""
     clocks = [
         clock
-        for card in offered_cards(gpu_status)
-        if (as_number(card.get("gpu_util_pct")) or 0) >= LOADED_PCT and (clock := sm_clock_mhz(card)) is not None
+        for card in cards
+        if (as_found(card.get("gpu_util_pct")) or 0) >= LOADED_PCT and (clock := sm_clock_mhz(card)) is not None
     ]
     return sum(clocks) / len(clocks) if clocks else None
 

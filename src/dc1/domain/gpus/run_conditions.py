@@ -26,7 +26,8 @@ class RunConditions:
 
     def note(self, gpu_status: JsonObject, clocks: ClockHistory) -> None:
         """Add a report."""
-        told = [card for card in offered_cards(gpu_status) if isinstance(card.get("throttle_reasons"), list)]
+        offered = offered_cards(gpu_status)
+        told = [card for card in offered if isinstance(card.get("throttle_reasons"), list)]
         if told:
             each = [(card, throttle_reasons(card)) for card in told]
             slowed = any(is_throttled(card, reasons) for card, reasons in each)
@@ -35,7 +36,7 @@ class RunConditions:
             if now != (self.throttled, self.reasons):
                 self.throttled, self.reasons = now
                 self._happened()
-        clock = loaded_clock_mhz(gpu_status)
+        clock = loaded_clock_mhz(offered)
         if clock is not None:
             # As it was when the run began: a long one that is slow would become the usual itself.
             self._usual_mhz = self._usual_mhz or clocks.median_mhz

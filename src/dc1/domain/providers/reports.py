@@ -42,6 +42,7 @@ _GPU_METRICS = {
     "ecc_uncorrected_total": _ERRORS,
     "ecc_uncorrected_new": _ERRORS,
 }
+_FREE_JSON = ("gpu_status", "gpu_info", "gpu_spec", "resource_spec", "model_cache")
 _CACHE_METRICS = {
     "used_mb": _Range(0, MAX_EXACT_INTEGER),
     "total_mb": _Range(0, MAX_EXACT_INTEGER),
@@ -132,8 +133,8 @@ def without_claims(facts: Facts) -> Facts:
     return replace(facts, vram_mib=None, gpu_count=None)
 
 
-def read_report(body: Mapping[str, JsonValue]) -> Report:
-    """Read the parsed JSON of a heartbeat.
+def read_report(body: Mapping[str, JsonValue], *, is_small: bool = False) -> Report:
+    """Read the parsed JSON of a heartbeat, of one that `is_small` without asking whether it is larger than may be kept.
 
     A `gpu_status` that is neither object nor string and a `gpu_info` that is no object are refused as well.
 
@@ -145,7 +146,7 @@ def read_report(body: Mapping[str, JsonValue]) -> Report:
     gpu_spec = body.get("gpu_spec")
     model_cache = body.get("model_cache")
     resource_spec = body.get("resource_spec")
-    for name in ("gpu_status", "gpu_info", "gpu_spec", "resource_spec", "model_cache"):
+    for name in () if is_small else _FREE_JSON:
         if (sent := body.get(name)) is not None and is_oversized(sent):
             raise invalid_field(name, "must be at most 256 KiB of JSON")
     facts = _facts(gpu_status or {}, gpu_info)
@@ -255,8 +256,10 @@ def _job_types(sent: JsonValue) -> frozenset[str] | None:
 
 
 def _facts(gpu_status: JsonObject, gpu_info: JsonObject) -> Facts:
+    sources = (gpu_info, gpu_status) if gpu_info else (gpu_status,)
+
     def text(name: str) -> str | None:
-        for source in (gpu_info, gpu_status):
+        for source in sources:
             value = source.get(name)
             if isinstance(value, str) and value:
                 return value
@@ -274,8 +277,7 @@ def _facts(gpu_status: JsonObject, gpu_info: JsonObject) -> Facts:
     if name is None and gpu_status.get("gpus_present") == 0:
         # Daemons say that they have one slot, also where there is no GPU, and it would be one without a name.
         count = None
-    alike = len(offered_cards(gpu_status))
-    if isinstance(count, int) and alike < len(cards(gpu_status)):
+    if isinstance(count, int) and count > 1 and (alike := len(offered_cards(gpu_status))) < len(cards(gpu_status)):
         # Two cards are sold as two that are alike: those of another model are not counted with them.
         count = min(count, alike)
     return Facts(

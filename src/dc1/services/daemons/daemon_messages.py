@@ -22,11 +22,10 @@ from dc1.domain.jobs.failure_texts import TOO_MUCH_SAID
 from dc1.domain.jobs.log_budget import LARGEST_BATCH_LINES
 from dc1.domain.jobs.states import ErrorCategory, JobSource, LogLevel, Phase
 from dc1.domain.providers.alerts import lately
-from dc1.domain.providers.reports import read_report
 from dc1.services.api.apart import apart
 from dc1.services.api.values import require_few_values
 from dc1.services.daemons.approved_images import ToldImages
-from dc1.services.daemons.heartbeats import report_body
+from dc1.services.daemons.heartbeats import report_of
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.model_abilities import known_abilities
 from dc1.services.daemons.outbox import Outbox
@@ -169,7 +168,7 @@ class DaemonMessages:
         self.interval_seconds = stretched(usual_seconds, self._plane.sessions.pace.stretch)
 
     def _fold(self, state: pb.DaemonState) -> None:
-        report = read_report(report_body(state.report))
+        report = report_of(state.report)
         self._plane.fleet.presence.stream_beat(
             self._provider,
             report,
@@ -197,8 +196,11 @@ class DaemonMessages:
 
     async def _reconcile(self, state: pb.DaemonState, *, lost_after: int) -> None:
         """Start what the daemon accepted and we missed, and take from it what it does not know any more."""
+        leases = self._plane.leases.of_provider(self._provider.id)
+        if not leases:
+            return
         held = {(item.lease.job_id, item.lease.attempt_number): item.phase for item in state.leases}
-        for lease in self._plane.leases.of_provider(self._provider.id):
+        for lease in leases:
             phase = held.get((lease.job_id, lease.attempt))
             if phase is not None:
                 lease.beats_unseen = 0

@@ -8,7 +8,6 @@ from dc1.domain.base import versions
 from dc1.domain.base.clock import iso
 from dc1.domain.money.shared_traits import network
 from dc1.domain.providers.hardware import canonical_os
-from dc1.domain.providers.reports import read_report
 from dc1.services.api.call import current_call
 from dc1.services.api.hooks import shape_checked_by
 from dc1.services.api.parts import Parts, ServicerPart
@@ -16,7 +15,7 @@ from dc1.services.api.provider_access import calling_provider, meant_machines, r
 from dc1.services.api.values import NULL, to_value
 from dc1.services.daemons.arriving_streams import ArrivingStreams
 from dc1.services.daemons.daemon_session import connect
-from dc1.services.daemons.heartbeats import check_heartbeat, report_body
+from dc1.services.daemons.heartbeats import check_heartbeat, report_of
 from dc1.services.daemons.message_budget import MessageBudget
 from dc1.services.daemons.stream_log import StreamLog
 from dc1.services.providers.declared import declared
@@ -91,7 +90,7 @@ class ProviderCalls(ServicerPart):
         provider = await calling_provider(self._plane)
         await require_approved(self._plane, provider)
         # After the approval was asked for: of a provider that is not approved nothing is stored.
-        report = read_report(report_body(request))
+        report = report_of(request)
         at_ms = self._plane.fleet.presence.heartbeat(provider, report)
         await self._plane.second_daemons.posted(provider, report.provider_hostname)
         self._plane.dispatcher.wake(provider.id)
