@@ -1,5 +1,6 @@
 """What `dc1 daemon --model` takes for a model, and what it says to the rest."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from dc1.daemon.build import build_runners
 from dc1.daemon.config import DaemonConfig
 from dc1.daemon.errors import DaemonError
 from dc1.daemon.runners.inference import gguf
+from dc1.daemon.runners.inference.engine_llamacpp import bundled_model
 
 
 def text(words: str) -> bytes:
@@ -79,3 +81,35 @@ def test_what_is_no_model_is_refused_at_the_start(tmp_path: Path, content: bytes
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, name: str) -> None:
     with pytest.raises(DaemonError, match=r"cannot be read: (No such file|Is a directory)"):
         gguf.head(tmp_path / name)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(DaemonError, match="is no file"):
+        gguf.head(tmp_path / "pipe.gguf")
+
+
+LISTS = entry("a.lists", 9, struct.pack("<IQ", 9, 2) + 2 * struct.pack("<IQH", 2, 1, 7))
+ALIGNED = entry("general.alignment", 4, struct.pack("<I", 64))
+
+
+@pytest.mark.parametrize("entries", [(), (ARCHITECTURE, TAGS, NUMBERS, SIZE, LISTS, VOCABULARY, NAME, ALIGNED)])
+def test_a_file_that_was_cut_off_is_told_from_a_whole_one(tmp_path: Path, entries: tuple[bytes, ...]) -> None:
+    tensors = [text(name) + struct.pack("<IQQIQ", 2, 4, 4, 0, offset) for name, offset in (("b", 64), ("a", 0))]
+    told = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries)) + b"".join(entries) + b"".join(tensors)
+    alignment = 64 if ALIGNED in entries else 32
+    whole = told + bytes(-len(told) % alignment) + bytes(128)
+    file = tmp_path / "m.gguf"
+    file.write_bytes(whole)
+    gguf.require_whole(file)
+    for size in range(16, len(whole) - 64):
+        file.write_bytes(whole[:size])
+        with pytest.raises(DaemonError, match="was it downloaded as a whole"):
+            gguf.require_whole(file)
+
+
+def test_the_bundled_model_is_whole() -> None:
+    """Its vocabulary has 49,152 texts, and is gone through."""
+    model = bundled_model()
+    assert model is not None
+    gguf.require_whole(model.file)

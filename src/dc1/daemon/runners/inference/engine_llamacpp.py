@@ -68,7 +68,9 @@ class LocalModel:
 
 def model_in(file: Path) -> LocalModel:
     """Return the model in a GGUF file; a DaemonError says why there is none."""
-    return LocalModel(gguf.head(file).name, file)
+    name = gguf.head(file).name
+    gguf.require_whole(file)
+    return LocalModel(name, file)
 
 
 def bundled_model() -> LocalModel | None:

@@ -1,5 +1,6 @@
 """The head of a GGUF file: what its maker says of the model in it."""
 
+import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ _STRING, _ARRAY = 8, 9
 _LAST_GROUP = "tokenizer."
 # How the vectors of a text's tokens become one: what makes no vectors says nothing of it.
 _POOLING = ".pooling_type"
+_HEAD_BYTES = 8
+_ALIGNMENT = 32
+_DAMAGED = "{} is a GGUF file that is damaged; was it downloaded as a whole?"
 _MOST_ENTRIES = 4_096
 _MOST_STRING_BYTES = 1024 * 1024
 
@@ -33,6 +37,9 @@ def head(path: Path) -> Head:
     Raises:
         DaemonError: there is no such file, or it is none of llama.cpp's.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        # A pipe would be waited for, for as long as nobody writes to it.
+        raise DaemonError(f"{path} is no file.")
     try:
         with path.open("rb") as file:
             if file.read(4) != _MAGIC or _scalar(file, "I") not in _VERSIONS:
@@ -41,7 +48,70 @@ def head(path: Path) -> Head:
     except OSError as error:
         raise DaemonError(f"The model {path} cannot be read: {error.strerror or error}.") from None
     except (struct.error, UnicodeDecodeError, OverflowError):
-        raise DaemonError(f"{path} is a GGUF file that is damaged; was it downloaded as a whole?") from None
+        raise DaemonError(_DAMAGED.format(path)) from None
+
+
+def require_whole(path: Path) -> None:
+    """Look whether a file has all that its head tells of: of one that was cut off llama.cpp says nothing to anybody.
+
+    Raises:
+        DaemonError: it ends before its last tensor begins.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            is_whole = _last_tensor(data) < len(data)
+        except (struct.error, OverflowError, ValueError):
+            is_whole = False
+    if not is_whole:
+        raise DaemonError(_DAMAGED.format(path))
+
+
+def _last_tensor(data: mmap.mmap) -> int:
+    """Return where the last tensor begins, 0 where there is none."""
+    tensors, entries = struct.unpack_from("<QQ", data, _HEAD_BYTES)
+    at, alignment = _HEAD_BYTES + 16, _ALIGNMENT
+    for _ in range(entries):
+        key, at = _text_at(data, at)
+        (kind,) = struct.unpack_from("<I", data, at)
+        if key == b"general.alignment":
+            (alignment,) = struct.unpack_from("<I", data, at + 4)
+        at = _behind(data, at + 4, kind)
+    last = -1
+    for _ in range(tensors):
+        _, at = _text_at(data, at)
+        (dimensions,) = struct.unpack_from("<I", data, at)
+        # Behind the sizes and the kind.
+        at += 4 + 8 * dimensions + 4
+        (offset,) = struct.unpack_from("<Q", data, at)
+        last, at = max(last, offset), at + 8
+    # They are counted from behind all that is told of them.
+    return -(-at // alignment) * alignment + last if tensors else 0
+
+
+def _text_at(data: mmap.mmap, at: int) -> tuple[bytes, int]:
+    (size,) = struct.unpack_from("<Q", data, at)
+    return data[at + 8 : at + 8 + min(size, _MOST_STRING_BYTES)], at + 8 + size
+
+
+def _behind(data: mmap.mmap, at: int, kind: int) -> int:
+    """Return where a value ends."""
+    if kind == _STRING:
+        return _text_at(data, at)[1]
+    if kind != _ARRAY:
+        return at + struct.calcsize(f"<{_SCALARS[kind]}") if kind in _SCALARS else len(data)
+    of, count = struct.unpack_from("<IQ", data, at)
+    at += 12
+    if of in _SCALARS:
+        return at + count * struct.calcsize(f"<{_SCALARS[of]}")
+    if of == _ARRAY:
+        for _ in range(count):
+            at = _behind(data, at, of)
+        return at
+    # Of a vocabulary, which has hundreds of thousands.
+    unpack = struct.Struct("<Q").unpack_from
+    for _ in range(count):
+        at += 8 + unpack(data, at)[0]
+    return at
 
 
 def _head(file: BinaryIO, name: str) -> Head:

@@ -63,7 +63,11 @@ def main() -> None:
         link.emit("loadable")
         return
     model, socket, name, slots, context, template = sys.argv[1:]
-    server = xllamacpp.Server(parameters(model, socket, name, int(slots), int(context), template))
+    try:
+        server = xllamacpp.Server(parameters(model, socket, name, int(slots), int(context), template))
+    except RuntimeError:
+        # It says to whom it was given wrongly, and its own log which file it was.
+        sys.exit("llama.cpp cannot load it: it knows no such model, or the file is damaged, or larger than the memory")
     link.emit("ready", device=device(), address=server.listening_address)
     # The server has threads of its own, and the link ends the process.
     threading.Event().wait()
