@@ -46,6 +46,8 @@ SAID = [
     "the engine answered 400: the engine does not have a tool called that must be",
     "the engine answered 400: image input is not supported",
     "the engine answered 400: audio input is not supported",
+    "the engine answered 400: Infill is not supported by this model: prefix token is missing. ",
+    'the engine answered 400: response_format type must be one of "text" or "json_object", but got: xml',
     "the engine answered 400: Failed to parse tools: x",
     "the engine answered 400: JSON schema conversion failed",
     "the engine's answer broke off",

@@ -24,7 +24,7 @@ DEFAULT_TEMPERATURE: Final = 0.7
 _TOKENS_OF_MEDIUM = {"image_url": 4096, "input_audio": 4096, "audio_url": 4096, "video_url": 32768}
 """What a part counts for of which neither its bytes nor its address say how much a model reads."""
 
-_ROLES = ("system", "developer", "user", "assistant", "tool")
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _LIMITS = ("max_tokens", "max_completion_tokens", N_PREDICT)
 # Keys that are not passed on: they say how the caller is answered, or are passed on under another name.
 _OURS = frozenset({"model", "stream", "stream_options", "n", "max_completion_tokens", N_PREDICT})
@@ -126,8 +126,8 @@ def _message_faults(messages: JsonValue) -> Iterator[FieldViolation]:
 def _is_content(message: JsonObject) -> bool:
     content = message.get("content")
     if content is None:
-        # An assistant that calls a tool need not say anything.
-        return bool(message.get("tool_calls"))
+        # As it came in an answer: of one that calls a tool, refuses or was cut while it thought there is no text.
+        return message.get("role") == "assistant"
     if isinstance(content, list):
         return all(isinstance(part, dict) for part in content)
     return isinstance(content, str)

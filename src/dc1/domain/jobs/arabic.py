@@ -72,6 +72,8 @@ _FAILURES: Mapping[str, str] = {
     ),
     "The model takes no pictures": "لا يقبل النموذج صورًا",
     "The model takes no sound": "لا يقبل النموذج صوتًا",
+    "The model cannot fill in a text": "لا يستطيع النموذج ملء نص ناقص",
+    "The provider's engine knows no response_format of such a type": "لا يعرف محرك المزود response_format من هذا النوع",
     "The provider's engine knows no tools of such a kind, or not in this form": (
         "لا يعرف محرك المزود أدوات من هذا النوع أو بهذه الصورة"
     ),

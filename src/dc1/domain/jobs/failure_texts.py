@@ -111,6 +111,11 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "The model takes no pictures",
         ),
         (r"^the engine answered 4\d\d: (?:audio input is not supported|At most 0 audio)", "The model takes no sound"),
+        (r"^the engine answered 4\d\d: Infill is not supported", "The model cannot fill in a text"),
+        (
+            r"^the engine answered 4\d\d: response_format type must be",
+            "The provider's engine knows no response_format of such a type",
+        ),
         (
             r"^the engine answered 4\d\d: Failed to parse tools: ",
             "The provider's engine knows no tools of such a kind, or not in this form",
