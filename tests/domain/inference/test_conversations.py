@@ -11,7 +11,7 @@ from dc1.domain.providers.model_abilities import EnginePath
 
 
 def read(message: Any) -> None:
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}, message]}
+    body: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}, message]}
     read_call(EnginePath.CHAT, compact(body).encode(), 100_000)
 
 

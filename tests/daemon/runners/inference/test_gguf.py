@@ -108,6 +108,21 @@ def test_a_file_that_was_cut_off_is_told_from_a_whole_one(tmp_path: Path, entrie
             gguf.require_whole(file)
 
 
+def test_odd_heads_are_no_whole_files(tmp_path: Path) -> None:
+    tensor = text("a") + struct.pack("<IQIQ", 1, 4, 0, 0)
+    file = tmp_path / "m.gguf"
+    for odd in (
+        entry("general.alignment", 4, struct.pack("<I", 0)),
+        entry("a", 9, struct.pack("<IQ", 5, 2**63)),
+        entry("a", 9, struct.pack("<IQ", 99, 2)),
+        entry("a", 8, struct.pack("<Q", 2**64 - 1)),
+        entry("a", 77, b""),
+    ):
+        file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + odd + tensor + bytes(256))
+        with pytest.raises(DaemonError, match="was it downloaded as a whole"):
+            gguf.require_whole(file)
+
+
 def test_the_bundled_model_is_whole() -> None:
     """Its vocabulary has 49,152 texts, and is gone through."""
     model = bundled_model()

@@ -60,7 +60,7 @@ def require_whole(path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
             is_whole = _last_tensor(data) < len(data)
-        except (struct.error, OverflowError, ValueError):
+        except (struct.error, ArithmeticError, LookupError):
             is_whole = False
     if not is_whole:
         raise DaemonError(_DAMAGED.format(path))
@@ -89,6 +89,7 @@ def _last_tensor(data: mmap.mmap) -> int:
 
 
 def _text_at(data: mmap.mmap, at: int) -> tuple[bytes, int]:
+    size: int
     (size,) = struct.unpack_from("<Q", data, at)
     return data[at + 8 : at + 8 + min(size, _MOST_STRING_BYTES)], at + 8 + size
 
@@ -99,6 +100,8 @@ def _behind(data: mmap.mmap, at: int, kind: int) -> int:
         return _text_at(data, at)[1]
     if kind != _ARRAY:
         return at + struct.calcsize(f"<{_SCALARS[kind]}") if kind in _SCALARS else len(data)
+    of: int
+    count: int
     of, count = struct.unpack_from("<IQ", data, at)
     at += 12
     if of in _SCALARS:
