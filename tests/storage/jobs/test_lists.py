@@ -15,7 +15,7 @@ from dc1.storage.admin import monitoring
 from dc1.storage.cluster import change_feed
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.engine.statements import driver_of
-from dc1.storage.jobs import job_events, job_logs, jobs, lifecycle
+from dc1.storage.jobs import admin_jobs, job_events, job_logs, jobs, lifecycle
 from dc1.storage.jobs.claims import RoomQuestion
 from dc1.storage.jobs.job_logs import LogLine
 from dc1.storage.jobs.jobs import JobFilter
@@ -242,6 +242,9 @@ async def test_what_is_open_or_failed_lately_is_found_however_many_jobs_there_we
         assert RoomQuestion(conn, provider, 8, 64).has(Room(0, 1))
         assert jobs.leased_by(conn, provider) == []
         assert jobs.open_jobs(conn, renter_id=renter) == jobs.open_jobs(conn, renter_id=renter, limit=500) == []
+        several = JobFilter(renter_id=renter, statuses=("pending", "queued", "running"))
+        assert jobs.page(conn, several, limit=20, offset=20).rows == []
+        assert admin_jobs.latest(conn, several, limit=20) == []
         assert monitoring.failed_since(conn, NOW + 1) == 0
         assert monitoring.failures_by_provider(conn, NOW + 1) == {}
         driver.set_progress_handler(None, 1)

@@ -52,7 +52,7 @@ _SUMS = select(
 
 def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> list[NamedJob]:
     """Return jobs that match, newest first."""
-    query = _NAMED.where(*wanted.conditions()).order_by(jobs.c.id.desc()).limit(limit).offset(offset)
+    query = _NAMED.where(*wanted.newest(limit + offset)).order_by(jobs.c.id.desc()).limit(limit).offset(offset)
     return [NamedJob(JobRow(*row[2:]), row[0], row[1]) for row in conn.execute(query)]
 
 

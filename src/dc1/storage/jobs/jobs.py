@@ -4,10 +4,22 @@ Jobs are changed in `dc1.storage.jobs.lifecycle` only.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, bindparam, func, literal, select, text, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+    union_all,
+    update,
+)
 
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.errors import job_not_found
@@ -181,6 +193,17 @@ class JobFilter:
             found.append(_mentions(escaped_like(self.search.lower())))
         return found
 
+    def newest(self, most: int) -> list[ColumnElement[bool]]:
+        """Return the filter in SQL for whoever wants so many of the newest that match, in their order."""
+        is_of_machine = any(who is not None for who in (self.provider_id, self.account_id, self.shown_provider_id))
+        if len(self.statuses) < 2 or is_of_machine:
+            return self.conditions()
+        # Of each status by its index: for several of them at once SQLite goes through all jobs in that order, of which
+        # those that are open may be none.
+        each = (replace(self, statuses=(status,)).conditions() for status in sorted(self.statuses))
+        ids = (select(jobs.c.id).where(*one).order_by(jobs.c.id.desc()).limit(most).subquery() for one in each)
+        return [jobs.c.id.in_(union_all(*(select(one.c.id) for one in ids)))]
+
 
 def _mentions(pattern: str) -> ColumnElement[bool]:
     def has(column: Column[Any]) -> ColumnElement[bool]:
@@ -199,7 +222,7 @@ def page(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) ->
 
 def latest(conn: Connection, wanted: JobFilter, *, limit: int, offset: int = 0) -> list[JobRow]:
     """Do as `page`, for callers that need no total."""
-    query = _SELECT.where(*wanted.conditions()).order_by(jobs.c.id.desc()).limit(limit).offset(offset)
+    query = _SELECT.where(*wanted.newest(limit + offset)).order_by(jobs.c.id.desc()).limit(limit).offset(offset)
     return job_shape.all(conn.execute(query))
 
 
