@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dc1.control.fleet.availability import FreeProviders
 from dc1.control.fleet.fleet import Fleet
-from dc1.control.fleet.machines import Machines
+from dc1.control.fleet.kinds import Machines
 from dc1.control.fleet.provider import Provider
 from dc1.domain.gpus.card_record import CardRecord
 from dc1.domain.jobs.placement import ProviderView, Requirement, Room, capability_obstacle, choose

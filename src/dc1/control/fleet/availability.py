@@ -10,8 +10,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from dc1.control.feeds.change_log import ChangeLog
-from dc1.control.fleet.kinds import ByKind, Kind
-from dc1.control.fleet.machines import Machines
+from dc1.control.fleet.kinds import ByKind, Kind, Machines
 from dc1.control.fleet.price_book import PriceBook
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
