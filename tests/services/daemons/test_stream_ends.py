@@ -1,11 +1,17 @@
 """A daemon that says nothing is given up, by one timer however often it spoke before."""
 
 import asyncio
+import time
 from unittest.mock import Mock
 
 import pytest
 
 from dc1.services.daemons.stream_ends import Silence
+
+
+def stand_still() -> None:
+    """Do nothing for a while, as a machine that is suspended, or whose processor others want."""
+    time.sleep(0.7)
 
 
 async def test_a_stream_has_one_timer_however_often_its_daemon_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +45,24 @@ async def test_patience_that_becomes_shorter_is_not_waited_out_as_it_was() -> No
     silence.begin(0.01)
     await asyncio.wait_for(ended.wait(), 5)
     assert silence.seconds == 0.01
+
+
+async def test_time_in_which_the_server_stood_still_is_no_silence() -> None:
+    """A server that went on after half a minute cut off its fleet, with all that this had said meanwhile."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    silence = Silence(ended.set)
+    silence.begin(0.05)
+    stand_still()
+    # What has come meanwhile is read a few turns later: the stream's reader is behind the timer.
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not ended.is_set()
+    silence.heard()
+    began = loop.time()
+    silence.begin(0.05)
+    # Who says nothing afterwards either is silent all the same.
+    await asyncio.wait_for(ended.wait(), 5)
+    assert loop.time() - began >= 0.05
 
 
 async def test_who_is_being_followed_is_not_silent() -> None:

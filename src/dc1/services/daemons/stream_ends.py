@@ -9,8 +9,16 @@ _FAREWELL_SECONDS = 5.0
 """How long a daemon may take to read what was queued before its stream was ended."""
 
 
+_LATE_SECONDS = 0.5
+"""How late a timer may be served before it says more of its server than of any daemon."""
+
+
 class Silence:
-    """Ends a stream whose daemon says nothing for too long."""
+    """Ends a stream whose daemon says nothing for too long.
+
+    Time in which the server itself did nothing is none in which a daemon was silent: what it said then is yet to be
+    read.
+    """
 
     __slots__ = ("_end", "_looking", "_patience", "_until", "seconds")
 
@@ -52,6 +60,10 @@ class Silence:
         if self._until is None:
             # The daemon spoke and is being followed; the next wait begins anew.
             return
+        late = loop.time() - self._until
+        if late > _LATE_SECONDS:
+            # A machine that stood still for a while would find all of its fleet silent when it goes on.
+            self._until += late + min(late, self._patience)
         if self._until > loop.time():
             self._looking = loop.call_at(self._until, self._look)
             return
