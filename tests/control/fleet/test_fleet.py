@@ -182,6 +182,29 @@ def test_whom_a_server_has_no_time_for_yet_is_not_lost_while_others_come_back(fl
     assert fleet.presence.lost() == [last]
 
 
+def test_a_fleet_whose_streams_end_at_once_is_waited_for_while_it_comes_back(fleet: Fleet, clock: ManualClock) -> None:
+    """As after an edge that is started anew: the last of it was lost, with its runs, by no fault of its own."""
+    providers = [account(number, presence=Presence(channel=Channel.STREAM)) for number in range(1, 41)]
+    fleet.add_all(providers)
+    for provider in providers:
+        fleet.presence.stream_opened(provider)
+    clock.advance(100)
+    alone, *others, last = providers
+    fleet.presence.stream_closed(alone)
+    clock.advance(11)
+    # One that goes by itself has the grace and no more.
+    assert fleet.presence.lost() == [alone]
+    fleet.presence.abandoned(alone)
+    for provider in (*others, last):
+        fleet.presence.stream_closed(provider)
+    for provider in others[:30]:
+        clock.advance(1)
+        fleet.presence.stream_opened(provider)
+        assert fleet.presence.lost() == []
+    clock.advance(FAILOVER_GRACE_SECONDS + 11)
+    assert fleet.presence.lost() == [*others[30:], last]
+
+
 def test_a_daemon_is_not_waited_for_longer_than_it_would_wait_itself(fleet: Fleet, clock: ManualClock) -> None:
     *others, last = failed_over(fleet, 100)
     waited = 0

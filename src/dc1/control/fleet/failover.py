@@ -1,4 +1,4 @@
-"""Whether a fleet whose server went away is still coming back."""
+"""Whether a fleet whose server, or whose way to it, went away is still coming back."""
 
 from dc1.control.fleet.provider import Provider
 from dc1.domain.base.clock import Clock
@@ -11,6 +11,9 @@ RETURN_SECONDS = 60
 
 _LULL_MS = 2_000
 """When nobody came back for so long, nobody is in a line before a server that has no time for them yet."""
+
+_FLEET_STREAMS = 20
+"""Streams that end in a second when something in front of the server went, and not a machine or two."""
 
 
 class Failover:
@@ -25,9 +28,23 @@ class Failover:
         self._awaited: set[int] = set()
         self._began_ms = 0
         self._came_ms = 0
+        self._second = 0
+        self._went: list[Provider] = []
+
+    def went(self, provider: Provider) -> None:
+        """Note that a daemon's stream ended here: with many at once an edge did, or the network, and all come back."""
+        second = self._clock.now_ms() // 1000
+        if second != self._second:
+            self._second, self._went = second, []
+        self._went.append(provider)
+        if len(self._went) >= _FLEET_STREAMS:
+            for each in self._went:
+                self.expect(each)
+            # As many as are needed to tell that it is a fleet, and no more: the next one is one of it.
+            self._went = self._went[-_FLEET_STREAMS + 1 :]
 
     def expect(self, provider: Provider) -> None:
-        """Note that a daemon's server went away."""
+        """Note that a daemon's server went away, or the way to it."""
         self._awaited.add(provider.id)
         self._began_ms = self._clock.now_ms()
 

@@ -114,6 +114,7 @@ class PresenceTracker:
         """
         lost_ms = self._clock.now_ms() - round(silent_seconds * 1000)
         provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
+        self._failover.went(provider)
         self._reports.note_unstored(provider)
         self._queues.place(provider)
         self._availability.update(provider)
