@@ -31,7 +31,7 @@ from dc1.server.listening.addresses import client_address, counted_as
 from dc1.server.listening.edges import ADMISSION, UNPROVEN, Edges, first_values
 from dc1.server.method_options import GENERAL_BUCKET, Bucket, CountedBy, MethodOptions, fill_from_path, options_of
 from dc1.server.rate_limits import RateLimiter, Subject
-from dc1.server.requests import Request, RequestStream
+from dc1.server.requests import Request, RequestStream, headers_of, note_headers
 from dc1.server.responses import Context, forward, say_stopped, send_headers
 from dc1.server.standard_calls import StandardCalls
 from dc1.server.watching.audit import CLIENT_GONE, Auditor
@@ -109,6 +109,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
     ) -> Handler:
         """Return the wrapped handler of a method, None for an unknown one."""
         method = details.method
+        note_headers(details)
         wrapped = self._wrapped.get(method)
         if wrapped is None:
             if (handler := await continuation(details)) is None:
@@ -256,7 +257,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return client_address(context.peer(), self._heard(context))
 
     def _heard(self, context: Context) -> dict[str, str]:
-        return self._edges.heard(context.peer(), first_values(context.invocation_metadata() or ()))
+        return self._edges.heard(context.peer(), first_values(headers_of(context)))
 
     def _begin(self, method: str, context: Context) -> Call:
         metadata = self._heard(context)
