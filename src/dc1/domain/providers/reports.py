@@ -219,14 +219,18 @@ def _gpu_info(sent: JsonValue) -> JsonObject:
 def _cleaned(sent: JsonObject, ranges: Mapping[str, _Range]) -> JsonObject:
     """Return a copy whose documented metrics and texts are in range or null; other keys stay as they are."""
     report = dict(sent)
-    for name in sent.keys() & ranges.keys():
-        report[name] = _metric(sent[name], ranges[name])
-    for name in sent.keys() & _TEXT_LIMITS.keys():
-        report[name] = _short_text(sent[name], _TEXT_LIMITS[name])
+    for name, value in sent.items():
+        if (allowed := ranges.get(name)) is not None:
+            report[name] = _metric(value, allowed)
+        elif (limit := _TEXT_LIMITS.get(name)) is not None:
+            report[name] = _short_text(value, limit)
     return report
 
 
 def _metric(sent: JsonValue, allowed: _Range) -> int | float | None:
+    # As nearly all of them come; the rest is for floats, and for texts of numbers.
+    if type(sent) is int and allowed.low <= sent <= allowed.high:
+        return sent if sent < MAX_EXACT_INTEGER else float(sent)
     number = as_found(sent)
     if number is None or not allowed.low <= number <= allowed.high or (allowed.whole and number != int(number)):
         return None

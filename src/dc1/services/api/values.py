@@ -67,8 +67,15 @@ def from_value(value: Value) -> JsonValue:
 def from_struct(struct: Struct) -> JsonObject:
     """Return the JSON object that a Struct holds."""
     fields = struct.fields
-    # By its names: `items()` of a message's map is a generator of Python's, and a report has two dozen of them.
-    return {_known(name) if len(name) <= _LONGEST_NAME else name: from_value(fields[name]) for name in fields}
+    found: JsonObject = {}
+    # By its names, for `items()` of a message's map is a generator of Python's, and what most values are without a call
+    # for each: a report has two dozen of them.
+    for name in fields:
+        value = fields[name]
+        kind = value.WhichOneof("kind")
+        plain = value.string_value if kind == "string_value" else from_value(value)
+        found[_known(name) if len(name) <= _LONGEST_NAME else name] = plain
+    return found
 
 
 # What machines report has the same names each time, and each of ten thousand would keep names of its own. Not by
