@@ -67,14 +67,22 @@ def test_arguments_of_any_length_are_joined_once() -> None:
     assert sum(len(str(call["function"])) for call in calls.whole()) > 8_192 * 100
 
 
-async def test_no_engine_numbers_more_answers_than_any_call_asks_for() -> None:
-    async def send(_event: str, _text: str, _is_last: bool) -> None:
-        pass
+@pytest.mark.parametrize(("wanted", "told"), [(1, [0]), (2, [0, 1])])
+async def test_answers_that_nobody_asked_for_are_left_out(wanted: int, told: list[int]) -> None:
+    """An engine numbers as many as it likes; their caller would pay for all of them."""
+    said: list[Any] = []
 
-    relay = EventRelay(EngineCall("/v1/chat/completions", '{"messages": [], "stream": true}', 50), "m", send)
-    value: dict[str, Any] = {"choices": [{"index": number, "delta": {"content": "x"}} for number in range(300)]}
-    with pytest.raises(RunFailed, match="more than an answer"):
-        await relay.take(Event("{}", value, is_whole=False))
+    async def send(event: str, _text: str, _is_last: bool) -> None:
+        said.append(json.loads(event))
+
+    body = json.dumps({"messages": [], "stream": True, "n": wanted})
+    relay = EventRelay(EngineCall("/v1/chat/completions", body, 50), "m", send)
+    value: dict[str, Any] = {"choices": [{"index": number, "delta": {"content": "x"}} for number in range(-1, 300)]}
+    if wanted == 1:
+        # Whichever comes first, whatever its number.
+        value["choices"] = value["choices"][2:]
+    await relay.take(Event("{}", value, is_whole=False))
+    assert [choice["index"] for choice in said[0]["choices"]] == told
 
 
 def test_many_calls_in_one_chunk_are_too_many_as_well() -> None:
@@ -114,3 +122,19 @@ async def test_arguments_behind_the_reason_of_an_end_are_told_before_it(
     assert "".join(each["function"].get("arguments", "") for each in pieces) == arguments
     assert [choice.get("finish_reason") for choice in choices][-1] == "tool_calls"
     assert ("usage" in told[-1]) is has_usage
+
+
+async def test_a_call_that_is_said_again_in_full_is_told_once() -> None:
+    told: list[Any] = []
+
+    async def send(event: str, _text: str, _is_last: bool) -> None:
+        told.append(json.loads(event))
+
+    relay = EventRelay(EngineCall("/v1/chat/completions", '{"messages": [], "stream": true}', 50), "m", send)
+    whole = {"index": 0, "id": "c", "function": {"name": "find", "arguments": '{"q":1}'}}
+    for reason in (None, "tool_calls"):
+        value: dict[str, Any] = {"choices": [{"index": 0, "delta": {"tool_calls": [whole]}, "finish_reason": reason}]}
+        text = json.dumps(value)
+        await relay.take(Event(text, json.loads(text), is_whole=False))
+    pieces = [call for each in told for call in each["choices"][0]["delta"]["tool_calls"]]
+    assert "".join(each["function"]["arguments"] for each in pieces) == '{"q":1}'

@@ -185,9 +185,14 @@ def _event(data: bytes, *, is_whole: bool, is_error: bool = False) -> Event:
         return _CONSTANTS.get(constant)
 
     try:
-        chunk = json.loads(text, parse_constant=read) if _CONSTANT.search(text) else json.loads(text)
-        # The words may as well stand within a string, and then the event stays as it is.
-        text = compact(chunk) if constants else text
+        try:
+            chunk = json.loads(text, parse_constant=read) if _CONSTANT.search(text) else json.loads(text)
+            # The words may as well stand within a string, and then the event stays as it is.
+            text = compact(chunk) if constants else text
+        except ValueError:
+            # Engines that write JSON themselves leave tabs and their like as they are in a text.
+            chunk = json.loads(text, parse_constant=read, strict=False)
+            text = compact(chunk)
     except (ValueError, RecursionError):
         said = "the engine sent a frame that is not JSON"
         raise _NotJsonError(ErrorCategory.ENGINE, said, transient=True) from None

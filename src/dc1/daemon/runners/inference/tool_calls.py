@@ -46,6 +46,11 @@ class _Call:
         self.pieces.append(piece)
         self.size += len(piece)
 
+    def has(self, arguments: Any) -> bool:
+        """Tell whether these are all the arguments, and come again."""
+        is_object = isinstance(arguments, str) and arguments.startswith("{")
+        return is_object and len(arguments) == self.size and arguments == self.arguments and self.is_whole
+
     @property
     def is_whole(self) -> bool:
         if self.size > _MOST_LOOKED_AT:
@@ -69,6 +74,8 @@ class ToolCalls:
         self._places: set[int] = set()
         self._by_id: dict[str, _Call] = {}
         self._pieces = 0
+        self.repeats = 0
+        """How often a call was said again in full, of which the second is taken away."""
         # Of several calls with one index the newest goes on.
         self._newest: dict[Hashable, _Call] = {}
 
@@ -128,6 +135,10 @@ class ToolCalls:
         if name != call.name and len(call.name) < _MOST_NAME:
             call.name += name
         arguments = function.get("arguments")
+        if call_id and name and arguments and call.has(arguments):
+            # Some say all of it once more with the reason of the end.
+            function["arguments"] = arguments = ""
+            self.repeats += 1
         if isinstance(arguments, dict | list):
             call.pieces, call.size = [], 0
             call.say(compact(arguments))

@@ -23,7 +23,7 @@ ENDS = st.sampled_from(["\n", "\r", "\r\n"])
 EMOJI = '{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
 
 
-def relayed(pieces: list[bytes], content_type: str, *, stream: bool) -> tuple[list[str], str]:
+def relayed(pieces: list[bytes], content_type: str, *, stream: bool, n: int = 1) -> tuple[list[str], str]:
     """The events and the text that a daemon tells of an answer in these pieces."""
     events: list[str] = []
     texts: list[str] = []
@@ -37,7 +37,7 @@ def relayed(pieces: list[bytes], content_type: str, *, stream: bool) -> tuple[li
             yield piece
 
     async def read() -> None:
-        call = EngineCall("/v1/chat/completions", json.dumps({"messages": [], "stream": stream}), 0)
+        call = EngineCall("/v1/chat/completions", json.dumps({"messages": [], "stream": stream, "n": n}), 0)
         relay = EventRelay(call, "m", told)
         reader = EventReader(body(), content_type)
         async for event in reader.events():
@@ -80,11 +80,11 @@ def test_events_pass_as_they_are(said: list[ObjectText], data: st.DataObject) ->
     for event, each in zip(events[:-1], said, strict=True):
         value = json.loads(each.text)
         choices = value.get("choices")
-        if isinstance(choices, list) and all(isinstance(each.get("delta"), dict) for each in objects_of(choices)):
+        if isinstance(choices, list) and not objects_of(choices):
             assert event == each.text
             assert for_caller(event) == each.changed({"id": '"job-1"', "model": '"ours"'})
         else:
-            # Readers look into the list of every chunk, and at what each choice of it adds.
+            # Readers look into the list of every chunk, at what each choice of it adds, and to which answer.
             told = json.loads(event)
             assert {**told, "choices": None} == {**value, "choices": None}
             assert all(isinstance(choice["delta"], dict) for choice in objects_of(told["choices"]))
@@ -133,7 +133,7 @@ def test_what_stands_beside_half_a_character_stays() -> None:
 def test_an_answer_begins_with_who_says_it() -> None:
     """The official client for Node takes no answer without, and llama.cpp leaves it out before an emoji."""
     said = [EMOJI % "\\ud83d", EMOJI % "\\ude00", EMOJI.replace('0,"delta"', '1,"delta"') % "b"]
-    events, _ = relayed([f"data: {each}\n\n".encode() for each in said], "text/event-stream", stream=True)
+    events, _ = relayed([f"data: {each}\n\n".encode() for each in said], "text/event-stream", stream=True, n=2)
     roles = [json.loads(event)["choices"][0]["delta"].get("role") for event in events]
     assert roles == ["assistant", None, "assistant"]
 
@@ -307,3 +307,43 @@ def test_an_event_of_several_lines_is_bounded_with_them() -> None:
     said = b'data: {"choices":\n' + b"data:\n" * (8 * 1024 * 1024)
     with pytest.raises(RunFailed, match="more than an answer"):
         relayed([said], "text/event-stream", stream=True)
+
+
+ODD = '{"choices":[{%s"delta":%s}]}'
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (ODD % ("", '{"content":"Hi"}'), {"content": "Hi"}),
+        (ODD % ('"index":0.0,', '{"content":"Hi"}'), {"content": "Hi"}),
+        (ODD % ('"index":"0",', '{"content":"Hi"}'), {"content": "Hi"}),
+        (ODD % ('"index":0,', '{"content":5}'), {"content": "5"}),
+        (ODD % ('"index":0,', '{"content":{"text":"Hi"}}'), {"content": "Hi"}),
+        (ODD % ('"index":0,', '{"content":"a\tb\x0bc"}'), {"content": "a\tb\x0bc"}),
+        (ODD % ('"index":0,', '{"tool_calls":"x"}'), {"tool_calls": []}),
+        (ODD % ('"index":0,', '{"tool_calls":{"id":"c","function":{"name":"f","arguments":"{}"}}}'), {"tool_calls": 1}),
+    ],
+)
+def test_what_no_reader_could_add_up_is_made_such(said: str, told: dict[str, object]) -> None:
+    stream = f"data: {said}\n\ndata: {LAST}\n\ndata: [DONE]\n\n"
+    events, _ = relayed([stream.encode()], "text/event-stream", stream=True)
+    (choice,) = json.loads(events[0])["choices"]
+    assert type(choice["index"]) is int
+    for name, value in told.items():
+        assert choice["delta"][name] == value or len(choice["delta"][name]) == value
+
+
+@pytest.mark.parametrize("said", ['"delta":{"content":"Hi"}', '"text":"Hi"'])
+def test_an_answer_in_one_piece_is_a_message(said: str) -> None:
+    events, _ = relayed([f'{{"choices":[{{"index":0,{said}}}]}}'.encode()], "application/json", stream=False)
+    assert json.loads(events[0])["choices"][0]["message"] == {"role": "assistant", "content": "Hi"}
+
+
+def test_half_a_character_comes_before_the_end() -> None:
+    pieces = [EMOJI % "a\\ud83d", LAST, "[DONE]"]
+    events, text = relayed([f"data: {each}\n\n".encode() for each in pieces], "text/event-stream", stream=True)
+    said = [json.loads(event)["choices"][0] for event in events]
+    assert [each["delta"].get("content") for each in said] == ["a", "\ufffd"]
+    assert [each.get("finish_reason") for each in said] == [None, "stop"]
+    assert text == "a\ufffd"

@@ -11,8 +11,9 @@ from dc1.daemon.runners.inference.engine import Completion, EventCallback
 from dc1.daemon.runners.inference.event_stream import MOST_EVENT_BYTES, TOO_MUCH, Event
 from dc1.daemon.runners.inference.refusals import refusal
 from dc1.daemon.runners.inference.relays.fences import Fences
+from dc1.daemon.runners.inference.relays.mending import Asked, mend_said, whole_mended
 from dc1.daemon.runners.inference.relays.wishes import Wishes, name_of
-from dc1.daemon.runners.inference.text import SplitText, well_formed
+from dc1.daemon.runners.inference.text import SplitText, text_of, well_formed
 from dc1.daemon.runners.inference.tool_calls import (
     NO_ARGUMENTS,
     ToolCalls,
@@ -30,8 +31,6 @@ from dc1.domain.jobs.states import ErrorCategory
 from dc1.domain.providers.model_abilities import EnginePath
 
 _TEXTS = ("content", "text", "reasoning_content", "reasoning", "refusal")
-_MOST_SEEN = 2 * MAX_ANSWERS
-"""Answers of which something is kept: an engine may number as many as it likes, whatever it was asked for."""
 
 
 class Whole(Protocol):
@@ -100,6 +99,7 @@ class EventRelay:
         found, kind = members(call.body), kind_of(call.path)
         asked = _values(found)
         self._wanted = kind.answers(asked)
+        self._asked = Asked(self._wanted)
         self._streams = asked.get("stream") is True
         self._wishes = Wishes(asked, self._wanted)
         self._fences = Fences() if self._wishes.wants_json else None
@@ -129,17 +129,15 @@ class EventRelay:
 
     async def take(self, event: Event) -> None:
         """Pass on an event; a whole answer that is none, or fewer than were asked for is refused."""
-        choices = objects(event.value.get("choices"))
+        choices, changed = self._asked.told(event.value)
         self._seen.update(map(index_of, choices))
-        if len(self._seen) > _MOST_SEEN:
-            raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         if not event.is_whole:
             for choice in choices:
                 self._made[index_of(choice)] += says_something(choice)
         # Before anything is made of it, so that the caller, the result and whoever judges them have the same text.
-        changed = self._fences is not None and self._fences.leave_out(choices, is_whole=event.is_whole)
+        changed |= self._fences is not None and self._fences.leave_out(choices, is_whole=event.is_whole)
         for choice in choices:
-            changed |= not (event.is_whole or self._makes_text) and _mend_delta(choice)
+            changed |= not self._makes_text and mend_said(choice, "message" if event.is_whole else "delta")
             changed |= mend_whole_calls(said_in(choice)) if event.is_whole else self._mend_calls(choice)
         text = self.answer.take(event.value)
         if event.is_whole:
@@ -147,7 +145,7 @@ class EventRelay:
         self._wishes.look_at(choices, is_whole=event.is_whole)
         # An engine that streams unasked, or does not though asked, is heard all the same: its answer is put together.
         self._is_relayed = self._is_relayed and event.is_whole is not self._streams
-        mend = _whole_mended if event.is_whole else self._mended
+        mend = whole_mended if event.is_whole else self._mended
         sent = mend(event, choices, changed=changed) if self._is_relayed else ""
         # What has several lines, or was written anew, may be larger than any line: it would cut the daemon's stream.
         if _is_too_large(sent):
@@ -155,7 +153,7 @@ class EventRelay:
         if self._waits(event, choices):
             self._ends.append(sent)
             sent = ""
-        if self._ends and (not choices or len(self._ends) > _MOST_SEEN):
+        if self._ends and (not choices or len(self._ends) > 2 * MAX_ANSWERS):
             await self._tell_ends()
         if sent or text:
             await self._tell(sent, text, is_last=event.is_whole and self._is_relayed)
@@ -228,7 +226,7 @@ class EventRelay:
     def _mend_calls(self, choice: dict[str, Any]) -> bool:
         """Give each piece of a tool's call its own index, and what `mend_call` gives; tell whether any had not."""
         index, delta = index_of(choice), said_in(choice)
-        pieces = objects(delta.get("tool_calls"))
+        pieces, repeats = objects(delta.get("tool_calls")), self._calls[index].repeats
         changed = False
         for piece, place in zip(pieces, self._calls[index].add(pieces), strict=True) if pieces else ():
             made = self._ids.get((index, place))
@@ -242,7 +240,7 @@ class EventRelay:
             if piece.get("index") != place:
                 piece["index"] = place
                 changed = True
-        return changed
+        return changed or self._calls[index].repeats > repeats
 
     def _waits(self, event: Event, choices: list[dict[str, Any]]) -> bool:
         """Tell whether an event ends an answer that calls tools of whose arguments nothing came yet.
@@ -275,6 +273,17 @@ class EventRelay:
             if isinstance(function, dict) and isinstance(function.get("arguments"), str):
                 split = self._split[index, str(piece.get("index"))]
                 function["arguments"] = split.take(function["arguments"])
+        if choice.get("finish_reason"):
+            self._tell_rests(choice, index)
+
+    def _tell_rests(self, choice: dict[str, Any], index: int) -> None:
+        """Have an answer's last chunk say what stands for halves of characters that nothing came to."""
+        said = choice if self._makes_text else {**said_in(choice)}
+        for name in _TEXTS:
+            if ((index, name) in self._split) and (rest := self._split[index, name].rest()):
+                said[name] = text_of(said.get(name)) + rest
+        if not self._makes_text:
+            choice["delta"] = said
 
     def _halves(self) -> list[JsonValue]:
         """Return the choices of a chunk with what stands for halves of characters that nothing came to."""
@@ -316,7 +325,7 @@ class WholeRelay:
         if not event.is_whole:
             raise RunFailed(ErrorCategory.ENGINE, "the engine streams what has no parts")
         self.answer.take(event.value)
-        sent = _whole_mended(event, [])
+        sent = whole_mended(event, [])
         if _is_too_large(sent):
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         await self._send(sent, "", True)
@@ -374,24 +383,3 @@ def _piece(index: int, name: str, text: str, finish_reason: str | None = None) -
 def _is_too_large(text: str) -> bool:
     # A character is four bytes at most.
     return 4 * len(text) > MOST_EVENT_BYTES and len(text.encode(errors="replace")) > MOST_EVENT_BYTES
-
-
-def _mend_delta(choice: dict[str, Any]) -> bool:
-    """Have a choice of a chunk say what it adds where readers look for it; tell whether it did not."""
-    if isinstance(choice.get("delta"), dict):
-        return False
-    # As of answers in one piece, and of texts that go on.
-    message, text = choice.pop("message", None), choice.pop("text", None)
-    choice["delta"] = message if isinstance(message, dict) else {"content": text} if isinstance(text, str) else {}
-    return True
-
-
-def _whole_mended(event: Event, choices: list[dict[str, Any]], *, changed: bool = False) -> str:
-    for choice in choices:
-        message = choice.get("message")
-        if isinstance(message, dict) and "role" not in message:
-            message["role"] = "assistant"
-            changed = True
-    if has_halves(event.text, event.value):
-        return well_formed(compact(event.value))
-    return compact(event.value) if changed else event.text
