@@ -21,6 +21,9 @@ class Asked:
         What nobody asked for nobody pays.
         """
         said = objects(value.get("choices"))
+        if self._only == 0 and len(said) == 1 and said[0].get("index") == 0 and type(said[0]["index"]) is int:
+            # A token, as a rule; asked of every one.
+            return said, False
         if self._wanted == 1 and self._only is None and said:
             self._only = index_of(said[0])
         choices = [choice for choice in said if self._is_told(index_of(choice))]
@@ -43,6 +46,8 @@ def mend_said(choice: dict[str, Any], name: str) -> bool:
     A chunk has a `delta`, an answer in one piece a `message`; either may come in place of the other, or as a text.
     """
     said, changed = choice.get(name), False
+    if isinstance(said, dict) and isinstance(said.get("content"), str) and "tool_calls" not in said:
+        return False
     if not isinstance(said, dict):
         other, text = choice.pop("message" if name == "delta" else "delta", None), choice.pop("text", None)
         said = other if isinstance(other, dict) else {"content": text} if isinstance(text, str) else {}

@@ -225,10 +225,11 @@ class EventRelay:
 
     def _mend_calls(self, choice: dict[str, Any]) -> bool:
         """Give each piece of a tool's call its own index, and what `mend_call` gives; tell whether any had not."""
-        index, delta = index_of(choice), said_in(choice)
-        pieces, repeats = objects(delta.get("tool_calls")), self._calls[index].repeats
-        changed = False
-        for piece, place in zip(pieces, self._calls[index].add(pieces), strict=True) if pieces else ():
+        index, pieces = index_of(choice), objects(said_in(choice).get("tool_calls"))
+        if not pieces:
+            return False
+        changed, repeats = False, self._calls[index].repeats
+        for piece, place in zip(pieces, self._calls[index].add(pieces), strict=True):
             made = self._ids.get((index, place))
             if made is None and (piece.get("id") or name_of(piece)):
                 made = "" if piece.get("id") else made_id()
@@ -248,8 +249,9 @@ class EventRelay:
         Some engines say them behind it; of a tool without parameters none come, and to clients a call is one once its
         arguments can be read.
         """
-        ends = (index_of(choice) for choice in choices if choice.get("finish_reason"))
-        return not event.is_whole and self._is_relayed and any(self._calls[index].has_blank for index in ends)
+        if not self._calls or event.is_whole or not self._is_relayed:
+            return False
+        return any(choice.get("finish_reason") and self._calls[index_of(choice)].has_blank for choice in choices)
 
     async def _tell_ends(self) -> None:
         """Pass on the ends that waited for arguments, with an empty object of those that did not come."""
