@@ -1,6 +1,7 @@
 """What a look-up costs, and how soon it forgets."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -169,3 +170,30 @@ async def test_who_comes_while_others_are_looked_up_is_looked_up_with_who_comes_
     assert await reading
     assert all(await asyncio.gather(*asked, *map(credentials.identify, others)))
     assert counting.reads == 2
+
+
+async def test_of_many_who_waited_for_the_database_a_few_go_on_at_a_time(
+    database: Database, counting: CountingDatabase, credentials: Credentials
+) -> None:
+    """Hundreds of daemons that come back would keep everybody else waiting for as long as all of them take."""
+    key = (await provider_key(database)).key
+    unknown = [keys.new_key(role).key for role in [KeyRole.PROVIDER] * 60]
+    counting.goes_on.clear()
+    went_on: list[int] = []
+
+    async def identify(text: str) -> None:
+        assert (await credentials.identify(text) is not None) == (text == key)
+        went_on.append(turn)
+
+    turn = 0
+    first = asyncio.create_task(identify(key))
+    await counting.was_asked.wait()
+    others = [asyncio.create_task(identify(text)) for text in unknown]
+    await asyncio.sleep(0)
+    counting.goes_on.set()
+    # Each time that this task has its turn, everybody else had one.
+    while len(went_on) < 61:
+        turn += 1
+        await asyncio.sleep(0)
+    assert max(Counter(went_on).values()) <= 16
+    await asyncio.gather(first, *others)

@@ -1,7 +1,7 @@
 """Look-ups of keys, gathered: each costs a turn of a database thread, and a fleet that comes back needs thousands."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import Context
 from functools import partial
 
@@ -13,6 +13,9 @@ from dc1.storage.engine.database import Database
 _MOST_AT_ONCE = 500
 _GATHER_SECONDS = 0.005
 """How long those who come while others are read gather: in a storm each turn of a thread would be for one or two."""
+
+_MOST_IN_A_TURN = 8
+"""Whoever is told goes on in the next turn of the loop, and has a millisecond of work where a fleet comes back."""
 
 _Asked = list[asyncio.Future[KeyHolder | None]]
 
@@ -53,6 +56,7 @@ class KeyLookUps:
             held = await self._database.read(
                 partial(key_holders.find, key_ids=list(batch), now_ms=self._clock.now_ms())
             )
+            await _tell(batch, held)
         except BaseException as error:
             for found in _still_waiting(batch.values()):
                 if isinstance(error, Exception):
@@ -61,10 +65,17 @@ class KeyLookUps:
                     found.cancel()
             if not isinstance(error, Exception):
                 raise
-            return
-        for key_id, asked in batch.items():
-            for found in _still_waiting([asked]):
-                found.set_result(held.get(key_id))
+
+
+async def _tell(batch: Mapping[str, _Asked], held: Mapping[str, KeyHolder]) -> None:
+    told = 0
+    for key_id, asked in batch.items():
+        for found in _still_waiting([asked]):
+            found.set_result(held.get(key_id))
+            told += 1
+            if told % _MOST_IN_A_TURN == 0:
+                # The others go between: behind a database that was slow hundreds wait, and would go on all at once.
+                await asyncio.sleep(0)
 
 
 def _still_waiting(asked: Iterable[_Asked]) -> list[asyncio.Future[KeyHolder | None]]:
