@@ -8,6 +8,11 @@ from hypothesis import strategies as st
 
 from dc1.domain.access.provider_choice import ANY_PROVIDER, ProviderChoice
 from dc1.domain.base.json_members import without
+from dc1.domain.base.json_types import JsonObject
+from dc1.domain.inference.dialects.messages_request import read_messages
+from dc1.domain.inference.dialects.responses_request import read_responses
+from dc1.domain.inference.kinds import read_call
+from dc1.domain.jobs.placement import Speed
 
 IDS = st.frozensets(st.integers(1, 9))
 CHOICES = st.builds(ProviderChoice, st.none() | IDS, IDS)
@@ -50,3 +55,27 @@ def test_a_row_that_cannot_be_read_allows_nobody() -> None:
     assert not ProviderChoice.stored({"only": "1"}).allows(1)
     assert ProviderChoice.stored(None) is not None
     assert ANY_PROVIDER.allows(1)
+
+
+@pytest.mark.parametrize(
+    ("said", "speed", "is_ours"),
+    [
+        ({"prefer": "latency"}, Speed.LATENCY, True),
+        ({"prefer": "throughput", "provider": {"ignore": [7]}}, Speed.THROUGHPUT, True),
+        ({"prefer": "latency", "provider": {"sort": "throughput"}}, Speed.THROUGHPUT, True),
+        ({"prefer": "price"}, None, True),
+        ({"prefer": "reputation"}, None, True),
+        ({"prefer": "blue"}, None, False),
+        ({"prefer": ["latency"]}, None, False),
+    ],
+)
+def test_what_a_call_prefers_is_said_as_of_jobs(said: JsonObject, speed: Speed | None, *, is_ours: bool) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "input": "Hi", "max_tokens": 9, **said}
+    sent = json.dumps(body).encode()
+    for call in (
+        read_call("/v1/chat/completions", sent, 10_000),
+        read_messages(sent, 10_000).chat,
+        read_responses(sent, 10_000).chat,
+    ):
+        assert call.routing.speed == speed
+        assert ("prefer" in json.loads(call.body)) is not is_ours

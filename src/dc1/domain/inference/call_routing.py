@@ -12,6 +12,9 @@ from dc1.domain.errors import FieldViolation
 from dc1.domain.jobs.placement import Speed
 
 FIELD = "provider"
+PREFER = "prefer"
+"""The word that jobs have for what a call says by `sort`; of other values it is some engine's own key."""
+
 _LISTS = ("order", "only", "ignore")
 _KNOWN = (*_LISTS, "sort", "allow_fallbacks")
 
@@ -24,6 +27,7 @@ class Sort(StrEnum):
     THROUGHPUT = "throughput"
 
 
+_PREFERENCES = frozenset({*Sort, "reputation"})
 _SPEEDS: Mapping[Sort, Speed] = {Sort.LATENCY: Speed.LATENCY, Sort.THROUGHPUT: Speed.THROUGHPUT}
 
 
@@ -52,8 +56,9 @@ class CallRouting:
             validation_failed: It says it wrongly, or something that is not known here and would go unheeded.
         """
         said = body.get(FIELD)
+        preferred = body.get(PREFER)
         if said is None:
-            return cls()
+            return cls(speed=_speed(preferred))
         faults = list(_faults(said))
         if faults or not isinstance(said, dict):
             raise errors.validation_failed(faults)
@@ -63,10 +68,23 @@ class CallRouting:
         if order and not may_fall_back:
             choice = choice.within(ProviderChoice(frozenset(order)))
         sort = said.get("sort")
-        return cls(choice, order, None if sort is None else _SPEEDS.get(Sort(str(sort))), may_fall_back)
+        return cls(choice, order, _speed(preferred if sort is None else sort), may_fall_back)
 
 
 ANYWHERE = CallRouting()
+
+
+def own_keys(body: JsonObject) -> Iterator[str]:
+    """Yield the keys of a body that say who should answer it, which no engine is sent."""
+    if FIELD in body:
+        yield FIELD
+    said = body.get(PREFER)
+    if isinstance(said, str) and said in _PREFERENCES:
+        yield PREFER
+
+
+def _speed(sort: JsonValue) -> Speed | None:
+    return _SPEEDS.get(Sort(sort)) if isinstance(sort, str) and sort in [*Sort] else None
 
 
 def _faults(said: JsonValue) -> Iterator[FieldViolation]:

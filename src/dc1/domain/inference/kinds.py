@@ -17,7 +17,7 @@ from dc1.domain.inference.audio import (
     transcription_faults,
     transcription_tokens,
 )
-from dc1.domain.inference.call_routing import FIELD, CallRouting
+from dc1.domain.inference.call_routing import CallRouting, own_keys
 from dc1.domain.inference.calls import InferenceCall, is_missing, read_body
 from dc1.domain.inference.chat import answers_wanted, chat_faults, chat_tokens_of_each, prompt_bytes
 from dc1.domain.inference.images import (
@@ -170,7 +170,8 @@ def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
     if faults:
         raise errors.validation_failed(faults)
     routing = CallRouting.read(body)
-    text = without(text, FIELD) if FIELD in body else text
+    for name in own_keys(body):
+        text = without(text, name)
     written = {name: value for name, value in kind.written.items() if body.get(name) is None}
     # Not without a change: it would be read once more to find where nothing is to be put.
     text = spliced(text, written) if written else text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue, compact
-from dc1.domain.inference.call_routing import FIELD
+from dc1.domain.inference.call_routing import FIELD, PREFER
 from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.dialects.reading import (
     answer_tokens,
@@ -19,7 +19,7 @@ from dc1.domain.inference.dialects.reading import (
     without_nulls,
 )
 
-_SAME = ("model", "stream", FIELD)
+_SAME = ("model", "stream", FIELD, PREFER)
 _NUMBERS = ("temperature", "top_p", "top_k")
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # What only Anthropic's own servers can do: an answer without it would not be what was asked for.

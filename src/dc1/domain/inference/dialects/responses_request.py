@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dc1.domain import errors
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.inference.call_routing import FIELD
+from dc1.domain.inference.call_routing import FIELD, PREFER
 from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.dialects.reading import (
     answer_tokens,
@@ -18,7 +18,7 @@ from dc1.domain.inference.dialects.reading import (
     without_nulls,
 )
 
-_SAME = ("model", "stream", FIELD, "parallel_tool_calls", "user", "prompt_cache_key", "safety_identifier")
+_SAME = ("model", "stream", FIELD, PREFER, "parallel_tool_calls", "user", "prompt_cache_key", "safety_identifier")
 _NUMBERS = ("temperature", "top_p")
 # What would take a memory of earlier answers, which nobody here keeps, or another's tools and texts.
 _NOT_HERE = {
