@@ -96,8 +96,7 @@ class SimulatedDaemon:
         self._returns = returns
         self._manner = manner
         self._on_start = on_start
-        # Thousands of them share a loop: what they report is made once, and names no lease.
-        self._script = DaemonScript(daemon_state(slots), reports_held=False)
+        self._script = DaemonScript(daemon_state(slots))
         self._sent_at = 0.0
         self._interval = 10.0
         self._writing = asyncio.Lock()

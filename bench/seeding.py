@@ -13,7 +13,7 @@ from dc1.storage.accounts import renters
 from dc1.storage.jobs import lifecycle
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape
 from dc1.storage.jobs.submission import NewJob, SubmissionLimits
-from dc1.storage.money import counters
+from dc1.storage.money import counters, ledger
 from dc1.storage.providers import providers
 from dc1.storage.schema.tables import job_specs, jobs
 from dc1.storage.schema.tables import providers as provider_table
@@ -57,6 +57,9 @@ def _make_providers(conn: Connection, now_ms: int, count: int, *, heard: bool) -
         report = providers.StoredReport(first, "post", now_ms, gpu_name="NVIDIA H100", vram_mib=81559, gpu_count=1)
         providers.flush_reports(conn, [report], now_ms)
     _copy(conn, provider_table, "id", first, count, unique="email")
+    copies = range(first + 1, first + count)
+    if copies:
+        ledger.open_accounts(conn, *(own for copy in copies for own in providers.own_accounts(copy)))
     return first
 
 

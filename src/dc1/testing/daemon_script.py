@@ -74,7 +74,8 @@ class DaemonScript:
         return [pb.ConnectRequest(outcome=outcome) for outcome in self._unconfirmed.values()]
 
     def _report(self, draining: bool = False) -> pb.DaemonState:
-        if not self._reports_held:
+        # Made once for thousands that share a loop, as long as it says all there is.
+        if not self._reports_held or not (self.held or draining):
             return self.state
         leases = [pb.HeldLease(lease=lease(attempt), phase=phase) for attempt, phase in self.held.items()]
         report = pb.DaemonState(leases=leases, draining=draining)

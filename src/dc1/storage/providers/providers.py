@@ -180,9 +180,13 @@ def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
     except IntegrityError as error:
         # Another replica registered the address since we looked.
         raise provider_email_taken() from error
-    own = (ledger.payable(provider_id), ledger.promo_earnings(provider_id), ledger.payout(provider_id))
-    ledger.open_accounts(conn, *own)
+    ledger.open_accounts(conn, *own_accounts(provider_id))
     return provider_id
+
+
+def own_accounts(provider_id: int) -> tuple[ledger.Account, ...]:
+    """Return the accounts of the ledger that a provider has."""
+    return ledger.payable(provider_id), ledger.promo_earnings(provider_id), ledger.payout(provider_id)
 
 
 def get(conn: Connection, provider_id: int) -> ProviderRow | None:
