@@ -233,3 +233,11 @@ def test_the_one_call_of_before_there_were_several_is_told() -> None:
     output: Any = response_of({"choices": [{"message": message}]}, read())["output"]
     (item,) = output
     assert (item["type"], item["name"], item["arguments"]) == ("function_call", "find", "{}")
+
+
+@pytest.mark.parametrize(
+    "said", [{"content": "x" * 2**20}, {"reasoning_content": "x" * 2**20}, tool(0, "x" * 2**20, id="c", name="find")]
+)
+def test_no_more_is_kept_of_an_answer_than_it_can_be(said: Any) -> None:
+    with pytest.raises(ApiError, match="longer than any"):
+        events(read(), *[chunk(said)] * 5)

@@ -12,6 +12,9 @@ from dc1.domain.inference.events import content_in, part_texts, reasoning_in
 # A daemon may pass on any number of them, and everybody else waits while they are told.
 _MOST_CALLS: Final = 1_024
 _MOST_NAME: Final = 1_024
+_MOST_KEPT: Final = 4 * 1024 * 1024
+"""Characters of an answer that are kept until its end: hundreds for each of 8,192 tokens."""
+
 # In part it would be taken for the whole, and what it wants done would be.
 _TOO_MANY: Final = "The answer calls more tools than can be told"
 
@@ -26,22 +29,41 @@ class ToolCall:
     arguments: str
 
 
+class Kept:
+    """How much of an answer is kept until its end, of which a daemon may pass on any amount."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_KEPT
+
+    def add(self, text: str) -> None:
+        """Count what is kept.
+
+        Raises:
+            provider_unavailable: It is more than an answer can be.
+        """
+        self._left -= len(text)
+        if self._left < 0:
+            raise errors.provider_unavailable("The answer is longer than any can be")
+
+
 class NamedCalls:
     """Fragments of the calls of one answer, of which the first has all of the name: some engines tell it in pieces."""
 
     def __init__(self) -> None:
         self._begun: set[int] = set()
         self._held: dict[int, ToolCall] = {}
+        self._kept = Kept()
 
     def take(self, said: Sequence[ToolCall]) -> Iterator[ToolCall]:
         """Yield what can be told of fragments: a call once its arguments begin, or another call does.
 
         Raises:
-            provider_unavailable: They are of more calls than any answer has.
+            provider_unavailable: They are of more calls than any answer has, or say more.
         """
         for call in said:
             if len(self._begun) > _MOST_CALLS:
                 raise errors.provider_unavailable(_TOO_MANY)
+            self._kept.add(call.arguments)
             if call.index not in self._held:
                 yield from self.rest()
             if call.index in self._begun:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dc1.domain.base.json_types import JsonObject, JsonValue
-from dc1.domain.inference.dialects.chat_answer import Counts, NamedCalls, Said, ToolCall
+from dc1.domain.inference.dialects.chat_answer import Counts, Kept, NamedCalls, Said, ToolCall
 from dc1.domain.inference.dialects.responses_answer import (
     INCOMPLETE,
     begun,
@@ -80,6 +80,7 @@ class ResponsesStream:
         self._open: _Item | None = None
         self._tools: dict[int, _Item] = {}
         self._calls = NamedCalls()
+        self._kept = Kept()
         self._finish_reason = ""
         self._counts: Counts | None = None
 
@@ -129,6 +130,7 @@ class ResponsesStream:
             yield from self._begin(kind)
         item = self._open
         assert item is not None
+        self._kept.add(text)
         item.pieces.append(text)
         more: JsonObject = {"logprobs": []} if kind == "output_text" else {}
         yield self._event(f"response.{kind}.delta", **_place(item), content_index=0, delta=text, **more)
