@@ -7,6 +7,11 @@ local REFUSALS = API.refusals
 local carries_key, method_of = headers_of.carries_key, headers_of.method_of
 local refusal_of = refusals.headers
 
+-- Of others, such as "utf-8", the body says what it is.
+local COMPRESSED = {
+  gzip = true, ["x-gzip"] = true, deflate = true, br = true, zstd = true, compress = true, ["x-compress"] = true,
+}
+
 -- What this edge proves itself by to servers on TCP; nil before a Unix socket. src/dc1/edge/config.py puts it in front.
 local EDGE_PROOF = dc1_edge_proof
 
@@ -100,9 +105,8 @@ local function admit(handle, headers, request, path)
   local method, name = method_of(request.method, path)
   if not method then return answer(handle, refusal_of(request, REFUSALS.NOT_FOUND), length) end
   -- Unread it would be called malformed, which says nothing to who compresses by habit.
-  local encoding = headers:get("content-encoding")
-  if encoding and encoding ~= "" and encoding:lower() ~= "identity" then
-    return answer(handle, refusal_of(request, REFUSALS.ENCODED_BODY), length)
+  for coding in (headers:get("content-encoding") or ""):lower():gmatch("[^%s,]+") do
+    if COMPRESSED[coding] then return answer(handle, refusal_of(request, REFUSALS.ENCODED_BODY), length) end
   end
   local too_large = refusal_of(request, REFUSALS.BODY_TOO_LARGE)
   if length and length > method.max_bytes then return answer(handle, too_large, length) end
