@@ -82,7 +82,8 @@ async def test_answers_that_nobody_asked_for_are_left_out(wanted: int, told: lis
         # Whichever comes first, whatever its number.
         value["choices"] = value["choices"][2:]
     await relay.take(Event("{}", value, is_whole=False))
-    assert [choice["index"] for choice in said[0]["choices"]] == told
+    await relay.take(Event("{}", {"choices": [{"index": 200, "delta": {"content": "x"}}]}, is_whole=False))
+    assert [[choice["index"] for choice in each["choices"]] for each in said] == [told]
 
 
 def test_many_calls_in_one_chunk_are_too_many_as_well() -> None:

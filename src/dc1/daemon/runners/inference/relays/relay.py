@@ -130,6 +130,9 @@ class EventRelay:
     async def take(self, event: Event) -> None:
         """Pass on an event; a whole answer that is none, or fewer than were asked for is refused."""
         choices, changed = self._asked.told(event.value)
+        if changed and not (choices or event.value.get("usage")):
+            # About answers alone that nobody asked for.
+            return
         self._seen.update(map(index_of, choices))
         if not event.is_whole:
             for choice in choices:
