@@ -23,8 +23,8 @@ from dc1.ports import joined
 from dc1.server.app import Application
 from dc1.server.listening.places import ListenError
 from dc1.server.logs import configure_logging
+from dc1.server.process.heap import tend_heap
 from dc1.server.process.secret_key import load_edge_secret
-from dc1.server.process.startup_heap import freeze_startup_objects
 from dc1.settings.settings import FILE_VARIABLES, Settings, SettingsError
 from dc1.stop_signals import stop_signals
 from dc1.storage.engine.database import UnusableDatabaseError
@@ -208,7 +208,7 @@ async def _start(server: Application, stop: asyncio.Event) -> str | None:
     if starting.done():
         place = starting.result()
         # Not before: the loaded fleet is the larger part of what stays.
-        freeze_startup_objects()
+        tend_heap()
         return place
     # Waited for, so that a half-open database is closed.
     starting.cancel()

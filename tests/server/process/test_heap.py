@@ -1,0 +1,40 @@
+"""When the garbage collector looks at what a server made."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from dc1.server.process.heap import tend_heap
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("collector")
+async def test_what_is_replaced_again_and_again_does_not_gather_for_one_long_look() -> None:
+    """More of it than the collector would ever find by counting: what is freed takes from the count what is made."""
+    known: list[list[int]] = [[number] for number in range(50_000)]
+    tend_heap()
+    was_looked_at = asyncio.Event()
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "stop" and info["generation"] == 1:
+            was_looked_at.set()
+
+    gc.callbacks.append(note)
+    try:
+        async with asyncio.timeout(30):
+            for number in range(50_000):
+                known[number] = [number]
+            assert len(gc.get_objects(generation=0)) > 40_000
+            await was_looked_at.wait()
+    finally:
+        gc.callbacks.remove(note)
+    assert len(gc.get_objects(generation=0)) + len(gc.get_objects(generation=1)) < 40_000
