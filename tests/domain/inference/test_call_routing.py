@@ -72,6 +72,9 @@ def test_a_row_that_cannot_be_read_allows_nobody() -> None:
 def test_what_a_call_prefers_is_said_as_of_jobs(said: JsonObject, speed: Speed | None, *, is_ours: bool) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "input": "Hi", "max_tokens": 9, **said}
     sent = json.dumps(body).encode()
+    as_sent = read_call("/v1/chat/completions", json.dumps({**body, "prefer": None}).encode(), 10_000)
+    read = read_call("/v1/chat/completions", sent, 10_000)
+    assert (read.prompt_bytes == as_sent.prompt_bytes) is is_ours
     for call in (
         read_call("/v1/chat/completions", sent, 10_000),
         read_messages(sent, 10_000).chat,

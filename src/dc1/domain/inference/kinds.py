@@ -170,8 +170,10 @@ def read_call(path: str, sent: bytes, max_bytes: int) -> InferenceCall:
     if faults:
         raise errors.validation_failed(faults)
     routing = CallRouting.read(body)
-    for name in own_keys(body):
+    for name in [*own_keys(body)]:
+        # Neither sent nor paid for.
         text = without(text, name)
+        del body[name]
     written = {name: value for name, value in kind.written.items() if body.get(name) is None}
     # Not without a change: it would be read once more to find where nothing is to be put.
     text = spliced(text, written) if written else text
