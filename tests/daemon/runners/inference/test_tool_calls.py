@@ -84,6 +84,13 @@ async def test_answers_that_nobody_asked_for_are_left_out(wanted: int, told: lis
     await relay.take(Event("{}", value, is_whole=False))
     await relay.take(Event("{}", {"choices": [{"index": 200, "delta": {"content": "x"}}]}, is_whole=False))
     assert [[choice["index"] for choice in each["choices"]] for each in said] == [told]
+    # What the engine counts are all of them.
+    for choices in ([], [{"index": 0, "delta": {}, "finish_reason": "stop"}]):
+        counted = {"choices": choices, "usage": {"prompt_tokens": 7, "completion_tokens": 900}}
+        await relay.take(Event(json.dumps(counted), counted, is_whole=False))
+        assert "900" not in json.dumps(said[-1])
+    completion = relay.answer.completion("")
+    assert (completion.prompt_tokens, completion.completion_tokens) == (7, len(told))
 
 
 def test_many_calls_in_one_chunk_are_too_many_as_well() -> None:

@@ -14,6 +14,7 @@ class Asked:
     def __init__(self, wanted: int) -> None:
         self._wanted = wanted
         self._only: int | None = None
+        self._leaves_out = False
 
     def told(self, value: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
         """Leave those in an event that are, each with its number as readers count; tell whether anything was changed.
@@ -23,13 +24,15 @@ class Asked:
         said = objects(value.get("choices"))
         if self._only == 0 and len(said) == 1 and said[0].get("index") == 0 and type(said[0]["index"]) is int:
             # A token, as a rule; asked of every one.
-            return said, False
+            return said, self._leaves_out and _uncounted(value)
         if self._wanted == 1 and self._only is None and said:
             self._only = index_of(said[0])
         choices = [choice for choice in said if self._is_told(index_of(choice))]
         changed = len(choices) < len(said)
         if changed:
             value["choices"] = choices
+            self._leaves_out = True
+        changed |= self._leaves_out and _uncounted(value)
         for choice in choices:
             index = 0 if self._wanted == 1 else index_of(choice)
             if type(choice.get("index")) is not int or choice["index"] != index:
@@ -38,6 +41,12 @@ class Asked:
 
     def _is_told(self, index: int) -> bool:
         return 0 <= index < self._wanted if self._only is None else index == self._only
+
+
+def _uncounted(value: dict[str, Any]) -> bool:
+    """Take out how many tokens an engine says that it made, among which are those that are left out."""
+    usage = value.get("usage")
+    return isinstance(usage, dict) and usage.pop("completion_tokens", None) is not None
 
 
 def mend_said(choice: dict[str, Any], name: str) -> bool:
