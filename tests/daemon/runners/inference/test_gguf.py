@@ -1,5 +1,7 @@
 """What `dc1 daemon --model` takes for a model, and what it says to the rest."""
 
+import errno
+import mmap
 import os
 import struct
 from pathlib import Path
@@ -77,10 +79,24 @@ def test_what_is_no_model_is_refused_at_the_start(tmp_path: Path, content: bytes
         build_runners(DaemonConfig(key="dc1-provider-x", server="127.0.0.1:8083", model=file))
 
 
-@pytest.mark.parametrize("name", ["missing.gguf", "."])
+@pytest.mark.parametrize("name", ["missing.gguf", ".", "x" * 300])
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DaemonError, match=r"cannot be read: (No such file|Is a directory)"):
+    with pytest.raises(DaemonError, match=r"cannot be read: (No such file|Is a directory|File name too long)"):
         gguf.head(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_mapped_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some file systems of networks, and of one that went away since its head was read."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    file = tmp_path / "m.gguf"
+    file.write_bytes(head())
+    for path in (file, tmp_path / "missing.gguf"):
+        with pytest.raises(DaemonError, match="cannot be read: No such"):
+            gguf.require_whole(path)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _LAST_GROUP = "tokenizer."
 _POOLING = ".pooling_type"
 _HEAD_BYTES = 8
 _ALIGNMENT = 32
+_UNREADABLE = "The model {} cannot be read: {}."
 _DAMAGED = "{} is a GGUF file that is damaged; was it downloaded as a whole?"
 _MOST_ENTRIES = 4_096
 _MOST_STRING_BYTES = 1024 * 1024
@@ -37,16 +38,16 @@ def head(path: Path) -> Head:
     Raises:
         DaemonError: there is no such file, or it is none of llama.cpp's.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        # A pipe would be waited for, for as long as nobody writes to it.
-        raise DaemonError(f"{path} is no file.")
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # A pipe would be waited for, for as long as nobody writes to it.
+            raise DaemonError(f"{path} is no file.")
         with path.open("rb") as file:
             if file.read(4) != _MAGIC or _scalar(file, "I") not in _VERSIONS:
                 raise DaemonError(f"{path} is no GGUF file; llama.cpp and its kind read nothing else.")
             return _head(file, path.stem)
     except OSError as error:
-        raise DaemonError(f"The model {path} cannot be read: {error.strerror or error}.") from None
+        raise DaemonError(_UNREADABLE.format(path, error.strerror or error)) from None
     except (struct.error, UnicodeDecodeError, OverflowError):
         raise DaemonError(_DAMAGED.format(path)) from None
 
@@ -55,13 +56,16 @@ def require_whole(path: Path) -> None:
     """Look whether a file has all that its head tells of: of one that was cut off llama.cpp says nothing to anybody.
 
     Raises:
-        DaemonError: it ends before its last tensor begins.
+        DaemonError: it ends before its last tensor begins, or cannot be read.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        try:
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             is_whole = _last_tensor(data) < len(data)
-        except (struct.error, ArithmeticError, LookupError):
-            is_whole = False
+    except OSError as error:
+        # Some file systems map nothing into memory.
+        raise DaemonError(_UNREADABLE.format(path, error.strerror or error)) from None
+    except (struct.error, ArithmeticError, LookupError):
+        is_whole = False
     if not is_whole:
         raise DaemonError(_DAMAGED.format(path))
 
