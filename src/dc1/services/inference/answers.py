@@ -109,14 +109,15 @@ async def streamed(
                     # Before it is said: its reader may be stopped while it is.
                     begun, asked.farewell = True, failure
                     yield _body(frames[start : start + _MOST_OF_BODY])
+        # What is told at the end may be more than can be, too.
+        last = dialect.frames(list(_last_chunks(completion, is_made=made))) + dialect.end()
     except ApiError as error:
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
         if not begun or (goes_on and completion.is_silent):
             raise
         yield failure(error)
         return
-    last = dialect.frames(list(_last_chunks(completion, is_made=made)))
-    yield _body(last + dialect.end())
+    yield _body(last)
 
 
 def _made_whole(completion: CompletionStream) -> JsonObject:
