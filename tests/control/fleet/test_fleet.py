@@ -205,6 +205,35 @@ def test_a_fleet_whose_streams_end_at_once_is_waited_for_while_it_comes_back(fle
     assert fleet.presence.lost() == [*others[30:], last]
 
 
+def test_a_machine_that_died_is_not_waited_for_as_long_as_fleets_come_and_go(fleet: Fleet, clock: ManualClock) -> None:
+    """Of ten thousand there are always twenty whose streams end: its run was held as long as that went on."""
+    dead, *others = [streaming(fleet, number) for number in range(1, 22)]
+    fleet.presence.stream_closed(dead)
+    waited = 0
+    while not fleet.presence.lost() and waited < 1_000:
+        for provider in others:
+            fleet.presence.stream_closed(provider)
+        clock.advance(1)
+        for provider in others:
+            fleet.presence.stream_opened(provider)
+        waited += 1
+    assert waited <= RETURN_SECONDS + FAILOVER_GRACE_SECONDS + 11
+
+
+def test_one_that_comes_and_goes_is_no_fleet(fleet: Fleet, clock: ManualClock) -> None:
+    dead, restless = streaming(fleet, 1), streaming(fleet, 2)
+    fleet.presence.stream_closed(dead)
+    for _ in range(30):
+        fleet.presence.stream_closed(restless)
+        fleet.presence.stream_opened(restless)
+    clock.advance(9)
+    for _ in range(30):
+        fleet.presence.stream_closed(restless)
+        fleet.presence.stream_opened(restless)
+    clock.advance(1.5)
+    assert fleet.presence.lost() == [dead]
+
+
 def test_a_daemon_is_not_waited_for_longer_than_it_would_wait_itself(fleet: Fleet, clock: ManualClock) -> None:
     *others, last = failed_over(fleet, 100)
     waited = 0
