@@ -197,3 +197,18 @@ async def test_of_many_who_waited_for_the_database_a_few_go_on_at_a_time(
         await asyncio.sleep(0)
     assert max(Counter(went_on).values()) <= 16
     await asyncio.gather(first, *others)
+
+
+async def test_who_goes_away_while_others_are_told_fails_nobody(
+    database: Database, counting: CountingDatabase, clock: ManualClock
+) -> None:
+    """All who waited for the same keys had an internal error then."""
+    key = await provider_key(database)
+    look_ups = key_look_ups.KeyLookUps(cast(Database, counting), clock)
+    asked = [asyncio.create_task(look_ups.find(key.key_id)) for _ in range(20)]
+    # Once the first was told, when it is the turn of neither this one nor those behind it.
+    asked[0].add_done_callback(lambda _: asked[17].cancel())
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(found.pop(17), asyncio.CancelledError)
+    assert found[0] is not None
+    assert found == [found[0]] * 19

@@ -70,7 +70,10 @@ class KeyLookUps:
 async def _tell(batch: Mapping[str, _Asked], held: Mapping[str, KeyHolder]) -> None:
     told = 0
     for key_id, asked in batch.items():
-        for found in _still_waiting([asked]):
+        for found in asked:
+            # Asked here: whoever has a turn between may have gone away by now.
+            if found.done():
+                continue
             found.set_result(held.get(key_id))
             told += 1
             if told % _MOST_IN_A_TURN == 0:
