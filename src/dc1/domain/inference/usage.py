@@ -13,6 +13,9 @@ _MORE_TOKENS = 256
 _MOST_TOKEN_BYTES = 8 * 1024
 """More than any token has: one of sound is 5 KiB in base64, and one of text a few hundred bytes."""
 
+_MORE_ECHOED = 4
+"""How much longer an echo is than its prompt at most, of which the caller may have sent the numbers of its tokens."""
+
 BYTES_PER_TOKEN = 4
 """What nobody counted is taken to be as long as tokens of running text usually are."""
 
@@ -84,20 +87,25 @@ class RunSaid:
 class CallBounds:
     """What bounds the tokens of a call: a token is at least one byte of UTF-8.
 
-    Where the prompt `is_counted`, its bytes are no bound but what is paid. An answer that `streams` can be cut.
+    Where the prompt `is_counted`, its bytes are no bound but what is paid. An answer that `streams` can be cut, and
+    `echoed` is how much of it is the prompt once more.
     """
 
     prompt_bytes: int
     max_tokens: int
     is_counted: bool = False
     streams: bool = False
+    echoed: int = 0
 
     @classmethod
     def of(cls, path: str | None, params: JsonObject) -> Self:
         """Return the bounds of a call by its path and body, or by the params that an older server kept of a chat."""
         kind = kind_of(path)
-        is_cut = kind.answer_fault is None and kind.streams(params)
-        return cls(kind.prompt_bytes(params), kind.most_tokens(params), kind.counts_prompt, is_cut)
+        # The words of a recording are as many as they are, and those beyond what is paid are free.
+        is_cut = kind.answer_fault is None and not kind.counts_prompt and kind.streams(params)
+        prompt = kind.prompt_bytes(params)
+        echoed = _MORE_ECHOED * prompt * kind.answers(params) if params.get("echo") else 0
+        return cls(prompt, kind.most_tokens(params), kind.counts_prompt, is_cut, echoed)
 
     @staticmethod
     def may_be_passed(relayed: RelayedText) -> bool:
@@ -109,7 +117,7 @@ class CallBounds:
 
         Far: an engine may say a token in two pieces, and daemons need not count as we do.
         """
-        most = 2 * self.max_tokens + _MORE_TOKENS
+        most = 2 * self.max_tokens + self.echoed + _MORE_TOKENS
         is_much = relayed.tokens > most or relayed.size_bytes > most * _MOST_TOKEN_BYTES
         return is_much and self.streams and self.max_tokens > 0
 

@@ -50,20 +50,22 @@ async def test_sound_comes_as_it_was_asked_for(wanted: str, given: str) -> None:
         relay.takes_bytes(given)
 
 
-@pytest.mark.parametrize("most", [9, 0])
-async def test_an_engine_that_goes_on_beyond_what_was_asked_has_failed(most: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "most"), [(EnginePath.RESPONSES, 9), (EnginePath.RESPONSES, 0), (EnginePath.TRANSCRIPTIONS, 9)]
+)
+async def test_an_engine_that_goes_on_beyond_what_was_asked_has_failed(path: EnginePath, most: int) -> None:
     async def send(event: str, text: str, is_last: bool) -> None:
         pass
 
     said: dict[str, Any] = {"type": "response.output_text.delta", "delta": "x"}
 
     async def go_on() -> None:
-        relay = TypedRelay(EngineCall(EnginePath.RESPONSES, '{"model": "m", "stream": true}', most), "m", send)
+        relay = TypedRelay(EngineCall(path, '{"model": "m", "stream": true}', most), "m", send)
         for _ in range(400):
             await relay.take(Event(json.dumps(said), said, is_whole=False))
 
-    if not most:
-        # Of sound, which is not counted in tokens.
+    if not most or path == EnginePath.TRANSCRIPTIONS:
+        # Of sound, which is not counted in tokens, and of its words, which nobody asks to be fewer.
         await go_on()
         return
     with pytest.raises(RunFailed, match="goes on beyond"):

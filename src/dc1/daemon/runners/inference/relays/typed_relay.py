@@ -136,7 +136,8 @@ class TypedAnswer:
     def __init__(self, call: EngineCall) -> None:
         self.is_finished = False
         self._call = call
-        self._most = call.max_tokens
+        # A recording has as many words as it has, of which no engine is told to end anywhere.
+        self._most = 0 if kind_of(call.path).counts_prompt else call.max_tokens
         self._texts: list[str] = []
         self._pieces = 0
         self._usage: dict[str, Any] = {}
