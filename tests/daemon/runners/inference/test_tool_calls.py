@@ -146,3 +146,18 @@ async def test_a_call_that_is_said_again_in_full_is_told_once() -> None:
         await relay.take(Event(text, json.loads(text), is_whole=False))
     pieces = [call for each in told for call in each["choices"][0]["delta"]["tool_calls"]]
     assert "".join(each["function"]["arguments"] for each in pieces) == '{"q":1}'
+
+
+async def test_what_is_said_with_an_end_that_waits_is_told_with_it() -> None:
+    told: list[tuple[str, str]] = []
+
+    async def send(event: str, text: str, _is_last: bool) -> None:
+        told.append((event, text))
+
+    relay = EventRelay(EngineCall("/v1/chat/completions", '{"messages": [], "stream": true}', 50), "m", send)
+    ended = {"index": 0, "delta": {"content": "Wait", "tool_calls": [CALLED]}, "finish_reason": "tool_calls"}
+    value: dict[str, Any] = {"choices": [ended]}
+    await relay.take(Event(json.dumps(value), copy.deepcopy(value), is_whole=False))
+    assert told == []
+    await relay.end()
+    assert [(bool(event), text) for event, text in told] == [(True, "Wait"), (False, "")]

@@ -123,7 +123,7 @@ class EventRelay:
         self._split: defaultdict[tuple[int, str], SplitText] = defaultdict(SplitText)
         self._is_relayed = True
         self._last: JsonObject = {}
-        self._ends: list[str] = []
+        self._ends: list[tuple[str, str]] = []
         self._held: list[tuple[str, str]] = []
         self._held_size = 0
 
@@ -154,8 +154,9 @@ class EventRelay:
         if _is_too_large(sent):
             raise RunFailed(ErrorCategory.ENGINE, TOO_MUCH)
         if self._waits(event, choices):
-            self._ends.append(sent)
-            sent = ""
+            # With its text: that alone would be told in its place, and then once more.
+            self._ends.append((sent, text))
+            sent = text = ""
         if self._ends and (not choices or len(self._ends) > 2 * MAX_ANSWERS):
             await self._tell_ends()
         if sent or text:
@@ -259,14 +260,14 @@ class EventRelay:
     async def _tell_ends(self) -> None:
         """Pass on the ends that waited for arguments, with an empty object of those that did not come."""
         ends, self._ends = self._ends, []
-        for sent in ends:
+        for sent, text in ends:
             value, changed = json.loads(sent), False
             for choice in objects(value["choices"]):
                 if choice.get("finish_reason") and (blank := self._calls[index_of(choice)].fill()):
                     said = [{"index": place, "function": {"arguments": NO_ARGUMENTS}} for place in blank]
                     delta, changed = said_in(choice), True
                     choice["delta"] = {**delta, "tool_calls": [*objects(delta.get("tool_calls")), *said]}
-            await self._tell(compact(value) if changed else sent, "")
+            await self._tell(compact(value) if changed else sent, text)
 
     def _join(self, choice: dict[str, Any]) -> None:
         index, delta = index_of(choice), said_in(choice)
