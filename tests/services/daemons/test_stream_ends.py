@@ -50,14 +50,18 @@ async def test_patience_that_becomes_shorter_is_not_waited_out_as_it_was() -> No
 async def test_time_in_which_the_server_stood_still_is_no_silence() -> None:
     """A server that went on after half a minute cut off its fleet, with all that this had said meanwhile."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    silence = Silence(ended.set)
+    silence, later = Silence(ended.set), Silence(ended.set)
     # Longer than a busy machine takes for a few turns.
     silence.begin(0.4)
+    # Its patience ends shortly before the server goes on, and its one timer was due long before.
+    later.begin(0.4)
+    later.begin(0.9)
     stand_still()
     # What has come meanwhile is read a few turns later: the stream's reader is behind the timer.
     for _ in range(5):
         await asyncio.sleep(0)
     assert not ended.is_set()
+    later.end()
     silence.heard()
     began = loop.time()
     silence.begin(0.05)

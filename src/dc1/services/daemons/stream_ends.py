@@ -56,14 +56,16 @@ class Silence:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
+        assert self._looking is not None
+        # By when the timer was due and not by the patience, which may have ended just before the server went on.
+        late = loop.time() - self._looking.when()
         self._looking = None
         if self._until is None:
             # The daemon spoke and is being followed; the next wait begins anew.
             return
-        late = loop.time() - self._until
         if late > _LATE_SECONDS:
             # A machine that stood still for a while would find all of its fleet silent when it goes on.
-            self._until += late + min(late, self._patience)
+            self._until = max(self._until, loop.time()) + min(late, self._patience)
         if self._until > loop.time():
             self._looking = loop.call_at(self._until, self._look)
             return
