@@ -2,7 +2,7 @@
 
 import pytest
 
-from dc1.control.fleet.failover import FAILOVER_GRACE_SECONDS
+from dc1.control.fleet.failover import FAILOVER_GRACE_SECONDS, RETURN_SECONDS
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.provider import Provider
 from dc1.domain.providers.gpu_sources import GpuSource
@@ -62,6 +62,23 @@ def test_a_stream_on_another_replica_is_followed_and_ends_with_it(fleet: Fleet, 
     assert fleet.presence.lost() == []
     clock.advance(2)
     assert fleet.presence.lost() == [provider]
+
+
+def test_a_fleet_whose_streams_end_at_another_replica_is_waited_for_here_too(fleet: Fleet, clock: ManualClock) -> None:
+    """The other one waited for it in vain: this one took its jobs after the grace of a single machine."""
+    fleet.add_all(account(number) for number in range(1, 81))
+    there = Presence(Channel.STREAM, clock.now_ms(), stream_open=True)
+    for number in range(1, 81):
+        follow(fleet, account(number, presence=there, stream_replica="b"))
+    lost = Presence(Channel.STREAM, clock.now_ms(), stream_lost_ms=clock.now_ms())
+    for number in range(1, 81):
+        follow(fleet, account(number, presence=lost))
+    for number in range(1, 31):
+        clock.advance(1)
+        follow(fleet, account(number, presence=there, stream_replica="b"))
+        assert fleet.presence.lost() == []
+    clock.advance(RETURN_SECONDS)
+    assert {provider.id for provider in fleet.presence.lost()} == set(range(31, 81))
 
 
 def test_a_stream_whose_replica_nobody_knows_has_the_failover_grace(fleet: Fleet, clock: ManualClock) -> None:

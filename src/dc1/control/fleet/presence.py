@@ -137,7 +137,11 @@ class PresenceTracker:
             self._failover.expect(provider)
         elif presence.stream_open:
             self._failover.came(provider)
+        went_elsewhere = provider.presence.stream_open and not presence.stream_open
         self._become(provider, presence)
+        if went_elsewhere:
+            # Whichever server says first that a machine is lost takes its jobs, so that all have to wait alike.
+            self._failover.went(provider)
 
     def not_lost(self, provider: Provider) -> None:
         """Wait for a provider again that another replica has heard of lately."""
