@@ -334,6 +334,19 @@ def test_what_no_reader_could_add_up_is_made_such(said: str, told: dict[str, obj
         assert choice["delta"][name] == value or len(choice["delta"][name]) == value
 
 
+@pytest.mark.parametrize(
+    ("numbers", "told"), [((0, 1, 2, 3), "abcd"), ((1, 2, 3, 4), "abcd"), ((0, 0, 1, 0), "abd"), ((0, 2, 0, 2), "ac")]
+)
+def test_an_engine_may_number_its_chunks(numbers: tuple[int, ...], told: str) -> None:
+    chunks = [
+        json.dumps({"choices": [{"index": number, "delta": {"content": text}}]})
+        for number, text in zip(numbers, "abcd", strict=True)
+    ]
+    events, text = relayed([f"data: {each}\n\n".encode() for each in chunks], "text/event-stream", stream=True)
+    assert text == told
+    assert {choice["index"] for event in events for choice in json.loads(event)["choices"]} == {0}
+
+
 @pytest.mark.parametrize("said", ['"delta":{"content":"Hi"}', '"text":"Hi"'])
 def test_an_answer_in_one_piece_is_a_message(said: str) -> None:
     events, _ = relayed([f'{{"choices":[{{"index":0,{said}}}]}}'.encode()], "application/json", stream=False)

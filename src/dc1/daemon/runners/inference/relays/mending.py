@@ -14,6 +14,8 @@ class Asked:
     def __init__(self, wanted: int) -> None:
         self._wanted = wanted
         self._only: int | None = None
+        self._first = 0
+        self._counts_chunks = False
         self._leaves_out = False
 
     def told(self, value: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
@@ -24,9 +26,10 @@ class Asked:
         said = objects(value.get("choices"))
         if self._only == 0 and len(said) == 1 and said[0].get("index") == 0 and type(said[0]["index"]) is int:
             # A token, as a rule; asked of every one.
+            self._counts_chunks = False
             return said, self._leaves_out and _uncounted(value)
-        if self._wanted == 1 and self._only is None and said:
-            self._only = index_of(said[0])
+        if self._wanted == 1 and said:
+            self._follow([*map(index_of, said)])
         choices = [choice for choice in said if self._is_told(index_of(choice))]
         changed = len(choices) < len(said)
         if changed:
@@ -38,6 +41,16 @@ class Asked:
             if type(choice.get("index")) is not int or choice["index"] != index:
                 choice["index"], changed = index, True
         return choices, changed
+
+    def _follow(self, said: list[int]) -> None:
+        """Find by which number the one answer goes: of some engines (TGI 1.4, Foundry Local) it is the chunk's."""
+        if self._only is None:
+            self._first = said[0]
+            self._only = self._first
+            self._counts_chunks = len(said) == 1
+        elif self._counts_chunks:
+            self._counts_chunks = said == [self._only + 1]
+            self._only = self._only + 1 if self._counts_chunks else self._first
 
     def _is_told(self, index: int) -> bool:
         return 0 <= index < self._wanted if self._only is None else index == self._only
