@@ -57,7 +57,7 @@ def test_a_stream_on_another_replica_is_followed_and_ends_with_it(fleet: Fleet, 
     clock.advance(3600)
     assert fleet.presence.liveness(provider) is Liveness.ONLINE
 
-    fleet.presence.replica_died({"b"}, clock.now_ms())
+    fleet.presence.replica_died({"b"})
     clock.advance(FAILOVER_GRACE_SECONDS + 9)
     assert fleet.presence.lost() == []
     clock.advance(2)

@@ -75,14 +75,10 @@ class Reaper:
                 yield provider
 
     async def _abandon(self, lost: list[Provider]) -> None:
-        # Asked together: a statement for each of a fleet would keep the database from those who come back.
-        gone = await self._attempts.confirm_lost(lost)
-        gone_ids = {provider.id for provider in gone}
-        for provider in lost:
-            if provider.id not in gone_ids:
-                self._fleet.presence.abandoned(provider)
         left: list[int] = []
-        await _each(self._take_all(provider, left) for provider in gone)
+        # Asked together: a statement for each of a fleet would keep the database from those who come back. Who is to be
+        # waited for leaves the list of the lost by itself.
+        await _each(self._take_all(provider, left) for provider in await self._attempts.confirm_lost(lost))
         if left:
             log.info("providers_lost", count=len(left), provider_ids=left)
 

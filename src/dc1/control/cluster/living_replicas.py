@@ -85,7 +85,7 @@ class LivingReplicas:
         self._alive = alive
         if dead:
             log.info("replicas_died", count=len(dead))
-            self._fleet.presence.replica_died(dead, self._clock.now_ms())
+            self._fleet.presence.replica_died(dead)
 
     def _note_difference(self, ahead_ms: int) -> bool:
         """Note how the database's clock differs from this server's, and tell whether it stepped since the last look.

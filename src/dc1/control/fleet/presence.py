@@ -165,16 +165,13 @@ class PresenceTracker:
             if (presence.last_heartbeat_ms or 0) < heard_ms:
                 self._become(provider, replace(presence, last_heartbeat_ms=heard_ms))
 
-    def replica_died(self, replica_ids: Collection[str], at_ms: int) -> None:
+    def replica_died(self, replica_ids: Collection[str]) -> None:
         """Count the streams of dead replicas as lost; their daemons have the failover grace to come back."""
-        lost_ms = at_ms + FAILOVER_GRACE_SECONDS * 1000
         for provider in self._queues.streaming():
             if provider.stream_replica in replica_ids:
                 provider.stream_replica = None
                 self._failover.expect(provider)
-                provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
-                self._queues.place(provider)
-                self._availability.update(provider)
+                self._wait_on(provider)
 
     def streams_at(self, replica_ids: Collection[str]) -> Collection[int]:
         """Return how many streams each of these replicas holds, as far as it is known here."""
@@ -188,8 +185,8 @@ class PresenceTracker:
         return self._clock.now_ms() + FAILOVER_GRACE_SECONDS * 1000
 
     def _wait_on(self, provider: Provider) -> None:
-        """Give a daemon the failover grace; its last heartbeat stays what it was, and its place among those heard."""
-        provider.presence = replace(provider.presence, stream_lost_ms=self._failover_ms())
+        """Give a daemon whose stream ended the failover grace; it keeps its place among those that were heard."""
+        provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=self._failover_ms())
         self._queues.place(provider)
         self._availability.update(provider)
 
