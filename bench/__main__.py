@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.comparison import turns
 from bench.completions.measure import measure_completions
-from bench.fleets.fleet import measure_fleet
+from bench.fleets.fleet import measure_fleet, measure_loss
 from bench.fleets.replicas import measure_replicas
 from bench.lists import measure_lists
 from bench.operators.dashboard import measure_dashboard
@@ -66,6 +66,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "heartbeats": lambda place, scale: measure_heartbeats(place, scale.clients, scale.seconds),
     "streams": lambda place, scale: measure_streams(place, [scale.small_fleet, scale.daemons], scale.hold_seconds),
     "fleet": lambda place, scale: measure_fleet(place, scale.fleet, scale.carriers, scale.hold_seconds),
+    "loss": lambda place, scale: measure_loss(place, scale.fleet, scale.carriers),
     "replicas": lambda place, scale: measure_replicas(place, scale.servers, scale.seconds),
     "lists": lambda place, scale: measure_lists(place, scale.small_market, scale.clients, scale.seconds),
     "dashboard": lambda place, scale: measure_dashboard(place, [10, scale.providers], [0, scale.jobs], scale.samples),
