@@ -205,6 +205,35 @@ def test_a_fleet_whose_streams_end_at_once_is_waited_for_while_it_comes_back(fle
     assert fleet.presence.lost() == [*others[30:], last]
 
 
+def test_a_fleet_that_fell_silent_is_waited_for_while_it_comes_back(fleet: Fleet, clock: ManualClock) -> None:
+    """As behind an edge that is cut off without a word: daemons know it before each of their streams is missed here."""
+    providers = [streaming(fleet, number) for number in range(1, 61)]
+    came, missed = providers[:30], providers[30:]
+    for provider in missed:
+        # Their beats are spread over as long as one takes to come.
+        clock.advance(0.3)
+        fleet.presence.stream_closed(provider, silent_seconds=30)
+    for provider in came:
+        clock.advance(1)
+        fleet.presence.stream_opened(provider)
+        assert missed[-1] not in fleet.presence.lost()
+    clock.advance(FAILOVER_GRACE_SECONDS + 11)
+    assert missed[-1] in fleet.presence.lost()
+
+
+def test_who_leaves_is_not_waited_for_because_others_go_beside_it(fleet: Fleet, clock: ManualClock) -> None:
+    leaving, *others = [streaming(fleet, number) for number in range(1, 41)]
+    fleet.presence.stream_beat(leaving, Report(), frozenset(), draining=True)
+    for provider in (leaving, *others):
+        fleet.presence.stream_closed(provider)
+    lost: list[Provider] = []
+    for provider in others[:20]:
+        clock.advance(1)
+        fleet.presence.stream_opened(provider)
+        lost = fleet.presence.lost()
+    assert lost == [leaving]
+
+
 def test_a_machine_that_died_is_not_waited_for_as_long_as_fleets_come_and_go(fleet: Fleet, clock: ManualClock) -> None:
     """Of ten thousand there are always twenty whose streams end: its run was held as long as that went on."""
     dead, *others = [streaming(fleet, number) for number in range(1, 22)]

@@ -13,7 +13,34 @@ _LULL_MS = 2_000
 """When nobody came back for so long, nobody is in a line before a server that has no time for them yet."""
 
 _FLEET_STREAMS = 20
-"""Streams that end in a second when something in front of the server went, and not a machine or two."""
+"""Streams that end at once when something in front of the server went, and not a machine or two."""
+
+_END_MS = 1_000
+"""Within how long the streams of a fleet end, of which the server is told."""
+
+_SILENCE_MS = 10_000
+"""Within how long they fall silent: each is missed by its own beats, which are spread over so long."""
+
+
+class _Wave:
+    """Whose streams ended lately, each after the one before it; no more of them than it takes to tell a fleet."""
+
+    def __init__(self, within_ms: int) -> None:
+        self._within_ms = within_ms
+        self._begun_ms = -within_ms
+        self._went: dict[int, Provider] = {}
+
+    def with_it(self, provider: Provider, now_ms: int) -> list[Provider]:
+        """Return who is gone together with a provider, itself among them; nobody as long as those are no fleet."""
+        if now_ms - self._begun_ms >= self._within_ms:
+            self._begun_ms, self._went = now_ms, {}
+        # By who it is: one that comes and goes is no fleet.
+        self._went[provider.id] = provider
+        fleet = [*self._went.values()] if len(self._went) >= _FLEET_STREAMS else []
+        if len(self._went) > _FLEET_STREAMS:
+            # The next one is one of it.
+            del self._went[next(iter(self._went))]
+        return fleet
 
 
 class Failover:
@@ -28,32 +55,30 @@ class Failover:
         # Each since when, for the next fleet that goes is no reason to wait any longer for one of the last.
         self._awaited: dict[int, int] = {}
         self._came_ms = 0
-        self._second = 0
-        self._went: dict[int, Provider] = {}
+        self._ends, self._silences = _Wave(_END_MS), _Wave(_SILENCE_MS)
 
-    def went(self, provider: Provider) -> None:
+    def went(self, provider: Provider, *, by_silence: bool = False) -> None:
         """Note that a daemon's stream ended here: with many at once an edge did, or the network, and all come back."""
-        second = self._clock.now_ms() // 1000
-        if second != self._second:
-            self._second, self._went = second, {}
-        # By who it is: one that comes and goes is no fleet.
-        self._went[provider.id] = provider
-        if len(self._went) >= _FLEET_STREAMS:
-            for each in self._went.values():
-                # Some of them may be back by now.
-                if not each.presence.stream_open:
-                    self.expect(each)
-        if len(self._went) > _FLEET_STREAMS:
-            # As many as are needed to tell that it is a fleet, and no more: the next one is one of it.
-            del self._went[next(iter(self._went))]
+        if provider.draining:
+            # It leaves, and whoever goes beside it is no reason to wait for it.
+            return
+        wave = self._silences if by_silence else self._ends
+        for each in wave.with_it(provider, self._clock.now_ms()):
+            # Some of them may be back by now.
+            if not each.presence.stream_open:
+                self.expect(each)
 
     def expect(self, provider: Provider) -> None:
         """Note that a daemon's server went away, or the way to it."""
         self._awaited[provider.id] = self._clock.now_ms()
 
-    def came(self, provider: Provider) -> None:
-        """Note that a daemon is on a stream again, here or at another server."""
-        if self._awaited.pop(provider.id, None) is not None:
+    def came(self, provider: Provider, *, unmissed: bool = False) -> None:
+        """Note that a daemon is on a stream again, here or at another server.
+
+        One that comes `unmissed` opens another stream before anybody knew that its last one had ended: the daemon saw
+        that first, as where the way between them went without a word.
+        """
+        if self._awaited.pop(provider.id, None) is not None or unmissed:
             self._came_ms = self._clock.now_ms()
 
     def goes_on(self, provider: Provider) -> bool:

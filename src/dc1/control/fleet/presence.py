@@ -66,7 +66,7 @@ class PresenceTracker:
     def stream_opened(self, provider: Provider) -> None:
         """Note that the daemon's stream is open."""
         provider.stream_replica = None
-        self._failover.came(provider)
+        self._failover.came(provider, unmissed=provider.presence.stream_open)
         self._availability.remote.drop(provider.id)
         provider.presence = replace(
             provider.presence, channel=Channel.STREAM, stream_open=True, stream_lost_ms=None, signed_off=False
@@ -114,7 +114,7 @@ class PresenceTracker:
         """
         lost_ms = self._clock.now_ms() - round(silent_seconds * 1000)
         provider.presence = replace(provider.presence, stream_open=False, stream_lost_ms=lost_ms)
-        self._failover.went(provider)
+        self._failover.went(provider, by_silence=silent_seconds > 0)
         self._reports.note_unstored(provider)
         self._queues.place(provider)
         self._availability.update(provider)
