@@ -132,20 +132,24 @@ async def test_arguments_behind_the_reason_of_an_end_are_told_before_it(
     assert ("usage" in told[-1]) is has_usage
 
 
-async def test_a_call_that_is_said_again_in_full_is_told_once() -> None:
+@pytest.mark.parametrize("first", ['{"q":1}', '{ "q": 1 }', {"q": 1}], ids=["text", "spaced", "object"])
+@pytest.mark.parametrize("again", ['{"q":1}', {"q": 1}], ids=["text", "object"])
+async def test_a_call_that_is_said_again_in_full_is_told_once(first: Any, again: Any) -> None:
     told: list[Any] = []
 
     async def send(event: str, _text: str, _is_last: bool) -> None:
         told.append(json.loads(event))
 
     relay = EventRelay(EngineCall("/v1/chat/completions", '{"messages": [], "stream": true}', 50), "m", send)
-    whole = {"index": 0, "id": "c", "function": {"name": "find", "arguments": '{"q":1}'}}
-    for reason in (None, "tool_calls"):
+    for arguments, reason in ((first, None), (again, "tool_calls")):
+        whole = {"index": 0, "id": "c", "function": {"name": "find", "arguments": arguments}}
         value: dict[str, Any] = {"choices": [{"index": 0, "delta": {"tool_calls": [whole]}, "finish_reason": reason}]}
         text = json.dumps(value)
         await relay.take(Event(text, json.loads(text), is_whole=False))
     pieces = [call for each in told for call in each["choices"][0]["delta"]["tool_calls"]]
-    assert "".join(each["function"]["arguments"] for each in pieces) == '{"q":1}'
+    assert json.loads("".join(each["function"]["arguments"] for each in pieces)) == {"q": 1}
+    (kept,) = relay.answer.completion("cpu").tool_calls
+    assert kept["function"] == {"name": "find", "arguments": pieces[0]["function"]["arguments"]}
 
 
 async def test_what_is_said_with_an_end_that_waits_is_told_with_it() -> None:

@@ -46,20 +46,27 @@ class _Call:
         self.pieces.append(piece)
         self.size += len(piece)
 
-    def has(self, arguments: Any) -> bool:
-        """Tell whether these are all the arguments, and come again."""
-        is_object = isinstance(arguments, str) and arguments.startswith("{")
-        return is_object and len(arguments) == self.size and arguments == self.arguments and self.is_whole
+    def has(self, arguments: str) -> bool:
+        """Tell whether these are all the arguments, and come again, as they were written or otherwise."""
+        whole = self._read() if arguments.startswith("{") else None
+        if whole is None:
+            return False
+        return arguments == self.arguments or _read(arguments) == whole
 
     @property
     def is_whole(self) -> bool:
-        if self.size > _MOST_LOOKED_AT:
-            return False
-        try:
-            json.loads(self.arguments)
-        except (ValueError, RecursionError):
-            return False
-        return True
+        return self._read() is not None
+
+    def _read(self) -> list[Any] | None:
+        return None if self.size > _MOST_LOOKED_AT else _read(self.arguments)
+
+
+def _read(arguments: str) -> list[Any] | None:
+    """Return what arguments are, in a list as they may be null; None where they are not whole."""
+    try:
+        return [json.loads(arguments)] if len(arguments) <= _MOST_LOOKED_AT else None
+    except (ValueError, RecursionError):
+        return None
 
 
 class ToolCalls:
@@ -135,15 +142,16 @@ class ToolCalls:
         if name != call.name and len(call.name) < _MOST_NAME:
             call.name += name
         arguments = function.get("arguments")
-        if call_id and name and arguments and call.has(arguments):
+        is_object = isinstance(arguments, dict | list)
+        said = compact(arguments) if is_object else text_of(arguments)
+        if call_id and name and said and call.has(said):
             # Some say all of it once more with the reason of the end.
-            function["arguments"] = arguments = ""
+            function["arguments"] = ""
             self.repeats += 1
-        if isinstance(arguments, dict | list):
+            return call
+        if is_object:
             call.pieces, call.size = [], 0
-            call.say(compact(arguments))
-        else:
-            call.say(text_of(arguments))
+        call.say(said)
         return call
 
     def _of(self, index: Any, call_id: str, name: str) -> _Call:
