@@ -131,8 +131,9 @@ class Agent:
         while True:
             is_doubted = await self._registry.stale(wait)
             if is_doubted:
-                # An engine whose calls all fail is doubted with each: looked at every time, it would be all day.
-                await asyncio.sleep(min(rest, wait))
+                # An engine whose calls all fail is doubted with each: looked at every time, it would be all day. What a
+                # server says is no doubt, and is followed at once.
+                is_doubted = not await self._registry.told(min(rest, wait))
             has_changed = await self._registry.probe()
             if has_changed:
                 self._connection.beat_now()

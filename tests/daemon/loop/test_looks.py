@@ -8,6 +8,7 @@ import pytest
 
 from dc1.daemon import agent
 from dc1.daemon.runners.base import Readiness, RunFailed
+from dc1.daemon.runners.runner_registry import RunnerRegistry
 from dc1.domain.jobs.states import ErrorCategory
 from dc1.testing.machine import MadeUpMachine
 from tests.daemon.loop.fake_server import FakeServer
@@ -89,13 +90,10 @@ async def test_an_engine_takes_as_many_calls_as_it_says_whatever_gpus_there_are(
         await daemon.started(stream, "job-4")
 
 
-async def test_doubts_that_were_for_nothing_are_followed_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_doubts_that_were_for_nothing_are_followed_less_and_less() -> None:
     """Each call that an engine fails is a doubt: it would be looked at without a pause."""
     rested: list[float] = []
-    changes = iter([False] * 8 + [True] + [False] * 2)
-
-    async def rest(seconds: float) -> None:
-        rested.append(seconds)
+    changes = iter([False] * 8 + [True] + [False] * 4)
 
     class Doubted:
         lost: frozenset[Any] = frozenset()
@@ -103,13 +101,16 @@ async def test_doubts_that_were_for_nothing_are_followed_less_and_less(monkeypat
         async def stale(self, _seconds: float) -> bool:
             return True
 
+        async def told(self, seconds: float) -> bool:
+            rested.append(seconds)
+            return len(rested) == 12
+
         async def probe(self) -> bool:
             try:
                 return next(changes)
             except StopIteration:
                 raise asyncio.CancelledError from None
 
-    monkeypatch.setattr(asyncio, "sleep", rest)
     looking: Any = SimpleNamespace(
         _config=SimpleNamespace(probe_interval_seconds=60.0),
         _registry=Doubted(),
@@ -117,4 +118,19 @@ async def test_doubts_that_were_for_nothing_are_followed_less_and_less(monkeypat
     )
     with pytest.raises(asyncio.CancelledError):
         await agent.Agent._probe(looking)
-    assert rested == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 0.0, 1.0, 2.0]
+    # What a server said was the twelfth, and no doubt.
+    assert rested == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 0.0, 1.0, 2.0, 0.0, 1.0]
+
+
+async def test_approved_images_are_no_doubt_of_a_runner() -> None:
+    """Each list of them let the next doubt be followed later, and was itself followed when a doubt would have been."""
+    registry = RunnerRegistry([ScriptedRunner("m")])
+    registry.serve(1, ["a/b"])
+    assert await registry.stale(60)
+    assert await registry.told(60)
+    await registry.probe()
+    registry.look_again()
+    assert await registry.stale(60)
+    assert not await registry.told(0)
+    registry.approve(["a/b", "c/d"])
+    assert await registry.told(60)

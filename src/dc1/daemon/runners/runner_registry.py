@@ -52,13 +52,14 @@ class RunnerRegistry:
         self._once_found: set[Runner] = set()
         self.approved_images: frozenset[str] = frozenset()
         self._provider_id: int | None = None
-        self._stale = asyncio.Event()
+        self._stale, self._told = asyncio.Event(), asyncio.Event()
         self._image_runners = tuple(runner for runner in self._runners if isinstance(runner, ImageRunner))
 
     async def probe(self) -> bool:
         """Look at every runner; tell whether anything changed."""
         # Before the look: a doubt that comes up during it asks for another.
         self._stale.clear()
+        self._told.clear()
         found = tuple(await asyncio.gather(*(_probe(runner) for runner in self._runners)))
         changed = found != self._found
         for runner, before, now in zip(self._runners, self._found, found, strict=True):
@@ -86,7 +87,8 @@ class RunnerRegistry:
         for runner in self._image_runners:
             _tell(runner, partial(runner.serve, self._provider_id, self.approved_images))
         # The container runner is unavailable as long as no image is approved.
-        self.look_again()
+        self._told.set()
+        self._stale.set()
 
     def use_gpus(self, uuids: Sequence[str]) -> None:
         """Take over what telemetry found."""
@@ -98,17 +100,16 @@ class RunnerRegistry:
         return next(filter(None, (runner.pytorch_image() for runner in self._image_runners)), None)
 
     def look_again(self) -> None:
-        """Ask for a probe before the next one is due."""
+        """Ask for a probe before the next one is due, as a runner is doubted."""
         self._stale.set()
 
     async def stale(self, seconds: float) -> bool:
         """Wait until a probe is asked for or `seconds` have passed; tell whether one was."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stale.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await _set_within(self._stale, seconds)
+
+    async def told(self, seconds: float) -> bool:
+        """Wait for what a server says that changes what runners can do, for `seconds`; tell whether it did."""
+        return await _set_within(self._told, seconds)
 
     def runner_for(self, work: Work) -> Runner | str:
         """Return a runner that can take such work now, or the reason why there is none."""
@@ -211,3 +212,15 @@ async def _close(runner: Runner) -> None:
 def _is_model_name(name: object) -> bool:
     """Return whether the protocol can carry such a name of a model."""
     return isinstance(name, str) and 0 < len(name) <= MAX_MODEL_CHARS and name.isprintable()
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Tell whether an event is set, or becomes it within `seconds`."""
+    if event.is_set():
+        return True
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
