@@ -110,15 +110,14 @@ class Lease:
             self.pace.note(self.relayed, now_ms)
 
     @property
-    def goes_too_far(self) -> bool:
-        """Whether a call says more than it may come to, though daemons cut what does."""
-        if self.assignment.job.source is not JobSource.V1 or not CallBounds.may_be_passed(self.relayed):
-            return False
-        if self.bounds is None:
-            # Not of every call, as its body is read for it.
-            spec = self.assignment.spec
-            self.bounds = CallBounds.of(spec.inference_path, spec.said or {})
-        return self.bounds.are_passed(self.relayed)
+    def may_go_too_far(self) -> bool:
+        """Whether a call has said so much that it may be more than it may come to, though daemons cut what is."""
+        return self.assignment.job.source is JobSource.V1 and CallBounds.may_be_passed(self.relayed)
+
+    def call_bounds(self) -> CallBounds:
+        """Return what bounds the tokens of a call; all of its body is read for it, of up to 8 MiB."""
+        spec = self.assignment.spec
+        return CallBounds.of(spec.inference_path, spec.said or {})
 
     @property
     def said(self) -> RunSaid:

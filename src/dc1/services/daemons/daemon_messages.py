@@ -327,8 +327,14 @@ class DaemonMessages:
         if not self._plane.attempts.tokens(self._provider.id, ref.job_id, tokens):
             return
         lease = self._plane.leases.held(self._provider.id, ref.job_id)
-        if lease is not None and lease.goes_too_far:
+        if lease is not None and lease.may_go_too_far and await self._goes_too_far(lease):
             await self._cut_off(ref)
+
+    async def _goes_too_far(self, lease: Lease) -> bool:
+        """Tell whether a call says more than it may come to."""
+        if lease.bounds is None:
+            lease.bounds = await apart(len(lease.assignment.spec.inference_body or ""), lease.call_bounds)
+        return lease.bounds.are_passed(lease.relayed)
 
     async def _cut_off(self, ref: pb.LeaseRef) -> None:
         """End a call of which its daemon passes on more than it may come to, by whose fault it is free."""
