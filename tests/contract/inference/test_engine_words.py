@@ -142,3 +142,35 @@ def test_a_daemon_that_passes_on_more_than_was_asked_is_ended(
         "actual_cost_halala": 0,
     }
     assert renter.balance() == 1000
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/messages", {"max_tokens": 8192, "messages": [{"role": "user", "content": "Hi"}]}),
+        ("/v1/responses", {"input": "Hi"}),
+    ],
+)
+def test_an_answer_of_which_more_comes_than_can_be_told_is_its_providers_failure(
+    rest: Rest, renter: Renter, daemon: StreamDaemon, pool: ThreadPoolExecutor, path: str, asked: Json
+) -> None:
+    """Its caller paid for what was passed on of it, as one who hangs up."""
+    calls = [{"index": at, "id": f"c{at}", "function": {"name": "f", "arguments": "{}"}} for at in range(1_025)]
+
+    def go_on() -> pb.Stop:
+        lease = begin(carrying(daemon))
+        deltas: list[Json] = [{"content": "Hello " * 100}, {"tool_calls": calls}]
+        say_events(daemon, lease, *[{"choices": [{"index": 0, "delta": delta}]} for delta in deltas])
+        stop: pb.Stop = daemon.expect("stop")
+        return stop
+
+    going_on = pool.submit(go_on)
+    answer = rest.rest("POST", path, key=renter.key, json={"model": MODEL, "stream": True, **asked})
+    assert "more tools than can be told" in answer.text
+    assert going_on.result().reason == pb.STOP_REASON_JOB_SETTLED
+    assert show(renter.job(1), "status", "fault", "error_category") == {
+        "status": "failed",
+        "fault": "provider",
+        "error_category": "engine",
+    }
+    assert renter.balance() == 1000

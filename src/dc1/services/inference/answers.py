@@ -97,20 +97,27 @@ async def streamed(
     def failure(error: ApiError) -> HttpBody:
         return _body(dialect.failure(error, _head(completion.job, "chat.completion.chunk")))
 
+    def told(chunks: Sequence[str]) -> bytes:
+        try:
+            return dialect.frames(chunks)
+        except ApiError:
+            completion.is_untellable = True
+            raise
+
     try:
         async with aclosing(completion.batches()) as batches:
             async for batch in batches:
                 chunks = [chunk for piece in batch for chunk in _chunks(completion.job, piece)]
                 if not made and any(piece and isinstance(piece, str) for piece in batch):
                     made, chunks = True, [_begin(completion.job), *chunks]
-                frames = dialect.frames(chunks) if chunks else dialect.keep_alive
+                frames = told(chunks) if chunks else dialect.keep_alive
                 # A message costs by its number, and one may only be so large.
                 for start in range(0, len(frames), _MOST_OF_BODY):
                     # Before it is said: its reader may be stopped while it is.
                     begun, asked.farewell = True, failure
                     yield _body(frames[start : start + _MOST_OF_BODY])
         # What is told at the end may be more than can be, too.
-        last = dialect.frames(list(_last_chunks(completion, is_made=made))) + dialect.end()
+        last = told(list(_last_chunks(completion, is_made=made))) + dialect.end()
     except ApiError as error:
         # Headers have not left, so this is an ordinary error with its own status (contract 6.1).
         if not begun or (goes_on and completion.is_silent):

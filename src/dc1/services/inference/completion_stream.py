@@ -31,7 +31,10 @@ _LATE_SECONDS = 5.0
 
 
 class CompletionStream:
-    """`job` is as it was last read, `result` what a completed run left, and `events` what the engine said of it."""
+    """`job` is as it was last read, `result` what a completed run left, and `events` what the engine said of it.
+
+    `is_untellable` is set once more of it came than its caller's dialect can tell.
+    """
 
     def __init__(self, plane: ControlPlane, job: JobRow, call: InferenceCall) -> None:
         self._plane = plane
@@ -42,6 +45,7 @@ class CompletionStream:
         self._length = 0
         self._told_events = 0
         self._is_behind = False
+        self.is_untellable = False
         self.job = job
         self.result: JsonValue = None
 

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.errors import ApiError
 from dc1.domain.errors.codes import ErrorCode, OpenAICode
 from dc1.domain.inference.calls import InferenceCall
 from dc1.domain.inference.usage import expected_tokens
-from dc1.domain.jobs.states import Actor
+from dc1.domain.jobs.attempt_report import AttemptReport
+from dc1.domain.jobs.failure_texts import TOO_MUCH_SAID
+from dc1.domain.jobs.states import Actor, ErrorCategory
 from dc1.services.api.call import caller_id, caller_scoped_key, current_call
 from dc1.services.api.parts import Parts, ServicerPart
 from dc1.services.api.shielding import ShieldedWork
@@ -61,6 +63,9 @@ class HeldCalls:
             if completion.job.is_terminal:
                 self._plane.completions.answered(completion.job.id)
                 admission.tokens = _tokens_of(completion.job)
+            elif completion.is_untellable:
+                await self._work.run(self._refuse(completion.job))
+                admission.tokens = 0
             else:
                 # What a suspended account has open is ended by the operator, and free.
                 is_suspended = asked.stopped is not None and asked.stopped.code is ErrorCode.ACCOUNT_SUSPENDED
@@ -70,6 +75,14 @@ class HeldCalls:
                 # become, and so does a stream of which nothing came.
                 if left is not None and call.stream:
                     admission.tokens = _tokens_of(left) or expected
+
+    async def _refuse(self, job: JobRow) -> None:
+        """End a call of whose answer more came than can be told: its provider failed it, and it is free."""
+        self._plane.completions.answered(job.id)
+        report = AttemptReport.read(completed=False, error=TOO_MUCH_SAID, category=ErrorCategory.ENGINE)
+        with suppress(ApiError):
+            # Of whichever attempt it is: an answer of which something was told is not begun anew.
+            await self._plane.attempts.finish(None, job.job_id, None, report)
 
     async def _begun(self, call: InferenceCall) -> JobRow:
         """Start a call where there is room; where another server was faster, it waits for room again."""

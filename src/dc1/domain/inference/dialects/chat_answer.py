@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Self
 
 from dc1.domain import errors
@@ -32,8 +33,8 @@ class ToolCall:
 class Kept:
     """How much of an answer is kept until its end, of which a daemon may pass on any amount."""
 
-    def __init__(self) -> None:
-        self._left = _MOST_KEPT
+    def __init__(self, *, is_bounded: bool = True) -> None:
+        self._left: float = _MOST_KEPT if is_bounded else inf
 
     def add(self, text: str) -> None:
         """Count what is kept.
@@ -49,10 +50,10 @@ class Kept:
 class NamedCalls:
     """Fragments of the calls of one answer, of which the first has all of the name: some engines tell it in pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_bounded: bool = True) -> None:
         self._begun: set[int] = set()
         self._held: dict[int, ToolCall] = {}
-        self._kept = Kept()
+        self._kept = Kept(is_bounded=is_bounded)
 
     def take(self, said: Sequence[ToolCall]) -> Iterator[ToolCall]:
         """Yield what can be told of fragments: a call once its arguments begin, or another call does.

@@ -72,15 +72,15 @@ _PREFIX = {"reasoning_text": "rs", "output_text": "msg", "refusal": "msg", "func
 class ResponsesStream:
     """The events of one answer, in the order in which chunks make them, each with its number."""
 
-    def __init__(self, call: ResponsesCall) -> None:
+    def __init__(self, call: ResponsesCall, *, is_bounded: bool = True) -> None:
         self._call = call
         self._numbers = 0
         self._head: JsonObject = {}
         self._output: list[_Item] = []
         self._open: _Item | None = None
         self._tools: dict[int, _Item] = {}
-        self._calls = NamedCalls()
-        self._kept = Kept()
+        self._calls = NamedCalls(is_bounded=is_bounded)
+        self._kept = Kept(is_bounded=is_bounded)
         self._finish_reason = ""
         self._counts: Counts | None = None
 
@@ -184,7 +184,8 @@ class ResponsesStream:
 
 def response_of(answer: JsonObject, call: ResponsesCall) -> JsonObject:
     """Return the response that a chat.completion is: what a stream would end with that said all at once."""
-    stream = ResponsesStream(call)
+    # All of it is there and was paid, so that nothing more is kept by telling it.
+    stream = ResponsesStream(call, is_bounded=False)
     for _ in stream.take(answer):
         pass
     *_, last = stream.end()
