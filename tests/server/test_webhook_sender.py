@@ -5,17 +5,21 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dc1.control.delivery import outbox_watch, webhook_sender
 from dc1.control.delivery.webhook_sender import WebhookSender
 from dc1.control.delivery.webhook_targets import NotPublicError, Targets, look_up
+from dc1.control.feeds.outboxes import Outboxes
 from dc1.domain.access.secret_box import SecretBox
 from dc1.domain.access.webhooks import RETRY_SECONDS, secret_purpose
+from dc1.domain.base.clock import SystemClock
 from dc1.domain.jobs.states import Actor
 from dc1.storage.accounts import renters, webhooks
 from dc1.storage.accounts.webhooks import DeliveryRow
-from dc1.storage.engine.database import Database
+from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import lifecycle
 from dc1.testing.clock import ManualClock
 from tests.storage.market import NOW, Market
@@ -46,7 +50,11 @@ class Outbox:
     def __init__(self, market: Market, targets: Targets, answer_seconds: float = 5.0) -> None:
         self.market = market
         self.clock = ManualClock(NOW)
-        self.sender = WebhookSender(market.db, self.clock, targets, SECRET_BOX, answer_seconds=answer_seconds)
+        self.targets = targets
+        self.outboxes = Outboxes()
+        market.db.on_filled = self.outboxes.filled
+        parts = market.db, self.clock, self.outboxes, targets, SECRET_BOX
+        self.sender = WebhookSender(*parts, answer_seconds=answer_seconds)
 
     async def cancelled_job(self, url: str, secret: str | None = None) -> int:
         """Something to tell a new renter of."""
@@ -167,6 +175,7 @@ async def test_a_name_that_is_found_again_gets_what_came_due_meanwhile(market: M
     await outbox.sender.start()
     assert (await outbox.delivery(renter)).status == "pending"
     outbox.clock.advance(RETRY_SECONDS[0])
+    outbox.outboxes.look()
     async with asyncio.timeout(8):
         while (await outbox.delivery(renter)).status != "delivered":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
@@ -198,6 +207,69 @@ async def test_a_secret_that_cannot_be_read_is_a_failure(market: Market, receive
     assert (row.status, row.error) == ("pending", "The signing secret cannot be read")
     assert receiver.received == []
     await outbox.sender.stop()
+
+
+async def test_what_is_put_there_is_sent_at_once_and_nobody_looks_for_it(
+    market: Market, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender looked four times a second, which was half of what an idle server cost."""
+    monkeypatch.setattr(outbox_watch, "_LOOK_SECONDS", 3600.0)
+    outbox, reads = Outbox(market, Targets(allow_private=True)), 0
+    read = market.db.read
+
+    async def counted(work: Callable[[Connection], Any]) -> Any:
+        nonlocal reads
+        reads += work.__qualname__.startswith("WebhookSender")
+        return await read(work)
+
+    monkeypatch.setattr(market.db, "read", counted)
+    await outbox.sender.start()
+    receiver.answer(500)
+    first = await outbox.cancelled_job(receiver.url)
+    assert (await outbox.delivery(first)).status == "pending"
+    assert (await outbox.delivery(await outbox.cancelled_job(receiver.url))).status == "delivered"
+    # At its start, and for each before it is taken, after that, and once it ended.
+    assert reads <= 7
+    await outbox.sender.stop()
+
+
+async def test_what_comes_due_is_sent_by_the_clock(
+    market: Market, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_watch, "_LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(webhook_sender, "RETRY_SECONDS", (0.1, 3600))
+    outbox = Outbox(market, Targets(allow_private=True))
+    outbox.sender = WebhookSender(market.db, SystemClock(), outbox.outboxes, outbox.targets, SECRET_BOX)
+    receiver.answer(500)
+    renter = await outbox.cancelled_job(receiver.url)
+    await outbox.sender.start()
+    async with asyncio.timeout(8):
+        while (await outbox.delivery(renter)).status != "delivered":  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    await outbox.sender.stop()
+
+
+async def test_of_what_one_server_cannot_take_the_others_are_told(
+    market: Market, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_watch, "_LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(webhook_sender, "_MAX_PER_RENTER", 1)
+    busy, free = (Outbox(market, Targets(allow_private=True)) for _ in range(2))
+    market.db.on_filled = busy.outboxes.filled
+    busy.outboxes.tell_others = free.outboxes.look
+    for outbox in (busy, free):
+        await outbox.sender.start()
+    receiver.silence.clear()
+    renter = await busy.cancelled_job(receiver.url)
+    async with asyncio.timeout(8):
+        while not receiver.received:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    job = await market.submit(renter)
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)
+    await asyncio.to_thread(receiver.wait, 2)
+    receiver.silence.set()
+    for outbox in (busy, free):
+        await outbox.sender.stop()
 
 
 async def test_two_senders_deliver_everything_once(market: Market, receiver: Receiver) -> None:

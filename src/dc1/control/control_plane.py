@@ -16,6 +16,7 @@ from dc1.control.cluster.stream_spread import StreamSpread
 from dc1.control.config import ControlConfig
 from dc1.control.delivery.notification_channels import NotificationChannels
 from dc1.control.feeds.job_watch import JobWatch
+from dc1.control.feeds.outboxes import Outboxes
 from dc1.control.feeds.run_counts import RunCounts
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.fleet.loading import load_fleet
@@ -81,6 +82,7 @@ class ControlPlane:
     wallets: Wallets
     payouts: Payouts
     notification_channels: NotificationChannels
+    outboxes: Outboxes
     machine_reports: MachineReports
     catalog: Catalog
     run_counts: RunCounts
@@ -90,6 +92,7 @@ class ControlPlane:
     def build(cls, db: Database, clock: Clock, config: ControlConfig, credentials: Credentials) -> Self:
         """Wire the parts together; nothing runs and nothing is read yet."""
         core = Core.empty(db, clock, config)
+        db.on_filled = core.outboxes.filled
         dispatcher = Dispatcher(core)
         catalog = Catalog(core)
         replicas = Replication(core, dispatcher, catalog, credentials) if db.is_shared else NoReplicas()
@@ -127,6 +130,7 @@ class ControlPlane:
             renter_supervision=RenterSupervision(db, clock, credentials, job_commands),
             wallets=Wallets(db, clock),
             notification_channels=NotificationChannels(db, clock),
+            outboxes=core.outboxes,
             payouts=Payouts(db, clock, config.withdraw_min_halala),
             machine_reports=MachineReports(db, clock),
             catalog=catalog,

@@ -49,6 +49,37 @@ async def whenever(
         await rounds.take()
 
 
+async def when_due(
+    woken: asyncio.Event,
+    look: Callable[[], Awaitable[float | None]],
+    *,
+    apart_seconds: float,
+    at_least_every_seconds: float,
+) -> None:
+    """Look now, each time `woken` was set, and so many seconds after a look as it returned, until cancelled.
+
+    A look that fails is logged. Whatever wakes within `apart_seconds` of one look shares the next.
+    """
+    in_seconds = at_least_every_seconds
+
+    async def step() -> None:
+        nonlocal in_seconds
+        found = await look()
+        in_seconds = at_least_every_seconds if found is None else min(found, at_least_every_seconds)
+
+    step.__qualname__ = getattr(look, "__qualname__", "")
+    rounds = _Rounds(step)
+    while True:
+        # Cleared before the look: what happens while it lasts may be news to it.
+        woken.clear()
+        in_seconds = at_least_every_seconds
+        await rounds.take()
+        await asyncio.sleep(apart_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, in_seconds - apart_seconds)):
+                await woken.wait()
+
+
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     """Yield things of which there may be a whole fleet; after each few milliseconds everybody else has a turn.
 

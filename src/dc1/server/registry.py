@@ -187,9 +187,9 @@ def _background(parts: Parts, settings: Settings) -> list[Background]:
     # Without a key no delivery could be signed.
     if has_secret_key(settings):
         # The notifier first: who stops last ends the look-ups of both.
-        background.append(WebhookSender(plane.db, plane.clock, parts.webhook_targets, parts.secret_box))
-        mailer = None if settings.mail_server is None else Mailer(settings.mail_server)
-        background.append(Notifier(plane.db, plane.clock, parts.webhook_targets, parts.secret_box, mailer))
+        sends = plane.db, plane.clock, plane.outboxes, parts.webhook_targets, parts.secret_box
+        background.append(WebhookSender(*sends))
+        background.append(Notifier(*sends, None if settings.mail_server is None else Mailer(settings.mail_server)))
     return [
         *background,
         ProviderUpkeep(plane.db, plane.clock, plane.fleet, plane.sessions),

@@ -126,6 +126,8 @@ class LocalMarket:
             for daemon in self.daemons:
                 if daemon.heard and daemon not in silent:
                     daemon.post("/providers/heartbeat", {})
+        if self._server is not None:
+            self._server.send_due()
 
     def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Make all calls at the same time."""

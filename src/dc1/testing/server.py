@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -40,6 +40,10 @@ class LoopThread:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop to its end, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_CALL_SECONDS)
+
+    def call(self, step: Callable[[], object]) -> None:
+        """Have a function called on the loop soon."""
+        self._loop.call_soon_threadsafe(step)
 
     def close(self) -> None:
         """Stop the loop and wait for its thread."""
@@ -108,6 +112,10 @@ class Server:
         """Look now at what metrics tell of the market, and not in a quarter of a minute."""
         assert self._metrics is not None
         self._loop.run(self._metrics.watch.look())
+
+    def send_due(self) -> None:
+        """Send what came due as the clock was moved: whoever sends it sleeps by the machine's."""
+        self._loop.call(self.market.outboxes.look)
 
     @property
     def open_streams(self) -> int:

@@ -1,5 +1,6 @@
 """What one server gathers to tell others goes with them, when they do."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from dc1.control.scheduling.job_feed import StateChanged
 from dc1.domain.base.clock import SystemClock
 from dc1.domain.jobs.states import JobSource, JobStatus
 from dc1.storage.cluster.news import News, Wants
+from dc1.storage.engine.followed import Outbox
 
 ROW = 7
 
@@ -27,6 +29,26 @@ def test_that_calls_wait_is_said_once_for_all_that_do() -> None:
         telling.want_room()
         said += [news.wants for _, news in telling.take()]
     assert said == [Wants(room=True)]
+
+
+def test_what_one_server_has_too_much_to_send_another_one_looks_for() -> None:
+    core, there = (Core.empty(cast(Any, None), SystemClock(), ControlConfig()) for _ in range(2))
+    telling, hearing = Telling(core, "a", lambda: {"b"}, lambda: None), Telling(there, "b", lambda: {"a"}, lambda: None)
+    looked: list[str] = []
+    for outbox in Outbox:
+        there.outboxes.open(outbox, filled=lambda: None, look=partial(looked.append, outbox.value))
+    telling.take()
+    # Nobody sends anything at the first one.
+    core.outboxes.filled(Outbox.WEBHOOKS)
+    core.outboxes.filled(Outbox.WEBHOOKS)
+    ((whom, news),) = telling.take()
+    assert (whom, news.look, telling.take()) == (None, False, [])
+    told = News.read("a", news.to_tell())
+    assert told == news
+    hearing.heard(told)
+    assert looked == ["webhooks"]
+    # It is told to those who send and may be full as well, not to whoever hears of it.
+    assert all(not news.filled for _, news in hearing.take())
 
 
 def test_what_was_for_a_server_that_is_gone_is_forgotten() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from dc1.control.delivery.notifier import Notifier
 from dc1.control.delivery.webhook_targets import Targets
+from dc1.control.feeds.outboxes import Outboxes
 from dc1.domain.access.notifications import ChannelKind, channel_purpose
 from dc1.domain.access.roles import Role
 from dc1.storage.accounts import notifications
@@ -28,7 +29,9 @@ def resolve(host: str) -> list[str]:
 
 @pytest.fixture
 async def notifier(market: Market) -> AsyncIterator[Notifier]:
-    notifier = Notifier(market.db, ManualClock(NOW), Targets(allow_private=True, resolver=resolve), SECRET_BOX)
+    outboxes, targets = Outboxes(), Targets(allow_private=True, resolver=resolve)
+    market.db.on_filled = outboxes.filled
+    notifier = Notifier(market.db, ManualClock(NOW), outboxes, targets, SECRET_BOX)
     await notifier.start()
     yield notifier
     await notifier.stop()

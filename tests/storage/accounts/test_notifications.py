@@ -77,7 +77,7 @@ async def test_of_each_channel_one_thing_is_taken_the_oldest_first(market: Marke
     first = await market.do(notifications.take_due, NOW, LATER, 16)
     assert [each.channel_id for each in first] == [many, few]
     assert await market.do(notifications.take_due, NOW, LATER, 16, [many, few]) == []
-    assert not await market.see(notifications.has_due, NOW, [many])
+    assert await market.see(notifications.next_due_ms, [many]) == LATER
     (second,) = await market.do(notifications.take_due, NOW, LATER, 16)
     assert second.id > first[0].id
 

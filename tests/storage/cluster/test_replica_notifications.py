@@ -16,6 +16,7 @@ from dc1.domain.access.call_use import CallUse
 from dc1.storage.cluster.change_feed import Notifications, SharedTokens, read_payload
 from dc1.storage.cluster.news import News
 from dc1.storage.engine.database import Database
+from dc1.storage.engine.followed import Outbox
 
 EARLY, LATE = SharedTokens(7, 1, "said right after Start", 4, 0), SharedTokens(7, 1, " and later", 2, 22)
 JSON = st.recursive(
@@ -42,12 +43,13 @@ ODD = st.one_of(
         ),
     ),
     st.builds(
-        lambda ids, gone, wants: json.dumps(
-            {"from": "b", "tokens": [], "news": {"jobs": ids, "gone": gone, "wants": wants}}
+        lambda ids, gone, wants, filled: json.dumps(
+            {"from": "b", "tokens": [], "news": {"jobs": ids, "gone": gone, "wants": wants, "filled": filled}}
         ),
         st.lists(JSON, max_size=3) | JSON,
         st.lists(st.lists(st.integers(), max_size=3) | JSON, max_size=3) | JSON,
         st.dictionaries(st.sampled_from(["rows", "renters", "accounts", "everybody", "room", "queues"]), JSON),
+        st.lists(JSON | st.sampled_from(Outbox)) | JSON,
     ),
     st.sampled_from(["[" * 100_000, "NaN", '{"tokens":[[1e999,1,"",1,1]]}']),
 )
@@ -61,6 +63,7 @@ def test_any_payload_is_read_as_text_or_as_nothing(payload: str) -> None:
         if isinstance(item, News):
             pairs = [number for pair in item.gone for number in pair]
             assert all(type(number) is int for number in (*item.jobs, *item.lines, *item.watch, *pairs))
+            assert all(type(outbox) is Outbox for outbox in item.filled)
             continue
         if isinstance(item, CallUse):
             assert all(type(number) is int and abs(number) < 2**53 for number in astuple(item)[2:])

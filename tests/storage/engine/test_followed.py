@@ -7,10 +7,16 @@ import pytest
 from sqlalchemy import select, update
 
 from dc1.domain.access.keys import KeyRole
+from dc1.domain.access.notifications import ChannelKind
+from dc1.domain.access.roles import Role
+from dc1.domain.access.webhooks import DeliveryStatus
 from dc1.domain.jobs.attempt_report import AttemptReport
 from dc1.domain.jobs.states import Actor
-from dc1.storage.accounts import keys, renters
+from dc1.storage.accounts import keys, notifications, renters, webhooks
+from dc1.storage.accounts.notifications import NewChannel
+from dc1.storage.accounts.webhooks import DeliveryAttempt
 from dc1.storage.engine.database import Connection, Database
+from dc1.storage.engine.followed import Outbox
 from dc1.storage.jobs import lifecycle
 from dc1.storage.providers import providers
 from dc1.storage.schema.tables import providers as providers_table
@@ -75,6 +81,39 @@ async def test_a_unit_that_was_undone_tells_nothing(market: Market, db: Database
         # Nor does the next one, on the same connection.
         await db.write(lambda conn: None)
         assert looks() == 0
+
+
+async def test_who_sends_is_told_of_what_was_put_into_its_outbox_once_it_is_stored(
+    market: Market, db: Database
+) -> None:
+    renter, told_of = await market.renter(), list[Outbox]()
+    await market.do(renters.set_webhook, renter, "https://hooks.example.com/", "sealed")
+    db.on_filled = told_of.append
+    job = await market.submit(renter)
+    assert told_of == []
+
+    def fail(conn: Connection) -> None:
+        lifecycle.cancel(conn, job.id, Actor.RENTER, NOW)
+        raise LookupError("changed its mind")
+
+    with pytest.raises(LookupError):
+        await db.write(fail)
+    await db.write(lambda conn: None)
+    assert told_of == []
+    await market.do(lifecycle.cancel, job.id, Actor.RENTER, NOW)
+    assert told_of == [Outbox.WEBHOOKS]
+    new = NewChannel(ChannelKind.WEBHOOK, "sealed", "", [], "en")
+    channel = (await market.do(notifications.add, Role.RENTER, renter, new, NOW)).id
+    assert await market.do(notifications.tell_channel, Role.RENTER, renter, channel, NOW)
+    assert told_of == [Outbox.WEBHOOKS, Outbox.NOTIFICATIONS]
+    # What is taken and recorded is nothing new to send.
+    taking = {"limit": 1, "per_renter": 1, "in_flight": {}}
+    (taken,) = await market.do(webhooks.take_due, NOW, NOW + 30_000, **taking)
+    failed = DeliveryAttempt(DeliveryStatus.FAILED, 500, "The answer was HTTP 500", NOW, None)
+    await market.do(webhooks.record_attempt, taken, failed)
+    assert len(told_of) == 2
+    await market.do(webhooks.send_again, renter, taken.delivery_id, "https://hooks.example.com/", NOW)
+    assert told_of[2:] == [Outbox.WEBHOOKS]
 
 
 async def test_the_use_of_a_key_is_nobody_else_s_and_its_end_is(market: Market, db: Database) -> None:

@@ -195,7 +195,7 @@ def look(conn: Connection, renter: int, provider: int) -> None:
     job_logs.page(conn, job.id)
     renters.get(conn, renter)
     keys.find(conn, "k")
-    webhooks.has_due(conn, NOW)
+    webhooks.next_due_ms(conn)
     providers.earnings(conn, provider)
     if conn.dialect.name == "postgresql":
         change_feed.since(conn, change_feed.horizon(conn))

@@ -71,5 +71,5 @@ async def test_nobody_and_who_is_no_provider_change_nothing(market: Market) -> N
 async def test_other_servers_do_not_look_at_once_for_beats(market: Market, db: Database) -> None:
     provider = await market.provider()
     told = [StoredBeat(provider, NOW, 1, STATUS)]
-    _, is_news = await db.write(lambda conn: followed.run(conn, lambda conn: beats.store(conn, told, NOW)))
-    assert not is_news
+    noted = await db.write(lambda conn: followed.run(conn, lambda conn: beats.store(conn, told, NOW)))
+    assert not noted.is_news

@@ -15,6 +15,7 @@ from dc1.control.scheduling.core import Core
 from dc1.control.scheduling.job_feed import JobUpdate, Lagged, LogLines, StateChanged
 from dc1.domain.jobs.states import JobSource, JobStatus
 from dc1.storage.cluster.news import MOST_IDS, News, ToldSpeed, Wants
+from dc1.storage.engine.followed import Outbox
 from dc1.storage.jobs.job_records import JobRow
 
 WANTS_SECONDS = 2.0
@@ -65,6 +66,7 @@ class Telling:
         self._watch: defaultdict[str | None, set[int]] = defaultdict(set)
         self._gone: dict[int, int] = {}
         self._look = False
+        self._filled: set[Outbox] = set()
         self._wants_at = self._queued_at = self._gone_at = float("-inf")
         self._says_room = self._says_queues = False
         self.waits_for_room: Callable[[], bool] = lambda: False
@@ -77,12 +79,18 @@ class Telling:
         core.job_feed.begun = self.reads
         core.job_watch.tell_watchers = self._watched
         core.job_watch.changed = self.want
+        self._outboxes = core.outboxes
+        core.outboxes.tell_others = self._fill
 
     # What is told
 
     def look(self) -> None:
         """Have everybody read what else than jobs has changed."""
         self._look = True
+        self._wake()
+
+    def _fill(self, outbox: Outbox) -> None:
+        self._filled.add(outbox)
         self._wake()
 
     def moved(self, job: JobRow, held_by: int | None, waited: bool) -> None:
@@ -178,7 +186,9 @@ class Telling:
         return lease is not None and self._sessions.get(lease.provider_id) is not None
 
     def heard(self, news: News) -> None:
-        """Take what another server wants to be told."""
+        """Take what another server wants to be told, and have sent what it has too much of."""
+        if news.filled:
+            self._outboxes.look(*news.filled)
         if news.wants is not None:
             self._interests.setdefault(news.replica, _Interest()).take(news.wants)
         elif news.watch:
@@ -222,6 +232,7 @@ class Telling:
             for name in [each for each in gathered if each not in living and not (each is None and living)]:
                 del gathered[name]
         look, self._look = self._look, False
+        filled, self._filled = tuple(sorted(self._filled)), set()
         found: list[tuple[str | None, News]] = []
         if not living:
             self._gone.clear()
@@ -231,8 +242,8 @@ class Telling:
             for row_id, _ in gone:
                 del self._gone[row_id]
             found.append((None, News(self._replica_id, gone=tuple(gone))))
-        if look or wants is not None:
-            found.append((None, News(self._replica_id, look, wants=wants)))
+        if look or filled or wants is not None:
+            found.append((None, News(self._replica_id, look, wants=wants, filled=filled)))
         if wants is not None and living and (speeds := self.take_speeds()):
             found.append((None, News(self._replica_id, speeds=speeds)))
         for name in {None, *self._jobs, *self._lines, *self._watch}:

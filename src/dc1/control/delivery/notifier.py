@@ -6,9 +6,10 @@ import structlog
 
 from dc1.control.delivery.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
 from dc1.control.delivery.mailer import Mailer, MailError
+from dc1.control.delivery.outbox_watch import Looked, OutboxWatch
 from dc1.control.delivery.webhook_targets import Targets
 from dc1.control.failures import level_of
-from dc1.control.periodic import Periodic
+from dc1.control.feeds.outboxes import Outboxes
 from dc1.domain.access.notifications import RETRY_SECONDS, ChannelKind, address_of, channel_purpose, message_for
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.base.clock import Clock, iso
@@ -16,12 +17,14 @@ from dc1.domain.base.json_types import compact
 from dc1.storage.accounts import notifications
 from dc1.storage.accounts.notifications import DueNotification
 from dc1.storage.engine.database import Database
+from dc1.storage.engine.followed import Outbox
 
 log = structlog.get_logger(__name__)
 
-_LOOK_SECONDS = 0.5
 _MAX_IN_FLIGHT = 64
 _CLAIM_MS = 30_000
+# Until what another server is just taking is looked for once more.
+_AGAIN_MS = 500
 _ANSWER_SECONDS = 5.0
 # Mail servers look senders up before they answer.
 _MAIL_SECONDS = 15.0
@@ -32,7 +35,13 @@ class Notifier:
     """Sends what waits: 2xx within five seconds is success, anything else is tried again, ever later."""
 
     def __init__(
-        self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox, mailer: Mailer | None = None
+        self,
+        db: Database,
+        clock: Clock,
+        outboxes: Outboxes,
+        targets: Targets,
+        secret_box: SecretBox,
+        mailer: Mailer | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -42,30 +51,37 @@ class Notifier:
         self._poster = HttpsPoster()
         # By channel, each of which is told one thing at a time.
         self._in_flight: dict[int, asyncio.Task[None]] = {}
-        self._periodic = Periodic((_LOOK_SECONDS, self.send_due))
+        self._watch = OutboxWatch(outboxes, Outbox.NOTIFICATIONS, clock, self._take_due)
 
     async def start(self) -> None:
         """Begin to send."""
-        self._periodic.start()
+        self._watch.start()
 
     async def stop(self) -> None:
         """Break off what is being sent: it comes due again, and receivers may see it twice."""
-        await self._periodic.stop()
+        await self._watch.stop()
         tasks = list(self._in_flight.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._poster.close()
 
-    async def send_due(self) -> None:
+    async def _take_due(self) -> Looked:
         """Begin to send what is due, of each channel one thing, and wait for none of it."""
-        now_ms, busy = self._clock.now_ms(), [*self._in_flight]
+        busy = [*self._in_flight]
         free = _MAX_IN_FLIGHT - len(busy)
-        if free == 0 or not await self._db.read(lambda conn: notifications.has_due(conn, now_ms, busy)):
-            return
+        if free == 0:
+            # Each that ends has it looked again.
+            return Looked(None, is_full=True)
+        due_ms = await self._db.read(lambda conn: notifications.next_due_ms(conn, busy))
+        now_ms = self._clock.now_ms()
+        if due_ms is None or due_ms > now_ms:
+            return Looked(due_ms)
         due = await self._db.write(lambda conn: notifications.take_due(conn, now_ms, now_ms + _CLAIM_MS, free, busy))
         for each in due:
             self._in_flight[each.channel_id] = asyncio.create_task(self._send(each))
+        # What is left is of channels that are busy now, or more than may be under way, or just being taken elsewhere.
+        return Looked(now_ms + _AGAIN_MS, is_full=len(self._in_flight) >= _MAX_IN_FLIGHT)
 
     async def _send(self, due: DueNotification) -> None:
         try:
@@ -82,6 +98,8 @@ class Notifier:
             level_of(error, log)("notification_not_recorded", channel_id=due.channel_id)
         finally:
             del self._in_flight[due.channel_id]
+            # There is room in its channel again, and what failed comes due again.
+            self._watch.wake()
 
     async def _attempt(self, due: DueNotification) -> str | None:
         """Send once; return what went wrong, in words that give no secret away."""

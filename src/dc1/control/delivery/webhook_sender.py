@@ -2,33 +2,44 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 
 import structlog
 
 from dc1.control.delivery.https_poster import HttpsPoster, UndeliveredError, delivered, refusal_of
+from dc1.control.delivery.outbox_watch import Looked, OutboxWatch
 from dc1.control.delivery.webhook_targets import Targets
 from dc1.control.failures import level_of
-from dc1.control.periodic import Periodic
+from dc1.control.feeds.outboxes import Outboxes
 from dc1.domain.access.secret_box import SecretBox, UnreadableSecretError
 from dc1.domain.access.webhooks import RETRY_SECONDS, DeliveryStatus, secret_purpose, signature, standard_headers
 from dc1.domain.base.clock import Clock
 from dc1.storage.accounts import webhooks
 from dc1.storage.accounts.webhooks import DeliveryAttempt, TakenDelivery
 from dc1.storage.engine.database import Database
+from dc1.storage.engine.followed import Outbox
 
 log = structlog.get_logger(__name__)
 
-_POLL_SECONDS = 0.25
 _MAX_IN_FLIGHT = 64
 _MAX_PER_RENTER = 8
 _CLAIM_MS = 30_000
+# Until what another server is just taking is looked for once more.
+_AGAIN_MS = 250
 
 
 class WebhookSender:
     """Delivers what the outbox holds: 2xx within `answer_seconds` is success, anything else is tried again."""
 
     def __init__(
-        self, db: Database, clock: Clock, targets: Targets, secret_box: SecretBox, *, answer_seconds: float = 5.0
+        self,
+        db: Database,
+        clock: Clock,
+        outboxes: Outboxes,
+        targets: Targets,
+        secret_box: SecretBox,
+        *,
+        answer_seconds: float = 5.0,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -37,15 +48,15 @@ class WebhookSender:
         self._answer_seconds = answer_seconds
         self._poster = HttpsPoster()
         self._in_flight: dict[asyncio.Task[None], TakenDelivery] = {}
-        self._periodic = Periodic((_POLL_SECONDS, self._take_due))
+        self._watch = OutboxWatch(outboxes, Outbox.WEBHOOKS, clock, self._take_due)
 
     async def start(self) -> None:
         """Begin to send."""
-        self._periodic.start()
+        self._watch.start()
 
     async def stop(self) -> None:
         """Break off what is being sent and leave it to the next sender; receivers may see it twice."""
-        await self._periodic.stop()
+        await self._watch.stop()
         # Noted before they are cancelled, as each that ends leaves the table.
         unsent = [delivery.id for delivery in self._in_flight.values()]
         tasks = list(self._in_flight)
@@ -58,29 +69,41 @@ class WebhookSender:
         await self._poster.close()
         self._targets.close()
 
-    async def _take_due(self) -> None:
+    async def _take_due(self) -> Looked:
         """Take what is due until nothing is, or until enough is under way."""
-        while await self._take():
-            pass
+        while True:
+            counts = Counter(delivery.renter_id for delivery in self._in_flight.values())
+            busy = [renter_id for renter_id, count in counts.items() if count >= _MAX_PER_RENTER]
+            if len(self._in_flight) >= _MAX_IN_FLIGHT:
+                # Each that ends has it looked again.
+                return Looked(None, is_full=True)
+            due_ms, now_ms = await self._next_due_ms(busy), self._clock.now_ms()
+            if due_ms is None or due_ms > now_ms:
+                return Looked(due_ms, is_full=bool(busy))
+            if not await self._take(now_ms, counts):
+                return Looked(now_ms + _AGAIN_MS)
 
-    async def _take(self) -> int:
+    async def _next_due_ms(self, busy: Collection[int]) -> int | None:
+        return await self._db.read(lambda conn: webhooks.next_due_ms(conn, busy))
+
+    async def _take(self, now_ms: int, in_flight: Counter[int]) -> int:
         """Claim what is due and begin to send it; return how many."""
         free = _MAX_IN_FLIGHT - len(self._in_flight)
-        counts = Counter(delivery.renter_id for delivery in self._in_flight.values())
-        busy = [renter_id for renter_id, count in counts.items() if count >= _MAX_PER_RENTER]
-        now_ms = self._clock.now_ms()
-        if free == 0 or not await self._db.read(lambda conn: webhooks.has_due(conn, now_ms, busy)):
-            return 0
         taken = await self._db.write(
             lambda conn: webhooks.take_due(
-                conn, now_ms, now_ms + _CLAIM_MS, limit=free, per_renter=_MAX_PER_RENTER, in_flight=counts
+                conn, now_ms, now_ms + _CLAIM_MS, limit=free, per_renter=_MAX_PER_RENTER, in_flight=in_flight
             )
         )
         for delivery in taken:
             task = asyncio.create_task(self._deliver(delivery))
             self._in_flight[task] = delivery
-            task.add_done_callback(self._in_flight.pop)
+            task.add_done_callback(self._ended)
         return len(taken)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._in_flight[task]
+        # There is room again, and one that failed comes due again.
+        self._watch.wake()
 
     async def _deliver(self, delivery: TakenDelivery) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Self
 from dc1.control.config import ControlConfig
 from dc1.control.feeds.job_traces import JobTraces
 from dc1.control.feeds.job_watch import JobWatch
+from dc1.control.feeds.outboxes import Outboxes
 from dc1.control.feeds.run_counts import RunCounts
 from dc1.control.fleet.fleet import Fleet
 from dc1.control.scheduling.job_feed import JobFeed
@@ -33,6 +34,7 @@ class Core:
     job_watch: JobWatch
     run_counts: RunCounts
     job_traces: JobTraces = field(default_factory=JobTraces)
+    outboxes: Outboxes = field(default_factory=Outboxes)
 
     @classmethod
     def empty(cls, db: Database, clock: Clock, config: ControlConfig) -> Self:

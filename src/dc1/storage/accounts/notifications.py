@@ -21,6 +21,7 @@ from dc1.domain.base.json_types import JsonObject, JsonValue
 from dc1.domain.base.languages import ARABIC, Language
 from dc1.domain.jobs.arabic import JOB_PHRASES
 from dc1.storage.accounts.name_locks import lock_name
+from dc1.storage.engine.followed import Outbox, note_filled
 from dc1.storage.engine.row_mapping import Backlog, Shape
 from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.schema.tables import notification_channels, notifications, providers, renters
@@ -253,11 +254,13 @@ def _enqueue(
             next_attempt_at_ms=now_ms,
         )
     )
+    note_filled(conn, Outbox.NOTIFICATIONS)
 
 
-def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
-    """Tell whether anything is to be told now in a channel that is not `busy`."""
-    return conn.execute(select(_waiting.c.id).where(*_due(now_ms, busy)).limit(1)).first() is not None
+def next_due_ms(conn: Connection, busy: Collection[int] = ()) -> int | None:
+    """Return when the next thing comes due, or did, in a channel that is not `busy`; None while nothing waits."""
+    due_ms = _waiting.c.next_attempt_at_ms
+    return conn.scalar(select(due_ms).where(_waiting.c.channel_id.not_in(busy)).order_by(due_ms).limit(1))
 
 
 def backlog(conn: Connection) -> Backlog:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from dc1.domain.access.webhooks import DeliveryStatus, WebhookEvent
+from dc1.storage.engine.followed import Outbox, note_filled
 from dc1.storage.engine.purging import forget_oldest
 from dc1.storage.engine.row_mapping import Backlog, Page, Shape
 from dc1.storage.schema.tables import jobs, renters, webhook_deliveries
@@ -62,10 +63,10 @@ _taken_shape = Shape(TakenDelivery, _table, sealed_webhook_secret=renters.c.seal
 _row_shape = Shape(DeliveryRow, _table, job_id=jobs.c.job_id)
 
 
-def has_due(conn: Connection, now_ms: int, busy: Collection[int] = ()) -> bool:
-    """Tell whether anything waits to be sent to a renter who is not `busy`."""
-    query = select(_table.c.id).where(*_due(now_ms, busy)).limit(1)
-    return conn.execute(query).first() is not None
+def next_due_ms(conn: Connection, busy: Collection[int] = ()) -> int | None:
+    """Return when the next delivery to a renter who is not `busy` comes due, or did; None while nothing waits."""
+    due_ms = _table.c.next_attempt_at_ms
+    return conn.scalar(select(due_ms).where(*_waiting(busy)).order_by(due_ms).limit(1))
 
 
 def backlog(conn: Connection) -> Backlog:
@@ -85,7 +86,7 @@ def take_due(
     busy = [renter_id for renter_id, count in in_flight.items() if count >= per_renter]
     query = (
         select(_table.c.id, _table.c.renter_id)
-        .where(*_due(now_ms, busy))
+        .where(*_waiting(busy), _table.c.next_attempt_at_ms <= now_ms)
         .order_by(_table.c.next_attempt_at_ms, _table.c.id)
         .limit(_LOOK_AHEAD)
         # What another sender is just taking is skipped, not waited for.
@@ -109,6 +110,7 @@ def release(conn: Connection, ids: Collection[int], now_ms: int) -> None:
     """Give deliveries back, so that another sender takes them at once."""
     waiting = _table.c.status == DeliveryStatus.PENDING
     conn.execute(update(_table).where(_table.c.id.in_(ids), waiting).values(next_attempt_at_ms=now_ms))
+    note_filled(conn, Outbox.WEBHOOKS)
 
 
 def record_attempt(conn: Connection, delivery: TakenDelivery, attempt: DeliveryAttempt) -> None:
@@ -151,6 +153,7 @@ def send_again(
         # From the first attempt on: whoever mends a receiver wants all the retries for it.
         anew = {"status": DeliveryStatus.PENDING, "attempts": 0, "url": url, "next_attempt_at_ms": now_ms}
         conn.execute(update(_table).where(_table.c.id == row_id).values(**anew, delivered_at_ms=None, error=None))
+        note_filled(conn, Outbox.WEBHOOKS)
     return DeliveryStatus(status)
 
 
@@ -193,7 +196,7 @@ def forget_all_of(conn: Connection, renter_id: int) -> None:
     conn.execute(delete(_table).where(_table.c.renter_id == renter_id))
 
 
-def _due(now_ms: int, busy: Collection[int]) -> tuple[ColumnElement[bool], ...]:
+def _waiting(busy: Collection[int]) -> tuple[ColumnElement[bool], ...]:
     # Saying that it is not null lets the engines use the partial index.
-    due = (_table.c.next_attempt_at_ms.is_not(None), _table.c.next_attempt_at_ms <= now_ms)
-    return (*due, _table.c.renter_id.not_in(sorted(busy))) if busy else due
+    waiting = _table.c.next_attempt_at_ms.is_not(None)
+    return (waiting, _table.c.renter_id.not_in(sorted(busy))) if busy else (waiting,)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.inference.usage import RunSaid
+from dc1.storage.engine.followed import Outbox
 
 MOST_IDS = 500
 """Ids in one piece of news, all lists of it together: ten digits each fit a notification of 8,000 bytes."""
@@ -71,6 +72,7 @@ class News:
     lines of log, and those of `watch` are read at the teller from now on. `gone` are jobs that wait no more, each with
     the version of it that says so. `asks` is the number of a question and the jobs of which it wants to know what they
     have said, and `answer` is what was asked for. `speeds` are those of engines that answered calls at the teller.
+    In the outboxes `filled` more waits than the teller sends at once.
     """
 
     replica: str
@@ -83,6 +85,7 @@ class News:
     asks: tuple[int, ...] = ()
     answer: Answer | None = None
     speeds: tuple[ToldSpeed, ...] = ()
+    filled: tuple[Outbox, ...] = ()
 
     def to_tell(self) -> dict[str, Any]:
         """Return it as JSON, without what it says nothing of."""
@@ -94,6 +97,8 @@ class News:
             more["answer"] = [self.answer.number, *(list(astuple(each)) for each in self.answer.said)]
         if self.speeds:
             more["speeds"] = [list(astuple(each)) for each in self.speeds]
+        if self.filled:
+            more["filled"] = [*self.filled]
         return {"look": self.look, **said, **wanted, **gone, **more}
 
     @classmethod
@@ -108,7 +113,12 @@ class News:
         wants, answer = _wants(told.get("wants")), _answer(told.get("answer"))
         speeds = told["speeds"] if isinstance(told.get("speeds"), list) else []
         told_speeds = tuple(each for each in map(ToldSpeed.read, speeds) if each is not None)
-        return cls(replica, told.get("look") is not False, jobs, lines, watch, wants, gone, asks, answer, told_speeds)
+        # A server of a later version may have outboxes that are not known here.
+        filled = (
+            tuple(each for each in Outbox if each in told["filled"]) if isinstance(told.get("filled"), list) else ()
+        )
+        look = told.get("look") is not False
+        return cls(replica, look, jobs, lines, watch, wants, gone, asks, answer, told_speeds, filled)
 
 
 def _to_tell(wants: Wants) -> dict[str, Any]:

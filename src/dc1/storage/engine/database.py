@@ -16,6 +16,7 @@ from dc1 import tracing
 from dc1.metrics.timing import DatabaseMetrics
 from dc1.private_files import make_private_file
 from dc1.storage.engine import followed
+from dc1.storage.engine.followed import Outbox
 from dc1.storage.engine.migrate import MigrationError, is_of_another_version, upgrade
 from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_at_once
 from dc1.storage.engine.postgres import PostgresBackend
@@ -76,6 +77,8 @@ class Database:
         """Where a connection is a session of PostgreSQL, which listening needs: past a pooler by transaction."""
         self.on_commit: Callable[[], None] = lambda: None
         """Called after each write of what other replicas follow."""
+        self.on_filled: Callable[[Outbox], None] = lambda outbox: None
+        """Called after each write that put something into an outbox."""
         self._backend = backend
         self._standby: Standby | None = None
         self._probe = WriteProbe(backend.write)
@@ -138,7 +141,8 @@ class Database:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction and return its result once that is durable.
 
-        Where it changed what other replicas follow, `on_commit` is called, and each of them reads all of that.
+        Where it changed what other replicas follow, `on_commit` is called, and each of them reads all of that; where
+        it put something into an outbox, `on_filled`.
 
         Whatever `work` raises undoes its own effects and no other unit's, and is raised here. `work` may run
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
@@ -154,7 +158,7 @@ class Database:
         # One that hangs is no error yet, and nobody may be asking how the database is.
         hanging = asyncio.get_running_loop().call_later(HANGS_SECONDS, self._probe.doubt)
         try:
-            result, is_news = await self._measured("write", self._backend.write, lambda conn: followed.run(conn, work))
+            noted = await self._measured("write", self._backend.write, lambda conn: followed.run(conn, work))
         except OutcomeUnknownError:
             self._probe.doubt()
             # Those who follow it look for it, in case that it is there.
@@ -168,9 +172,11 @@ class Database:
         finally:
             hanging.cancel()
         # Once it is durable: whoever is told earlier would look and find nothing new.
-        if is_news:
+        if noted.is_news:
             self.on_commit()
-        return result
+        for outbox in noted.filled:
+            self.on_filled(outbox)
+        return noted.result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent read-only snapshot.

@@ -1,11 +1,14 @@
-"""Which writes other servers have to hear of: those of tables that they follow by reading them.
+"""Of which writes somebody has to hear: other servers, and who sends what waits to be sent.
 
-It is said of the table, by its change stamps, and of the few statements that change there what nobody follows or what
-can wait; whoever writes need not know.
+Other servers hear of tables that they follow by reading them. It is said of the table, by its change stamps, and of the
+few statements that change there what nobody follows or what can wait; whoever writes need not know. Who puts something
+into an outbox says so.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, event
 from sqlalchemy.sql.dml import UpdateBase
@@ -20,6 +23,23 @@ COUNTS_ONLY: Mapping[str, Any] = {_COUNTS_ONLY: True}
 """The execution options of a statement that changes nothing of its rows which the others have to see before they look
 by themselves, once a second."""
 _WAS_CHANGED = "dc1_followed_was_changed"
+_FILLED = "dc1_filled_outboxes"
+
+
+class Outbox(StrEnum):
+    """A table of what waits to be sent to somebody outside."""
+
+    WEBHOOKS = "webhooks"
+    NOTIFICATIONS = "notifications"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Generic[T]):
+    """What a unit of work returned, whether it changed what the others follow, and where it put what is to be sent."""
+
+    result: T
+    is_news: bool
+    filled: Collection[Outbox]
 
 
 def is_news(statement: object) -> bool:
@@ -35,6 +55,11 @@ def note(conn: Connection) -> None:
     conn.info[_WAS_CHANGED] = True
 
 
+def note_filled(conn: Connection, outbox: Outbox) -> None:
+    """Note that a unit of work put something into an outbox, to be sent at once."""
+    conn.info.setdefault(_FILLED, set()).add(outbox)
+
+
 def note_statements(engine: Engine) -> None:
     """Note it of whatever SQLAlchemy executes."""
 
@@ -44,12 +69,14 @@ def note_statements(engine: Engine) -> None:
             note(conn)
 
 
-def run(conn: Connection, work: Callable[[Connection], T]) -> tuple[T, bool]:
-    """Run a unit of work, and tell whether it changed what the others follow."""
-    # Of this unit alone: the connection had others before.
-    conn.info[_WAS_CHANGED] = False
+def run(conn: Connection, work: Callable[[Connection], T]) -> Noted[T]:
+    """Run a unit of work, and note of what somebody has to hear."""
+    # Of this unit alone: the connection had others before, and one that failed took nothing away.
+    info = conn.info
+    info[_WAS_CHANGED] = False
+    info.pop(_FILLED, None)
     result = work(conn)
-    return result, was_changed(conn)
+    return Noted(result, info[_WAS_CHANGED], info.pop(_FILLED, ()))
 
 
 def was_changed(conn: Connection) -> bool:

@@ -12,6 +12,7 @@ from dc1.domain.base.clock import iso, time_text
 from dc1.domain.base.json_types import JsonObject
 from dc1.domain.money.budgets import MonthlyBudget
 from dc1.storage.accounts import notifications
+from dc1.storage.engine.followed import Outbox, note_filled
 from dc1.storage.engine.statements import Answer, PreparedStatement
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.schema.tables import renters, webhook_deliveries
@@ -138,3 +139,4 @@ def _enqueue(
             "next_attempt_at_ms": now_ms,
         },
     )
+    note_filled(conn, Outbox.WEBHOOKS)
