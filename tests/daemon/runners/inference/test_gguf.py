@@ -133,6 +133,7 @@ def test_odd_heads_are_no_whole_files(tmp_path: Path) -> None:
         entry("a", 9, struct.pack("<IQ", 99, 2)),
         entry("a", 8, struct.pack("<Q", 2**64 - 1)),
         entry("a", 77, b""),
+        entry("a", 9, struct.pack("<IQ", 9, 1) * 5_000),
     ):
         file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + odd + tensor + bytes(256))
         with pytest.raises(DaemonError, match="was it downloaded as a whole"):
