@@ -49,7 +49,7 @@ class Scale:
     hold_seconds: float = 15
     callers: tuple[int, ...] = (1, 16, 64)
     rounds: int = 3
-    servers: tuple[int, ...] = (1, 2, 3)
+    servers: tuple[int, ...] = (1, 2, 4)
     against: str | None = None
 
 
