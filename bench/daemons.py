@@ -18,7 +18,8 @@ from google.protobuf import json_format
 from grpc import aio
 
 from bench.children import serve_questions
-from dc1.daemon.connection.connection import WELCOME_SECONDS, Backoff
+from dc1.daemon.connection.backoff import Backoff, seconds_told
+from dc1.daemon.connection.connection import WELCOME_SECONDS
 from dc1.testing.daemon_script import DaemonScript, attempt_of, attempt_offered
 from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import provider_service_pb2_grpc as provider_service
@@ -99,24 +100,29 @@ class SimulatedDaemon:
         self._script = DaemonScript(daemon_state(slots))
         self._sent_at = 0.0
         self._interval = 10.0
+        self._told_seconds: float | None = None
+        self._fleet_seconds = 0.0
         self._writing = asyncio.Lock()
 
     async def run(self, stub: "provider_service.ProviderServiceAsyncStub", key: str) -> None:
         """Hold one stream until it ends; a server too busy to take it is asked again, as a real daemon does."""
         pauses = Backoff()
         while True:
+            self._told_seconds, self._fleet_seconds = None, 0.0
             call = stub.Connect(metadata=(("x-provider-key", key),))
             # As long as a real daemon waits: a line of those who have gone is what a fleet that comes back can fail by.
             leaving = asyncio.get_running_loop().call_later(WELCOME_SECONDS, call.cancel)
             is_refused = await self._is_refused(call, leaving)
             if is_refused:
                 self._tally.refused += 1
+                self._told_seconds = seconds_told(await call.trailing_metadata())
             else:
                 self._tally.ended += 1
                 pauses.reset()
                 if not self._returns:
                     return
-            await asyncio.sleep(pauses.next())
+            told = self._told_seconds
+            await asyncio.sleep(pauses.next(self._fleet_seconds) if told is None else told)
 
     async def _is_refused(self, call: Call, leaving: asyncio.TimerHandle) -> bool:
         """Hold one stream until it ends, and tell whether it never began because the server is busy."""
@@ -128,7 +134,7 @@ class SimulatedDaemon:
                 self._script.hear(message)
                 if message.HasField("welcome"):
                     self._tally.open += 1
-                    self._interval = message.welcome.desired.beat_interval_seconds
+                    self._follow_desired(message.welcome.desired)
                     beating = asyncio.create_task(self._beat(call))
                     for offer in message.welcome.desired.offers:
                         await self._accept(call, offer)
@@ -151,7 +157,7 @@ class SimulatedDaemon:
         match message.WhichOneof("message"):
             case "desired":
                 self._tally.beats += 1
-                self._interval = message.desired.beat_interval_seconds
+                self._follow_desired(message.desired)
                 self._tally.latencies.append(time.perf_counter() - self._sent_at)
                 if self._manner == "eager":
                     await self._send_beat(call)
@@ -161,6 +167,11 @@ class SimulatedDaemon:
                 await self._work(call, message.start.lease)
             case "outcome_receipt":
                 self._tally.jobs += 1
+            case "reconnect":
+                self._told_seconds = message.reconnect.after_seconds or None
+
+    def _follow_desired(self, desired: pb.Desired) -> None:
+        self._interval, self._fleet_seconds = desired.beat_interval_seconds, desired.return_seconds
 
     async def _send(self, call: Call, message: pb.ConnectRequest) -> None:
         # gRPC takes one message at a time, and a beat may fall due while a job is accepted.

@@ -11,6 +11,7 @@ local admission = require("envoy.admission")
 local headers_of = require("envoy.headers")
 local origins = require("envoy.origins")
 local refusals = require("envoy.refusals")
+local turns = require("envoy.turns")
 local urls = require("envoy.urls")
 local REFUSALS = API.refusals
 local error_body, is_grpc, method_of, remove_all = refusals.body, headers_of.is_grpc, headers_of.method_of, headers_of.remove_all
@@ -142,7 +143,11 @@ function envoy_on_response(handle)
   local seen = metadata:get("dc1")
   local request, headers = seen and seen.request or {}, handle:headers()
   if seen then pass_judgement(metadata, headers, request) end
-  if request.native then return end
+  if request.native then
+    -- Daemons' streams: nobody else comes with a whole fleet.
+    if request.streams then turns.tell(handle, headers) end
+    return
+  end
 
   local asked = not seen and metadata:get("dc1.asked")
   if asked then note_called(metadata, asked.verb, asked.path:match("^[^?]*")) end

@@ -90,7 +90,7 @@ class Daemon:
     def probe(self, message: ProbeMessage) -> None:
         self.answer(message)
 
-    def end(self, reason: EndReason) -> None:
+    def end(self, reason: EndReason, after_seconds: float = 0.0) -> None:
         self.ended = reason
 
     # What the test calls

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -35,6 +36,7 @@ from tests.edge.upstream import MEBIBYTE, Upstream, refusing, replying
 SSE = "text/event-stream"
 FRAME = b"data: " + b"x" * 65_536 + b"\n\n"
 READERS = 8
+FLEET = 90
 
 
 def test_events_arrive_one_by_one(rest: httpx.Client, upstream: Upstream) -> None:
@@ -175,8 +177,12 @@ def test_native_callers_are_told_of_a_missing_service(edge: Edge, channel: grpc.
     try:
         with pytest.raises(grpc.RpcError) as caught:
             renter_service_pb2_grpc.RenterServiceStub(channel).GetBalance(renter_wallet_pb2.GetBalanceRequest())
+        first, last = _turns_of_a_fleet(channel)
     finally:
         upstream.start()
+    assert "retry-after-ms" not in [name for name, _ in caught.value.trailing_metadata()]
+    # Two milliseconds apart, however soon each was told, so that a fleet asks no more often.
+    assert last - first >= 0.002 * (FLEET - 1)
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAVAILABLE, "Service unavailable")
     eventually(lambda: httpx.get(f"{edge.url}/renters/balance").is_success, "the service's return")
 
@@ -194,6 +200,20 @@ def _events(told: queue.Queue[bytes | None], context: grpc.ServicerContext) -> I
     context.send_initial_metadata((("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")))
     for data in iter(told.get, None):
         yield httpbody_pb2.HttpBody(content_type=SSE, data=data)
+
+
+def _turns_of_a_fleet(channel: grpc.Channel) -> tuple[float, float]:
+    """Have daemons turned away at once; returns when the first is to ask again at the latest, and the last at least."""
+    stub = provider_service_pb2_grpc.ProviderServiceStub(channel)
+    calls = [(time.monotonic(), stub.Connect(iter([daemon_stream_pb2.ConnectRequest()]))) for _ in range(FLEET)]
+    firsts, lasts = [], []
+    for sent_at, call in calls:
+        assert call.code() is grpc.StatusCode.UNAVAILABLE
+        told = next(int(text) / 1000 for name, text in call.trailing_metadata() if name == "retry-after-ms")
+        assert told >= 0.49
+        firsts.append(sent_at + told)
+        lasts.append(time.monotonic() + told)
+    return min(firsts), max(lasts)
 
 
 def _refused(request: Any, context: grpc.ServicerContext) -> Iterator[httpbody_pb2.HttpBody]:

@@ -181,7 +181,7 @@ class Harness:
     behaviours: dict[str, Callable[..., Any]] = field(default_factory=dict)
     normalisers: dict[str, Callable[[Any], None]] = field(default_factory=dict)
     background: list[Background] = field(default_factory=list)
-    release: Callable[[], None] = lambda: None
+    release: Callable[[float], None] = lambda next_seconds: None
     has_others: bool = False
     extra_services: list[Service] = field(default_factory=list)
 

@@ -108,7 +108,7 @@ async def test_a_drain_refuses_new_calls_finishes_those_in_flight_and_then_sends
 
     harness.behaviours.update(GetBalance=slow, Connect=connect)
     harness.background = [Part("first", diary), Part("second", diary)]
-    harness.release = reconnect.set
+    harness.release = lambda next_seconds: reconnect.set()
     server = await harness.start()
     stream = server.stream("ProviderService/Connect", None, x_provider_key=server.accounts.provider)
     assert await stream.read() == ConnectResponse()

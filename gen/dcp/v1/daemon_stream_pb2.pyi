@@ -1069,6 +1069,7 @@ class Desired(_message.Message):
     SUSPENDED_FIELD_NUMBER: _builtins.int
     OFFERED_FIELD_NUMBER: _builtins.int
     SECOND_DAEMON_AT_MS_FIELD_NUMBER: _builtins.int
+    RETURN_SECONDS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the beat this answers; 0 in a Welcome."""
     beat_interval_seconds: _builtins.float
@@ -1087,6 +1088,10 @@ class Desired(_message.Message):
     """Whether an admin has suspended the provider: its leases were given to others, and it is offered none until that is lifted."""
     second_daemon_at_ms: _builtins.int
     """When a second daemon last used this provider's key, in milliseconds since 1970; absent when that was not in the last day."""
+    return_seconds: _builtins.float
+    """Seconds over which the daemons of this server are to come back when their streams end without a word, each at a moment of its
+    own; 0 for a few.
+    """
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
         """Offers that wait for an answer and were not sent on this stream yet, or that the beat calls unknown."""
@@ -1118,10 +1123,11 @@ class Desired(_message.Message):
         suspended: _builtins.bool = ...,
         offered: _abc.Iterable[Global___LeaseRef] | None = ...,
         second_daemon_at_ms: _builtins.int | None = ...,
+        return_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "preload_model", b"preload_model", "second_daemon_at_ms", b"second_daemon_at_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offered", b"offered", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "second_daemon_at_ms", b"second_daemon_at_ms", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offered", b"offered", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "return_seconds", b"return_seconds", "second_daemon_at_ms", b"second_daemon_at_ms", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preload_model: _TypeAlias = _typing.Literal["preload_model"]  # noqa: Y015
     _WhichOneofArgType__preload_model: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model"]  # noqa: Y015
@@ -1319,16 +1325,22 @@ class Reconnect(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    AFTER_SECONDS_FIELD_NUMBER: _builtins.int
     reason: Global___ReconnectReason.ValueType
     """Why."""
+    after_seconds: _builtins.float
+    """Seconds after which to open a new stream, where the reason allows one: a moment for each daemon, behind the start of the next
+    server where there is no other. 0 for soon.
+    """
     def __init__(
         self,
         *,
         reason: Global___ReconnectReason.ValueType = ...,
+        after_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seconds", b"after_seconds", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -186,9 +186,12 @@ class ControlPlane:
         """End the calls that are still answered here, and tell their callers."""
         await self.completions.stop()
 
-    def release(self) -> None:
-        """Send the daemons to the next server; nobody here waits for an answer of theirs any more."""
-        self.sessions.send_away()
+    def release(self, next_seconds: float = 0.0) -> None:
+        """Send the daemons to the next server; nobody here waits for an answer of theirs any more.
+
+        Where no other server is there now, the next one is in so many seconds.
+        """
+        self.sessions.send_away(0.0 if self.replicas.others else next_seconds)
 
     async def stop(self) -> None:
         """End every task and flush what daemons reported."""

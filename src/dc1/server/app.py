@@ -40,6 +40,9 @@ _HEALTH = "grpc.health.v1.Health"
 _LAST_WORDS_SECONDS = 0.5
 _FAREWELL_SECONDS = 2.0
 """How long daemons' streams may take to end once they are told to."""
+_PROCESS_SECONDS = 3.0
+"""Until a process is started in place of one that ended, has loaded its modules, and is known to the edge."""
+_LONGEST_START_SECONDS = 15.0
 _DATABASE_SECONDS = 30.0
 _DATABASE_PAUSE_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
@@ -56,6 +59,7 @@ class Application:
         self._clock = clock or SystemClock()
         self._health = aio_health.HealthServicer()
         self._cleanup = AsyncExitStack()
+        self._start_seconds = 0.0
         self.auditor: Auditor
 
     async def start(self) -> str:
@@ -65,6 +69,7 @@ class Application:
         database cannot be used or another server works on it, to which PostgreSQL may take 30 s; with a ListenError
         when the socket or the port is taken or not allowed.
         """
+        began = time.monotonic()
         self._settings.require_servable()
         keep_to_ourselves(self._settings)
         async with AsyncExitStack() as stack:
@@ -83,6 +88,7 @@ class Application:
                 stack.push_async_callback(part.stop)
             await self._server.start()
             self._cleanup = stack.pop_all()
+        self._start_seconds = min(time.monotonic() - began, _LONGEST_START_SECONDS)
         _log.info("serving", address=place, database=database.engine_name)
         return place
 
@@ -105,7 +111,8 @@ class Application:
         self._registry.drain()
         calls_ended = await self._end_calls(grace)
         # Only now: a call under /v1 is answered by a daemon on its stream, and would be lost with it.
-        self._registry.release()
+        # The next server takes as long to start as this one did.
+        self._registry.release(self._start_seconds + _PROCESS_SECONDS)
         streams_ended = await self._pipeline.streams_ended(_FAREWELL_SECONDS)
         if not (calls_ended and streams_ended):
             _log.warning("calls_cut_off")

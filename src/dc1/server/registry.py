@@ -140,7 +140,8 @@ class Registry:
 
     Background parts start in order and stop in reverse. `has_others` tells whether other servers share the database.
     `drain` sends readers elsewhere when a stop begins, `stop_calls` ends what daemons still answer after the grace, and
-    `release` sends the daemons elsewhere. `ended` waits until a background part ends by itself, which none should.
+    `release` sends the daemons elsewhere, where no other server is there to the next one, which is in so many seconds.
+    `ended` waits until a background part ends by itself, which none should.
     """
 
     services: Sequence[Service]
@@ -148,7 +149,7 @@ class Registry:
     has_others: Callable[[], bool] = lambda: False
     drain: Callable[[], None] = lambda: None
     stop_calls: Callable[[], Awaitable[None]] = _nothing
-    release: Callable[[], None] = lambda: None
+    release: Callable[[float], None] = lambda next_seconds: None
     ended: Callable[[], Awaitable[None]] = _never
 
 

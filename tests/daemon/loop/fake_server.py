@@ -13,7 +13,7 @@ from dcp.v1 import daemon_stream_pb2 as pb
 from dcp.v1 import report_pb2
 
 DEADLINE_SECONDS = 15.0
-Refusal = tuple[grpc.StatusCode, str]
+Refusal = tuple[grpc.StatusCode, str] | tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]
 
 
 class FakeStream:

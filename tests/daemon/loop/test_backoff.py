@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.daemon.connection.connection import CAP_SECONDS, Backoff
+from dc1.daemon.connection.backoff import CAP_SECONDS, MOST_TOLD_SECONDS, Backoff, seconds_told
 
 
 def test_ceiling_doubles_from_a_fifth_of_a_second_to_five_and_starts_over() -> None:
@@ -23,3 +23,18 @@ def test_waits_stay_within_bounds(seed: int, attempts: int) -> None:
 def test_two_daemons_do_not_come_back_together(seed: int) -> None:
     one, other = (Backoff(random.Random(f"{seed} {name}").uniform) for name in ("one", "other"))
     assert [one.next() for _ in range(4)] != [other.next() for _ in range(4)]
+
+
+def test_a_fleet_that_lost_its_server_comes_back_over_as_long_as_that_had_said() -> None:
+    backoff = Backoff(uniform=lambda low, high: high)
+    assert [backoff.next(10.0), backoff.next(10.0), backoff.next(), backoff.next(1e9)] == [10.0, 10.0, 0.8, 60.0]
+    assert Backoff(uniform=lambda low, high: high).next(0.001) == 0.2, "a few come at once"
+    assert backoff.next(float("nan")) <= MOST_TOLD_SECONDS
+
+
+def test_whose_turn_it_is_says_the_edge() -> None:
+    assert seconds_told((("x", "1"), ("retry-after-ms", "1500"))) == 1.5
+    assert seconds_told((("retry-after-ms", "9" * 5000),)) == MOST_TOLD_SECONDS
+    assert [seconds_told(each) for each in (None, (), (("retry-after-ms", "soon"),), (("retry-after-ms", b"1"),))] == [
+        None
+    ] * 4

@@ -121,6 +121,20 @@ async def test_draining_server_is_reconnected_to(server: FakeServer) -> None:
         await server.stream()
 
 
+async def test_whoever_is_told_when_to_come_comes_then(server: FakeServer) -> None:
+    """By a server that goes, and by an edge that has none: each daemon of a fleet has a turn of its own."""
+    async with connected(server) as (_, stream):
+        server.refusal = (grpc.StatusCode.UNAVAILABLE, "away", (("retry-after-ms", "400"),))
+        began = time.monotonic()
+        stream.send(reconnect=pb.Reconnect(reason=pb.RECONNECT_REASON_SERVER_DRAINING, after_seconds=0.3))
+        await server.wait_refused(1)
+        assert time.monotonic() - began >= 0.3
+        await server.wait_refused(2)
+        assert time.monotonic() - began >= 0.7
+        server.refusal = None
+        await server.stream()
+
+
 @pytest.mark.parametrize(
     ("reason", "error", "sentence"),
     [

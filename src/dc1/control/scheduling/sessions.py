@@ -8,6 +8,13 @@ from dc1.control.beat_pace import BeatPace
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.probe_messages import ProbeMessage
 
+RETURNS_A_SECOND = 1_000
+"""How many daemons are to open a stream in a second: more than one server takes, so that it never waits for them."""
+
+
+_FEW = 100
+"""So many may ask before there is somebody, for which they are there the sooner."""
+
 
 class StopReason(StrEnum):
     """Why a daemon must stop a lease."""
@@ -81,8 +88,8 @@ class Session(Protocol):
         """Go on with a probe of the machine."""
         ...
 
-    def end(self, reason: EndReason) -> None:
-        """Tell the daemon why, then end the stream."""
+    def end(self, reason: EndReason, after_seconds: float = 0.0) -> None:
+        """Tell the daemon why and when to open the next one, then end the stream."""
         ...
 
 
@@ -129,7 +136,18 @@ class Sessions:
         """Open no more streams; those that are open go on."""
         self.draining = True
 
-    def send_away(self) -> None:
-        """Tell every daemon to open a new stream elsewhere."""
-        for session in self:
-            session.end(EndReason.DRAINING)
+    @property
+    def return_seconds(self) -> float:
+        """Over how long the daemons that are here are to come back to the next server."""
+        return len(self._open) / RETURNS_A_SECOND
+
+    def send_away(self, first_seconds: float = 0.0) -> None:
+        """Tell every daemon to open a new stream elsewhere, the first of them after `first_seconds`.
+
+        Each at a moment of its own. A fleet that asks before there is somebody is turned away, and asks again: what
+        that costs, a server that starts on the same machine does not have.
+        """
+        if len(self) <= _FEW:
+            first_seconds = 0.0
+        for number, session in enumerate(self):
+            session.end(EndReason.DRAINING, first_seconds + number / RETURNS_A_SECOND)

@@ -4,13 +4,13 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable
 
 import grpc
 import structlog
 
 from dc1.containment import contained
 from dc1.daemon.config import DaemonConfig
+from dc1.daemon.connection.backoff import Backoff
 from dc1.daemon.connection.channel import explain_failure, open_channel, read_again, read_credentials, stays_here
 from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
@@ -25,12 +25,6 @@ NOT_APPROVED = "Provider is not approved yet"
 STEADY_SECONDS = 1.0
 """A stream that has lasted so long counts as a success."""
 
-FIRST_SECONDS = 0.2
-"""Most that is waited before the second attempt."""
-
-CAP_SECONDS = 5.0
-"""Most that is waited before any attempt: a server that is back has its whole fleet within so long."""
-
 WELCOME_SECONDS = 60.0
 """How long the server may take to answer Hello: not quite the 75 s for which the edge keeps a stream that is silent.
 
@@ -42,24 +36,6 @@ LONG_WAIT_SECONDS = 10.0
 """After so long without a welcome the log says what is waited for."""
 
 log = structlog.get_logger(__name__)
-
-
-class Backoff:
-    """Exponential backoff with full jitter: a fleet that lost its server does not come back in one blow."""
-
-    def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:  # noqa: S311 -- no secret
-        self._uniform = uniform
-        self._ceiling = FIRST_SECONDS
-
-    def next(self) -> float:
-        """Return the seconds to wait: anything up to 0.2, then 0.4, 0.8 … and at most 5."""
-        ceiling = self._ceiling
-        self._ceiling = min(CAP_SECONDS, ceiling * 2)
-        return self._uniform(0.0, ceiling)
-
-    def reset(self) -> None:
-        """Begin anew, after a success."""
-        self._ceiling = FIRST_SECONDS
 
 
 class Connection:
@@ -189,7 +165,8 @@ class Connection:
             status = end.code and end.code.name
             details = explain_failure(end.details, tls=self._config.tls)
             log.warning("not_connected", server=self._config.server, status=status, details=details)
-        return self._backoff.next()
+        # Who is told when its turn is comes neither sooner, to be turned away once more, nor later.
+        return self._backoff.next(end.fleet_seconds) if end.after_seconds is None else end.after_seconds
 
     def _is_news(self, end: StreamEnd) -> bool:
         """Return whether the end differs from the last: not every failed attempt of an outage is logged."""

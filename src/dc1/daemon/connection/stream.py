@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import grpc
@@ -12,6 +12,7 @@ import structlog
 from grpc import aio
 
 from dc1 import defaults
+from dc1.daemon.connection.backoff import MOST_TOLD_SECONDS, seconds_told
 from dc1.daemon.connection.operator_notices import OperatorNotices
 from dc1.daemon.connection.reporter import Reporter
 from dc1.daemon.leases import messages
@@ -56,11 +57,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """Why a stream ended: the server's word or the call's status; neither when it fell silent or was closed here."""
+    """Why a stream ended: the server's word or the call's status; neither when it fell silent or was closed here.
+
+    `after_seconds` is when to ask again, where that was said, and `fleet_seconds` over how long all daemons of the
+    server are to come back where it was not. Each time it is another one, which makes no other end.
+    """
 
     details: str
     code: grpc.StatusCode | None = None
     reconnect: "pb.ReconnectReason.ValueType | None" = None
+    after_seconds: float | None = field(default=None, compare=False)
+    fleet_seconds: float = field(default=0.0, compare=False)
 
     @property
     def raced(self) -> bool:
@@ -103,6 +110,8 @@ class Stream:
         self._pace = LeakyBucket(_MESSAGES)
         self._finishing = False
         self._reconnect: pb.ReconnectReason.ValueType | None = None
+        self._after_seconds: float | None = None
+        self._fleet_seconds = 0.0
         self._patience: asyncio.Timeout | None = None
         self._until_beat: asyncio.Timeout | None = None
 
@@ -122,7 +131,10 @@ class Stream:
             # For every way out; a call that has ended does not mind.
             call.cancel()
             await self._probes.aclose()
-        return end
+        if self._after_seconds is not None:
+            # By whatever it ended then: the server has said when the next one is there.
+            end = replace(end, after_seconds=self._after_seconds)
+        return replace(end, fleet_seconds=self._fleet_seconds)
 
     def beat_now(self) -> None:
         """Tell the server the present state before the next beat is due."""
@@ -144,7 +156,8 @@ class Stream:
         except TimeoutError:
             return StreamEnd("the server does not answer", None, self._reconnect)
         except aio.AioRpcError as error:
-            return StreamEnd(error.details() or "", error.code(), self._reconnect)
+            told = seconds_told(error.trailing_metadata())
+            return StreamEnd(error.details() or "", error.code(), self._reconnect, told)
 
     async def _write(self, call: Call) -> None:
         changed = self._assignments.changed
@@ -281,6 +294,9 @@ class Stream:
                 self._probes.take(response)
             case "reconnect":
                 self._reconnect = response.reconnect.reason
+                # NaN is within nothing.
+                if 0 < (after := response.reconnect.after_seconds) <= MOST_TOLD_SECONDS:
+                    self._after_seconds = after
                 self.finish()
 
     def _welcome(self, welcome: pb.Welcome) -> None:
@@ -300,6 +316,7 @@ class Stream:
         if interval != self._interval and SHORTEST_BEAT_SECONDS <= interval <= LONGEST_BEAT_SECONDS:
             self._interval = interval
             _reschedule(self._until_beat, self._interval)
+        self._fleet_seconds = desired.return_seconds
         if not self._finishing:
             # Every beat is answered by a desired state: without one the server, or the way to it, is gone.
             _reschedule(self._patience, MISSED_ANSWERS * self._interval)

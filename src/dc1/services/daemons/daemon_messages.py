@@ -224,6 +224,7 @@ class DaemonMessages:
             stops=self._stops(heard),
             suspended=self._provider.suspended,
             second_daemon_at_ms=lately(self._provider.second_daemon_at_ms, self._plane.clock.now_ms()),
+            return_seconds=self._plane.sessions.return_seconds,
         )
         size = 0
         for lease in self._plane.leases.of_provider(self._provider.id):

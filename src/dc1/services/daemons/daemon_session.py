@@ -97,9 +97,10 @@ class DaemonSession:
         """Go on with a probe of the machine."""
         self._outbox.send(probe_message(message))
 
-    def end(self, reason: EndReason) -> None:
-        """Tell the daemon why, then end the stream."""
-        self._outbox.send(ConnectResponse(reconnect=Reconnect(reason=END_REASONS[reason])))
+    def end(self, reason: EndReason, after_seconds: float = 0.0) -> None:
+        """Tell the daemon why and when to open the next one, then end the stream."""
+        reconnect = Reconnect(reason=END_REASONS[reason], after_seconds=after_seconds)
+        self._outbox.send(ConnectResponse(reconnect=reconnect))
         self._outbox.close()
 
 
