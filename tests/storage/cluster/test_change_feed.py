@@ -8,11 +8,14 @@ import pytest
 from dc1.domain.access.keys import KeyRole, new_key
 from dc1.domain.jobs.states import Actor, JobSource
 from dc1.storage.accounts import keys, renters
-from dc1.storage.cluster import change_feed
+from dc1.storage.cluster import change_feed, replicas
 from dc1.storage.cluster.held_jobs import HeldJobs, held_jobs, holders
+from dc1.storage.cluster.machine_changes import MachineChanges
+from dc1.storage.cluster.replicas import StreamChange
 from dc1.storage.engine.database import Connection, Database
 from dc1.storage.jobs import jobs, lifecycle
 from dc1.storage.providers import providers
+from dc1.storage.providers.providers import StoredReport
 from tests.storage.market import NOW, Market
 
 pytestmark = pytest.mark.parametrize("engine_name", ["postgresql"])
@@ -48,6 +51,33 @@ async def test_it_tells_of_jobs_accounts_and_keys_once(market: Market) -> None:
     assert [(fact.row_id, fact.status) for fact in found.jobs] == [(job.id, "cancelled")]
     assert [row.is_paused for row in found.providers] == [True]
     assert found.renter_ids == [renter]
+
+
+async def test_a_server_reads_nothing_again_that_it_stored_of_a_machine_itself(market: Market) -> None:
+    """Ten thousand that come back would be read twice each, which costs more than to let them in."""
+    provider = await market.provider()
+    start = await market.see(change_feed.horizon)
+    ours, others = MachineChanges("ours"), MachineChanges("other")
+    await market.see(ours.load)
+    await market.do(replicas.store_streams, "ours", [StreamChange(provider, NOW, None, "process")])
+
+    async def says(gpu: str) -> None:
+        report = StoredReport(provider, "stream", NOW, heartbeats=1, hardware_reported=True, gpu_name=gpu)
+        await market.do(providers.flush_reports, [report], NOW)
+
+    await says("RTX 4090")
+    assert (await market.see(change_feed.since, start, ours)).providers == []
+    (row,) = (await market.see(change_feed.since, start, others)).providers
+    assert (row.gpu_name, row.stream_replica) == ("RTX 4090", "ours")
+
+    await market.do(providers.set_paused, provider, True)
+    for _ in range(2):
+        # Until it could be followed.
+        (row,) = (await market.see(change_feed.since, start, ours)).providers
+        assert row.is_paused
+    ours.followed([provider])
+    await says("RTX 4080")
+    assert (await market.see(change_feed.since, start, ours)).providers == []
 
 
 async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Market) -> None:

@@ -38,6 +38,7 @@ from dc1.domain.providers.liveness import Approval
 from dc1.storage.cluster import change_feed, replicas
 from dc1.storage.cluster.change_feed import Changes, Heard, Notifications
 from dc1.storage.cluster.held_jobs import held_jobs
+from dc1.storage.cluster.machine_changes import MachineChanges
 from dc1.storage.cluster.news import News
 from dc1.storage.jobs.job_records import JobRow
 from dc1.storage.providers.providers import ProviderRow
@@ -74,6 +75,7 @@ class Replication:
         self._credentials = credentials
         self._notifications = Notifications(core.db.session_url, self.replica_id)
         self._horizon = 0
+        self._machines = MachineChanges(self.replica_id)
         self._living = LivingReplicas(core, self.replica_id)
         self._held = HeldStreams(core.db, self.replica_id)
         self._committed = asyncio.Event()
@@ -113,6 +115,7 @@ class Replication:
         # Before the others know of us, who from then on tell us what they read out: it is told once.
         await self._notifications.subscribe()
         self._horizon = await self._db.read(change_feed.horizon)
+        await self._db.read(self._machines.load)
         await self._living.renew()
         # At once, and not with their next round, for until they know of us they tell us nothing.
         await self._notifications.send()
@@ -288,12 +291,12 @@ class Replication:
         # Both are noted before the read. What is decided here while it runs may be newer than what it brings; the fleet
         # refuses that, and the horizon stays, so that all of it is read again: following it twice changes nothing.
         start, decisions = self._horizon, self._fleet.decisions
-        changes = await self._db.read(lambda conn: change_feed.since(conn, start))
+        changes = await self._db.read(lambda conn: change_feed.since(conn, start, self._machines))
         if changes.horizon < start:
             # Its numbers are given out once more, so that news would be taken for old. How far back nobody knows.
             log.warning("database_went_back", transactions=start - changes.horizon)
             start = max(0, changes.horizon - _READ_AGAIN)
-            changes = await self._db.read(lambda conn: change_feed.since(conn, start))
+            changes = await self._db.read(lambda conn: change_feed.since(conn, start, self._machines))
         # A replica may have begun to live since the last renewal; who died is for the renewals to judge.
         self._living.seen(changes.alive)
         if changes.has_operators:
@@ -360,11 +363,12 @@ class Replication:
 
     def _apply(self, changes: Changes, decisions: int) -> bool:
         """Follow the changes; False when something has to be read again."""
-        followed = [self._apply_provider(row, decisions) for row in changes.providers]
+        followed = [row.id for row in changes.providers if self._apply_provider(row, decisions)]
+        self._machines.followed(followed)
         self._apply_keys(changes.keys)
         for renter_id in changes.renter_ids:
             self._credentials.invalidate_account(Role.RENTER, renter_id)
-        return all(followed)
+        return len(followed) == len(changes.providers)
 
     def _apply_keys(self, changed: Mapping[str, bool]) -> None:
         for key_id in changed:

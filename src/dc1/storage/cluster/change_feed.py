@@ -23,14 +23,15 @@ from dc1.domain.base.json_types import MAX_EXACT_INTEGER
 from dc1.domain.jobs.states import OPEN, JobStatus
 from dc1.storage.cluster import replicas
 from dc1.storage.cluster.arrays import is_any_of
+from dc1.storage.cluster.machine_changes import MachineChanges
 from dc1.storage.cluster.news import News
 from dc1.storage.engine.postgres import patience
 from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.statements import PreparedStatement
 from dc1.storage.jobs import jobs as job_reads
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
-from dc1.storage.providers.providers import ProviderRow, provider_shape
-from dc1.storage.schema.tables import api_keys, job_specs, jobs, operators, providers, renters
+from dc1.storage.providers.providers import ProviderRow
+from dc1.storage.schema.tables import api_keys, job_specs, jobs, operators, renters
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,6 @@ def _stamped(table: Table, *columns: ColumnElement[Any]) -> PreparedStatement:
     )
 
 
-_PROVIDERS = _stamped(providers, *provider_shape.columns)
 _KEYS = _stamped(api_keys, api_keys.c.key_id, api_keys.c.revoked_at_ms)
 _RENTERS = _stamped(renters, renters.c.id)
 _OPERATORS = _stamped(operators, operators.c.id)
@@ -108,22 +108,25 @@ def horizon(conn: Connection) -> int:
     return oldest
 
 
-def since(conn: Connection, start: int) -> Changes:
+def since(conn: Connection, start: int, machines: MachineChanges | None = None) -> Changes:
     """Return everything that was stamped at or after `start` and is committed.
+
+    Of the server whose `machines` are given, what it did not store itself of those that it serves.
 
     The horizon is before `start` when the database went back, as it does when a standby that lacked the newest
     transactions was promoted: what was stamped between the two is not among the changes then.
     """
     # In one round trip: every server looks every second, and once more for whatever another one changes.
-    questions = (_HORIZON, _FACTS, _PROVIDERS, _KEYS, _RENTERS, _OPERATORS)
-    oldest, facts, machines, keys, accounts, staff = (each.ask(conn, {"start": start}) for each in questions)
+    questions = (_HORIZON, _FACTS, _KEYS, _RENTERS, _OPERATORS)
+    oldest, facts, keys, accounts, staff = (each.ask(conn, {"start": start}) for each in questions)
+    changed = (machines or MachineChanges()).ask(conn, start)
     living = replicas.ask(conn)
     return Changes(
         # Of the same snapshot as the rows: whatever commits later is stamped at or after it.
         horizon=oldest()[0][0],
         alive=living().alive(),
         jobs=[JobFact(*row) for row in facts()],
-        providers=provider_shape.all(machines()),
+        providers=changed(),
         keys={key_id: revoked_at_ms is not None for key_id, revoked_at_ms in keys()},
         renter_ids=[renter_id for (renter_id,) in accounts()],
         has_operators=bool(staff()),
