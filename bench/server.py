@@ -11,7 +11,7 @@ from bench.children import serve_questions
 from bench.statements import count_statements, counted
 from dc1.server.app import Application
 from dc1.server.logs import configure_logging
-from dc1.server.process.heap import tend_heap
+from dc1.server.process.heap import nothing_collected, tend_heap
 from dc1.settings.settings import Settings
 
 _SHORTEST_HOLD_SECONDS = 0.01
@@ -60,8 +60,9 @@ class _LoopWatch:
 
 async def _serve(pipe: Connection, settings: Settings) -> None:
     server = Application(settings)
-    place = await server.start()
-    tend_heap()
+    with nothing_collected():
+        place = await server.start()
+        tend_heap()
     watch = _LoopWatch()
     pipe.send(place)
     asked, gone = asyncio.Event(), False

@@ -180,7 +180,7 @@ def test_native_callers_are_told_of_a_missing_service(edge: Edge, channel: grpc.
         first, last = _turns_of_a_fleet(channel)
     finally:
         upstream.start()
-    assert "retry-after-ms" not in [name for name, _ in caught.value.trailing_metadata()]
+    assert "retry-after-ms" not in [told.key for told in caught.value.trailing_metadata()]
     # Two milliseconds apart, however soon each was told, so that a fleet asks no more often.
     assert last - first >= 0.002 * (FLEET - 1)
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.UNAVAILABLE, "Service unavailable")

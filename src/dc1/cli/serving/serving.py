@@ -23,7 +23,7 @@ from dc1.ports import joined
 from dc1.server.app import Application
 from dc1.server.listening.places import ListenError
 from dc1.server.logs import configure_logging
-from dc1.server.process.heap import tend_heap
+from dc1.server.process.heap import nothing_collected, tend_heap
 from dc1.server.process.secret_key import load_edge_secret
 from dc1.settings.settings import FILE_VARIABLES, Settings, SettingsError
 from dc1.stop_signals import stop_signals
@@ -203,13 +203,14 @@ async def _start(server: Application, stop: asyncio.Event) -> str | None:
     It may wait long for its database.
     """
     starting, stopped = asyncio.create_task(server.start()), asyncio.create_task(stop.wait())
-    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if starting.done():
-        place = starting.result()
-        # Not before: the loaded fleet is the larger part of what stays.
-        tend_heap()
-        return place
+    with nothing_collected():
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if starting.done():
+            place = starting.result()
+            # Not before: the loaded fleet is the larger part of what stays.
+            tend_heap()
+            return place
     # Waited for, so that a half-open database is closed.
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)

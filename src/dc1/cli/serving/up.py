@@ -37,7 +37,10 @@ def up_command(
 ) -> None:
     """Serve a marketplace: Envoy and the server together."""
     # The server's libraries take a second to import; commands that call an API do without them.
-    from dc1.cli.serving import serving
+    from dc1.server.process.heap import nothing_collected
+
+    with nothing_collected():
+        from dc1.cli.serving import serving
 
     serving.run(lambda *given: serving.serve_number(*given, number=servers), admin_token_file)
 
@@ -45,7 +48,10 @@ def up_command(
 @app.command("serve")
 def serve_command(admin_token_file: TokenFile = None) -> None:
     """Run the server alone, behind an Envoy of your own. It runs until Ctrl-C or SIGTERM."""
-    from dc1.cli.serving import serving
+    from dc1.server.process.heap import nothing_collected
+
+    with nothing_collected():
+        from dc1.cli.serving import serving
 
     serving.run(serving.serve_alone, admin_token_file)
 

@@ -35,7 +35,8 @@ class FleetLists:
     def signed_up(self, provider: Provider) -> None:
         """Note that an account came in."""
         # By id, which grows with each registration: accounts that are loaded come in another order.
-        self._newest = nlargest(_NEWEST_SIGNUPS, (*self._newest, provider.id))
+        if len(self._newest) < _NEWEST_SIGNUPS or provider.id > self._newest[-1]:
+            self._newest = nlargest(_NEWEST_SIGNUPS, (*self._newest, provider.id))
         # Once for each: an account keeps its owner, and one that is closed stays in the count of all.
         self._owners += provider.owner_id is None
 

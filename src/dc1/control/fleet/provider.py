@@ -150,7 +150,7 @@ class Provider:
     @property
     def below_model(self) -> Measurement | None:
         """What its GPU was measured to do where that is less than its model does, None where it is not."""
-        return self.measured if self.performance is Performance.BELOW_MODEL else None
+        return m if (m := self.measured) and performance_of(self.named_gpu, m) is Performance.BELOW_MODEL else None
 
     @property
     def hardware_notice(self) -> str | None:

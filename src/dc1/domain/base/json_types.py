@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any, TypeAlias
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
@@ -42,6 +43,13 @@ def objects(values: Any) -> list[dict[str, Any]]:
     return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
 
 
+# Kept: `json.loads` makes a new one for each text whose numbers are read in a way of their own, which of a short text
+# is half of the time.
+@cache
+def _strict(parse_int: Callable[[str], int | float]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_constant=finite_number, parse_float=finite_number, parse_int=parse_int)
+
+
 def parse_strictly(text: str, parse_int: Callable[[str], int | float] | None = None) -> JsonValue:
     """Read JSON that every other reader can read too.
 
@@ -52,9 +60,7 @@ def parse_strictly(text: str, parse_int: Callable[[str], int | float] | None = N
             nesting that no reader follows.
     """
     try:
-        value: JsonValue = json.loads(
-            text, parse_constant=finite_number, parse_float=finite_number, parse_int=parse_int or integer_or_double
-        )
+        value: JsonValue = _strict(parse_int or integer_or_double).decode(text)
         # Lone surrogates pass the parser.
         text.encode()
         if has_halves(text, value):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _DOTTED = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
 
@@ -19,6 +20,8 @@ def plain_version(text: str) -> str:
     return re.split(r"[-+]", text.strip(), maxsplit=1)[0].removeprefix("v")
 
 
+# A look at a fleet compares each machine's, which are few.
+@lru_cache(maxsize=256)
 def _parse(text: str | None) -> tuple[int, ...] | None:
     """Return the parts of a dotted version without trailing zeros, or None when it is absent or unreadable.
 

@@ -165,6 +165,7 @@ _owners = providers.alias("owners")
 _owner_email = select(_owners.c.email).where(_owners.c.id == providers.c.owner_id).scalar_subquery()
 provider_shape = Shape(ProviderRow, providers, email=func.coalesce(_owner_email, providers.c.email))
 _SELECT = select(*provider_shape.columns)
+_ALL = PreparedStatement(_SELECT.order_by(providers.c.id))
 
 
 def register(conn: Connection, new: NewProvider, now_ms: int) -> int:
@@ -196,7 +197,7 @@ def get(conn: Connection, provider_id: int) -> ProviderRow | None:
 
 def load_all(conn: Connection) -> list[ProviderRow]:
     """Return every provider account, by id."""
-    return provider_shape.all(conn.execute(_SELECT.order_by(providers.c.id)))
+    return provider_shape.all(_ALL.rows(conn, {}))
 
 
 def load_recent_heartbeats(conn: Connection, now_ms: int) -> dict[int, int]:
