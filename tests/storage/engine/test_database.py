@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from dc1.domain.errors import ApiError
 from dc1.storage.accounts import renters
 from dc1.storage.engine.database import Connection, Database
-from dc1.storage.engine.sqlite import DatabaseClosedError
+from dc1.storage.engine.embedded.writer import DatabaseClosedError
 from tests.storage.market import NOW, Market
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from dc1.storage.accounts import wallets
-from dc1.storage.engine import postgres, sqlite
+from dc1.storage.engine import postgres
 from dc1.storage.engine.database import Connection, Database, normalised
+from dc1.storage.engine.embedded import writer
 from dc1.storage.engine.postgres import patience
 from dc1.storage.engine.statements import driver_of
 from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason
@@ -221,7 +222,7 @@ async def test_a_schema_that_became_another_version_s_is_said_once_it_does_not_f
 @on_sqlite
 async def test_waits_behind_a_commit_that_hangs_in_its_disk_end(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """They lasted until the edge gave them up with 504. What had not begun by then never begins."""
-    monkeypatch.setattr(sqlite, "GIVEN_UP_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(writer, "GIVEN_UP_AFTER_SECONDS", 0.3)
     market = Market(db)
     renter = await market.renter(credit=0)
     hangs, goes_on = threading.Event(), threading.Event()

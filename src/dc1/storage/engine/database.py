@@ -16,6 +16,7 @@ from dc1 import tracing
 from dc1.metrics.timing import DatabaseMetrics
 from dc1.private_files import make_private_file
 from dc1.storage.engine import followed
+from dc1.storage.engine.embedded.sqlite import SqliteBackend
 from dc1.storage.engine.followed import Outbox
 from dc1.storage.engine.migrate import MigrationError, is_of_another_version, upgrade
 from dc1.storage.engine.pooler import keeps_sessions, leads_to_the_same, lends_at_once
@@ -23,7 +24,6 @@ from dc1.storage.engine.postgres import PostgresBackend
 from dc1.storage.engine.postgres_address import is_postgres, read_address
 from dc1.storage.engine.postgres_checks import require_usable
 from dc1.storage.engine.postgres_faults import is_lost, names_no_cause_here, will_not_let_in
-from dc1.storage.engine.sqlite import SqliteBackend
 from dc1.storage.engine.standby.standby import Standby, UnfitStandbyError
 from dc1.storage.engine.unwritable import (
     OutcomeUnknownError,

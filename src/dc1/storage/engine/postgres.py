@@ -15,10 +15,11 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.types import UserDefinedType
 
 from dc1.containment import contained
+from dc1.storage.engine.compiled_once import COMPILED_ONCE
 from dc1.storage.engine.followed import note_statements
 from dc1.storage.engine.postgres_address import connect_arguments
 from dc1.storage.engine.postgres_faults import PostgresFault, fault_of, is_lost, sqlstate
-from dc1.storage.engine.statements import COMPILED_ONCE, PreparedStatement, drop_pending, leave_begin, send_pending
+from dc1.storage.engine.statements import PreparedStatement, drop_pending, leave_begin, send_pending
 from dc1.storage.engine.unwritable import OutcomeUnknownError, UnwritableError, UnwritableReason
 from dc1.storage.engine.watchdog import ANSWERS_WITHIN_SECONDS, Watchdog
 

@@ -15,7 +15,6 @@ import psycopg
 from psycopg import RawCursor
 from sqlalchemy import (
     BindParameter,
-    Compiled,
     Connection,
     Dialect,
     Insert,
@@ -30,7 +29,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, registry, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
-from sqlalchemy.util import LRUCache
 
 from dc1.storage.engine import followed
 
@@ -50,38 +48,6 @@ _DIALECTS: Mapping[str, Dialect] = {
 
 # What each connection has still to send. Weak, for nobody tells us when a connection object is dropped.
 _sent: WeakKeyDictionary[Connection, list["_Pending"]] = WeakKeyDictionary()
-
-
-class _CompiledOnce(LRUCache[Any, Compiled]):
-    """What SQLAlchemy compiled, found by whatever speaks the same dialect.
-
-    Every engine has a dialect of its own, and SQLAlchemy's cache knows a statement by the object.
-    """
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        return super().get(_by_speech(key), default)
-
-    def __getitem__(self, key: Any) -> Compiled:
-        return super().__getitem__(_by_speech(key))
-
-    def __setitem__(self, key: Any, value: Compiled) -> None:
-        super().__setitem__(_by_speech(key), value)
-
-
-def _by_speech(key: Any) -> Any:
-    dialect, *statement = key
-    # What is compiled differs by the server's version as well.
-    return type(dialect), dialect.server_version_info, *statement
-
-
-# SQLAlchemy's own measure, 500 for each engine, for those of a server and of a standby that it reads from.
-_MOST_COMPILED = 2_000
-COMPILED_ONCE: Mapping[str, Any] = {"compiled_cache": _CompiledOnce(_MOST_COMPILED)}
-"""The execution options of an engine that shares what it compiles with the others of this process.
-
-Those for reads and for writes have statements in common, and of whatever opens a database after another all are known:
-a server that starts has 55, which are half of the CPU of its start.
-"""
 
 
 class PreparedStatement:

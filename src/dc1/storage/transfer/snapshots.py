@@ -7,9 +7,9 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, create_engine
 
 from dc1.storage.engine.database import UnusableDatabaseError
+from dc1.storage.engine.embedded.sqlite import sqlite_engine
 from dc1.storage.engine.migrate import current_revision, newest_revision, revisions
 from dc1.storage.engine.postgres import patience
-from dc1.storage.engine.sqlite import sqlite_engine
 
 
 @contextmanager
