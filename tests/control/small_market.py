@@ -99,8 +99,9 @@ class Daemon:
         self._market.open_stream(self, self.provider)
         self.beat()
 
-    def beat(self, *, draining: bool = False, **report: Any) -> None:
-        self._market.fleet.presence.stream_beat(self.provider, read_report(report), JOB_TYPES, draining=draining)
+    def beat(self, *, draining: bool = False, calls: int = 0, **report: Any) -> None:
+        said = read_report(report)
+        self._market.fleet.presence.stream_beat(self.provider, said, JOB_TYPES, draining=draining, calls=calls)
         self._market.dispatcher.wake(self.provider_id)
 
     def cut(self, silent_seconds: float = 0) -> None:

@@ -97,6 +97,33 @@ async def test_it_is_two_transactions_of_few_statements(market: SmallMarket, dae
     assert [changed[table] for table in ("jobs", "job_events", "job_attempts", "totals")] == [2, 2, 1, 3]
 
 
+async def test_many_at_once_share_what_they_write(market: SmallMarket, daemon: Daemon, renter: int) -> None:
+    """It was 29 statements for each, and two for its savepoint in each group."""
+    control, seen, calls = market.control, list[str](), 8
+    daemon.beat(cached_models=[MODEL], calls=calls)
+    asked = read_call("/v1/chat/completions", SAID, 1_000_000)
+    await market.do(lambda conn: driver_of(conn).set_trace_callback(seen.append))
+    seen.clear()
+
+    async def one() -> None:
+        call = await control.completions.start(renter, asked, await control.completions.reserve(renter, asked))
+        with control.job_feed.subscribe(call.id, (TokenChunk,), from_start=True):
+            lease = await control.attempts.accept(daemon.provider_id, call.job_id, 1)
+            assert isinstance(lease, Lease)
+            speak(market, lease)
+            await daemon.finish(lease, replace(DONE, prompt_tokens=1000, completion_tokens=400))
+
+    await asyncio.gather(*(one() for _ in range(calls)))
+    words = Counter(sql.split(None, 1)[0] for sql in seen)
+    await market.do(lambda conn: driver_of(conn).set_trace_callback(None))
+    assert "SAVEPOINT" not in words
+    assert words["COMMIT"] < 2 * calls
+    assert words["SELECT"] + words["INSERT"] + words["UPDATE"] <= 25 * calls, "\n".join(seen)
+    changed = Counter(sql.removeprefix("INSERT INTO ").split(None, 1)[0] for sql in seen)
+    shared = ("totals", "usage_days", "renter_days", "provider_days", "promo_earnings")
+    assert sum(changed[table] for table in shared) < 3 * calls
+
+
 async def test_a_start_that_is_written_with_the_end_leaves_what_two_writes_do(
     market: SmallMarket, daemon: Daemon, renter: int
 ) -> None:

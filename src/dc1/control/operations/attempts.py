@@ -232,6 +232,7 @@ class Attempts:
         # Read here, as the leases belong to the loop. Who names the job otherwise than it was offered brings no tokens.
         lease = None if provider_id is None else self._leases.held(provider_id, reference)
         row_ids, start = ((), None) if lease is None else ((lease.row_id,), lease.unstored)
+        offered, spec = (None, None) if lease is None else (lease.assignment.job, lease.assignment.spec)
         if lease is not None and not self._job_feed.has_caller(lease.row_id):
             report = replace(report, events=lease.kept.beside(report.result, lease.assignment.job.call_path))
         gpu_failed_at_ms = None if provider_id is None else self._fleet.known(provider_id).cards.failed_at_ms
@@ -242,9 +243,9 @@ class Attempts:
 
         def work(conn: Connection, relayed: RelayedText) -> tuple[JobRow, lifecycle.Transition]:
             # Locked once: what is fenced here is what is settled below.
-            begun = None if start is None else begin(conn, start)
+            begun = None if start is None else begin(conn, start, offered)
             job = begun.job if begun else locked_in_force(conn, reference, provider_id, attempt)
-            evidence = Evidence(conn, job, relayed, gpu_failed_at_ms, None if lease is None else lease.assignment.spec)
+            evidence = Evidence(conn, job, relayed, gpu_failed_at_ms, spec)
             taken = charges.examined(evidence, report)
             is_lost = not taken.completed and (
                 transient or (others and charges.judged(evidence, taken, now_ms) is Fault.PROVIDER)

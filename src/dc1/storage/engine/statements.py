@@ -4,6 +4,7 @@ SQLAlchemy spells them for each engine; executing them through it would take lon
 either engine, and all Python threads share one interpreter.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from dc1.storage.engine import followed
+from dc1.storage.engine.embedded.held_rows import HeldRows, addition_of, held_by, referred
 
 Statement: TypeAlias = Select[*tuple[Any, ...]] | Insert | Update
 Values: TypeAlias = Mapping[str, Any]
@@ -53,12 +55,14 @@ _sent: WeakKeyDictionary[Connection, list["_Pending"]] = WeakKeyDictionary()
 class PreparedStatement:
     """A statement with named parameters, all of which every execution gives.
 
-    `columns` names the columns of an INSERT that has no values of its own.
+    `columns` names the columns of an INSERT that has no values of its own. `raised` are those that are added to what a
+    row has, of a statement that does nothing else to one that is there.
     """
 
-    def __init__(self, statement: Statement, columns: Sequence[str] = ()) -> None:
+    def __init__(self, statement: Statement, columns: Sequence[str] = (), raised: Sequence[str] = ()) -> None:
         self._statement = statement
         self._columns = list(columns)
+        self._raised = raised
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, conn: Connection, values: Values) -> list[tuple[Any, ...]]:
@@ -73,7 +77,9 @@ class PreparedStatement:
     def send(self, conn: Connection, values: Values, *, changing: int | None = None) -> None:
         """Execute and ask nothing back; unless it is `changing` so many rows, its unit of work fails.
 
-        On PostgreSQL it leaves with the next statement or with the commit, in one round trip, and may fail there.
+        On PostgreSQL it leaves with the next statement or with the commit, in one round trip, and may fail there. On
+        SQLite what only adds a row is written before somebody looks at the table or with the commit, together with what
+        other units of the group add.
         """
         self._for(conn).send(conn, values, changing)
 
@@ -92,7 +98,7 @@ class PreparedStatement:
         # Compiled when first used: only the connection says for which engine.
         compiled = self._compiled.get(conn.dialect.name)
         if compiled is None:
-            compiled = _Compiled(self._statement, self._columns, conn.dialect.name)
+            compiled = _Compiled(self._statement, self._columns, self._raised, conn.dialect.name)
             self._compiled[conn.dialect.name] = compiled
         return compiled
 
@@ -105,12 +111,6 @@ class PreparedInsert:
         self._key = key.name
         self._insert = PreparedStatement(insert(table).returning(key), columns)
         self._insert_numbered = PreparedStatement(insert(table), [key.name, *columns])
-        self._next = PreparedStatement(select(func.nextval(func.pg_get_serial_sequence(table.name, key.name))))
-
-    def ask_id(self, conn: Connection) -> "AskedId":
-        """Ask for the id of a row that may be inserted, with whatever else is asked; unused, it is nobody's."""
-        # An embedded engine has no way to give one out before the row, nor a round trip to save.
-        return None if conn.dialect.name == "sqlite" else self._next.ask(conn, {})
 
     def insert(self, conn: Connection, values: Values, asked: "AskedId" = None) -> int:
         """Insert a row and return the id that the database gave it, by an answer it has given already if `asked`."""
@@ -129,6 +129,18 @@ def numbered_rows(table: Table, names: Sequence[str], count: int) -> list[dict[s
 
 AskedId: TypeAlias = Answer | None
 """What tells the id of a row that may be inserted, None where the row has it when it is."""
+
+
+def ask_id(conn: Connection, table: Table) -> AskedId:
+    """Ask for the id of a row that may be inserted, with whatever else is asked; unused, it is nobody's."""
+    # An embedded engine has no way to give one out before the row, nor a round trip to save.
+    return None if conn.dialect.name == "sqlite" else _next_id(table).ask(conn, {})
+
+
+@cache
+def _next_id(table: Table) -> PreparedStatement:
+    (key,) = table.primary_key
+    return PreparedStatement(select(func.nextval(func.pg_get_serial_sequence(table.name, key.name))))
 
 
 def upsert(
@@ -169,7 +181,9 @@ def _upsert(
         statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=key)
-    return PreparedStatement(statement.returning(*[table.c[name] for name in returning]) if returning else statement)
+    if returning:
+        return PreparedStatement(statement.returning(*[table.c[name] for name in returning]))
+    return PreparedStatement(statement, raised=() if new or replace else add)
 
 
 @dataclass(slots=True)
@@ -192,7 +206,7 @@ class _Pending:
 class _Compiled:
     """A statement in an engine's words, with the conversions that its columns ask for."""
 
-    def __init__(self, statement: Statement, columns: list[str], engine_name: str) -> None:
+    def __init__(self, statement: Statement, columns: list[str], raised: Sequence[str], engine_name: str) -> None:
         self._dialect = _DIALECTS[engine_name]
         self._is_remote = engine_name == "postgresql"
         self._is_news = followed.is_news(statement)
@@ -207,6 +221,10 @@ class _Compiled:
         self._conversions = [(at, convert) for at, convert in enumerate(converted) if convert is not None]
         self._types = [column.type for column in statement.exported_columns]
         self._results: list[_Convert | None] | None = None
+        # Among them the tables that it reads or changes, and those that its rows refer to.
+        self._words = {*re.findall(r"\w+", self._sql), *referred(statement)}
+        places = {at for at, _ in self._conversions}
+        self._addition = None if self._is_remote else addition_of(statement, self._sql, names, raised, places)
 
     def rows(self, conn: Connection, values: Values) -> list[tuple[Any, ...]]:
         return self.fetched(self.execute(conn, values))
@@ -230,6 +248,9 @@ class _Compiled:
         bound = self._bind(conn, values)
         if self._is_remote:
             return _round_trip(conn, _Pending(self._sql, bound))
+        held = held_by(conn)
+        if held is not None and held.concerns(self._words):
+            send_pending(conn)
         driver = driver_of(conn)
         try:
             return driver.execute(self._sql, bound)
@@ -241,6 +262,12 @@ class _Compiled:
             pending = _Pending(self._sql, self._bind(conn, values), changing)
             _sent.setdefault(conn, []).append(pending)
             return pending
+        held = None if self._addition is None else held_by(conn)
+        if held is not None and self._addition is not None:
+            if held.concerns(self._addition.refers_to):
+                send_pending(conn)
+            held.add(self._addition, self._bind(conn, values))
+            return _Pending(self._sql, [])
         # On an embedded engine there is no round trip to save.
         done = _Pending(self._sql, [], changing, self.execute(conn, values))
         done.require_changes()
@@ -310,9 +337,22 @@ def leave_begin(conn: Connection, sql: str) -> None:
 
 def send_pending(conn: Connection) -> None:
     """Execute what was sent and has not left yet."""
-    if sent := _sent.get(conn):
+    if (held := held_by(conn)) is not None:
+        _write_held(conn, held)
+    elif sent := _sent.get(conn):
         # All but the last leave with it.
         _round_trip(conn, sent.pop())
+
+
+def _write_held(conn: Connection, held: HeldRows) -> None:
+    driver = driver_of(conn)
+    try:
+        for sql, rows in held.take():
+            driver.executemany(sql, rows)
+    except sqlite3.Error as error:
+        # It is not told to whoever added the row, but to whoever comes upon it.
+        held.is_broken = True
+        _raise(conn, driver, error)
 
 
 def drop_pending(conn: Connection) -> None:

@@ -23,6 +23,7 @@ from dc1.storage.jobs.job_transitions import (
     allowed,
     event_of,
     locked,
+    locked_as_known,
     locked_if_free,
     move,
     write,
@@ -295,12 +296,14 @@ def store_starts(conn: Connection, starts: Sequence[UnstoredStart]) -> list[JobR
     return [*begun]
 
 
-def begin(conn: Connection, start: UnstoredStart) -> Begun | None:
+def begin(conn: Connection, start: UnstoredStart, known: JobRow | None = None) -> Begun | None:
     """Lock a job that has begun so, and write nothing: either its end is written with it, or `store` has to follow.
 
-    None when the job is not offered to that provider for that attempt any more.
+    It is not read where it is stored as it is `known`. None when the job is not offered to that provider for that
+    attempt any more.
     """
-    job = locked(conn, start.row_id)
+    job = None if known is None else locked_as_known(conn, known)
+    job = job or locked(conn, start.row_id)
     if job is None or job.status != JobStatus.PENDING:
         return None
     if (job.provider_id, job.attempt_number + 1) != (start.provider_id, start.attempt):

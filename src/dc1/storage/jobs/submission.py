@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any, Self, TypeAlias
 
 from sqlalchemy import Connection, bindparam, insert, update
@@ -33,7 +34,7 @@ from dc1.storage.accounts import key_budgets, renters
 from dc1.storage.accounts.key_budgets import KeyBudget
 from dc1.storage.accounts.renters import RenterRow
 from dc1.storage.engine.followed import COUNTS_ONLY
-from dc1.storage.engine.statements import AskedId, PreparedInsert, PreparedStatement
+from dc1.storage.engine.statements import AskedId, PreparedInsert, PreparedStatement, ask_id
 from dc1.storage.jobs import job_events, job_transitions, webhook_events
 from dc1.storage.jobs.claims import RoomQuestion, run_price_bps
 from dc1.storage.jobs.job_records import JobRow, JobSpec, job_shape, spec_shape
@@ -116,9 +117,8 @@ class SubmissionLimits:
 
 _NOT_KEPT = ("spec", "slots", "call_slots", "terms", "submitted_by")
 _GIVEN = [field.name for field in fields(NewJob) if field.name not in _NOT_KEPT]
-# Whatever a new job does not have yet is None.
+# Whatever a new job does not have yet is None, and is not handed over: half of its columns.
 _BLANK: dict[str, Any] = {name: None for name in job_shape.names if name != "id"}
-_INSERT_JOB = PreparedInsert(jobs, list(_BLANK))
 _INSERT_SPEC = PreparedStatement(insert(job_specs), ["job_id", *spec_shape.names])
 _COUNT_SUBMISSION = PreparedStatement(
     update(renters_table)
@@ -272,7 +272,7 @@ def _ask(conn: Connection, new: NewJob) -> _Asked:
     """Ask whether the provider has room that the scheduler chose, if it chose one, and for the job's id."""
     chosen = new.provider_id
     room = None if chosen is None else RoomQuestion(conn, chosen, new.slots, new.call_slots, new.terms)
-    return room, _INSERT_JOB.ask_id(conn)
+    return room, ask_id(conn, jobs)
 
 
 def _take_in(
@@ -316,7 +316,7 @@ def _seconds_until(then_ms: int, now_ms: int) -> int:
 
 
 def _values(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: int, *, placed: bool) -> dict[str, Any]:
-    """Return the row of a job as its columns, all but the id."""
+    """Return the row of a job as its columns, all but the id and what no new job has."""
     given = {name: getattr(new, name) for name in _GIVEN}
     deadline_ms = now_ms + limits.queue_deadline_seconds * 1000
     derived: dict[str, Any] = {
@@ -335,20 +335,25 @@ def _values(new: NewJob, limits: SubmissionLimits, promo_halala: int, now_ms: in
         "max_retries": limits.max_retries,
         "event_sequence": 1,
     }
-    return {**_BLANK, **given, **derived}
+    return {**given, **derived}
 
 
 def _insert(conn: Connection, values: dict[str, Any], spec: JobSpec, asked: AskedId) -> JobRow:
-    job_id = _INSERT_JOB.insert(conn, values, asked)
+    job_id = _job_insert(tuple(values)).insert(conn, values, asked)
     _INSERT_SPEC.send(conn, spec_shape.values(spec) | {"job_id": job_id})
-    return JobRow(id=job_id, **values)
+    return JobRow(**{**_BLANK, **values, "id": job_id})
+
+
+# One, which is known once there is a job: nothing else names what a new one has.
+@cache
+def _job_insert(names: tuple[str, ...]) -> PreparedInsert:
+    return PreparedInsert(jobs, names)
 
 
 def _hold(conn: Connection, job: JobRow, now_ms: int) -> None:
     if job.cost_halala > 0:
-        ref, promo = f"job:{job.id}", job.promo_held_halala
-        ends = ledger.wallet(job.renter_id), ledger.hold(job.renter_id)
-        transfer = Transfer(MovementKind.HOLD, ref, job.cost_halala, *ends, job_id=job.id, promo=promo)
+        ref, ends = f"job:{job.id}", (ledger.wallet(job.renter_id), ledger.hold(job.renter_id))
+        transfer = Transfer(MovementKind.HOLD, ref, job.cost_halala, *ends, job.id, promo=job.promo_held_halala)
         ledger.post(conn, [transfer], now_ms)
 
 
@@ -392,5 +397,4 @@ def _tell_original(conn: Connection, job: JobRow, actor: Actor, now_ms: int) -> 
     # for the renter.
     original = job_transitions.locked(conn, job.retried_from_job_id)
     if original is not None:
-        payload = {"new_job_id": job.job_id}
-        job_transitions.write(conn, original, JobEvent.RETRIED, actor, now_ms, payload=payload)
+        job_transitions.write(conn, original, JobEvent.RETRIED, actor, now_ms, payload={"new_job_id": job.job_id})

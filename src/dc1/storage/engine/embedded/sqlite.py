@@ -12,6 +12,7 @@ from dc1.containment import contained
 from dc1.storage.engine.compiled_once import COMPILED_ONCE
 from dc1.storage.engine.embedded.writer import GroupCommitWriter
 from dc1.storage.engine.followed import note_statements
+from dc1.storage.engine.statements import send_pending
 
 # For other processes, such as a migration or a backup; our own writer is alone.
 BUSY_TIMEOUT_MS = 10_000
@@ -59,6 +60,12 @@ def sqlite_engine(url: URL, *, read_only: bool, pool_size: int) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    if not read_only:
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def send_first(connection: Connection, *_: Any) -> None:
+            send_pending(connection)
 
     note_statements(engine)
     return engine

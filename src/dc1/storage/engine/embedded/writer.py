@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from dc1.containment import contained
-from dc1.storage.engine.statements import driver_of
+from dc1.storage.engine.embedded.held_rows import HeldRows, hold_rows
+from dc1.storage.engine.statements import driver_of, send_pending
 from dc1.storage.engine.unwritable import UnwritableError, UnwritableReason, unwritable_reason
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ GIVEN_UP_AFTER_SECONDS = 20.0
 
 # Units that share one commit; the first of them waits for the last.
 LARGEST_GROUP = 256
+# Failures come in rows, of a caller who tries the same again: each costs its group a second run, and these many groups
+# their savepoints instead.
+_APART_AFTER_FAILURE = 20
 
 
 class DatabaseClosedError(RuntimeError):
@@ -53,9 +57,9 @@ class _Unit:
 class GroupCommitWriter:
     """Runs units of work on one thread; whatever waits while a commit is on its way shares the next one.
 
-    Of several each has a savepoint, so a unit that raises is rolled back alone and its neighbours still commit. One
-    that takes the whole transaction with it is left out, and its neighbours run again. Futures resolve only after the
-    commit is on disk.
+    A unit that raises is rolled back alone and its neighbours still commit: most have written nothing by then, and for
+    one that has the group runs again, each unit in a savepoint. One that takes the whole transaction with it is left
+    out, and its neighbours run again. Futures resolve only after the commit is on disk.
     """
 
     def __init__(self, engine: Engine, on_group: Callable[[int], None] = lambda _: None) -> None:
@@ -66,6 +70,8 @@ class GroupCommitWriter:
         self._file = Path(str(engine.url.database))
         self._identity: tuple[int, int] | None = None
         self._closed = False
+        self._apart = 0
+        self._held = HeldRows()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="dc1-sqlite-writer", daemon=True)
         self._thread.start()
@@ -116,6 +122,7 @@ class GroupCommitWriter:
 
     def _run(self) -> None:
         with self._engine.connect() as connection:
+            self._held = hold_rows(connection)
             self._identity = self._find_file()
             while (group := self._next_group()) is not None:
                 self._commit(connection, group)
@@ -154,21 +161,22 @@ class GroupCommitWriter:
             raise UnwritableError(UnwritableReason.FILE_GONE)
 
     def _commit(self, connection: Connection, group: list[_Unit]) -> None:
+        together = not self._apart or len(group) == 1
+        self._apart = max(0, self._apart - 1)
         while group:
+            # Before the BEGIN, as any statement has written first what is held: of a transaction that was undone, now.
+            self._held.clear()
             try:
                 with connection.begin():
                     # With the lock of the writer, for whoever puts another in its place honestly takes that too.
                     self._require_same_file()
-                    run = _run_in_savepoint if len(group) > 1 else _run_alone
-                    for unit in group:
-                        if self._takes(unit):
-                            run(connection, unit)
+                    self._run_all(connection, group, together=together)
                 return
+            except _NotTogetherError:
+                together, self._apart = False, _APART_AFTER_FAILURE
             except _TransactionLostError as lost:
                 log.warning("a unit lost the transaction of %d", len(group))
                 group = [unit for unit in group if unit is not lost.unit]
-                for unit in group:
-                    unit.error = None
             except Exception as error:
                 # Of a full disk the probe tells once, and not each try of it.
                 if unwritable_reason(error) is None:
@@ -180,6 +188,42 @@ class GroupCommitWriter:
                 for unit in group:
                     unit.error = unit.error or error
                 return
+            for unit in group:
+                unit.error = None
+
+    def _run_all(self, connection: Connection, group: list[_Unit], *, together: bool) -> None:
+        among_others = self._run_among_others if together else _run_in_savepoint
+        run = _run_alone if len(group) == 1 else among_others
+        for unit in group:
+            if self._takes(unit):
+                run(connection, unit)
+        try:
+            send_pending(connection)
+        except Exception as error:
+            raise _NotTogetherError from error
+
+    def _run_among_others(self, connection: Connection, unit: _Unit) -> None:
+        """Run a unit in a transaction that others share, with nothing that could undo it alone."""
+        driver, held = driver_of(connection), self._held
+        # A savepoint for each would cost as much as two statements, and a copy of each page that it changes: hardly any
+        # unit fails, and hardly one of those after it has written.
+        before = driver.total_changes, held.added
+        try:
+            with contained():
+                unit.result = unit.work(connection)
+        except Exception as error:
+            unit.error = error
+            if (driver.total_changes, held.added) != before:
+                raise _NotTogetherError from error
+        if held.is_broken or not driver.in_transaction:
+            raise _NotTogetherError
+
+
+class _NotTogetherError(Exception):
+    """A unit failed after it had written, which nothing but the end of the whole transaction undoes.
+
+    The group has to run again, each unit in a savepoint of its own.
+    """
 
 
 class _TransactionLostError(Exception):
@@ -193,13 +237,23 @@ class _TransactionLostError(Exception):
         self.unit = unit
 
 
+def _run_whole(connection: Connection, unit: _Unit) -> None:
+    """Run a unit that has to write all that it holds itself."""
+    unit.result = unit.work(connection)
+    send_pending(connection)
+    # Whoever comes upon what cannot be written may have taken the error for that of its own statement.
+    if hold_rows(connection).is_broken:
+        raise RuntimeError("what the unit sent was not written")
+
+
 def _run_alone(connection: Connection, unit: _Unit) -> None:
     """Run a unit that shares its commit with no other: the transaction undoes what a savepoint would."""
     try:
         with contained():
-            unit.result = unit.work(connection)
+            _run_whole(connection, unit)
     except Exception as error:
         unit.error = error
+        hold_rows(connection).clear()
         # Through the driver: for SQLAlchemy the transaction goes on, and ends with a COMMIT of nothing.
         driver_of(connection).rollback()
     else:
@@ -215,9 +269,10 @@ def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
     try:
         # What is no Exception would end the thread that all writes wait for.
         with contained():
-            unit.result = unit.work(connection)
+            _run_whole(connection, unit)
     except Exception as error:
         unit.error = error
+        hold_rows(connection).clear()
         if not driver.in_transaction:
             raise _TransactionLostError(unit) from error
         driver.execute("ROLLBACK TO unit")
