@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from dc1 import quiet_loop
 from dc1.cli.errors import CommandError
 from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, discard, facts
@@ -50,7 +51,7 @@ def run(serving: Serving, token_file: Path | None) -> None:
         settings, made_token = with_admin_token(Settings.load(), token_file)
         _prepare(settings)
         start_tracing("dc1-server")
-        asyncio.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
+        quiet_loop.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
     except (SettingsError, ListenError, EdgeError) as error:
         raise CommandError(str(error)) from None
     except UnusableDatabaseError as error:
