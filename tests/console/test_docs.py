@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dc1.testing.market import LocalMarket
-from tests.console.visitor import SCREENS, Visitors
+from tests.console.visitor import Visitors
 
 MANNERS = [("en", "light", "/docs"), ("ar", "dark", "/docs/ar")]
 
@@ -16,7 +16,7 @@ def test_the_page_is_whole(town: LocalMarket, visitors: Visitors, language: str,
         for width in (360, 1440):
             page.set_viewport_size({"width": width, "height": 900})
             # Not all of it, which is a hundred windows long.
-            page.screenshot(path=SCREENS / f"docs-{language}-{light}-{width}.jpg", type="jpeg", quality=80)
+            visitor.keep_picture(f"docs-{language}-{light}-{width}", full_page=False)
             assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 

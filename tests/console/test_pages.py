@@ -1,6 +1,6 @@
 """Every page in both languages, in light and dark, for eyes, ears and thumbs.
 
-What they looked like lies in build/screens.
+What they looked like lies in build/screens, with `KEEP_SCREENS=1`.
 """
 
 from collections.abc import Callable

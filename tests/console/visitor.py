@@ -1,5 +1,6 @@
 """Somebody with a browser, who sees what it says on its console and what a screen reader would not."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ from dc1.testing.poll_daemon import PollDaemon
 
 ROOT = Path(__file__).parents[2]
 SCREENS = ROOT / "build/screens"
-"""Where every page is kept as it looked, for people to look at."""
+"""Where every page is kept as it looked, for people to look at, with `KEEP_SCREENS=1`."""
+
+_KEEPS_SCREENS = os.environ.get("KEEP_SCREENS") == "1"
 
 _AXE = ROOT / "node_modules/axe-core/axe.min.js"
 _FLAGS = [
@@ -138,14 +141,19 @@ class Visitor:
         """Return words of the page that are in no Arabic catalogue."""
         return set(self.page.evaluate(_LEFT_IN_LATIN)) - _SAME_IN_BOTH
 
+    def keep_picture(self, name: str, *, full_page: bool = True) -> None:
+        """Keep what the page looks like, if anybody wants to look: to draw all of it takes a second of a core."""
+        if _KEEPS_SCREENS:
+            # To pack one as PNG takes a third of a second of a core more, of hundreds.
+            self.page.screenshot(path=SCREENS / f"{name}.jpg", type="jpeg", quality=80, full_page=full_page)
+
     def looks(self, name: str) -> None:
-        """Keep a picture at every width; nothing may reach beyond the window."""
+        """Look at every width; nothing may reach beyond the window."""
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": _WIDTHS[width]})
             # Two frames: one to lay out, one for plots that follow their place.
             self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            # To pack one as PNG takes a third of a second of a core more, of hundreds.
-            self.page.screenshot(path=SCREENS / f"{name}-{width}.jpg", type="jpeg", quality=80, full_page=True)
+            self.keep_picture(f"{name}-{width}")
             beyond = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert beyond <= 0, f"{name} is {beyond} px wider than {width}"
             assert self.page.evaluate(_CUT_OFF) == [], f"{name} at {width}"
