@@ -89,13 +89,6 @@ def finished_log(renter: Renter) -> list[str]:
     return read_log(renter, job)
 
 
-async def test_a_burst_of_a_hundred_thousand_lines_arrives_whole_and_in_order(
-    market: RealMarket, edge: Edge, renter: Renter
-) -> None:
-    async with printing(market, edge, Printer(LINES)):
-        assert await asyncio.to_thread(finished_log, renter) == numbered(LINES)
-
-
 async def test_a_stream_that_breaks_in_the_middle_loses_and_doubles_no_line(
     market: RealMarket, edge: Edge, renter: Renter
 ) -> None:
@@ -119,6 +112,7 @@ async def test_a_stream_that_breaks_in_the_middle_loses_and_doubles_no_line(
 async def test_what_prints_without_an_end_is_cut_at_the_budget_in_one_line(
     market: RealMarket, edge: Edge, renter: Renter
 ) -> None:
+    """What comes before is whole and in order, two hundred thousand lines in one burst."""
     async with printing(market, edge, Printer(MOST_LINES + 20_000)):
         log = await asyncio.to_thread(finished_log, renter)
         assert log[:-1] == numbered(MOST_LINES)
