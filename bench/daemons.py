@@ -121,8 +121,8 @@ class SimulatedDaemon:
                 pauses.reset()
                 if not self._returns:
                     return
-            told = self._told_seconds
-            await asyncio.sleep(pauses.next(self._fleet_seconds) if told is None else told)
+            is_lost = is_refused and await call.code() is grpc.StatusCode.INTERNAL
+            await asyncio.sleep(pauses.next(self._fleet_seconds, self._told_seconds, is_lost=is_lost))
 
     async def _is_refused(self, call: Call, leaving: asyncio.TimerHandle) -> bool:
         """Hold one stream until it ends, and tell whether it never began because the server is busy."""

@@ -21,19 +21,26 @@ class Backoff:
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:  # noqa: S311 -- no secret
         self._uniform = uniform
         self._ceiling = FIRST_SECONDS
+        self._told: float | None = None
 
-    def next(self, fleet_seconds: float = 0.0) -> float:
-        """Return the seconds to wait: anything up to 0.2, then 0.4, 0.8 … and at most 5.
+    def next(self, fleet_seconds: float = 0.0, told: float | None = None, *, is_lost: bool = False) -> float:
+        """Return the seconds to wait: as many as the edge or a server has told.
 
-        Or up to `fleet_seconds`, over which the fleet of a server that went without a word is to come back.
+        Who is told nothing waits for anything up to 0.2, then 0.4, 0.8 … and at most 5, or up to `fleet_seconds`, over
+        which the fleet of a server that went without a word is to come back. Where it `is_lost` what was told, it is
+        what was told the last time: gRPC loses the end of a quarter of the calls that are turned away while Hello is
+        written, and who took that for silence would ask twice as often as it may.
         """
+        self._told = self._told if told is None and is_lost else told
+        if self._told is not None:
+            return self._told
         ceiling = max(self._ceiling, min(fleet_seconds, MOST_TOLD_SECONDS))
         self._ceiling = min(CAP_SECONDS, self._ceiling * 2)
         return self._uniform(0.0, ceiling)
 
     def reset(self) -> None:
         """Begin anew, after a success."""
-        self._ceiling = FIRST_SECONDS
+        self._ceiling, self._told = FIRST_SECONDS, None
 
 
 def seconds_told(trailers: Iterable[tuple[str, str | bytes]] | None) -> float | None:

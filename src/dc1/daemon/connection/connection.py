@@ -166,7 +166,7 @@ class Connection:
             details = explain_failure(end.details, tls=self._config.tls)
             log.warning("not_connected", server=self._config.server, status=status, details=details)
         # Who is told when its turn is comes neither sooner, to be turned away once more, nor later.
-        return self._backoff.next(end.fleet_seconds) if end.after_seconds is None else end.after_seconds
+        return self._backoff.next(end.fleet_seconds, end.after_seconds, is_lost=end.raced)
 
     def _is_news(self, end: StreamEnd) -> bool:
         """Return whether the end differs from the last: not every failed attempt of an outage is logged."""
