@@ -111,8 +111,9 @@ class Application:
         self._registry.drain()
         calls_ended = await self._end_calls(grace)
         # Only now: a call under /v1 is answered by a daemon on its stream, and would be lost with it.
-        # The next server takes as long to start as this one did.
-        self._registry.release(self._start_seconds + _PROCESS_SECONDS)
+        # The next server starts once this one has ended, and takes as long as this one did.
+        ending_seconds = _FAREWELL_SECONDS + _LAST_WORDS_SECONDS
+        self._registry.release(ending_seconds + _PROCESS_SECONDS + self._start_seconds)
         streams_ended = await self._pipeline.streams_ended(_FAREWELL_SECONDS)
         if not (calls_ended and streams_ended):
             _log.warning("calls_cut_off")
