@@ -54,16 +54,23 @@ async def test_a_call_begins_with_its_offer_where_that_says_how_long_it_may_run(
 
 
 class Engine(ScriptedRunner):
-    """One that says at once that it works, as engines do that are loaded."""
+    """One that says that it works as soon as it is asked, for which its request takes some turns of the loop."""
+
+    def __init__(self, turns: int = 0) -> None:
+        super().__init__()
+        self._turns = turns
 
     async def run(self, work: Work, sink: Sink) -> Result:
+        for _ in range(self._turns):
+            await asyncio.sleep(0)
         await sink.phase(Phase.GENERATING)
         return await super().run(work, sink)
 
 
-async def test_a_call_is_taken_and_begun_in_one_message(server: FakeServer) -> None:
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_call_is_taken_and_begun_in_one_message(server: FakeServer, turns: int) -> None:
     server.takes_bundles = True
-    async with connected(server, Engine()) as (daemon, stream):
+    async with connected(server, Engine(turns)) as (daemon, stream):
         stream.send(offer=pb.Offer(assignment=make_assignment(), expires_in_seconds=15, run_seconds=30))
         await stream.next("accept")
         assert (await stream.next("progress")).phase == Phase.GENERATING

@@ -46,7 +46,8 @@ more than that at once, what comes within two milliseconds goes together, and a 
 _WEIGHT_OF_MANY = 5
 """What a message counts where there are many runs: 100 a second, each with what ten milliseconds have brought."""
 
-_TURNS_OF_BEGINNING = 2  # of the loop, until a run that was begun says so
+_TURNS_OF_BEGINNING = 4
+"""Turns of the loop until a run that was begun has said so, and its engine has been asked."""
 _BUNDLE_BYTES = 64 * 1024
 """What is more than this goes by itself: there is nothing to be saved by its number."""
 
@@ -186,7 +187,8 @@ class Stream:
         if wait := self._pace.wait_seconds(self._weight):
             await asyncio.sleep(wait)
         elif self._replies:
-            # A call begins with its offer, and in two turns of the loop says so: with what it is taken by.
+            # A call begins with its offer, and in two turns of the loop says so: with what it is taken by. In the
+            # fourth its request has left, which would wait until this is written: a millisecond of its first token.
             for _ in range(_TURNS_OF_BEGINNING):
                 await asyncio.sleep(0)
 
