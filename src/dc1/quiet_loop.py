@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
-if sys.platform != "win32":
-    import fcntl
-    import termios
-
 T = TypeVar("T")
 _Ts = TypeVarTuple("_Ts")
 
@@ -50,6 +46,10 @@ class _QuietLoop(asyncio.SelectorEventLoop):
         if not isinstance(fd, socket.socket) or getattr(named, "__name__", "") != _TAKES_ALL:
             super().add_reader(fd, callback, *args)
             return
+        # Here, where the loop is this one: a daemon also starts on systems that have no such modules.
+        import fcntl
+        import termios
+
         waiting = array.array("i", [0])
 
         def quietly(*given: *_Ts) -> None:
