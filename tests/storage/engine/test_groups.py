@@ -28,13 +28,16 @@ async def db(database_file: Path) -> AsyncIterator[Database]:
 
 async def together(db: Database, works: Sequence[Callable[[Connection], Any]]) -> tuple[list[Any], list[str]]:
     """Run units in one group; return what came of them, and the statements that it took."""
-    gate, seen = threading.Event(), list[str]()
+    entered, gate, seen = threading.Event(), threading.Event(), list[str]()
 
     def wait(conn: Connection) -> None:
+        entered.set()
         gate.wait(20)
         driver_of(conn).set_trace_callback(seen.append)
 
     first = asyncio.ensure_future(db.write(wait))
+    # Or it would share its commit with some of them.
+    await asyncio.to_thread(entered.wait, 20)
     units = [asyncio.ensure_future(db.write(work)) for work in works]
     await asyncio.sleep(0)
     gate.set()
@@ -188,3 +191,32 @@ async def test_what_cannot_be_written_fails_the_unit_that_sent_it_and_no_other(d
     # The next group shares again, though not at once.
     assert (await together(db, [count] * 3))[0] == [1] * 3
     assert (await stored(db))[1] == 3
+
+
+@pytest.mark.parametrize("looks", [False, True])
+async def test_what_cannot_be_handed_over_fails_the_unit_that_sent_it_and_no_other(
+    db: Database, *, looks: bool
+) -> None:
+    """It is no error of SQLite's: whoever came upon it took it for its own, and what was sent before was gone."""
+    before, _ = await stored(db)
+    units = [
+        lambda conn: add(conn, "half a \ud800"),
+        lambda conn: _COUNT.rows(conn, {})[0][0] if looks else 0,
+        count,
+        lambda conn: add(conn, "two"),
+    ]
+    outcomes, _ = await together(db, units)
+    assert [type(outcome) for outcome in outcomes] == [UnicodeEncodeError, int, int, type(None)]
+    assert await stored(db) == (before + 1, 1)
+
+
+async def test_long_texts_are_not_held(db: Database) -> None:
+    """A group of calls with documents would have all of them in memory once more."""
+    long = "long" * 300_000
+
+    def send(conn: Connection) -> int:
+        add(conn, long)
+        found = driver_of(conn).execute("SELECT COUNT(*) FROM prices WHERE job_type = ?", [long])
+        return int(found.fetchone()[0])
+
+    assert (await together(db, [count, send]))[0] == [1, 1]

@@ -267,6 +267,8 @@ class _Compiled:
             if held.concerns(self._addition.refers_to):
                 send_pending(conn)
             held.add(self._addition, self._bind(conn, values))
+            if held.is_large:
+                send_pending(conn)
             return _Pending(self._sql, [])
         # On an embedded engine there is no round trip to save.
         done = _Pending(self._sql, [], changing, self.execute(conn, values))
@@ -349,10 +351,13 @@ def _write_held(conn: Connection, held: HeldRows) -> None:
     try:
         for sql, rows in held.take():
             driver.executemany(sql, rows)
-    except sqlite3.Error as error:
-        # It is not told to whoever added the row, but to whoever comes upon it.
+    except Exception as error:
+        # It is not told to whoever added the row, but to whoever comes upon it. What comes after it is not written.
         held.is_broken = True
-        _raise(conn, driver, error)
+        if isinstance(error, sqlite3.Error):
+            _raise(conn, driver, error)
+        # What the driver could not hand over: half a character, or a number beyond 64 bits.
+        raise
 
 
 def drop_pending(conn: Connection) -> None:

@@ -7,6 +7,9 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Executable, Insert, Table, Update
 
+# Of texts together: a group may have 256 units, each with a call of 8 MiB.
+_MOST_CHARACTERS = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Addition:
@@ -63,6 +66,7 @@ class HeldRows:
     def __init__(self) -> None:
         self._rows: dict[Addition, dict[Any, list[Any]]] = {}
         self._tables: set[str] = set()
+        self._characters = 0
         self.added = 0
         """How many rows were added since the connection was opened."""
         self.is_broken = False
@@ -73,11 +77,19 @@ class HeldRows:
         self.added += 1
         self._tables.add(addition.table)
         rows = self._rows.setdefault(addition, {})
-        key = tuple([values[at] for at in addition.key]) if addition.raised else len(rows)
-        known = rows.setdefault(key, values)
+        if not addition.raised:
+            rows[len(rows)] = values
+            self._characters += sum(len(value) for value in values if type(value) is str)
+            return
+        known = rows.setdefault(tuple([values[at] for at in addition.key]), values)
         if known is not values:
             for at in addition.raised:
                 known[at] += values[at]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether so much is held that it has to be written, for memory's sake."""
+        return self._characters > _MOST_CHARACTERS
 
     def concerns(self, names: Collection[str]) -> bool:
         """Tell whether a row of any of these tables is held."""
@@ -85,13 +97,13 @@ class HeldRows:
 
     def take(self) -> Iterator[tuple[str, list[list[Any]]]]:
         """Yield each statement with its rows, and hold none of them any more."""
-        rows, self._rows, self._tables = self._rows, {}, set()
+        rows, self._rows, self._tables, self._characters = self._rows, {}, set(), 0
         for addition, held in rows.items():
             yield addition.sql, list(held.values())
 
     def clear(self) -> None:
         """Hold nothing, for a transaction that begins."""
-        self._rows, self._tables, self.is_broken = {}, set(), False
+        self._rows, self._tables, self._characters, self.is_broken = {}, set(), 0, False
 
 
 # Weak, as nobody tells when a connection object is dropped.
