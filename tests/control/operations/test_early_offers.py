@@ -57,9 +57,13 @@ async def daemon(market: SmallMarket) -> Daemon:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A call whose hold is stored and not committed: what is offered of it, and how its commit goes on."""
+    """A call whose hold is stored and not committed: what is offered of it, and how its commit goes on.
+
+    `before` is what was written ahead of it.
+    """
 
     started: asyncio.Task[JobRow]
+    before: asyncio.Task[None]
     offer: Assignment
     commit: Event
 
@@ -70,8 +74,12 @@ async def begun(
     daemon: Daemon,
     renter: int,
     last: Callable[[Connection], None] = lambda conn: None,
+    ahead: Callable[[Connection], None] = lambda conn: None,
 ) -> AsyncIterator[Begun]:
-    """Begin a call, and hold its commit up until the test says so; `last` is done before it, in the same one."""
+    """Begin a call, and hold its commit up until the test says so.
+
+    `ahead` is done before the hold and `last` before the commit, in the same one.
+    """
     entered, go_on, commit = Event(), Event(), Event()
 
     def hold(_: Connection) -> None:
@@ -87,6 +95,8 @@ async def begun(
     first = asyncio.ensure_future(market.db.write(hold))
     await asyncio.to_thread(entered.wait)
     reserved = await market.control.completions.reserve(renter, asked)
+    before = asyncio.ensure_future(market.db.write(ahead))
+    await asyncio.sleep(0)
     started = asyncio.ensure_future(market.control.completions.start(renter, asked, reserved))
     await asyncio.sleep(0)
     beside = asyncio.ensure_future(market.db.write(hold_commit))
@@ -95,10 +105,10 @@ async def begun(
     try:
         await until(lambda: bool(daemon.offers))
         assert not started.done()
-        yield Begun(started, daemon.offers[0], commit)
+        yield Begun(started, before, daemon.offers[0], commit)
     finally:
         commit.set()
-        await asyncio.gather(first, started, beside, return_exceptions=True)
+        await asyncio.gather(first, before, started, beside, return_exceptions=True)
 
 
 def undo(conn: Connection) -> None:
@@ -187,8 +197,29 @@ async def test_one_that_is_stored_again_is_offered_once(market: SmallMarket, dae
         job = await call.started
     lease = market.control.leases.of_job(job.id)
     assert lease is not None
-    assert lease.assignment is call.offer
+    assert lease.assignment == call.offer
     assert (len(daemon.offers), daemon.stopped) == (1, [])
+
+
+async def test_one_that_is_stored_again_with_other_credit_is_settled_by_that(
+    market: SmallMarket, daemon: Daemon, renter: int
+) -> None:
+    """Its end is written by the row that memory knows, which must be none that was undone."""
+
+    def take_credit(conn: Connection) -> None:
+        conn.exec_driver_sql("UPDATE renters SET promo_halala = 0")
+
+    async with begun(market, daemon, renter, undo, take_credit) as call:
+        assert call.offer.job.promo_held_halala == 0
+        # Who leaves before the transaction runs again wants none of it.
+        call.before.cancel()
+        await asyncio.sleep(0)
+        call.commit.set()
+        job = await call.started
+    lease = market.control.leases.of_job(job.id)
+    assert lease is not None
+    assert (job.promo_held_halala, len(daemon.offers)) == (job.cost_halala, 1)
+    assert lease.assignment.job == await market.job(job.id)
 
 
 async def test_one_that_is_stored_as_another_row_is_offered_again(

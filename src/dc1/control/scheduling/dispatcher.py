@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -378,7 +379,8 @@ class Dispatcher:
         provider_id = _provider_of(job)
         if job.source is JobSource.V1:
             self.health.given(provider_id, job.model or "", job.renter_id)
-        given = self._given(job, spec) if early is None else early.assignment
+        # As it is stored: a transaction that ran again may hold other credit for it than when it was offered.
+        given = self._given(job, spec) if early is None else replace(early.assignment, job=job)
         pace = RelayedPace.begun(job.source, self._clock.now_ms() if early is None else early.at_ms)
         lease = Lease(given, provider_id, given.attempt, pace=pace, has_caller=early is not None)
         self._run_counts.offered()
