@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from dc1.control.delivery import notifier as notifying
 from dc1.control.delivery.notifier import Notifier
 from dc1.control.delivery.webhook_targets import Targets
 from dc1.control.feeds.outboxes import Outboxes
@@ -80,3 +81,17 @@ async def test_a_host_that_is_silent_holds_up_no_other_channel(
     async with asyncio.timeout(4):
         assert (await tried(market, 2, channel)).last_error is None
     silent.close()
+
+
+@pytest.mark.usefixtures("notifier")
+async def test_a_channel_has_a_pause_between_two_things(
+    market: Market, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slack and Telegram refuse whoever says much at once, and what is refused too often is lost."""
+    monkeypatch.setattr(notifying, "_APART_SECONDS", 3600.0)
+    channel = await told_a_test(market, 1, receiver.url)
+    assert (await tried(market, 1, channel)).last_error is None
+    assert await market.do(notifications.tell_channel, Role.RENTER, 1, channel, NOW)
+    await tried(market, 2, await told_a_test(market, 2, receiver.url))
+    (waiting,) = await market.do(notifications.take_due, NOW, NOW + 9_000, 16)
+    assert waiting.channel_id == channel

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 _MAX_IN_FLIGHT = 64
 _CLAIM_MS = 30_000
+# Between two things in one channel: Slack and Telegram refuse whoever says much more than one a second.
+_APART_SECONDS = 0.5
 # Until what another server is just taking is looked for once more.
 _AGAIN_MS = 500
 _ANSWER_SECONDS = 5.0
@@ -85,6 +87,16 @@ class Notifier:
 
     async def _send(self, due: DueNotification) -> None:
         try:
+            await self._send_and_record(due)
+            # It is busy for so long, and then told what waits.
+            await asyncio.sleep(_APART_SECONDS)
+        finally:
+            del self._in_flight[due.channel_id]
+            # There is room in its channel again, and what failed comes due again.
+            self._watch.wake()
+
+    async def _send_and_record(self, due: DueNotification) -> None:
+        try:
             error = await self._attempt(due)
             now_ms = self._clock.now_ms()
             if error is None:
@@ -96,10 +108,6 @@ class Notifier:
         except Exception as error:
             # It comes due again by itself, and then is sent once more.
             level_of(error, log)("notification_not_recorded", channel_id=due.channel_id)
-        finally:
-            del self._in_flight[due.channel_id]
-            # There is room in its channel again, and what failed comes due again.
-            self._watch.wake()
 
     async def _attempt(self, due: DueNotification) -> str | None:
         """Send once; return what went wrong, in words that give no secret away."""
