@@ -146,7 +146,7 @@ class Database:
 
         Whatever `work` raises undoes its own effects and no other unit's, and is raised here. `work` may run
         again after a rollback, so it must have no effect outside the connection. A caller that is cancelled
-        after the unit started does not stop it.
+        after the unit started does not stop it, unless it has to run again.
 
         Raises:
             UnwritableError: the last probe found that nothing can be written, so `work` was not tried; or it failed,
