@@ -4,6 +4,7 @@ import array
 import asyncio
 import socket
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,8 @@ _Ts = TypeVarTuple("_Ts")
 
 _TAKES_ALL = "_handle_events"
 """What gRPC's poller calls its reader, which takes one byte and everything that is ready."""
+
+_taking = threading.Lock()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -53,13 +56,14 @@ class _QuietLoop(asyncio.SelectorEventLoop):
         waiting = array.array("i", [0])
 
         def quietly(*given: *_Ts) -> None:
-            # Before the reader: for what is done meanwhile there will be a byte of its own.
-            fcntl.ioctl(fd.fileno(), termios.FIONREAD, waiting)
-            count = waiting[0]
-            # All loops of a process read the same bytes: who took them takes what is done of all.
+            # All loops of a process read the same bytes: who took the last takes what is done of all. So one is left by
+            # whoever counts; two that count the same took all of them, and what was done stayed until the next byte.
             with suppress(BlockingIOError):
-                if count > 1:
-                    fd.recv(count - 1, socket.MSG_DONTWAIT)
+                with _taking:
+                    # Before the reader: for what is done meanwhile there will be a byte of its own.
+                    fcntl.ioctl(fd.fileno(), termios.FIONREAD, waiting)
+                    if (count := waiting[0]) > 1:
+                        fd.recv(count - 1, socket.MSG_DONTWAIT)
                 if count:
                     callback(*given)
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import threading
+from contextlib import suppress
 from functools import partial
 
 import grpc
 import pytest
 
 from dc1.quiet_loop import new_loop
+from dc1.testing.waiting import at_once
 
 _DONE = 100
 
@@ -48,6 +51,40 @@ def test_what_was_done_together_wakes_the_loop_once(usual: bool) -> None:
     with asyncio.Runner(loop_factory=asyncio.new_event_loop if usual else new_loop) as runner:
         reads = runner.run(_reads_of_what_is_done())
     assert reads == (_DONE if usual else 1)
+
+
+class _Shared(socket.socket):
+    """One whose readers have all counted the bytes before any takes what it counted."""
+
+    both = threading.Barrier(2)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        if flags:
+            with suppress(threading.BrokenBarrierError):
+                self.both.wait(0.2)
+        return super().recv(size, flags)
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
+def test_what_was_done_is_read_where_two_loops_count_the_same() -> None:
+    """Each took all but one of two bytes, and nobody what was done: it stayed until something else was."""
+    source, thread = socket.socketpair()
+    with _Shared(fileno=source.detach()) as shared, thread:
+        shared.setblocking(False)
+        poller = _Poller(shared)
+        loops = [new_loop(), new_loop()]
+        for loop in loops:
+            loop.add_reader(shared, partial(poller._handle_events, loop))
+        thread.send(b"11")
+        at_once([partial(_turn, loop) for loop in loops])
+        for loop in loops:
+            loop.remove_reader(shared)
+            loop.close()
+    assert poller.reads == 1
 
 
 async def _names_of_readers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
