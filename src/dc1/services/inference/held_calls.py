@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.errors import ApiError
@@ -80,9 +80,14 @@ class HeldCalls:
         """End a call of whose answer more came than can be told: its provider failed it, and it is free."""
         self._plane.completions.answered(job.id)
         report = AttemptReport.read(completed=False, error=TOO_MUCH_SAID, category=ErrorCategory.ENGINE)
-        with suppress(ApiError):
+        try:
+            # Words of a run through another server come before its start is stored, too.
+            await self._plane.attempts.starts.store(job.id)
             # Of whichever attempt it is: an answer of which something was told is not begun anew.
             await self._plane.attempts.finish(None, job.job_id, None, report)
+        except ApiError:
+            # Or it is, where what came was no word of one: the next attempt would be for nobody, and paid.
+            await self._plane.completions.abandon(job.id)
 
     async def _begun(self, call: InferenceCall) -> JobRow:
         """Start a call where there is room; where another server was faster, it waits for room again."""
