@@ -9,7 +9,6 @@ from typing import Any
 
 from bench.children import serve_questions
 from bench.statements import count_statements, counted
-from dc1 import quiet_loop
 from dc1.server.app import Application
 from dc1.server.logs import configure_logging
 from dc1.server.process.heap import nothing_collected, tend_heap
@@ -25,7 +24,7 @@ def run_server(pipe: Connection, settings: dict[str, Any], log: Path, counting: 
     configure_logging("json", "INFO")
     if counting:
         count_statements()
-    quiet_loop.run(_serve(pipe, Settings(**settings)))
+    asyncio.run(_serve(pipe, Settings(**settings)))
 
 
 class _LoopWatch:

@@ -1,11 +1,11 @@
 """`dc1 daemon`: offer this machine to a marketplace."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from dc1 import quiet_loop
 from dc1.cli.commands import Commands, Insecure, host_of, require_private
 from dc1.cli.errors import CommandError
 from dc1.cli.options import ContainerSocket, EngineApiKey, EngineUrl, ModelFile
@@ -124,7 +124,7 @@ def daemon_command(
             metrics_address=metrics_address or None,
             metrics_token=metrics_token or None,
         )
-        quiet_loop.run(build_agent(config).run())
+        asyncio.run(build_agent(config).run())
     except DaemonError as error:
         raise CommandError(str(error), error.exit_status) from None
     finally:

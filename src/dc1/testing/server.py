@@ -11,7 +11,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.base.clock import Clock
-from dc1.quiet_loop import new_loop
 from dc1.server.app import Application
 from dc1.server.registry import Foundation, Registry, build
 from dc1.server.watching.metrics_server import MetricsServer
@@ -33,7 +32,7 @@ class LoopThread:
     """An event loop that runs in a thread until it is closed."""
 
     def __init__(self) -> None:
-        self._loop = new_loop()
+        self._loop = asyncio.new_event_loop()
         # A daemon thread: a test that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._loop.run_forever, name="market-loop", daemon=True)
         self._thread.start()

@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 
-from dc1 import quiet_loop
 from dc1.cli.errors import CommandError
 from dc1.cli.options import COMMAND_VARIABLES
 from dc1.cli.output import console, discard, facts
@@ -51,7 +50,7 @@ def run(serving: Serving, token_file: Path | None) -> None:
         settings, made_token = with_admin_token(Settings.load(), token_file)
         _prepare(settings)
         start_tracing("dc1-server")
-        quiet_loop.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
+        asyncio.run(_until_stopped(lambda stop: serving(settings, stop, made_token)))
     except (SettingsError, ListenError, EdgeError) as error:
         raise CommandError(str(error)) from None
     except UnusableDatabaseError as error:
