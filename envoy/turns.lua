@@ -7,6 +7,8 @@
 local A_SECOND = 500
 -- Of few: soon after a server is back, and hardly any work until then.
 local SOONEST_MS = 500
+-- No later, for anybody can take turns without being a daemon, and the clock can be set back: then it begins anew.
+local LATEST_MS = 30000
 
 local next_ms = 0
 
@@ -14,6 +16,7 @@ local next_ms = 0
 local function take(handle)
   local now_ms = tonumber(handle:timestamp())
   next_ms = math.max(next_ms + 1000 / A_SECOND, now_ms + SOONEST_MS)
+  if next_ms > now_ms + LATEST_MS then next_ms = now_ms + SOONEST_MS end
   return math.floor(next_ms - now_ms)
 end
 

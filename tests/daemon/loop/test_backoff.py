@@ -3,7 +3,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dc1.daemon.connection.backoff import CAP_SECONDS, MOST_TOLD_SECONDS, Backoff, seconds_told
+from dc1.daemon.connection.backoff import CAP_SECONDS, FIRST_SECONDS, MOST_TOLD_SECONDS, Backoff, seconds_told
 
 
 def test_ceiling_doubles_from_a_fifth_of_a_second_to_five_and_starts_over() -> None:
@@ -35,6 +35,7 @@ def test_a_fleet_that_lost_its_server_comes_back_over_as_long_as_that_had_said()
 def test_whose_turn_it_is_says_the_edge() -> None:
     assert seconds_told((("x", "1"), ("retry-after-ms", "1500"))) == 1.5
     assert seconds_told((("retry-after-ms", "9" * 5000),)) == MOST_TOLD_SECONDS
+    assert seconds_told((("retry-after-ms", "0"),)) == FIRST_SECONDS, "nobody has a daemon ask without pause"
     assert [seconds_told(each) for each in (None, (), (("retry-after-ms", "soon"),), (("retry-after-ms", b"1"),))] == [
         None
     ] * 4

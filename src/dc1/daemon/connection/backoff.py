@@ -52,5 +52,5 @@ def seconds_told(trailers: Iterable[tuple[str, str | bytes]] | None) -> float | 
     for name, value in trailers or ():
         # Anybody may stand between, and say anything.
         if name == _TOLD and isinstance(value, str) and value.isascii() and value.isdecimal():
-            return min(int(value[:9]) / 1000, MOST_TOLD_SECONDS)
+            return min(max(int(value[:9]) / 1000, FIRST_SECONDS), MOST_TOLD_SECONDS)
     return None
