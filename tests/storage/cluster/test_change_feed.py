@@ -80,6 +80,24 @@ async def test_a_server_reads_nothing_again_that_it_stored_of_a_machine_itself(m
     assert (await market.see(change_feed.since, start, ours)).providers == []
 
 
+async def test_what_was_decided_here_and_taken_back_elsewhere_is_read(market: Market) -> None:
+    """It says what it said before, and this server knows it otherwise."""
+    provider = await market.provider()
+    ours = MachineChanges("ours")
+    await market.see(ours.load)
+    await market.do(replicas.store_streams, "ours", [StreamChange(provider, NOW, None, "process")])
+    await market.do(providers.set_paused, provider, True)
+    await market.do(providers.set_paused, provider, False)
+    # As late as can be: after a look that saw both, and found nothing to read in them.
+    start = (await market.see(change_feed.since, await market.see(change_feed.horizon), ours)).horizon
+    ours.decided(provider)
+    for _ in range(2):
+        (row,) = (await market.see(change_feed.since, start, ours)).providers
+        assert not row.is_paused
+    ours.followed([provider])
+    assert (await market.see(change_feed.since, start, ours)).providers == []
+
+
 async def test_it_misses_nothing_that_was_under_way_when_it_was_read(market: Market) -> None:
     """What is stamped first may be committed last."""
     renter = await market.renter()

@@ -76,6 +76,7 @@ class Replication:
         self._notifications = Notifications(core.db.session_url, self.replica_id)
         self._horizon = 0
         self._machines = MachineChanges(self.replica_id)
+        core.fleet.on_decided = self._machines.decided
         self._living = LivingReplicas(core, self.replica_id)
         self._held = HeldStreams(core.db, self.replica_id)
         self._committed = asyncio.Event()

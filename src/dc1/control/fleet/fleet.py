@@ -3,7 +3,7 @@
 Everything is kept so that no call walks the whole fleet but the ones that list it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from dc1.control.fleet.availability import Availability
 from dc1.control.fleet.lists import FleetLists
@@ -44,6 +44,8 @@ class Fleet:
         self.lists = FleetLists(clock, thresholds, self._all, self.presence, self.reports.gpu_counts)
         self.decisions = 0
         """How many decisions about accounts were made on this server, and runs counted."""
+        self.on_decided: Callable[[int], None] = lambda provider_id: None
+        """Told of each machine about which an owner or an admin decided something here, once memory follows it."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -232,6 +234,7 @@ class Fleet:
         self.decisions += 1
         provider.decided_at = self.decisions
         self._index(provider)
+        self.on_decided(provider.id)
 
     # Work
 

@@ -48,10 +48,18 @@ class MachineChanges:
         self._replica_id = replica_id
         self._known: dict[int, int] = {}
         self._read: dict[int, int] = {}
+        self._decided: set[int] = set()
 
     def load(self, conn: Connection) -> None:
         """Note all machines as they are; called before they are loaded and after the horizon was read."""
         self._known = dict(_ALL.rows(conn, {}))
+
+    def decided(self, machine: int) -> None:
+        """Read a machine next time, whatever it says then: what was decided here another server may have taken back.
+
+        It would say what it said before, which is not what is known here any more.
+        """
+        self._decided.add(machine)
 
     def ask(self, conn: Connection, start: int) -> Callable[[], list[ProviderRow]]:
         """Ask for what was stamped at or after `start`, and return what gives the rows."""
@@ -60,9 +68,9 @@ class MachineChanges:
 
         def rows() -> list[ProviderRow]:
             found = others()
-            changed = [machine for machine, digest in ours() if self._known.get(machine) != digest]
+            changed = {machine for machine, digest in ours() if self._known.get(machine) != digest} | self._decided
             if changed:
-                found = [*found, *_NAMED.rows(conn, {"wanted": changed})]
+                found = [*found, *_NAMED.rows(conn, {"wanted": [*changed]})]
             self._read = {row[0]: row[-1] for row in found}
             return provider_shape.all(row[:-1] for row in found)
 
@@ -70,4 +78,6 @@ class MachineChanges:
 
     def followed(self, machines: Iterable[int]) -> None:
         """Note that these are known now as they were read last."""
-        self._known.update((machine, self._read[machine]) for machine in machines)
+        for machine in machines:
+            self._known[machine] = self._read[machine]
+            self._decided.discard(machine)
