@@ -47,3 +47,4 @@ def test_who_lost_what_it_was_told_waits_as_long_as_the_last_time() -> None:
     assert backoff.next(is_lost=True) == 0.2
     assert [backoff.next(told=7.0), backoff.next(is_lost=True), backoff.next(is_lost=True)] == [7.0, 7.0, 7.0]
     assert [backoff.next(), backoff.next(is_lost=True)] == [0.4, 0.8]
+    assert [backoff.next(told=0.001), backoff.next(is_lost=True)] == [0.001, FIRST_SECONDS]

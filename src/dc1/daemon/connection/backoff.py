@@ -31,9 +31,12 @@ class Backoff:
         what was told the last time: gRPC loses the end of a quarter of the calls that are turned away while Hello is
         written, and who took that for silence would ask twice as often as it may.
         """
-        self._told = self._told if told is None and is_lost else told
-        if self._told is not None:
-            return self._told
+        if told is None and is_lost and self._told is not None:
+            # Of the first of a few a server says that it may come at once, which nobody may do again and again.
+            return max(self._told, FIRST_SECONDS)
+        self._told = told
+        if told is not None:
+            return told
         ceiling = max(self._ceiling, min(fleet_seconds, MOST_TOLD_SECONDS))
         self._ceiling = min(CAP_SECONDS, self._ceiling * 2)
         return self._uniform(0.0, ceiling)
