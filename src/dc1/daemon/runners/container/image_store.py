@@ -80,9 +80,10 @@ class ImageStore:
         """Remove the images that were not used for longest until the rest fits the budget, and the disk has room."""
         kept = sorted(_pulled(client), key=lambda entry: entry.used_at_ms)
         total_bytes = sum(entry.size_bytes for entry in kept)
+        # Sparse, or each is asked about by itself, and Podman calls it a failure of its own when one is gone by then.
         used_by_containers = {
-            _key(str(container.attrs.get("Image") or ""))
-            for container in client.containers.list(all=True, ignore_removed=True)
+            _key(str(container.attrs.get("ImageID") or ""))
+            for container in client.containers.list(all=True, sparse=True)
         }
         directory = disk_of(client)
         for entry in kept:
