@@ -48,8 +48,6 @@ def pytest_collection() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     gc.freeze()
-    # A market is tens of thousands of objects: by default the collector looks at some of them with each call.
-    gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
 
