@@ -76,7 +76,7 @@ def run(conn: Connection, work: Callable[[Connection], T]) -> Noted[T]:
     info[_WAS_CHANGED] = False
     info.pop(_FILLED, None)
     result = work(conn)
-    return Noted(result, info[_WAS_CHANGED], info.pop(_FILLED, ()))
+    return Noted(result, was_changed(conn), info.pop(_FILLED, ()))
 
 
 def was_changed(conn: Connection) -> bool:

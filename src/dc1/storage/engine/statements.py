@@ -262,11 +262,10 @@ class _Compiled:
             pending = _Pending(self._sql, self._bind(conn, values), changing)
             _sent.setdefault(conn, []).append(pending)
             return pending
-        held = None if self._addition is None else held_by(conn)
-        if held is not None and self._addition is not None:
-            if held.concerns(self._addition.refers_to):
+        if (addition := self._addition) is not None and (held := held_by(conn)) is not None:
+            if held.concerns(addition.refers_to):
                 send_pending(conn)
-            held.add(self._addition, self._bind(conn, values))
+            held.add(addition, self._bind(conn, values))
             if held.is_large:
                 send_pending(conn)
             return _Pending(self._sql, [])

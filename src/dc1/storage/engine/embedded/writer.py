@@ -192,8 +192,8 @@ class GroupCommitWriter:
                 unit.error = None
 
     def _run_all(self, connection: Connection, group: list[_Unit], *, together: bool) -> None:
-        among_others = self._run_among_others if together else _run_in_savepoint
-        run = _run_alone if len(group) == 1 else among_others
+        among_others = self._run_among_others if together else self._run_in_savepoint
+        run = self._run_alone if len(group) == 1 else among_others
         for unit in group:
             if self._takes(unit):
                 run(connection, unit)
@@ -218,6 +218,42 @@ class GroupCommitWriter:
         if held.is_broken or not driver.in_transaction:
             raise _NotTogetherError
 
+    def _run_alone(self, connection: Connection, unit: _Unit) -> None:
+        """Run a unit that shares its commit with no other: the transaction undoes what a savepoint would."""
+        driver = driver_of(connection)
+        if not self._ran_whole(connection, unit):
+            # Through the driver: for SQLAlchemy the transaction goes on, and ends with a COMMIT of nothing.
+            driver.rollback()
+        elif not driver.in_transaction:
+            # What SQLite undid in the midst, and the unit made nothing of, must not pass for stored.
+            unit.error = RuntimeError("the transaction was undone while its unit went on")
+
+    def _run_in_savepoint(self, connection: Connection, unit: _Unit) -> None:
+        driver = driver_of(connection)
+        # Through the driver, as prepared statements: what SQLAlchemy adds would cost more than the savepoint.
+        driver.execute("SAVEPOINT unit")
+        if not self._ran_whole(connection, unit):
+            if not driver.in_transaction:
+                raise _TransactionLostError(unit) from unit.error
+            driver.execute("ROLLBACK TO unit")
+        driver.execute("RELEASE unit")
+
+    def _ran_whole(self, connection: Connection, unit: _Unit) -> bool:
+        """Run a unit that has to write all that it holds itself; after one that failed nothing is held."""
+        try:
+            # What is no Exception would end the thread that all writes wait for.
+            with contained():
+                unit.result = unit.work(connection)
+                send_pending(connection)
+            # Whoever comes upon what cannot be written may have taken the error for that of its own statement.
+            if self._held.is_broken:
+                raise RuntimeError("what the unit sent was not written")
+        except Exception as error:
+            unit.error = error
+            self._held.clear()
+            return False
+        return True
+
 
 class _NotTogetherError(Exception):
     """A unit failed after it had written, which nothing but the end of the whole transaction undoes.
@@ -235,48 +271,6 @@ class _TransactionLostError(Exception):
     def __init__(self, unit: _Unit) -> None:
         super().__init__()
         self.unit = unit
-
-
-def _run_whole(connection: Connection, unit: _Unit) -> None:
-    """Run a unit that has to write all that it holds itself."""
-    unit.result = unit.work(connection)
-    send_pending(connection)
-    # Whoever comes upon what cannot be written may have taken the error for that of its own statement.
-    if hold_rows(connection).is_broken:
-        raise RuntimeError("what the unit sent was not written")
-
-
-def _run_alone(connection: Connection, unit: _Unit) -> None:
-    """Run a unit that shares its commit with no other: the transaction undoes what a savepoint would."""
-    try:
-        with contained():
-            _run_whole(connection, unit)
-    except Exception as error:
-        unit.error = error
-        hold_rows(connection).clear()
-        # Through the driver: for SQLAlchemy the transaction goes on, and ends with a COMMIT of nothing.
-        driver_of(connection).rollback()
-    else:
-        # What SQLite undid in the midst, and the unit made nothing of, must not pass for stored.
-        if not driver_of(connection).in_transaction:
-            unit.error = RuntimeError("the transaction was undone while its unit went on")
-
-
-def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
-    driver = driver_of(connection)
-    # Through the driver, as prepared statements: what SQLAlchemy adds would cost more than the savepoint.
-    driver.execute("SAVEPOINT unit")
-    try:
-        # What is no Exception would end the thread that all writes wait for.
-        with contained():
-            _run_whole(connection, unit)
-    except Exception as error:
-        unit.error = error
-        hold_rows(connection).clear()
-        if not driver.in_transaction:
-            raise _TransactionLostError(unit) from error
-        driver.execute("ROLLBACK TO unit")
-    driver.execute("RELEASE unit")
 
 
 def _resolve(group: list[_Unit]) -> None:
