@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
+import httpcore
 import httpx
 
 from dc1.containment import contained
@@ -40,6 +41,29 @@ def refusal_of(status: int) -> str | None:
     return None if 200 <= status < 300 else f"The answer was HTTP {status}"
 
 
+class _Opened:
+    """The connections of one request, none of which outlives it.
+
+    The library forgets one that is broken off in its TLS handshake: a host that accepts and says nothing would keep
+    each until the garbage collector comes.
+    """
+
+    def __init__(self) -> None:
+        self._streams: list[httpcore.AsyncNetworkStream] = []
+
+    async def note(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Take in what the library tells of a request's way."""
+        if event == "connection.connect_tcp.complete":
+            self._streams.append(facts["return_value"])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for stream in self._streams:
+            await stream.aclose()
+
+
 class HttpsPoster:
     """An HTTP client that follows nothing, remembers nothing and looks nothing up."""
 
@@ -60,9 +84,16 @@ class HttpsPoster:
             # The very address that was checked: a name may lead elsewhere when it is asked again.
             url = target.url.copy_with(host=address)
             with contextlib.suppress(httpx.ConnectError):
-                async with client.stream(
-                    "POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host}
-                ) as response:
+                async with (
+                    _Opened() as opened,
+                    client.stream(
+                        "POST",
+                        url,
+                        content=body,
+                        headers=headers,
+                        extensions={"sni_hostname": target.host, "trace": opened.note},
+                    ) as response,
+                ):
                     return response.status_code
         raise httpx.ConnectError("no address of the host accepts connections")
 
