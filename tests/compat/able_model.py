@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from dc1.testing.rest import Json
 
 MOST_PROMPT_CHARACTERS = 60_000
 """Beyond it a prompt is too long for the model."""
+LONG_TOKENS = 2000
+"""What asks for so many is answered whole after a while."""
 
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _FINGERPRINT = "fp_able"
@@ -141,6 +144,8 @@ def _chat(body: Json) -> Answer:
         message["reasoning_content"] = "Let me think. "
     reason = "tool_calls" if message.get("tool_calls") else "stop"
     most = body.get("max_completion_tokens") or body.get("max_tokens") or 4096
+    if most == LONG_TOKENS and not body.get("stream"):
+        time.sleep(1)  # as a model that really says so much: a caller without patience is gone by then
     if reason == "stop" and _tokens(message) > most:
         message["content"], reason = "".join(_words(message["content"])[:most]), "length"
     count = body.get("n") or 1
