@@ -1070,6 +1070,7 @@ class Desired(_message.Message):
     OFFERED_FIELD_NUMBER: _builtins.int
     SECOND_DAEMON_AT_MS_FIELD_NUMBER: _builtins.int
     RETURN_SECONDS_FIELD_NUMBER: _builtins.int
+    GATHER_SECONDS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the beat this answers; 0 in a Welcome."""
     beat_interval_seconds: _builtins.float
@@ -1091,6 +1092,10 @@ class Desired(_message.Message):
     return_seconds: _builtins.float
     """Seconds over which the daemons of this server are to come back when their streams end without a word, each at a moment of its
     own; 0 for a few.
+    """
+    gather_seconds: _builtins.float
+    """Least seconds between two batches of what one run generates, 0 to 0.25, from now on and of all runs: more than 0 while the server
+    tells many callers at once. A run's first batch and its end go at once.
     """
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
@@ -1124,10 +1129,11 @@ class Desired(_message.Message):
         offered: _abc.Iterable[Global___LeaseRef] | None = ...,
         second_daemon_at_ms: _builtins.int | None = ...,
         return_seconds: _builtins.float = ...,
+        gather_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "preload_model", b"preload_model", "second_daemon_at_ms", b"second_daemon_at_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "beat_interval_seconds", b"beat_interval_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offered", b"offered", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "return_seconds", b"return_seconds", "second_daemon_at_ms", b"second_daemon_at_ms", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model", "_second_daemon_at_ms", b"_second_daemon_at_ms", "beat_interval_seconds", b"beat_interval_seconds", "gather_seconds", b"gather_seconds", "latest_version", b"latest_version", "min_version", b"min_version", "offered", b"offered", "offers", b"offers", "paused", b"paused", "preload_model", b"preload_model", "return_seconds", b"return_seconds", "second_daemon_at_ms", b"second_daemon_at_ms", "sequence", b"sequence", "starts", b"starts", "stops", b"stops", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__preload_model: _TypeAlias = _typing.Literal["preload_model"]  # noqa: Y015
     _WhichOneofArgType__preload_model: _TypeAlias = _typing.Literal["_preload_model", b"_preload_model"]  # noqa: Y015
@@ -1175,12 +1181,15 @@ class Offer(_message.Message):
     ASSIGNMENT_FIELD_NUMBER: _builtins.int
     EXPIRES_IN_SECONDS_FIELD_NUMBER: _builtins.int
     RUN_SECONDS_FIELD_NUMBER: _builtins.int
+    GATHER_SECONDS_FIELD_NUMBER: _builtins.int
     expires_in_seconds: _builtins.float
     """Seconds left to accept."""
     run_seconds: _builtins.float
     """How long the run may take, of a call to a daemon that begins it at once: no Start follows its Accept, and a Stop where somebody else has
     the call by then.
     """
+    gather_seconds: _builtins.float
+    """As `gather_seconds` of Desired, which may be older."""
     @_builtins.property
     def assignment(self) -> _report_pb2.Assignment:
         """The job. `attempt_number` is the attempt it will be."""
@@ -1191,10 +1200,11 @@ class Offer(_message.Message):
         assignment: _report_pb2.Assignment | None = ...,
         expires_in_seconds: _builtins.float = ...,
         run_seconds: _builtins.float | None = ...,
+        gather_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_run_seconds", b"_run_seconds", "assignment", b"assignment", "run_seconds", b"run_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_run_seconds", b"_run_seconds", "assignment", b"assignment", "expires_in_seconds", b"expires_in_seconds", "run_seconds", b"run_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_run_seconds", b"_run_seconds", "assignment", b"assignment", "expires_in_seconds", b"expires_in_seconds", "gather_seconds", b"gather_seconds", "run_seconds", b"run_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__run_seconds: _TypeAlias = _typing.Literal["run_seconds"]  # noqa: Y015
     _WhichOneofArgType__run_seconds: _TypeAlias = _typing.Literal["_run_seconds", b"_run_seconds"]  # noqa: Y015

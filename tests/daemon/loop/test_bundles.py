@@ -53,6 +53,26 @@ async def test_a_call_begins_with_its_offer_where_that_says_how_long_it_may_run(
         assert not daemon.runner.started_another, "a Start beside it says nothing new"
 
 
+async def test_an_offer_says_how_closely_its_server_wants_to_be_told(server: FakeServer) -> None:
+    server.takes_bundles = True
+    async with connected(server) as (daemon, stream):
+        offer = pb.Offer(assignment=make_assignment(), expires_in_seconds=15, run_seconds=30, gather_seconds=0.2)
+        stream.send(offer=offer)
+        run = await daemon.runner.next_run()
+        await run.sink.token("first ")
+        assert (await stream.next("tokens")).text == "first "
+        began_at = time.monotonic()
+        for _ in range(10):
+            await run.sink.token("word ")
+            await asyncio.sleep(0)
+        assert (await stream.next("tokens")).text == 10 * "word "
+        assert time.monotonic() - began_at > 0.1
+        stream.send(desired=pb.Desired(beat_interval_seconds=10))
+        await run.sink.token("more ")
+        run.finish({"response": "ok"})
+        await stream.next("outcome")
+
+
 class Engine(ScriptedRunner):
     """One that says that it works as soon as it is asked, for which its request takes some turns of the loop."""
 

@@ -92,6 +92,49 @@ def test_of_many_runs_each_says_its_first_token_at_once_and_gathers_the_others()
     assert table.take(1.02) == (leases[0], TokenBatch("bc", 2, offset=1)), "as soon as they are no longer many"
 
 
+def test_what_a_server_asks_for_is_waited_from_the_first_word_on() -> None:
+    table, lease = LeaseTable(), make_lease()
+    table.hold(lease)
+    table.pace.ask(0.1)
+    assert table.pace.is_of_many
+    # An engine's first event is mostly of who speaks, and no caller waits for that.
+    lease.say('{"role"}', "", 1.0)
+    assert table.take(1.0) == (lease, TokenBatch("", 0, events=('{"role"}',)))
+    lease.say("a", "a", 1.01)
+    assert table.take(1.01) == (lease, TokenBatch("a", 1, events=("a",), event_offset=1))
+    for number in range(5):
+        lease.say(str(number), "b", 1.02 + number / 100)
+    assert lease.due_at() == pytest.approx(1.11)
+    assert table.take(1.1) is None
+    assert table.take(1.12) == (lease, TokenBatch("bbbbb", 5, offset=1, events=(*"01234",), event_offset=2))
+    lease.say("c", "c", 1.13)
+    lease.finish(ENDED, 1.14)
+    assert outputs(lease, 1.14) == [TokenBatch("c", 1, offset=6, events=("c",), event_offset=7), ENDED]
+
+
+def test_parts_of_a_tool_call_are_gathered_as_words_are() -> None:
+    table, lease = LeaseTable(), make_lease()
+    table.hold(lease)
+    table.pace.ask(0.1)
+    for number in range(2):
+        lease.say(str(number), "", 1.0 + number / 100)
+        assert table.take(1.0 + number / 100) is not None
+    lease.say("2", "", 1.02)
+    assert lease.due_at() == pytest.approx(1.11)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1.5, float("nan"), float("inf")])
+def test_a_server_that_asks_for_nothing_or_too_much_hears_each_token_at_once(seconds: float) -> None:
+    table, lease = LeaseTable(), make_lease()
+    table.hold(lease)
+    table.pace.ask(0.1)
+    table.pace.ask(seconds)
+    for number in range(3):
+        lease.say(str(number), "a", 1.0 + number / 1000)
+        assert lease.due_at() == 1.0 + number / 1000
+        assert table.take(1.0 + number / 1000) is not None
+
+
 def test_tokens_nobody_fetches_are_bounded() -> None:
     tokens = TokenBuffer(max_chars=10)
     for number in range(100):

@@ -7,6 +7,7 @@ from typing import Protocol
 from dc1.control.beat_pace import BeatPace
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.probe_messages import ProbeMessage
+from dc1.control.token_pace import TokenPace
 
 RETURNS_A_SECOND = 1_000
 """How many daemons are to open a stream in a second: more than one server takes, so that it never waits for them."""
@@ -100,6 +101,7 @@ class Sessions:
         self._open: dict[int, Session] = {}
         self.draining = False
         self.pace = BeatPace()
+        self.token_pace = TokenPace()
 
     def __len__(self) -> int:
         return len(self._open)

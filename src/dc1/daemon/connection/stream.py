@@ -319,6 +319,7 @@ class Stream:
             self._interval = interval
             _reschedule(self._until_beat, self._interval)
         self._fleet_seconds = desired.return_seconds
+        self._assignments.leases.pace.ask(desired.gather_seconds)
         if not self._finishing:
             # Every beat is answered by a desired state: without one the server, or the way to it, is gone.
             _reschedule(self._patience, MISSED_ANSWERS * self._interval)
@@ -338,6 +339,7 @@ class Stream:
 
     def _offer(self, offer: pb.Offer) -> None:
         job_id, attempt = offer.assignment.job_id, offer.assignment.attempt_number
+        self._assignments.leases.pace.ask(offer.gather_seconds)
         try:
             reason = self._assignments.offer(offer.assignment, begins=offer.HasField("run_seconds"))
         except Exception:

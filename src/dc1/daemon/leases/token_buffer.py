@@ -79,8 +79,10 @@ class TokenBuffer:
             size += len(piece.event)
             self._pass(piece)
             taken.append(piece)
-        self._taken_at = now
         self.pace.sent(now)
+        if self._offset or self._event_offset > len(taken):
+            # What is said first is often no word yet, which a caller waits for.
+            self._taken_at = now
         return TokenBatch(
             text="".join(piece.text for piece in taken),
             count=sum(bool(piece.text) for piece in taken),

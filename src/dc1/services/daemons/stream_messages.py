@@ -76,13 +76,19 @@ def offer_message(
     *,
     as_bytes: bool,
     run_seconds: float | None = None,
+    gather_seconds: float = 0.0,
 ) -> pb.Offer:
     """Offer a job, `as_bytes` the body of a call; `images` has an approved image for each image type.
 
-    With `run_seconds` it is begun as soon as it is accepted.
+    With `run_seconds` it is begun as soon as it is accepted; all runs are told of `gather_seconds` apart from then on.
     """
     message = assignment_message(assignment, images, as_bytes=as_bytes)
-    return pb.Offer(assignment=message, expires_in_seconds=expires_in_seconds, run_seconds=run_seconds)
+    return pb.Offer(
+        assignment=message,
+        expires_in_seconds=expires_in_seconds,
+        run_seconds=run_seconds,
+        gather_seconds=gather_seconds,
+    )
 
 
 def stop_message(job_id: str, attempt: int, reason: StopReason) -> pb.Stop:

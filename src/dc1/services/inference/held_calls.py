@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from dc1.control.control_plane import ControlPlane
 from dc1.domain.errors import ApiError
@@ -43,7 +43,8 @@ class HeldCalls:
         held_to = asked.principal.key_limits
         held_to.require_model(call.model)
         call = call.allowed(held_to.providers)
-        with self._limiter.admit(asked, expected_tokens(call), streamed=call.stream) as admission:
+        told = self._plane.sessions.token_pace.told() if call.stream else nullcontext()
+        with self._limiter.admit(asked, expected_tokens(call), streamed=call.stream) as admission, told:
             async with self._started(call, admission) as completion:
                 yield completion
 
