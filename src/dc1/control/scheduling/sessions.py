@@ -13,6 +13,9 @@ RETURNS_A_SECOND = 1_000
 """How many daemons are to open a stream in a second: more than one server takes, so that it never waits for them."""
 
 
+_READY_A_SECOND = 1_500
+"""How many streams a server ends, and machines the next one knows, in a second: both wait for it, on slow cores too."""
+
 _FEW = 100
 """So many may ask before there is somebody, for which they are there the sooner."""
 
@@ -146,10 +149,10 @@ class Sessions:
     def send_away(self, first_seconds: float = 0.0) -> None:
         """Tell every daemon to open a new stream elsewhere, the first of them after `first_seconds`.
 
-        Each at a moment of its own. A fleet that asks before there is somebody is turned away, and asks again: what
-        that costs, a server that starts on the same machine does not have.
+        Later by what so many streams take to end, and so many machines to be known. Each at a moment of its own: a
+        fleet that asks before there is somebody is turned away, and asks again, and what that costs, a server that
+        starts on the same machine does not have.
         """
-        if len(self) <= _FEW:
-            first_seconds = 0.0
+        first_seconds = first_seconds + len(self) / _READY_A_SECOND if len(self) > _FEW else 0.0
         for number, session in enumerate(self):
             session.end(EndReason.DRAINING, first_seconds + number / RETURNS_A_SECOND)
