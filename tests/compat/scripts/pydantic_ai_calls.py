@@ -53,7 +53,7 @@ def structured():
 
 def rate_limited():
     client = openai.AsyncOpenAI(api_key=LIMITED_KEY, max_retries=0)
-    agent = Agent(OpenAIChatModel(MODEL, provider=OpenAIProvider(openai_client=client)))
+    agent = Agent(OpenAIChatModel(MODEL, provider=OpenAIProvider(openai_client=client)), model_settings=SHORT)
     for _ in range(2):
         agent.run_sync(HELLO)
 
