@@ -12,8 +12,16 @@ const TOO_MANY = 429;
  * @typedef {{value: T | undefined, error: unknown, reload: () => void}} Loading
  */
 
+/** Whether the same question may be answered in a moment: the line broke, or the server is busy or away. @param {unknown} error @returns {error is ApiError} */
+const isPassing = (error) =>
+  error instanceof ApiError && (error.status === 0 || error.status === TOO_MANY || error.status >= 500);
+
+/** How long to wait until asking again: not all who were refused at once, at once again. @param {number} pauseMs @param {ApiError} error */
+const waitMs = (pauseMs, error) => Math.max(pauseMs * (0.5 + Math.random()), 1000 * (error.retryAfterSeconds ?? 0));
+
 /**
- * Load something when a component is first shown, and anew whenever `inputs` change.
+ * Load something when a component is first shown, and anew whenever `inputs` change. What fails for a moment is asked for again until it is
+ * answered, ever more rarely.
  *
  * @template T
  * @param {(signal: AbortSignal) => Promise<T>} load
@@ -26,9 +34,13 @@ export function useLoad(load, inputs = [], everySeconds = 0) {
   const [turn, setTurn] = useState(0);
   const latest = useRef(load);
   const isLoading = useRef(false);
+  const pauseMs = useRef(PAUSE_MS);
   latest.current = load;
+  const reload = useCallback(() => setTurn((before) => before + 1), []);
   useEffect(() => {
     const leaving = new AbortController();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let again;
     isLoading.current = true;
     /** @param {(before: {value?: T, error?: unknown}) => {value?: T, error?: unknown}} change */
     const told = (change) => {
@@ -37,13 +49,23 @@ export function useLoad(load, inputs = [], everySeconds = 0) {
       setState(change);
     };
     latest.current(leaving.signal).then(
-      (value) => told(() => ({ value })),
-      // What was there stays beside the error: an answer that failed once makes nothing untrue.
-      (error) => told((before) => ({ ...before, error })),
+      (value) => {
+        pauseMs.current = PAUSE_MS;
+        told(() => ({ value }));
+      },
+      (error) => {
+        // What was there stays beside the error: an answer that failed once makes nothing untrue.
+        told((before) => ({ ...before, error }));
+        if (leaving.signal.aborted || !isPassing(error)) return;
+        again = setTimeout(reload, waitMs(pauseMs.current, error));
+        pauseMs.current = Math.min(2 * pauseMs.current, LONGEST_PAUSE_MS);
+      },
     );
-    return () => leaving.abort();
+    return () => {
+      leaving.abort();
+      clearTimeout(again);
+    };
   }, [...inputs, turn]);
-  const reload = useCallback(() => setTurn((before) => before + 1), []);
   useEffect(() => {
     if (!everySeconds) return undefined;
     let askedMs = Date.now();
@@ -99,10 +121,6 @@ export const moduleOf = (load) =>
     throw new ApiError(0, {});
   });
 
-/** Whether the same question may be answered in a moment: the line broke, or the server is busy or away. @param {unknown} error @returns {error is ApiError} */
-const isPassing = (error) =>
-  error instanceof ApiError && (error.status === 0 || error.status === TOO_MANY || error.status >= 500);
-
 /**
  * Ask until it is answered or refused for good.
  *
@@ -121,9 +139,8 @@ async function persistently(ask, signal, told) {
     } catch (error) {
       if (signal.aborted || !isPassing(error)) throw error;
       told(error);
-      const leastMs = 1000 * (error.retryAfterSeconds ?? 0);
-      // Not all who were refused at once, at once again.
-      await new Promise((done) => setTimeout(done, Math.max(pause * (0.5 + Math.random()), leastMs)));
+      const after = waitMs(pause, error);
+      await new Promise((done) => setTimeout(done, after));
     }
     signal.throwIfAborted();
   }
