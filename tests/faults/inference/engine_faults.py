@@ -82,6 +82,8 @@ class Fault:
     stream: bool = True
     reads_late: bool = False
     """Whether its caller reads the first event and then nothing before the run has ended."""
+    or_lost: bool = False
+    """Whether what came before is lost with it where its daemon read both at once."""
 
     def tokens_of(self, prompt: str) -> tuple[int | None, int | None]:
         """What is paid of a call with that prompt."""
@@ -167,7 +169,7 @@ FAULTS: dict[str, Fault] = {
     "a key twice": told(ONE, b'data: {"id":1,"id":2,"choices":[]}\n\n', MORE, STOP, USAGE, DONE),
     "a long line": told(ONE, b": " + b"x" * 3_000_000 + b"\n", MORE, STOP, USAGE, DONE),
     "a line of 3 MB": told(ONE, says(" you", logprobs={"content": "x" * 3_000_000}), STOP, USAGE, DONE),
-    "a word of 3 MB": told(ONE, says("x" * 3_000_000), STOP, USAGE, DONE, **BROKEN),
+    "a word of 3 MB": told(ONE, says("x" * 3_000_000), STOP, USAGE, DONE, **BROKEN, or_lost=True),
     # More than is kept for a caller: what it missed is told of the result.
     "a slow reader": told(
         event({"id": "1", "choices": []}),
