@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
-import httpcore
 import httpx
 
 from dc1.containment import contained
 from dc1.control.delivery.webhook_targets import NotPublicError, Target
 
 T = TypeVar("T")
+_Trace: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 
 class UndeliveredError(Exception):
@@ -41,27 +41,20 @@ def refusal_of(status: int) -> str | None:
     return None if 200 <= status < 300 else f"The answer was HTTP {status}"
 
 
-class _Opened:
-    """The connections of one request, none of which outlives it.
+@contextlib.asynccontextmanager
+async def _closing() -> AsyncIterator[_Trace]:
+    """Yield who is to be told of a request's way, and close its connections at the end.
 
     The library forgets one that is broken off in its TLS handshake: a host that accepts and says nothing would keep
     each until the garbage collector comes.
     """
+    async with contextlib.AsyncExitStack() as opened:
 
-    def __init__(self) -> None:
-        self._streams: list[httpcore.AsyncNetworkStream] = []
+        async def told(event: str, facts: Mapping[str, Any]) -> None:
+            if event == "connection.connect_tcp.complete":
+                opened.push_async_callback(facts["return_value"].aclose)
 
-    async def note(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Take in what the library tells of a request's way."""
-        if event == "connection.connect_tcp.complete":
-            self._streams.append(facts["return_value"])
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for stream in self._streams:
-            await stream.aclose()
+        yield told
 
 
 class HttpsPoster:
@@ -85,13 +78,13 @@ class HttpsPoster:
             url = target.url.copy_with(host=address)
             with contextlib.suppress(httpx.ConnectError):
                 async with (
-                    _Opened() as opened,
+                    _closing() as trace,
                     client.stream(
                         "POST",
                         url,
                         content=body,
                         headers=headers,
-                        extensions={"sni_hostname": target.host, "trace": opened.note},
+                        extensions={"sni_hostname": target.host, "trace": trace},
                     ) as response,
                 ):
                     return response.status_code
