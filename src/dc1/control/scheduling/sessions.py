@@ -7,7 +7,7 @@ from typing import Protocol
 from dc1.control.beat_pace import BeatPace
 from dc1.control.scheduling.leases import Assignment
 from dc1.control.scheduling.probe_messages import ProbeMessage
-from dc1.control.token_pace import TokenPace
+from dc1.control.told_streams import ToldStreams
 
 RETURNS_A_SECOND = 1_000
 """How many daemons are to open a stream in a second: more than one server takes, so that it never waits for them."""
@@ -104,7 +104,7 @@ class Sessions:
         self._open: dict[int, Session] = {}
         self.draining = False
         self.pace = BeatPace()
-        self.token_pace = TokenPace()
+        self.told_streams = ToldStreams()
 
     def __len__(self) -> int:
         return len(self._open)

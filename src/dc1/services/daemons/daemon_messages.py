@@ -225,7 +225,7 @@ class DaemonMessages:
             suspended=self._provider.suspended,
             second_daemon_at_ms=lately(self._provider.second_daemon_at_ms, self._plane.clock.now_ms()),
             return_seconds=self._plane.sessions.return_seconds,
-            gather_seconds=self._plane.sessions.token_pace.gather_seconds,
+            gather_seconds=self._plane.sessions.told_streams.gather_seconds,
         )
         size = 0
         for lease in self._plane.leases.of_provider(self._provider.id):
@@ -255,7 +255,7 @@ class DaemonMessages:
             expires_in_seconds,
             as_bytes=self.carries_bodies,
             run_seconds=self._run_seconds(assignment) if self.begins_with_offers else None,
-            gather_seconds=self._plane.sessions.token_pace.gather_seconds,
+            gather_seconds=self._plane.sessions.told_streams.gather_seconds,
         )
 
     def _run_seconds(self, assignment: Assignment) -> float | None:

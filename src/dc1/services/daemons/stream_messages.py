@@ -76,7 +76,7 @@ def offer_message(
     *,
     as_bytes: bool,
     run_seconds: float | None = None,
-    gather_seconds: float = 0.0,
+    gather_seconds: float,
 ) -> pb.Offer:
     """Offer a job, `as_bytes` the body of a call; `images` has an approved image for each image type.
 

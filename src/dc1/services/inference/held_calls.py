@@ -43,7 +43,7 @@ class HeldCalls:
         held_to = asked.principal.key_limits
         held_to.require_model(call.model)
         call = call.allowed(held_to.providers)
-        told = self._plane.sessions.token_pace.told() if call.stream else nullcontext()
+        told = self._plane.sessions.told_streams.one() if call.stream else nullcontext()
         with self._limiter.admit(asked, expected_tokens(call), streamed=call.stream) as admission, told:
             async with self._started(call, admission) as completion:
                 yield completion

@@ -1,4 +1,4 @@
-"""How closely daemons follow up what they generate: less so while their server tells many callers of it."""
+"""The streams under `/v1` that a server tells, and how closely daemons are to say what they generate for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ _MOST_SECONDS = 0.25
 """What a reader does not take for a stop."""
 
 
-class TokenPace:
-    """Counts the streams under `/v1` that this server tells.
+class ToldStreams:
+    """Counts them; the more there are, the more daemons say at a time.
 
     By their number and not by how late the server is: it would be in time again as soon as daemons say less often, and
     a pace that swings would be no help.
@@ -25,7 +25,7 @@ class TokenPace:
         self._streams = 0
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def one(self) -> Iterator[None]:
         """Count one stream while it lasts."""
         self._streams += 1
         try:
